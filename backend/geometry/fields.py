@@ -1,0 +1,157 @@
+"""The fields that every process shares: where a body is rooted, how far each point is from there, how it ages.
+
+Units are the body's: largest extent 1. A process is mostly a choice of what these fields do to shape and colour.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
+
+from backend.geometry.body import Body, Reals
+
+Integers = NDArray[np.int64]
+
+ROOT_HEIGHT = 0.035  # of the body's height: what stands within it is held by the ground
+FLAT_HEIGHT = 0.02  # a body lower than this lies on the floor and is held at its middle
+
+
+def smoothstep(x):
+    """0 up to 0, 1 from 1 on, 3x^2 - 2x^3 between."""
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)
+
+
+def life(tau: float, distance: Reals) -> Reals:
+    """(N,) in [0, 1]: how far along its process each point is. Tips start first, and at tau 1 all have arrived."""
+    return smoothstep(1.6 * tau - 0.6 * (1.0 - distance))
+
+
+def noise(points: Reals, frequency: float, seed: int) -> Reals:
+    """(N,) smooth noise of mean 0 and variance about 1: plane waves of `frequency` cycles a unit, all directions.
+
+    Sparse spectral synthesis (Lewis, "Algorithms for solid noise synthesis", SIGGRAPH 1989), so it has no grid.
+    """
+    waves = 32
+    rng = np.random.default_rng(seed)
+    direction = rng.normal(size=(waves, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    wavenumber = 2.0 * math.pi * frequency * rng.uniform(0.5, 1.5, size=(waves, 1)) * direction
+    phase = rng.uniform(0.0, 2.0 * math.pi, size=waves)
+    total = np.zeros(len(points))
+    for k, shift in zip(wavenumber, phase, strict=True):
+        total += np.cos(points @ k + shift)
+    return total * math.sqrt(2.0 / waves)
+
+
+def edges(faces: NDArray) -> Integers:
+    """(E, 2) undirected edges, each once, smaller index first."""
+    sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64), axis=1)
+    return np.unique(sides, axis=0)
+
+
+def parts(count: int, faces: NDArray) -> Integers:
+    """(N,) the index of the connected part that each of `count` vertices belongs to."""
+    sides = edges(faces)
+    graph = coo_matrix((np.ones(len(sides)), (sides[:, 0], sides[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def bridges(vertices: Reals, labels: Integers) -> Integers:
+    """(B, 2) vertex pairs that join all parts into one: short ones, found among near neighbours first.
+
+    Close to the minimum spanning tree between the parts, without looking at all pairs of vertices.
+    """
+    count = int(labels.max()) + 1
+    if count == 1:
+        return np.zeros((0, 2), np.int64)
+    neighbours = min(12, len(vertices))
+    distance, near = cKDTree(vertices).query(vertices, k=neighbours)
+    here = np.repeat(np.arange(len(vertices)), neighbours)
+    there = near.ravel().astype(np.int64)
+    foreign = labels[here] != labels[there]
+    here, there, distance = here[foreign], there[foreign], distance.ravel()[foreign]
+    order = np.lexsort((there, here, distance))
+
+    group = np.arange(count)  # the joined group of each part
+    found: list[tuple[int, int]] = []
+
+    def join(a: int, b: int) -> None:
+        one, other = group[labels[a]], group[labels[b]]
+        if one != other:
+            group[group == other] = one
+            found.append((a, b))
+
+    for index in order:
+        join(int(here[index]), int(there[index]))
+    while (remaining := np.unique(group)).size > 1:
+        sizes = [np.count_nonzero(group[labels] == one) for one in remaining]
+        inside = np.flatnonzero(group[labels] == remaining[int(np.argmin(sizes))])
+        outside = np.flatnonzero(group[labels] != remaining[int(np.argmin(sizes))])
+        gap, target = cKDTree(vertices[outside]).query(vertices[inside])
+        closest = int(np.argmin(gap))
+        join(int(inside[closest]), int(outside[target[closest]]))
+    return np.array(found, np.int64)
+
+
+def root(body: Body) -> Reals:
+    """(N,) in [0, 1]: how firmly each vertex is held. What the artist pinned; else the foot; else the middle."""
+    if body.pin.any():
+        return body.pin
+    height = np.ptp(body.vertices[:, 2])
+    if height >= FLAT_HEIGHT:
+        return (body.vertices[:, 2] <= ROOT_HEIGHT * height).astype(float)
+    middle = 0.5 * (body.vertices.min(axis=0) + body.vertices.max(axis=0))
+    reach = np.linalg.norm(body.vertices - middle, axis=1)
+    return (reach <= max(0.08, reach.min() + 1e-9)).astype(float)
+
+
+def root_distance(body: Body, held: Reals, bridged: Integers) -> Reals:
+    """(N,) in [0, 1]: distance along the surface from the root, the farthest point at 1.
+
+    Shortest paths along edges, across the two triangles of an edge, and over the bridges between loose parts.
+    """
+    pairs = np.concatenate([edges(body.faces), across(body.faces), bridged])
+    length = np.linalg.norm(body.vertices[pairs[:, 0]] - body.vertices[pairs[:, 1]], axis=1)
+    graph = shortest_of(pairs, np.maximum(length, 1e-12), len(body.vertices))
+    source = np.flatnonzero(held >= 0.5 * held.max())
+    distance = dijkstra(graph, directed=False, indices=source, min_only=True)
+    return distance / max(float(distance.max()), 1e-12)
+
+
+def across(faces: NDArray) -> Integers:
+    """(H, 2) the two vertices opposite each inner edge."""
+    return hinges(faces)[:, 2:]
+
+
+def hinges(faces: NDArray) -> Integers:
+    """(H, 4) for each pair of triangles at an edge: its two ends, then the vertex on either side.
+
+    Where more than two triangles meet they are paired in order, so a non-manifold edge still holds together.
+    """
+    side = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    opposite = np.concatenate([faces[:, 2], faces[:, 0], faces[:, 1]]).astype(np.int64)
+    side = np.sort(side, axis=1)
+    order = np.lexsort((opposite, side[:, 1], side[:, 0]))
+    side, opposite = side[order], opposite[order]
+    same = np.flatnonzero((side[1:] == side[:-1]).all(axis=1))
+    return np.column_stack([side[same], opposite[same], opposite[same + 1]])
+
+
+def rim(faces: NDArray) -> Integers:
+    """(R, 2) the edges that have one triangle only."""
+    sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64), axis=1)
+    unique, count = np.unique(sides, axis=0, return_counts=True)
+    return unique[count == 1]
+
+
+def shortest_of(pairs: Integers, length: Reals, count: int) -> csr_matrix:
+    """Sparse (N, N) graph with one entry a pair; where a pair comes twice, the shorter length."""
+    order = np.lexsort((length, pairs[:, 1], pairs[:, 0]))
+    pairs, length = pairs[order], length[order]
+    first = np.ones(len(pairs), bool)
+    first[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return csr_matrix((length[first], (pairs[first, 0], pairs[first, 1])), shape=(count, count))

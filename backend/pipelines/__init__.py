@@ -1,0 +1,71 @@
+"""The table of what can be asked for: one request type, one pipeline.
+
+A job goes in as a request and, for Animate, the bytes of a Subject record; records come out one by one: the
+subject, its frames, a certificate. Pipelines are imported when they are asked for, so that this costs nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import get_args
+
+from backend import certificate, protocol, wire
+from backend.clip import Clip, Frame, Mesh
+from backend.prompt import OBJECTS, NotUnderstood, Understanding, understand
+from backend.report import Report
+
+
+def capabilities() -> protocol.Engines:
+    """What the engines on this machine can do."""
+    makes = tuple(dict.fromkeys(OBJECTS.values()))
+    return protocol.Engines(makes=makes, processes=get_args(get_args(protocol.Process)[0]), device="CPU")
+
+
+def failure(error: Exception) -> protocol.Failure | None:
+    """The sentence for an error that its reader can do something about; None for a fault of ours."""
+    from backend.pipelines.lifecycle import UnusableSubject
+
+    codes = {
+        NotUnderstood: "unsupported",
+        UnusableSubject: "bad_subject",
+        protocol.BadMessage: "bad_subject",
+        wire.NotFinite: "nan_result",
+    }
+    code = next((code for kind, code in codes.items() if isinstance(error, kind)), None)
+    return None if code is None else protocol.Failure(code, str(error)[:1000])
+
+
+def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
+    """Records of one job, each as soon as it is there."""
+    mesh, frames, understood = living(request, subject, report)
+    header = {} if understood is None else understood.header()
+    measure = certificate.Measure(mesh)
+    yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
+    for index, frame in enumerate(frames):
+        measure.add(frame)
+        yield wire.pack_frame(frame, index)
+    yield protocol.pack(measure.certificate(), {})
+
+
+def living(
+    request: protocol.Request, subject: bytes | None, report: Report
+) -> tuple[Mesh, Iterator[Frame], Understanding | None]:
+    """The subject of a request and its frames to come; what was understood where there was a prompt."""
+    if isinstance(request, protocol.Generate):
+        from backend.pipelines import specimen
+
+        understood = understand(request.prompt)
+        return *specimen.grow(request, understood, report), understood
+    from backend.pipelines import lifecycle
+
+    if subject is None:
+        raise protocol.BadMessage("bad_subject", "Animate needs a mesh: select one")
+    mesh, _ = wire.unpack_mesh(subject)
+    return mesh, lifecycle.animate(mesh, request, report), None
+
+
+def clip(request: protocol.Request, subject: Mesh | None, report: Report) -> Clip:
+    """The whole of a request at once, for files and tests."""
+    data = None if subject is None else bytes(wire.pack_mesh(subject))
+    mesh, frames, _ = living(request, data, report)
+    provenance = protocol.provenance(request)
+    return Clip.from_frames(mesh, list(frames), request.fps, provenance=provenance)

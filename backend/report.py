@@ -1,0 +1,20 @@
+"""How a pipeline tells how far it is, and how it hears that nobody wants the rest."""
+
+from typing import Protocol
+
+
+class Cancelled(Exception):
+    """Raised by a Report inside the pipeline that called it: the job's owner pressed Cancel."""
+
+
+class Report(Protocol):
+    """Called between steps, a few times a second at least. `done` in [0, 1], `text` for the panel, sentence case.
+
+    It is also the place where a cancelled job stops: it raises Cancelled, which a pipeline lets through.
+    """
+
+    def __call__(self, done: float, text: str) -> None: ...
+
+
+def silent(done: float, text: str) -> None:
+    """For callers that watch nothing and never cancel."""

@@ -1,0 +1,79 @@
+"""Meshes and frames to records and back: the one place where colours become bytes.
+
+Colours travel sRGB-encoded in 8 bits (IEC 61966-2-1), the precision of a texture; positions as float32.
+"""
+
+import numpy as np
+
+from backend import protocol
+from backend.clip import Frame, Mesh
+
+_PLAIN = ("vertices", "corners", "sizes", "triangles", "uv", "pin", "weight", "parts")
+_BYTES = ("roughness", "metallic")
+
+
+class NotFinite(ValueError):
+    """A result that holds NaN or infinity."""
+
+
+def pack_mesh(mesh: Mesh, **header) -> bytearray:
+    """A Subject record; `header` is any of its fields but the arrays."""
+    arrays = {name: getattr(mesh, name) for name in _PLAIN if getattr(mesh, name) is not None}
+    record = protocol.Subject(part_names=mesh.part_names, **header)
+    return protocol.pack(record, arrays | _material(mesh))
+
+
+def unpack_mesh(data) -> tuple[Mesh, protocol.Subject]:
+    """The mesh and the header of a Subject record; raises protocol.BadMessage where it is none, or not sound."""
+    record, arrays = protocol.unpack(data)
+    if not isinstance(record, protocol.Subject):
+        raise protocol.BadMessage("bad_frame", f"Expected a mesh, got a {type(record).__name__}")
+    protocol.check_subject(arrays)
+    return Mesh(part_names=record.part_names, **_decoded(arrays)), record
+
+
+def pack_frame(frame: Frame, index: int) -> bytearray:
+    """A FrameRecord. Raises NotFinite."""
+    if not np.isfinite(frame.positions).all():
+        raise NotFinite(f"Frame {index} holds positions that are not numbers")
+    positions = np.ascontiguousarray(frame.positions, np.float32)
+    record = protocol.FrameRecord(index=index, tau=float(frame.tau))
+    return protocol.pack(record, {"positions": positions} | _material(frame))
+
+
+def unpack_frame(data) -> Frame:
+    record, arrays = protocol.unpack(data)
+    if not isinstance(record, protocol.FrameRecord):
+        raise protocol.BadMessage("bad_frame", f"Expected a frame, got a {type(record).__name__}")
+    return Frame(record.tau, **_decoded(arrays))
+
+
+def _material(source: Mesh | Frame) -> dict[str, np.ndarray]:
+    arrays = {}
+    if source.albedo is not None:
+        arrays["albedo"] = _to_byte(linear_to_srgb(source.albedo))
+    return arrays | {name: _to_byte(value) for name in _BYTES if (value := getattr(source, name)) is not None}
+
+
+def _decoded(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    decoded = dict(arrays)
+    if "albedo" in arrays:
+        decoded["albedo"] = srgb_to_linear(arrays["albedo"].astype(np.float32) / 255)
+    return decoded | {name: arrays[name].astype(np.float32) / 255 for name in _BYTES if name in arrays}
+
+
+def _to_byte(value: np.ndarray) -> np.ndarray:
+    if not np.isfinite(value).all():
+        raise NotFinite("A material holds values that are not numbers")
+    return np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8)
+
+
+def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
+    encoded = np.clip(encoded, 0, 1)
+    low = encoded <= 0.04045
+    return np.where(low, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)

@@ -1,0 +1,130 @@
+"""Bytes on their way: a blob that goes up, a job's records that come down.
+
+Neither knows a socket. An upload says which chunk is next; a download takes chunks and says what to grant.
+"""
+
+from collections import deque
+
+import numpy as np
+import xxhash
+
+from ..seam import protocol
+
+DIGEST_MASK = (1 << 63) - 1  # as in protocol.Chunk
+
+
+class Upload:
+    """One blob. After a (re)connection the first chunk is a question: its answer says where to go on."""
+
+    def __init__(self, data: bytes):
+        self.data = memoryview(data)
+        self.blob = xxhash.xxh3_128_hexdigest(data)
+        self.complete = False
+        self.probe()
+
+    def probe(self) -> None:
+        self._sent = self._held = 0
+        self._asked = False
+        self._known = False  # whether the gateway has said how much it holds
+
+    @property
+    def share(self) -> float:
+        """How much of it the gateway has, in [0, 1]."""
+        return self._held / len(self.data)
+
+    def next(self) -> tuple[protocol.Put, memoryview] | None:
+        """The next chunk to send, or None while the window is full or an answer is awaited."""
+        if self.complete or self._sent >= len(self.data):
+            return None
+        if self._asked and not self._known:
+            return None
+        if self._sent - self._held >= protocol.WINDOW_BYTES:
+            return None
+        chunk = self.data[self._sent : self._sent + protocol.CHUNK_BYTES]
+        return protocol.Put(blob=self.blob, size=len(self.data), offset=self._sent), chunk
+
+    def sent(self, size: int) -> None:
+        self._sent += size
+        self._asked = True
+
+    def heard(self, answer: protocol.Have) -> None:
+        if not self._known:
+            self._known = True
+            self._sent = answer.offset
+        self._held = answer.offset
+        self.complete = answer.complete
+
+
+class Broken(Exception):
+    """A record that arrived damaged or out of turn: it has to be asked for again."""
+
+
+class Download:
+    """The records of one job, in order, each once."""
+
+    def __init__(self, next_seq: int):
+        self.next_seq = next_seq  # the first record that has not arrived whole
+        self.ended: protocol.End | None = None
+        self._whole: deque[tuple[int, np.ndarray]] = deque()
+        self._waiting = 0  # bytes in _whole
+        self.restart()
+
+    def restart(self) -> None:
+        """Before a new subscription: what is whole is kept, what was half there comes again."""
+        self._buffer: np.ndarray | None = None
+        self._filled = 0
+        self._received = 0  # payload bytes of this subscription
+        self.granted = protocol.WINDOW_BYTES
+        self.ended = None
+
+    def add(self, chunk: protocol.Chunk, payload: memoryview) -> None:
+        """Raises Broken where a chunk is missing or the record's checksum is wrong."""
+        self._received += len(payload)
+        if chunk.seq < self.next_seq:
+            return
+        if chunk.seq != self.next_seq or chunk.offset != self._filled:
+            raise Broken(f"Record {chunk.seq} at byte {chunk.offset} came out of turn")
+        if self._buffer is None:
+            self._buffer = np.empty(chunk.total, np.uint8)
+        if chunk.offset + len(payload) > len(self._buffer):
+            raise Broken(f"Record {chunk.seq} is longer than announced")
+        self._buffer[chunk.offset : chunk.offset + len(payload)] = payload
+        self._filled += len(payload)
+        if self._filled == len(self._buffer):
+            self._complete(chunk)
+
+    def _complete(self, chunk: protocol.Chunk) -> None:
+        record, self._buffer, self._filled = self._buffer, None, 0
+        if xxhash.xxh3_64_intdigest(record) & DIGEST_MASK != chunk.digest:
+            raise Broken(f"Record {chunk.seq} is damaged")
+        self._whole.append((chunk.seq, record))
+        self._waiting += len(record)
+        self.next_seq = chunk.seq + 1
+
+    def skip(self, gap: protocol.Gap) -> None:
+        if gap.first <= self.next_seq <= gap.last:
+            self._buffer, self._filled = None, 0
+            self.next_seq = gap.last + 1
+
+    def take(self) -> tuple[int, np.ndarray] | None:
+        if not self._whole:
+            return None
+        seq, record = self._whole.popleft()
+        self._waiting -= len(record)
+        return seq, record
+
+    def grant(self) -> int | None:
+        """The new absolute credit, once half of the window has been used; None before.
+
+        A record in the making counts as used, for it may be larger than the window.
+        """
+        used = self._received - self._waiting
+        if used + protocol.WINDOW_BYTES < self.granted + protocol.WINDOW_BYTES // 2:
+            return None
+        self.granted = used + protocol.WINDOW_BYTES
+        return self.granted
+
+    @property
+    def taken(self) -> bool:
+        """Every record of a finished job has arrived and been taken."""
+        return self.ended is not None and not self._whole and self.next_seq >= self.ended.records
