@@ -18,3 +18,7 @@ class Report(Protocol):
 
 def silent(done: float, text: str) -> None:
     """For callers that watch nothing and never cancel."""
+
+
+class Preview(bytearray):
+    """A record that a newer one replaces: a reader who is slow may miss it."""

@@ -53,6 +53,16 @@ def edges(faces: NDArray) -> Integers:
     return np.unique(sides, axis=0)
 
 
+def sound_faces(faces: NDArray, vertices: Reals) -> NDArray[np.int32]:
+    """(F, 3) without triangles that are folded up, have no area, or lie on one another."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    flat = np.linalg.norm(np.cross(b - a, c - a), axis=1) <= 1e-14
+    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
+    once = np.zeros(len(faces), bool)
+    once[first] = True
+    return np.ascontiguousarray(faces[once & ~flat], np.int32)
+
+
 def parts(count: int, faces: NDArray) -> Integers:
     """(N,) the index of the connected part that each of `count` vertices belongs to."""
     sides = edges(faces)
@@ -155,3 +165,39 @@ def shortest_of(pairs: Integers, length: Reals, count: int) -> csr_matrix:
     first = np.ones(len(pairs), bool)
     first[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
     return csr_matrix((length[first], (pairs[first, 0], pairs[first, 1])), shape=(count, count))
+
+
+def openness(vertices: Reals, faces: NDArray, labels: Integers) -> Reals:
+    """(P,) for each part: 0 where closed, near 1 for an open sheet; a hemisphere has 0.5.
+
+    Area of the discs that would close its holes over its own area: the sum of L^2 / (4 pi) over rims of length L.
+    """
+    area = np.linalg.norm(
+        np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]]), axis=1
+    )
+    surface = 0.5 * np.bincount(labels[faces[:, 0]], area, minlength=labels.max() + 1)
+    open_edges = rim(faces)
+    graph = coo_matrix((np.ones(len(open_edges)), tuple(open_edges.T)), shape=(len(vertices),) * 2)
+    loop = connected_components(graph, directed=False)[1]
+    length = np.linalg.norm(vertices[open_edges[:, 0]] - vertices[open_edges[:, 1]], axis=1)
+    perimeter = np.bincount(loop[open_edges[:, 0]], length, minlength=loop.max() + 1)
+    owner = np.zeros(len(perimeter), np.int64)
+    owner[loop[open_edges[:, 0]]] = labels[open_edges[:, 0]]
+    discs = np.bincount(owner, perimeter**2 / (4.0 * math.pi), minlength=len(surface))
+    return discs / np.maximum(surface, 1e-300)
+
+
+def limbs(points: Reals, distance: Reals, radius: float) -> tuple[Reals, Reals]:
+    """For each of P points: the unit direction (P, 3) in which root distance grows, and its offset (P, 3) from the
+    middle of what lies within `radius`: together they say where in a limb's cross-section it is."""
+    pairs = cKDTree(points).query_pairs(radius, output_type="ndarray")
+    a, b = np.concatenate([pairs[:, 0], pairs[:, 1]]), np.concatenate([pairs[:, 1], pairs[:, 0]])
+    step, rise = points[b] - points[a], distance[b] - distance[a]
+
+    def gathered(values: Reals) -> Reals:
+        return np.stack([np.bincount(a, values[:, k], minlength=len(points)) for k in range(3)], axis=1)
+
+    along = gathered(rise[:, None] * step)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-12)
+    offset = -gathered(step) / np.maximum(np.bincount(a, minlength=len(points)), 1)[:, None]
+    return along, offset

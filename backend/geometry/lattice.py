@@ -23,8 +23,8 @@ Integers = NDArray[np.int64]
 # the six tetrahedra of a unit cell, each a path of axis steps from corner 0 to corner 7 (corner = x + 2 y + 4 z)
 KUHN = np.array([[0, 1, 3, 7], [0, 1, 5, 7], [0, 2, 3, 7], [0, 2, 6, 7], [0, 4, 5, 7], [0, 4, 6, 7]])
 CORNERS = np.array([[c & 1, c >> 1 & 1, c >> 2 & 1] for c in range(8)])
-LONGEST = 24  # cells along the longest side of a body
-MOST = 3600  # cells in all: a full cube gets a coarser lattice than a lean animal
+LONGEST = 22  # cells along the longest side of a body
+MOST = 3000  # cells in all: a full cube gets a coarser lattice than a lean animal
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,17 +80,17 @@ class Lattice:
 
 def build(vertices: Reals, faces: NDArray, rods: Reals) -> Lattice:
     """Cells on the surface, inside it, and along `rods` (B, 2, 3), the segments that join loose parts."""
-    extent = float(np.ptp(vertices, axis=0).max())
+    used = vertices[np.unique(faces)]
+    low, high = used.min(axis=0), used.max(axis=0)
     longest = LONGEST
     while True:
-        lattice = _build(vertices, faces, rods, extent / longest)
+        lattice = _build(vertices, faces, rods, low, high, float((high - low).max()) / longest)
         if len(lattice.cells) <= MOST:
             return lattice
         longest = max(4, min(longest - 1, int(longest * (MOST / len(lattice.cells)) ** (1 / 3))))
 
 
-def _build(vertices: Reals, faces: NDArray, rods: Reals, cell: float) -> Lattice:
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
+def _build(vertices: Reals, faces: NDArray, rods: Reals, low: Reals, high: Reals, cell: float) -> Lattice:
     # never one cell more than a flat body needs, and a hair of room so that rounding leaves no vertex outside
     size = np.maximum(np.ceil((high - low) / cell - 1e-9), 1).astype(np.int64)
     origin = 0.5 * (low + high - size * cell)
@@ -143,6 +143,14 @@ def _inside(solid: NDArray[np.bool_], index: Integers, samples: Reals, areas: Re
     # the sign is dropped: a mesh turned inside out has an inside too
     inside[tuple(empty.T)] = np.abs(winding(origin + cell * (empty + 0.5), centre, area)) > 0.5
     return inside
+
+
+def turns(rest: Reals, moved: Reals) -> Reals:
+    """(P, 3, 3) the rotation nearest to each motion of a cloud of 8 points, rest and moved (P, 8, 3)."""
+    rest, moved = (x - x.mean(axis=1, keepdims=True) for x in (rest, moved))
+    u, _, vt = np.linalg.svd(moved.transpose(0, 2, 1) @ rest)
+    vt[np.linalg.det(u @ vt) < 0, 2] *= -1
+    return u @ vt
 
 
 class Solid:

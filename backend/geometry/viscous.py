@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import fft, ndimage
 
 from kernels.gather import gather
 from kernels.spread import spread
 
 Reals = NDArray[np.float64]
 
-THIN, CUT = 0.08, 0.04
 EVEN_EVEN_ODD = np.array([1.0, 1.0, -1.0])  # how the three components of a vector continue past a mirror
 
 
@@ -45,10 +44,59 @@ class Tank:
         return cls(corner, size / shape, shape)
 
 
-def stokes_flow(tank: Tank, points: Reals, forces: Reals) -> Reals:
+def stokes_flow(tank: Tank, points: Reals, forces: Reals, damping: float = 0.0) -> Reals:
     """Velocity (3, nx, ny, nz) of the tank under forces (N, 3) at points (N, 3); unit viscosity."""
     field = spread(points - tank.corner, forces, tank.spacing, tank.shape, EVEN_EVEN_ODD)
-    return solenoidal(field / np.prod(tank.spacing), tank, viscous=True)
+    return solenoidal((field / np.prod(tank.spacing)).astype(np.float32), tank, True, damping)
+
+
+def filling(tank: Tank, points: Reals, outward: Reals, mass: Reals) -> Reals:
+    """(nx, ny, nz) how much of each cell is body: its gradient is minus the spread area vectors `outward` (N, 3).
+
+    Kazhdan et al., Poisson Surface Reconstruction, 2006, on the tank's own series. `mass` (N,) adds what has no inside.
+    """
+    field = spread(points - tank.corner, outward, tank.spacing, tank.shape, EVEN_EVEN_ODD)
+    a, b, c = _forward((field / np.prod(tank.spacing)).astype(np.float32))
+    kx, ky, kz, k2 = _wave_numbers(tank)
+    inside = _series_back((1j * kx * a + 1j * ky * b + kz * c) / k2, tank)
+    inside -= inside[0, 0, -1]
+    sheet = spread(points - tank.corner, mass[:, None], tank.spacing, tank.shape, np.ones(1))[0]
+    return np.clip(inside + (sheet / np.prod(tank.spacing)).astype(np.float32), 0.0, 1.0)
+
+
+def carried(flow: Reals, inside: Reals, tank: Tank, radius: float) -> tuple[Reals, Reals]:
+    """The flow, but where a part is thinner than `radius`, the flow of the bulk that it stands on.
+
+    Air as viscous as the body would hold back horns and ears; in thin air they ride on what they grew from.
+    """
+    bulk = blur(inside, tank, radius)
+    weight = inside * bulk**4 + 1e-7
+    ride = np.stack([blur(weight * component, tank, 2.0 * radius) for component in flow])
+    ride /= blur(weight, tank, 2.0 * radius)
+    own = np.clip((bulk - 0.15) / 0.25, 0.0, 1.0)
+    own = own * own * (3.0 - 2.0 * own)
+    return own * flow + (1.0 - own) * ride, own
+
+
+def giving_way(inside: Reals, tank: Tank, radius: float) -> Reals:
+    """(3, nx, ny, nz) the fall, per unit of time, of what has air below it, as if that air left at rate 1.
+
+    Each column sinks by the air under it, whole: its volume stays, and only air is lost. Neighbouring columns share
+    their fall over `radius`.
+    """
+    cover = np.maximum.accumulate(inside[..., ::-1], axis=2)[..., ::-1]
+    air = np.cumsum(cover * (1.0 - inside), axis=2) * np.float32(tank.spacing[2])
+    weight = inside + 1e-4
+    sigma = (radius / tank.spacing[0], radius / tank.spacing[1], 0.0)
+    mean = [ndimage.gaussian_filter(f, sigma, mode="wrap", truncate=2.5) for f in (weight * air, weight)]
+    fall = np.zeros((3, *tank.shape), np.float32)
+    fall[2] = -mean[0] / mean[1]
+    return fall
+
+
+def blur(field: Reals, tank: Tank, radius: float) -> Reals:
+    """Gaussian of standard deviation `radius`, in the body's units, mirrored at the floor."""
+    return ndimage.gaussian_filter(field, radius / tank.spacing, mode=("wrap", "wrap", "reflect"), truncate=2.5)
 
 
 def velocity_at(tank: Tank, field: Reals, points: Reals) -> Reals:
@@ -56,33 +104,35 @@ def velocity_at(tank: Tank, field: Reals, points: Reals) -> Reals:
     return gather(field, points - tank.corner, tank.spacing, EVEN_EVEN_ODD)
 
 
-def solenoidal(field: Reals, tank: Tank, viscous: bool) -> Reals:
+def solenoidal(field: Reals, tank: Tank, viscous: bool, damping: float = 0.0) -> Reals:
     """The divergence-free part of a vector field (3, nx, ny, nz); with `viscous` also divided by k^2 (Stokes).
 
     x and y are Fourier series; along z the horizontal components are cosines and the vertical one sines.
     """
     kx, ky, kz, k2 = _wave_numbers(tank)
-    a = fft.rfft2(fft.dct(field[0], axis=2, norm="ortho"), axes=(1, 0))
-    b = fft.rfft2(fft.dct(field[1], axis=2, norm="ortho"), axes=(1, 0))
-    sines = fft.dst(field[2], axis=2, norm="ortho")
-    c = fft.rfft2(np.concatenate([np.zeros_like(sines[..., :1]), sines[..., :-1]], axis=2), axes=(1, 0))
+    a, b, c = _forward(field)
     divergence = (1j * kx * a + 1j * ky * b + kz * c) / k2
     a += 1j * kx * divergence
     b += 1j * ky * divergence
     c -= kz * divergence
     if viscous:
-        ease = 1.0 / k2 + THIN**2 / (1.0 + CUT**2 * k2) ** 2
-        a, b, c = a * ease, b * ease, c * ease
+        a, b, c = (wave / (k2 * (1.0 + damping * np.sqrt(k2))) for wave in (a, b, c))
     a[0, 0, 0] = b[0, 0, 0] = 0.0  # nothing holds the tank as a whole: keep it where it is
-    nx, ny = tank.shape[:2]
-    out = np.empty_like(field)
-    out[0] = fft.idct(fft.irfft2(a, s=(ny, nx), axes=(1, 0)), axis=2, norm="ortho")
-    out[1] = fft.idct(fft.irfft2(b, s=(ny, nx), axes=(1, 0)), axis=2, norm="ortho")
-    sines = fft.irfft2(c, s=(ny, nx), axes=(1, 0))
-    out[2] = fft.idst(
-        np.concatenate([sines[..., 1:], np.zeros_like(sines[..., :1])], axis=2), axis=2, norm="ortho"
-    )
-    return out
+    sines = np.concatenate([c[..., 1:], np.zeros_like(c[..., :1])], axis=2)
+    sines = fft.irfft2(sines, s=tank.shape[1::-1], axes=(1, 0))
+    return np.stack([_series_back(a, tank), _series_back(b, tank), fft.idst(sines, axis=2, norm="ortho")])
+
+
+def _forward(field: Reals) -> tuple[NDArray, NDArray, NDArray]:
+    """Series of a vector field: cosines along z for its horizontal components, sines at the same k for its third."""
+    sines = fft.dst(field[2], axis=2, norm="ortho")
+    sines = np.concatenate([np.zeros_like(sines[..., :1]), sines[..., :-1]], axis=2)
+    waves = (*fft.dct(field[:2], axis=3, norm="ortho"), sines)
+    return tuple(fft.rfft2(wave, axes=(1, 0)) for wave in waves)
+
+
+def _series_back(cosines: NDArray, tank: Tank) -> Reals:
+    return fft.idct(fft.irfft2(cosines, s=tank.shape[1::-1], axes=(1, 0)), axis=2, norm="ortho")
 
 
 def _wave_numbers(tank: Tank) -> tuple[Reals, Reals, Reals, Reals]:
@@ -92,4 +142,4 @@ def _wave_numbers(tank: Tank) -> tuple[Reals, Reals, Reals, Reals]:
     kz = np.pi * np.arange(nz)[None, None, :] / (nz * tank.spacing[2])
     k2 = kx**2 + ky**2 + kz**2
     k2[0, 0, 0] = 1.0
-    return kx, ky, kz, k2
+    return tuple(k.astype(np.float32) for k in (kx, ky, kz, k2))

@@ -7,6 +7,7 @@ Reversed, the same frames come last to first, and each keeps its tau: it then fa
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,11 @@ from scipy.spatial import cKDTree
 
 from backend.clip import Frame, Mesh
 from backend.geometry.body import Body, Moment, Reals
+from backend.geometry.fields import sound_faces
 from backend.report import Report
 
 COINCIDENT = 1e-6  # of the mesh's size: vertices closer than this are one
+HEAVY, LIGHT = 60_000, 15_000  # above so many vertices a stand-in with so many is moved in the mesh's place
 NEUTRAL = 0.5  # albedo of a mesh without colour
 MATT = 0.6  # roughness of a mesh without one
 
@@ -33,9 +36,21 @@ def animate(subject: Mesh, settings, report: Report) -> Iterator[Frame]:
     report(0.0, "Preparing the mesh")
     welded = weld(subject)
     taus = np.linspace(0.0, 1.0, settings.frames)
-    moments = _process(settings.process)(welded.body, settings.amount, settings.seed, taus, report)
+    moments = _moments(_process(settings.process), welded.body, settings, taus, report)
     frames = (welded.frame(subject, moment) for moment in moments)
     yield from reversed(list(frames)) if settings.reverse else frames
+
+
+def _moments(process, body: Body, settings, taus: Reals, report: Report) -> Iterator[Moment]:
+    if len(body.vertices) <= HEAVY:
+        yield from process(body, settings.amount, settings.seed, taus, report)
+        return
+    from backend.geometry.proxy import Proxy
+
+    yield Moment(0.0, body.vertices, body.albedo, body.roughness)
+    report(0.0, "Simplifying the mesh")
+    proxy = Proxy(body, LIGHT)
+    yield from islice(map(proxy.carry, process(proxy.body, settings.amount, settings.seed, taus, report)), 1, None)
 
 
 def _process(name: str):
@@ -90,28 +105,27 @@ class Welded:
 
 
 def weld(subject: Mesh) -> Welded:
-    """Vertices at one place become one; those that no face uses ride on the nearest one that is."""
+    """Vertices at one place become one; those that no sound face uses ride on the nearest one that is used."""
     points = subject.vertices.astype(np.float64)
-    used = np.zeros(len(points), bool)
-    used[subject.faces] = True
-    low, high = points[used].min(axis=0), points[used].max(axis=0)
+    used = points[np.unique(subject.faces)]
+    low, high = used.min(axis=0), used.max(axis=0)
     metres = float((high - low).max())
     points = (points - [*(0.5 * (low + high))[:2], low[2]]) / metres
 
-    ridden = np.flatnonzero(used)
-    pairs = cKDTree(points[ridden]).query_pairs(COINCIDENT, output_type="ndarray")
-    same = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(ridden),) * 2)
-    _, cluster = connected_components(same, directed=False)
-    _, first, cluster = np.unique(cluster, return_index=True, return_inverse=True)
-    kept = ridden[first]
-    vertex = np.empty(len(points), np.int64)
-    vertex[ridden] = cluster
-    if len(ridden) < len(points):
-        vertex[~used] = cluster_of_nearest(points, ridden, cluster, ~used)
-
-    faces = _sound_faces(vertex[subject.faces], points[kept])
+    pairs = cKDTree(points).query_pairs(COINCIDENT, output_type="ndarray")
+    same = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(points),) * 2)
+    _, first, vertex = np.unique(connected_components(same, directed=False)[1], return_index=True, return_inverse=True)
+    points = points[first]
+    faces = sound_faces(vertex[subject.faces], points)
     if not len(faces):
         raise UnusableSubject("The mesh's faces have no area: they are folded flat into lines.")
+    kept, faces = np.unique(faces, return_inverse=True)
+    place = np.empty(len(points), np.int64)
+    place[kept] = np.arange(len(kept))
+    loose = np.setdiff1d(np.arange(len(points)), kept)
+    if len(loose):
+        place[loose] = cKDTree(points[kept]).query(points[loose])[1]
+    vertex = place[vertex]
 
     def gathered(values: NDArray | None, default: float) -> Reals:
         if values is None:
@@ -122,24 +136,10 @@ def weld(subject: Mesh) -> Welded:
 
     body = Body(
         vertices=points[kept],
-        faces=faces,
+        faces=faces.reshape(-1, 3).astype(np.int32),
         pin=gathered(subject.pin, 0.0),
         weight=gathered(subject.weight, 1.0),
         albedo=np.full((len(kept), 3), NEUTRAL) if subject.albedo is None else gathered(subject.albedo, NEUTRAL),
         roughness=gathered(subject.roughness, MATT),
     )
     return Welded(body, vertex, metres)
-
-
-def cluster_of_nearest(points: Reals, ridden, cluster, loose) -> NDArray[np.int64]:
-    return cluster[cKDTree(points[ridden]).query(points[loose])[1]]
-
-
-def _sound_faces(faces: NDArray, vertices: Reals) -> NDArray[np.int32]:
-    """(F, 3) without triangles that welding folded up, without area, or that lie on one another."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    flat = np.linalg.norm(np.cross(b - a, c - a), axis=1) <= 1e-14
-    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
-    once = np.zeros(len(faces), bool)
-    once[first] = True
-    return np.ascontiguousarray(faces[once & ~flat], np.int32)

@@ -9,20 +9,25 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from backend.geometry.body import Body, Moment
-from backend.geometry.viscous import Tank, solenoidal, stokes_flow, velocity_at
-from backend.geometry.volume import area_vectors, restore_volume, signed_volume, sum_at_corners
+from backend.geometry.viscous import Tank, carried, filling, giving_way, solenoidal, stokes_flow, velocity_at
+from backend.geometry.volume import area_vectors, part_volumes, restore_volume, signed_volume, sum_at_corners
 from backend.report import Report
+from kernels.gather import gather
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
-GRID = (64, 64, 40)
-COURANT = 0.7  # cells a vertex may travel in one step
+GRID = (48, 48, 32)
+COURANT = 1.0  # cells a vertex may travel in one step
 STEPS = 8  # at most, for one moment
 SHEET = 0.012  # mean thickness below which a part is a sheet, in extents
 SHEET_THICKNESS = 0.03  # what a sheet is taken to weigh, in extents
-POOL = 0.15  # thickness of the pool / cube root of the volume
-TENSION = 0.02  # surface tension / weight, in extents squared (the capillary length squared)
+POOL = 0.17  # thickness of the pool / cube root of the volume
+RADIUS = 0.06
+SHARE = 0.06
+GIVE = 3.0
+SMOOTH, EVEN, POWER = 0.15, 0.1, 3
+TENSION = 0.012  # surface tension / weight, in extents squared (the capillary length squared)
 
 
 @dataclass(eq=False)
@@ -32,8 +37,12 @@ class Surface:
     positions: Reals  # (M, 3)
     faces: Ints  # (G, 3) without the caps
     closed: Ints  # (H, 3) of the solid parts, caps included
+    parts: Ints  # (H,) which part
+    volumes: Reals
     sheet: Reals  # (M,) mass of what is a sheet
     mobility: Reals  # (M,) in [0, 1]
+    depth: float
+    thin: Reals
     neighbours: sparse.csr_array  # (M, M) rows sum to 1
 
 
@@ -43,6 +52,8 @@ def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) ->
     volume = signed_volume(surface.positions, surface.closed)
     start = centre_height(surface)
     low = min(0.5 * POOL * np.cbrt(max(volume, 0.0) + surface.sheet.sum()), start)
+    surface.depth = max(start - low, 1e-6)
+    before = 0.0
     for done, tau in enumerate(taus):
         progress = amount * (0.5 * tau + 0.5 * tau * tau * (3 - 2 * tau))
         goal = start + (low - start) * progress
@@ -50,7 +61,8 @@ def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) ->
             report(done / len(taus), "Melting")
             if not step(surface, goal, progress):
                 break
-        relax(surface, volume, progress)
+        relax(surface, volume, progress, progress - before)
+        before = progress
         positions = surface.positions[:count].copy() if tau > 0 else body.vertices.copy()
         yield Moment(float(tau), positions, roughness=wet(body, positions))
 
@@ -71,22 +83,42 @@ def step(surface: Surface, goal: float, progress: float) -> bool:
     load = BASE * x[:, 2] + (1 - BASE) * top * ramp(x[:, 2] / top, 1.0 - (1.0 + WIDE) * FRONT0 - (1.0 + WIDE) * (1 - FRONT0) * progress, WIDE)
     forces = -load[:, None] * outward
     forces[:, 2] -= surface.sheet
-    forces -= TENSION * area_gradient(x, surface.closed)
     tank = Tank.around(x, GRID)
     flow = stokes_flow(tank, x, forces)
+    inside = filling(tank, x, outward, surface.sheet)
+    flow, own = carried(flow, inside, tank, min(RADIUS, 0.5 * now))
     if surface.mobility.min() < 1.0:
         flow = held(flow, tank, surface)
-    velocity = velocity_at(tank, flow, x) * surface.mobility[:, None]
-    rate = (np.einsum("i,ij,ij->", x[:, 2], outward, velocity) + surface.sheet @ velocity[:, 2]) / mass
+    velocity, rate = measure(surface, tank, flow, outward, mass)
     if rate > -1e-12:
         return False
-    needed = (goal - now) / rate
-    allowed = COURANT / (np.abs(velocity) / tank.spacing).max()
+    fall = giving_way(inside, tank, SHARE)
+    falling = measure(surface, tank, fall, outward, mass)[1]
+    if falling < -1e-6:
+        depth = surface.depth
+        give = min(GIVE, 0.5 * depth / -falling) / depth
+        give *= rate / (1 + give * falling)
+        flow = flow - give * fall
+        velocity, rate = measure(surface, tank, flow, outward, mass)
+    dt = min((goal - now) / rate, COURANT / (np.abs(velocity) / tank.spacing).max())
+    tension = TENSION * now**2
+    forces = -tension * area_gradient(x, surface.closed)
+    flow = flow + stokes_flow(tank, x, forces, 0.5 * tension * dt)
+    velocity, rate = measure(surface, tank, flow, outward, mass)
+    needed = (goal - now) / min(rate, -1e-12)
+    allowed = min(COURANT / (np.abs(velocity) / tank.spacing).max(), 1.5 * dt)
     dt = min(needed, allowed)
+    surface.thin = 1.0 - gather(own[None].astype(np.float64), x - tank.corner, tank.spacing, np.ones(1))[:, 0]
     middle = x + 0.5 * dt * velocity
     surface.positions = x + dt * velocity_at(tank, flow, middle) * surface.mobility[:, None]
     surface.positions[:, 2] = np.maximum(surface.positions[:, 2], np.minimum(x[:, 2], 1e-4))
     return needed > allowed
+
+def measure(surface, tank, flow, outward, mass):
+    velocity = velocity_at(tank, flow, surface.positions) * surface.mobility[:, None]
+    sinking = np.einsum("i,ij,ij->", surface.positions[:, 2], outward, velocity)
+    return velocity, float(sinking + surface.sheet @ velocity[:, 2]) / mass
+
 
 BASE, WIDE, FRONT0 = 0.2, 1.0, 0.0
 
@@ -100,14 +132,17 @@ def held(flow, tank, surface):
     return flow
 
 
-def relax(surface, volume, progress):
+def relax(surface, volume, progress, pace):
     x = surface.positions
     if progress > 0:
-        for _ in range(2):
-            x = x + 0.3 * progress * surface.mobility[:, None] * (surface.neighbours @ x - x)
-    if volume > 0:
-        share = surface.mobility * np.clip(x[:, 2] / 0.01, 0, 1)
-        x = restore_volume(x, surface.closed, volume, share)
+        edge = np.linalg.norm(x[surface.faces[:, 0]] - x[surface.faces[:, 1]], axis=1).mean()
+        wanted = SMOOTH**2 * pace / (0.25 * edge**2)
+        rounds = int(np.clip(np.ceil(wanted), 1, 12))
+        share = np.minimum(wanted / rounds, 1.0) * 0.5 * surface.mobility * np.maximum(EVEN + (1 - EVEN) * progress**POWER, surface.thin)
+        for _ in range(rounds):
+            x = x + share[:, None] * (surface.neighbours @ x - x)
+    share = surface.mobility * np.clip(x[:, 2] / 0.01, 0, 1)
+    x = restore_volume(x, surface.closed, surface.parts, surface.volumes, share)
     surface.positions = x
     surface.positions[:, 2] = np.maximum(x[:, 2], 0)
 
@@ -136,15 +171,15 @@ def prepare(body: Body) -> Surface:
         if longest < 0.04 or len(faces) > 20000:
             break
         x, faces, mobility = subdivide(x, faces, mobility)
-    neighbours = adjacency(faces, len(x))
     caps, middles, groups = close(x, faces)
     flowing = np.concatenate([x, middles])
     mobility = np.concatenate([mobility, np.ones(len(middles))])
-    pad = len(flowing) - len(x)
-    neighbours = sparse.block_diag([neighbours, sparse.eye_array(pad)], format="csr") if pad else neighbours
     everything = np.concatenate([faces, caps]).astype(np.int32)
-    solid, sheet = sort_parts(flowing, everything, faces)
-    return Surface(flowing, faces, everything[solid], sheet, mobility, neighbours)
+    neighbours = adjacency(everything, len(flowing))
+    solid, sheet, label = sort_parts(flowing, everything, faces)
+    closed, label = everything[solid], label[solid]
+    volumes = part_volumes(flowing, closed, label, label.max(initial=0) + 1)
+    return Surface(flowing, faces, closed, label, volumes, sheet, mobility, 0.0, np.zeros(len(flowing)), neighbours)
 
 
 def subdivide(x, faces, mobility):
@@ -196,4 +231,4 @@ def sort_parts(x, everything, faces):
     thin = 2 * volume / np.maximum(np.bincount(label, area, parts), 1e-30) < SHEET
     area[len(faces):] = 0
     sheet = np.bincount(everything.ravel(), np.repeat(area * thin[label] * SHEET_THICKNESS / 3, 3), len(x))
-    return ~thin[label], sheet
+    return ~thin[label], sheet, label

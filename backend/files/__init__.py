@@ -1,0 +1,50 @@
+"""Clips to files and meshes from files: one module a format, chosen by the ending of the name."""
+
+from pathlib import Path
+
+from backend.clip import Clip
+
+ENDINGS = (".npz", ".glb", ".usdc")
+
+
+class Unwritable(ValueError):
+    """A place or format that no clip can be written to; the message says what to do."""
+
+
+def check_output(path: Path) -> None:
+    """Refuse before any work is done what could not be written after it."""
+    if path.suffix.lower() not in (*ENDINGS, ""):
+        raise Unwritable(
+            f"Cannot write {path.suffix} files: end the name with {', '.join(ENDINGS)}, or name a folder for one .obj "
+            f"a frame"
+        )
+    if not path.absolute().parent.is_dir():
+        raise Unwritable(f"The folder {path.absolute().parent} does not exist: make it, or write somewhere else")
+    if not path.suffix and path.exists() and not path.is_dir():
+        raise Unwritable(f"{path} is a file without an ending: name a folder, or end the name with {ENDINGS[0]}")
+
+
+def save(clip: Clip, path: Path) -> None:
+    """Write a clip: .npz, .glb or .usdc by the ending, else a folder of .obj. A file appears whole or not at all.
+
+    Raises Unwritable.
+    """
+    check_output(path)
+    ending = path.suffix.lower()
+    if not ending:
+        from backend.files import obj
+
+        obj.save(clip, path)
+        return
+    if ending == ".npz":
+        from backend.files import npz as form
+    elif ending == ".glb":
+        from backend.files import gltf as form
+    else:
+        from backend.files import usd as form
+    part = path.with_name(f".{path.stem}.part{ending}")  # the ending stays: USD chooses its format by it
+    try:
+        form.save(clip, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

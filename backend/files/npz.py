@@ -1,0 +1,72 @@
+"""A clip as .npz: plain arrays that numpy.load reads without pickle, and the form in which nothing is lost.
+
+    positions   (T, V, 3) float32   metres, Z up, right-handed
+    faces       (F, 3) int32        vertices of each triangle
+    tau         (T,) float32        life time in [0, 1]
+    fps         () float64          frames a second
+    loop        () bool             whether the last frame leads back to the first
+    albedo      (T, V, 3) float32   linear RGB; roughness, metallic (T, V) float32: each only where it changes
+    provenance  () str              JSON: prompt or process, engine, seed, version
+    version     () int              of this layout, 1
+
+The polygons as they were drawn, with UVs on their corners:
+    sizes (P,) int32, corners (C,) int32 vertex at each corner, triangles (F, 3) int32 corners of each triangle, and
+    uv (C, 2) float32. So faces == corners[triangles], and uv[triangles] is (F, 3, 2).
+The subject before its life: subject_vertices (V, 3), and where it has them subject_albedo (V, 3),
+    subject_roughness (V,), subject_metallic (V,), subject_pin (V,), subject_weight (V,), parts (V,) int32 index into
+    part_names (N,) str.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from backend.clip import Clip, Mesh
+
+LAYOUT = 1
+_MATERIAL = ("albedo", "roughness", "metallic")
+_SUBJECT = ("vertices", *_MATERIAL, "pin", "weight")
+_TOPOLOGY = ("corners", "sizes", "triangles", "uv", "parts")
+
+
+def save(clip: Clip, path: Path) -> None:
+    subject = clip.subject
+    arrays = {f"subject_{name}": getattr(subject, name) for name in _SUBJECT}
+    arrays |= {name: getattr(subject, name) for name in _TOPOLOGY}
+    arrays |= {name: getattr(clip, name) for name in _MATERIAL}
+    if subject.part_names:
+        arrays["part_names"] = np.array(subject.part_names)
+    np.savez(
+        path,
+        positions=clip.positions,
+        faces=subject.faces,
+        tau=clip.tau,
+        fps=np.float64(clip.fps),
+        loop=np.bool_(clip.loop),
+        provenance=np.array(json.dumps(clip.provenance)),
+        version=np.int32(LAYOUT),
+        **{name: value for name, value in arrays.items() if value is not None},
+    )
+
+
+def load(path: Path) -> Clip:
+    """The clip that save() wrote. Raises ValueError where the layout is a later one."""
+    with np.load(path, allow_pickle=False) as stored:
+        held = dict(stored)
+    if held["version"] != LAYOUT:
+        raise ValueError(f"{path} has layout {held['version']}, and this version reads {LAYOUT}: update Anthesis")
+    subject = Mesh(
+        **{name: held.get(f"subject_{name}") for name in _SUBJECT},
+        **{name: held.get(name) for name in _TOPOLOGY},
+        part_names=tuple(held["part_names"].tolist()) if "part_names" in held else (),
+    )
+    return Clip(
+        subject,
+        held["positions"],
+        held["tau"],
+        float(held["fps"]),
+        bool(held["loop"]),
+        **{name: held.get(name) for name in _MATERIAL},
+        provenance=json.loads(str(held["provenance"])),
+    )

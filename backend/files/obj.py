@@ -1,0 +1,44 @@
+"""A clip as a folder of Wavefront .obj, one a frame: name_0001.obj and so on, the name being the folder's.
+
+Y up, as Blender and most others expect of this format; polygons as they were drawn; a colour after each position,
+sRGB-encoded, as Blender, MeshLab and trimesh read it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from backend import wire
+from backend.clip import Clip, Mesh
+
+
+def save(clip: Clip, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    uv, faces = _uv(clip.subject), _faces(clip.subject)
+    for number, positions in enumerate(clip.positions, start=1):
+        colours = clip.subject.albedo if clip.albedo is None else clip.albedo[number - 1]
+        text = "".join([_vertices(positions, colours), uv, faces])
+        (folder / f"{folder.name}_{number:04d}.obj").write_text(text, encoding="ascii")
+
+
+def _vertices(positions: np.ndarray, colours: np.ndarray | None) -> str:
+    columns = [positions[:, [0, 2, 1]] * [1, 1, -1]]
+    if colours is not None:
+        columns.append(wire.linear_to_srgb(colours))
+    rows = np.concatenate(columns, axis=1)
+    line = "v" + " %.9g" * 3 + " %.4f" * (rows.shape[1] - 3) + "\n"
+    return (line * len(rows)) % tuple(rows.ravel().tolist())
+
+
+def _uv(subject: Mesh) -> str:
+    if subject.uv is None:
+        return ""
+    return ("vt %.9g %.9g\n" * len(subject.uv)) % tuple(subject.uv.ravel().tolist())
+
+
+def _faces(subject: Mesh) -> str:
+    """Polygons, counted from one; corner k has the k-th UV."""
+    corner = "%d" if subject.uv is None else "%d/%d"
+    numbers = np.stack([subject.corners, np.arange(len(subject.corners))], axis=1)[:, : 1 if subject.uv is None else 2]
+    lines = "".join("f" + f" {corner}" * size + "\n" for size in subject.sizes.tolist())
+    return lines % tuple((numbers + 1).ravel().tolist())

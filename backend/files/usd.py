@@ -1,0 +1,94 @@
+"""A clip as .usdc: one UsdGeom.Mesh with time-sampled points, the form for heavy clips and for film tools.
+
+Z up, metres, one time code a frame, from 1. Colours over life are primvars:displayColor, linear, with time samples;
+roughness and metallic are primvars of those names. A UsdPreviewSurface reads all three.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, Vt
+
+from backend.clip import Clip
+
+_READERS = {
+    "displayColor": ("diffuseColor", "UsdPrimvarReader_float3", Sdf.ValueTypeNames.Float3, Gf.Vec3f(0.5)),
+    "roughness": ("roughness", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, 0.6),
+    "metallic": ("metallic", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, 0.0),
+}
+
+
+def save(clip: Clip, path: Path) -> None:
+    stage = Usd.Stage.CreateNew(str(path))
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+    stage.SetTimeCodesPerSecond(clip.fps)
+    stage.SetFramesPerSecond(clip.fps)
+    stage.SetStartTimeCode(1)
+    stage.SetEndTimeCode(len(clip.positions))
+    stage.GetRootLayer().comment = "Made by Anthesis"
+    root = UsdGeom.Xform.Define(stage, "/Anthesis")
+    stage.SetDefaultPrim(root.GetPrim())
+    root.GetPrim().SetCustomData({_key(name): value for name, value in clip.provenance.items()})
+    mesh = _mesh(stage, clip)
+    bound = [name for name in _READERS if UsdGeom.PrimvarsAPI(mesh).HasPrimvar(name)]
+    UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(_material(stage, bound))
+    stage.Save()
+
+
+
+def _mesh(stage: Usd.Stage, clip: Clip) -> UsdGeom.Mesh:
+    subject = clip.subject
+    mesh = UsdGeom.Mesh.Define(stage, "/Anthesis/Mesh")
+    mesh.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(subject.sizes))
+    mesh.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(subject.corners))
+    mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    mesh.CreateDoubleSidedAttr(True)
+    points, extent = mesh.CreatePointsAttr(), mesh.CreateExtentAttr()
+    for number, positions in enumerate(clip.positions, start=1):
+        points.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(positions)), number)
+        extent.Set(Vt.Vec3fArray.FromNumpy(np.stack([positions.min(axis=0), positions.max(axis=0)])), number)
+    primvars = UsdGeom.PrimvarsAPI(mesh)
+    if subject.uv is not None:
+        st = primvars.CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.faceVarying)
+        st.Set(Vt.Vec2fArray.FromNumpy(subject.uv))
+    _over_life(primvars, "displayColor", Sdf.ValueTypeNames.Color3fArray, clip.albedo, subject.albedo)
+    _over_life(primvars, "roughness", Sdf.ValueTypeNames.FloatArray, clip.roughness, subject.roughness)
+    _over_life(primvars, "metallic", Sdf.ValueTypeNames.FloatArray, clip.metallic, subject.metallic)
+    return mesh
+
+
+def _over_life(primvars: UsdGeom.PrimvarsAPI, name: str, kind, samples, still) -> None:
+    """A primvar a vertex: time samples where the clip has them, else the subject's own, else nothing."""
+    if samples is None and still is None:
+        return
+    array = Vt.Vec3fArray if kind == Sdf.ValueTypeNames.Color3fArray else Vt.FloatArray
+    primvar = primvars.CreatePrimvar(name, kind, UsdGeom.Tokens.vertex)
+    if samples is None:
+        primvar.Set(array.FromNumpy(np.ascontiguousarray(still)))
+        return
+    for number, values in enumerate(samples, start=1):
+        primvar.Set(array.FromNumpy(np.ascontiguousarray(values)), number)
+
+
+def _material(stage: Usd.Stage, bound: list[str]) -> UsdShade.Material:
+    material = UsdShade.Material.Define(stage, "/Anthesis/Material")
+    surface = UsdShade.Shader.Define(stage, "/Anthesis/Material/Surface")
+    surface.CreateIdAttr("UsdPreviewSurface")
+    for name, (target, reader, kind, fallback) in _READERS.items():
+        value = surface.CreateInput(target, Sdf.ValueTypeNames.Color3f if name == "displayColor" else kind)
+        if name not in bound:
+            value.Set(fallback)
+            continue
+        shader = UsdShade.Shader.Define(stage, f"/Anthesis/Material/{name}")
+        shader.CreateIdAttr(reader)
+        shader.CreateInput("varname", Sdf.ValueTypeNames.String).Set(name)
+        shader.CreateInput("fallback", kind).Set(fallback)
+        value.ConnectToSource(shader.CreateOutput("result", kind))
+    material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
+    return material
+
+
+def _key(name: str) -> str:
+    return re.sub(r"\W", "_", name)

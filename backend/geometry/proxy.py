@@ -1,0 +1,126 @@
+"""A light stand-in for a heavy body: a process moves the stand-in, the body follows smoothly."""
+
+import fast_simplification
+import numpy as np
+from scipy.sparse import csr_matrix, diags, identity
+from scipy.spatial import cKDTree
+
+from backend.geometry.body import Body, Moment, Reals
+from backend.geometry.fields import edges, sound_faces
+
+
+class Proxy:
+    """`body`: the same shape with about `count` vertices. `carry` takes its moments back to the heavy one.
+
+    Every heavy vertex follows the proxy vertex that it collapsed into and that one's neighbours, each with its own
+    affine motion, blended by distance: after Sumner et al., "Embedded deformation", SIGGRAPH 2007. What is
+    connected shares neighbours, so nothing cracks, and what is only near does not stick.
+    """
+
+    def __init__(self, heavy: Body, count: int):
+        self.heavy = heavy
+        target = max(4, int(len(heavy.faces) * count / len(heavy.vertices)))
+        _, _, collapses = fast_simplification.simplify(
+            heavy.vertices, heavy.faces, target_count=target, return_collapses=True
+        )
+        _, faces, owner = fast_simplification.replay_simplification(heavy.vertices, heavy.faces, collapses)
+        share = np.bincount(owner)
+
+        def averaged(values: Reals) -> Reals:
+            columns = values.reshape(len(values), -1).T
+            mean = np.stack([np.bincount(owner, column) for column in columns], axis=1) / share[:, None]
+            return mean.reshape(len(share), *values.shape[1:])
+
+        # the middle of what collapsed: the simplifier's own points run off to nowhere where a surface is flat
+        points = averaged(heavy.vertices)
+        faces = sound_faces(faces, points)
+        kept, faces = np.unique(faces, return_inverse=True)
+        place = np.full(len(points), -1)
+        place[kept] = np.arange(len(kept))
+        lost = place < 0  # a vertex whose triangles all collapsed rides on the nearest that is left
+        place[lost] = cKDTree(points[kept]).query(points[lost])[1]
+        owner, points, faces = place[owner], points[kept], faces.reshape(-1, 3).astype(np.int32)
+        share = np.bincount(owner)
+        self.body = Body(
+            points, faces, averaged(heavy.pin), averaged(heavy.weight), averaged(heavy.albedo),
+            averaged(heavy.roughness),
+        )  # fmt: skip
+        self._sides = edges(faces)
+        self._follow = self._weights(owner)
+        self._stars = self._star(points)
+
+    def _weights(self, owner) -> csr_matrix:
+        """(V, N) how much each heavy vertex listens to each proxy vertex; rows add up to one."""
+        points, heavy, count = self.body.vertices, self.heavy.vertices, len(self.body.vertices)
+        a, b = self._sides.T
+        near = csr_matrix((np.ones(len(a)), (a, b)), shape=(count, count))
+        near = near + near.T + identity(count, format="csr")
+        length = np.linalg.norm(points[a] - points[b], axis=1)
+        spacing = (np.bincount(a, length, minlength=count) + np.bincount(b, length, minlength=count)) / np.maximum(
+            np.bincount(self._sides.ravel(), minlength=count), 1
+        )
+        weights = near.tocsr()[owner]
+        row = np.repeat(np.arange(len(heavy)), np.diff(weights.indptr))
+        gap = np.linalg.norm(heavy[row] - points[weights.indices], axis=1) / np.maximum(spacing[owner[row]], 1e-12)
+        weights.data = np.exp(-np.minimum((gap / 0.6) ** 2, 200.0)) + 1e-30
+        weights = _normalised(weights)
+        c, d = edges(self.heavy.faces).T
+        around = csr_matrix((np.ones(len(c)), (c, d)), shape=(len(heavy),) * 2)
+        around = _normalised((around + around.T + identity(len(heavy))).tocsr())
+        # two vertices side by side may have collapsed into different ones: averaging takes the step out
+        return (around @ (around @ weights)).tocsr()
+
+    def _star(self, points: Reals) -> Reals:
+        """(N, 3, 3) sum of outer products of the edges around each vertex, and of its normal."""
+        a, b = self._sides.T
+        step = points[b] - points[a]
+        outer = step[:, :, None] * step[:, None, :]
+        normal = self._normals(points)
+        return self._gathered(outer) + normal[:, :, None] * normal[:, None, :] + 1e-12 * np.eye(3)
+
+    def _normals(self, points: Reals) -> Reals:
+        """(N, 3) of the length of the edges there, so that an edge and the normal weigh the same."""
+        faces = self.body.faces
+        normal = np.cross(points[faces[:, 1]] - points[faces[:, 0]], points[faces[:, 2]] - points[faces[:, 0]])
+        total = np.stack(
+            [np.bincount(faces.ravel(), np.repeat(normal[:, k], 3), minlength=len(points)) for k in range(3)], axis=1
+        )
+        size = np.maximum(np.linalg.norm(total, axis=1), 1e-30)
+        return total / np.sqrt(size)[:, None]
+
+    def _gathered(self, values: Reals) -> Reals:
+        columns = values.reshape(len(values), -1).T
+        count = len(self.body.vertices)
+        a, b = self._sides.T
+        total = [np.bincount(a, c, minlength=count) + np.bincount(b, c, minlength=count) for c in columns]
+        return np.stack(total, axis=1).reshape(count, *values.shape[1:])
+
+    def carry(self, moment: Moment) -> Moment:
+        """The heavy body at the moment of the proxy."""
+        rest, moved = self.body.vertices, moment.positions
+        a, b = self._sides.T
+        cross = self._gathered((moved[b] - moved[a])[:, :, None] * (rest[b] - rest[a])[:, None, :])
+        normal, normal_now = self._normals(rest), self._normals(moved)
+        cross += normal_now[:, :, None] * normal[:, None, :]
+        still = 1e-12 * np.eye(3)
+        stretch = (cross + still) @ np.linalg.inv(self._stars) - np.eye(3)  # (N, 3, 3)
+        shift = moved - rest - np.einsum("nij,nj->ni", stretch, rest)
+        spread = self._follow @ np.concatenate([stretch.reshape(-1, 9), shift], axis=1)  # (V, 12)
+        heavy = self.heavy.vertices
+        motion = spread[:, 9:] + np.einsum("vij,vj->vi", spread[:, :9].reshape(-1, 3, 3), heavy)
+        positions = heavy + (1.0 - self.heavy.pin)[:, None] * motion
+        positions[:, 2] = np.maximum(positions[:, 2], 0.0)
+        return Moment(
+            moment.tau,
+            positions,
+            self._carried(moment.albedo, self.body.albedo, self.heavy.albedo),
+            self._carried(moment.roughness, self.body.roughness, self.heavy.roughness),
+        )
+
+    def _carried(self, now: Reals | None, rest: Reals, heavy: Reals) -> Reals | None:
+        """The change is carried, so that detail finer than the proxy stays."""
+        return None if now is None else np.clip(heavy + self._follow @ (now - rest), 0.0, 1.0)
+
+
+def _normalised(weights: csr_matrix) -> csr_matrix:
+    return (diags(1.0 / np.asarray(weights.sum(axis=1)).ravel()) @ weights).tocsr()

@@ -1,0 +1,358 @@
+"""One light process a user: hears every call and answers at once, always. What takes time, the worker does.
+
+A single thread turns one loop: calls from clients, events from the worker, what time asks, records to who reads.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+import zmq
+
+from backend import protocol
+from backend.service.blobs import Blobs, Mismatch
+from backend.service.door import Door, Full, Gone
+from backend.service.jobs import Clock, Jobs, Refusal
+from backend.service.peers import OUTBOX, Peer, Stream
+from backend.service.store import DiskFull, Store
+from backend.service.supervisor import Supervisor
+from backend.service.worker import DISK_FULL
+
+TURN_SECONDS = 0.1
+CALLS_A_TURN = 64
+CHUNKS_A_TURN = 32
+CLIENTS = 64
+BYE_SECONDS = 2.0  # after the last client said goodbye
+RETRY_SECONDS = 1.0  # on a full disk
+MEMORY_BYTES = 256 * 1024 * 1024  # beyond what the process had at its start; a message without end is what makes it
+BAD_LOGGED = 10  # malformed messages of one peer that are worth a line
+
+
+@dataclass(frozen=True)
+class Settings:
+    idle: float = 120.0  # seconds to stay when nobody is connected and nothing is to be done
+    grace: float = 600.0  # seconds to go on with a job that nobody is connected for
+    cache: int = 20 * 10**9  # bytes of results to keep
+
+
+_log = logging.getLogger(__name__)
+
+
+class Gateway:
+    def __init__(
+        self, boot: str, door: Door, store: Store, blobs: Blobs, supervisor: Supervisor, jobs: Jobs, clock: Clock,
+        settings: Settings,
+    ):  # fmt: skip
+        self._boot, self._door, self._store, self._blobs = boot, door, store, blobs
+        self._supervisor, self._jobs, self._clock, self._settings = supervisor, jobs, clock, settings
+        self._peers: dict[bytes, Peer] = {}
+        self._ending = False
+        self._held_event = None  # of the worker, while the disk is too full to enter it
+        self._retry_at = 0.0
+        self._quiet_since: float | None = clock.now
+        self._left_by_bye = False
+        self._process = psutil.Process()
+        self._memory_limit = self._process.memory_info().rss + MEMORY_BYTES
+        self._watched_at = clock.now
+
+    def end(self) -> None:
+        """From a signal handler, too."""
+        self._ending = True
+
+    def run(self) -> None:
+        """Serve until there is nothing to stay for."""
+        poller = zmq.Poller()
+        poller.register(self._door.socket, zmq.POLLIN)
+        poller.register(self._supervisor.events_socket, zmq.POLLIN)
+        more = False
+        while not self._ending:
+            heard = dict(poller.poll(self._rest(more)))
+            self._clock.tick()
+            if self._door.socket in heard:
+                for _ in range(CALLS_A_TURN):
+                    if (call := self._door.receive()) is None:
+                        break
+                    self._hear(*call)
+            self._hear_worker()
+            self._spread_news()
+            more = self._feed()
+            if self._clock.now - self._watched_at >= TURN_SECONDS:
+                self._watched_at = self._clock.now
+                self._watch(poller)
+        self._jobs.stop()
+        self._spread_news()
+        for peer in self._peers.values():
+            peer.close()
+
+    def _rest(self, more: bool) -> int:
+        """Milliseconds to wait for something to happen."""
+        if more:
+            return 0
+        due = [TURN_SECONDS]
+        if self._clock.now >= self._retry_at and (commit := self._store.commit_due()) is not None:
+            due.append(commit)
+        due += [
+            peer.rests_until - self._clock.now for peer in self._peers.values() if peer.rests_until > self._clock.now
+        ]
+        return max(0, -int(-1000 * min(due) // 1))
+
+    # --- Clients
+
+    def _hear(self, route: bytes, frames: list) -> None:
+        peer = self._peers.get(route)
+        if peer:
+            peer.heard_at = self._clock.now
+        try:
+            call, payload = protocol.decode_call(frames)
+        except protocol.BadMessage as error:
+            self._hear_nonsense(route, peer, error)
+            return
+        try:
+            if isinstance(call, protocol.Hello):
+                self._greet(route, call)
+            elif peer is None:
+                raise Refusal("not_greeted", "Say Hello first")
+            else:
+                self._carry_out(peer, call, payload)
+        except Refusal as refusal:
+            self._refuse(route, call.id, refusal.failure, getattr(call, "job", None))
+        except DiskFull:
+            failure = protocol.Failure("disk_full", "The disk is full: free some space, then try again")
+            self._refuse(route, call.id, failure, getattr(call, "job", None))
+
+    def _hear_nonsense(self, route: bytes, peer: Peer | None, error: protocol.BadMessage) -> None:
+        if peer is not None:
+            peer.bad += 1
+            if peer.bad <= BAD_LOGGED:
+                _log.warning("Client %s sent nonsense (%d): %s", peer.client, peer.bad, error.text)
+        self._refuse(route, 0, protocol.Failure(error.code, error.text), None)
+
+    def _refuse(self, route: bytes, call: int, failure: protocol.Failure, job: str | None) -> None:
+        refused = protocol.Refused(re=call, failure=failure, job=job)
+        if peer := self._peers.get(route):
+            peer.post(refused)
+            return
+        try:
+            self._door.send(route, refused)
+        except (Full, Gone):
+            pass  # nobody that we know
+
+    def _greet(self, route: bytes, call: protocol.Hello) -> None:
+        if not call.protocol_min <= protocol.PROTOCOL <= call.protocol_max:
+            older = "the backend" if call.protocol_min > protocol.PROTOCOL else "the add-on"
+            raise Refusal(
+                "bad_version",
+                f"The add-on ({call.software or 'unknown'}) speaks protocol {call.protocol_min} to {call.protocol_max},"
+                f" the backend ({protocol.VERSION}) {protocol.PROTOCOL}: update {older}",
+            )
+        for other in [peer for peer in self._peers.values() if peer.client == call.client]:
+            self._drop(other)  # the same client on a connection that it has given up
+        if len(self._peers) >= CLIENTS:
+            raise Refusal("quota", f"{CLIENTS} clients are connected already: close one")
+        peer = self._peers[route] = Peer(route, call.client, self._clock.now)
+        _log.info("Hello from %s (%s)", call.client, call.software)
+        peer.post(
+            protocol.Welcome(
+                re=call.id,
+                protocol=protocol.PROTOCOL,
+                boot=self._boot,
+                software=protocol.VERSION,
+                engines=self._jobs.engines,
+            )
+        )
+
+    def _carry_out(self, peer: Peer, call: protocol.Calls, payload: memoryview | None) -> None:
+        """Raises Refusal and DiskFull."""
+        match call:
+            case protocol.Ping():
+                peer.post(self._pong(call.id))
+            case protocol.Bye():
+                self._left_by_bye = True
+                self._drop(peer)
+            case protocol.Put():
+                self._put(peer, call, payload)
+            case protocol.Submit():
+                new = self._jobs.submit(call, peer.client)
+                peer.watches.add(call.job)
+                peer.post(protocol.Accepted(re=call.id, job=call.job, duplicate=not new))
+                peer.tell(call.job)
+            case protocol.Cancel():
+                job = self._jobs.find(call.job)
+                self._jobs.cancel(job, call.force)
+                peer.tell(job.id, call.id)
+            case protocol.List():
+                peer.watches_all = True
+                for job in self._store.jobs:
+                    peer.tell(job, call.id)
+                peer.listed = protocol.Listed(re=call.id, jobs=len(self._store.jobs))
+            case protocol.Subscribe():
+                self._subscribe(peer, call)
+            case protocol.Credit():
+                if stream := peer.streams.get(call.stream):
+                    stream.credit = max(stream.credit, call.total)
+            case protocol.Unsubscribe():
+                peer.drop_stream(call.stream)
+            case protocol.Remove():
+                if call.job in self._store.jobs:
+                    peer.watches.add(call.job)
+                    self._jobs.remove(self._store.jobs[call.job])
+                else:
+                    peer.post(protocol.Removed(re=call.id, job=call.job))
+            case protocol.Clear():
+                self._jobs.clear()
+            case protocol.Shutdown():
+                if self._jobs.busy and not call.force:
+                    raise Refusal("conflict", "Jobs are waiting or running: cancel them first, or end it by force")
+                self._ending = True
+
+    def _pong(self, call: int) -> protocol.Pong:
+        return protocol.Pong(
+            re=call,
+            boot=self._boot,
+            worker=self._jobs.doing,
+            running=self._jobs.running,
+            queued=self._jobs.queued,
+            store_bytes=self._jobs.stored,
+            engines=self._jobs.engines,
+        )
+
+    def _put(self, peer: Peer, call: protocol.Put, payload: memoryview) -> None:
+        try:
+            held, whole = self._blobs.put(call.blob, call.size, call.offset, payload)
+        except Mismatch:
+            raise Refusal("hash_mismatch", "The mesh was damaged on its way: send it again") from None
+        except OSError as error:
+            _log.error("A blob cannot be written: %s", error)
+            raise Refusal("disk_full", f"The mesh cannot be stored ({error.strerror}): free some space") from None
+        peer.post(protocol.Have(re=call.id, blob=call.blob, offset=held, complete=whole))
+
+    def _subscribe(self, peer: Peer, call: protocol.Subscribe) -> None:
+        job = self._jobs.find(call.job)
+        if call.stream in peer.streams:
+            raise Refusal("conflict", "This stream is open already: take another number")
+        if len(peer.streams) >= protocol.STREAMS:
+            raise Refusal("quota", f"{protocol.STREAMS} streams are open already: end one first")
+        peer.watches.add(job.id)
+        peer.streams[call.stream] = Stream(call.stream, job, self._store.log(job), call.from_seq, call.credit)
+        peer.tell(job.id, call.id)
+
+    def _drop(self, peer: Peer) -> None:
+        peer.close()
+        del self._peers[peer.route]
+
+    # --- Worker, news, records
+
+    def _hear_worker(self) -> None:
+        """Take in what the worker says; on a full disk its events wait, and it with them."""
+        if self._clock.now < self._retry_at:
+            return
+        try:
+            if self._held_event is not None:
+                self._jobs.hear(self._held_event)
+                self._held_event = None
+            for event in self._supervisor.hear(self._clock.now):
+                self._held_event = event
+                self._jobs.hear(event)
+                self._held_event = None
+            if self._store.commit_due() == 0:
+                self._jobs.changed.update(job.id for job in self._store.commit())
+            self._jobs.tend()
+        except DiskFull:
+            self._retry_at = self._clock.now + RETRY_SECONDS
+            for job in self._store.jobs.values():
+                if not job.final and job.state != "queued":
+                    job.text = DISK_FULL
+                    self._jobs.changed.add(job.id)
+
+    def _spread_news(self) -> None:
+        for peer in self._peers.values():
+            for job in self._jobs.removed:
+                if peer.knows(job):
+                    peer.forget(job)
+                    peer.post(protocol.Removed(job=job))
+            for job in self._jobs.changed:
+                if peer.knows(job):
+                    peer.tell(job)
+        self._jobs.removed.clear()
+        self._jobs.changed.clear()
+        self._each_peer(lambda peer: peer.flush(self._door, self._store, self._clock.now))
+
+    def _feed(self) -> bool:
+        """A chunk of every stream, in turns, for a while. True where there is more to send."""
+        hungry = True
+        for _ in range(CHUNKS_A_TURN):
+            fed = []
+            self._each_peer(
+                lambda peer: fed.extend(
+                    peer.feed(stream, self._door, self._store, self._clock.now)
+                    for stream in list(peer.streams.values())
+                )
+            )
+            hungry = any(fed)
+            if not hungry:
+                break
+        self._each_peer(lambda peer: peer.flush(self._door, self._store, self._clock.now))
+        return hungry
+
+    def _each_peer(self, act: Callable[[Peer], None]) -> None:
+        for peer in list(self._peers.values()):
+            try:
+                act(peer)
+            except Gone:
+                _log.info("Client %s is gone", peer.client)
+                self._drop(peer)
+
+    # --- Time
+
+    def _watch(self, poller: zmq.Poller) -> None:
+        """Ten times a second: who is still there, how much memory and disk is used, whether there is a reason to stay."""
+        now = self._clock.now
+        for peer in list(self._peers.values()):
+            if now - peer.heard_at > protocol.LEASE_SECONDS or len(peer.outbox) > OUTBOX:
+                _log.info("Client %s does not %s", peer.client, "listen" if len(peer.outbox) > OUTBOX else "speak")
+                self._left_by_bye = False
+                self._drop(peer)
+        if self._process.memory_info().rss > self._memory_limit:
+            self._shed(poller)
+        in_use = {stream.job.id for peer in self._peers.values() for stream in peer.streams.values()}
+        try:
+            self._jobs.prune(self._settings.cache, in_use)
+        except DiskFull:
+            pass  # tried again in a moment
+        self._stay_or_go(now)
+
+    def _shed(self, poller: zmq.Poller) -> None:
+        """Somebody fills the socket with a message that never ends: drop all connections. Who is honest comes back."""
+        before = self._process.memory_info().rss
+        poller.unregister(self._door.socket)
+        for peer in list(self._peers.values()):
+            self._drop(peer)
+        self._door.rebind()
+        poller.register(self._door.socket, zmq.POLLIN)
+        _give_back_memory()
+        after = self._process.memory_info().rss
+        self._memory_limit = max(self._memory_limit, after + MEMORY_BYTES // 2)
+        _log.warning("Memory grew to %d MB: all clients were dropped, now %d MB", before >> 20, after >> 20)
+
+    def _stay_or_go(self, now: float) -> None:
+        if self._peers:
+            self._quiet_since = None
+            return
+        busy = self._jobs.busy
+        if self._quiet_since is None or busy != self._was_busy:
+            self._quiet_since, self._was_busy = now, busy
+        patience = self._settings.grace if busy else BYE_SECONDS if self._left_by_bye else self._settings.idle
+        if now - self._quiet_since > patience:
+            _log.info("Nobody is connected, and %s: the end", "nobody came back" if busy else "there is nothing to do")
+            self._ending = True
+
+
+def _give_back_memory() -> None:
+    """Let the C library return freed memory to the system, where it would keep it (glibc)."""
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if hasattr(time, "pthread_getcpuclockid") else None
+    if trim is not None:
+        trim(0)

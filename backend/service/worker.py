@@ -1,0 +1,180 @@
+"""The process that carries jobs out. Expendable: the gateway kills it and starts another, and nothing is lost.
+
+python -m backend.service.worker --runner MODULE:FUNCTION --parent PID, started by the supervisor alone. The runner
+is a module with capabilities(), carry_out(request, subject, report) and SENTENCES, as in backend.pipelines.
+"""
+
+import argparse
+import ctypes
+import errno
+import importlib
+import os
+import queue
+import signal
+import statistics
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from pathlib import Path
+from types import ModuleType
+
+from backend import protocol
+from backend.report import Cancelled, Preview
+from backend.service import pipes, recordlog
+
+PROGRESS_SECONDS = 0.1
+RETRY_SECONDS = 1.0  # on a full disk
+DISK_FULL = "The disk is full: free some space and it goes on"
+FAULT = "This is a fault of Anthesis and not of your input: please report it, with the log that the panel names"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Line:
+    """The two pipes to the gateway. When the gateway is gone, so is this process."""
+
+    def __init__(self):
+        # The pipes move away from 0 and 1, so that a stray print or input() of any library cannot speak on them.
+        self._incoming = os.fdopen(os.dup(0), "rb")
+        self._outgoing = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(2, 1)
+        self.runs: queue.SimpleQueue[pipes.Run] = queue.SimpleQueue()
+        self.stopped: set[str] = set()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def send(self, event: pipes.Events) -> None:
+        rest = memoryview(pipes.framed(event))
+        while rest:
+            rest = rest[self._outgoing.write(rest) :]
+
+    def _listen(self) -> None:
+        for body in pipes.bodies(self._incoming):
+            match pipes.commands.decode(body):
+                case pipes.Run() as run:
+                    self.runs.put(run)
+                case pipes.Stop(job=job):
+                    self.stopped.add(job)
+        os._exit(1)
+
+
+class Reporter:
+    """The Report of one job: tells the gateway how far it is, and stops a job that nobody wants."""
+
+    def __init__(self, line: Line, job: str):
+        self._line, self._job = line, job
+        self._sent_at = -1e9
+        self._step_at = time.monotonic()
+        self._steps: deque[float] = deque(maxlen=64)
+
+    def __call__(self, done: float, text: str) -> None:
+        self.check()
+        now = time.monotonic()
+        self._steps.append(now - self._step_at)
+        self._step_at = now
+        if now - self._sent_at >= PROGRESS_SECONDS:
+            self._sent_at = now
+            step = statistics.median(self._steps)
+            self._line.send(pipes.Progress(self._job, min(max(float(done), 0.0), 1.0), text[:200], step))
+
+    def check(self) -> None:
+        if self._job in self._line.stopped:
+            raise Cancelled
+
+    def pause(self, text: str) -> None:
+        self._line.send(pipes.Paused(self._job, text))
+        time.sleep(RETRY_SECONDS)
+        self.check()
+
+
+class Diverged(Exception):
+    """A job that was taken up again gave another result than before."""
+
+
+def carry_out(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> None:
+    """Run the pipeline and store what it yields, from the first record on that is not there yet."""
+    report = Reporter(line, run.job)
+    subject = None if run.subject is None else Path(run.subject).read_bytes()
+    log = recordlog.RecordLog(Path(run.log), run.size)
+    try:
+        for seq, record in enumerate(getattr(runner, function)(run.request, subject, report)):
+            if seq < run.records - 1:
+                continue
+            digest = recordlog.digest_of(record)
+            if seq == run.records - 1:
+                if digest != run.digest:
+                    raise Diverged
+                continue
+            offset = _append(log, seq, record, digest, report)
+            line.send(pipes.Stored(run.job, seq, offset, len(record), digest, isinstance(record, Preview)))
+            report.check()
+    finally:
+        log.close()
+
+
+def _append(log: recordlog.RecordLog, seq: int, record, digest: int, report: Reporter) -> int:
+    while True:
+        try:
+            return log.append(seq, record, digest)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+        report.pause(DISK_FULL)
+
+
+def outcome(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> pipes.Events:
+    """How the job ended. The border where a pipeline's errors become a failure with words."""
+    try:
+        carry_out(run, runner, function, line)
+        return pipes.Finished(run.job)
+    except Cancelled:
+        return pipes.Stopped(run.job)
+    except Diverged:
+        failure = protocol.Failure(
+            "store_corrupt", "The job was interrupted, and going on gave another result than before: run it again"
+        )
+    except Exception as error:
+        traceback.print_exc()
+        failure = _explained(error, runner)
+    return pipes.Failed(run.job, failure)
+
+
+def _explained(error: Exception, runner: ModuleType) -> protocol.Failure:
+    detail = "".join(traceback.format_exception(error))[-protocol.TEXT_BYTES :]
+    for kind, code in runner.SENTENCES:
+        if isinstance(error, kind):
+            return protocol.Failure(code, str(error)[: protocol.TEXT_BYTES], detail)
+    return protocol.Failure("internal", f"{FAULT}. It says: {type(error).__name__}: {error}"[:1000], detail)
+
+
+def follow(parent: int) -> None:
+    """Die with the gateway even while a library holds the interpreter, where the system can see to it (Linux).
+
+    Elsewhere the end of the pipe does it, which needs the interpreter for a moment.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runner", required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    options = parser.parse_args()
+    follow(options.parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the group; the gateway decides
+    line = Line()
+    module, function = options.runner.split(":")
+    runner = importlib.import_module(module)
+    line.send(pipes.Ready(runner.capabilities()))
+    while True:
+        run = line.runs.get()
+        line.send(outcome(run, runner, function, line))
+        line.stopped.discard(run.job)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Results on their way into the open file, a few milliseconds at a time.
+
+Nothing of Blender's is kept between two steps: an undo, an opened file or a deletion may take any object away, so
+names and numbers are kept, and objects are looked up each time.
+"""
+
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+
+from .client.jobs import Job
+from .client.session import Session
+from .scene.reading import Target
+from .scene.writing import BadResult, Import
+from .seam import protocol
+
+
+@dataclass
+class Arrival:
+    """One result. `asked`: the session fetches its records."""
+
+    job: str
+    target: Target | None  # None: a new object at `location`
+    location: tuple[float, ...]
+    asked: bool
+    writing: Import | None = None
+    finishing: Iterator[None] | None = None
+
+
+class Arrivals:
+    """All of them, and what is remembered of those that have landed."""
+
+    def __init__(self, session: Session):
+        self.open: dict[str, Arrival] = {}  # by job
+        self.waits = ""  # what the user has to do before anything is written
+        self.notes: dict[str, list[str]] = {}  # by job: what there is to say about its import
+        self.objects: dict[str, str] = {}  # by job: the name of the object that it became
+        self._session = session
+        self._targets: dict[str, Target | None] = {}
+
+    @property
+    def room(self) -> bool:
+        """Whether one more job may be read at once; the gateway refuses more."""
+        return sum(arrival.asked for arrival in self.open.values()) < protocol.STREAMS
+
+    def expect(self, job: str, target: Target | None, asked: bool) -> None:
+        """A job was submitted; write what comes. `target` None makes a new object at the 3D cursor."""
+        self._targets[job] = target
+        self.notes.pop(job, None)
+        self.open[job] = Arrival(job, target, tuple(bpy.context.scene.cursor.location), asked)
+
+    def again(self, job: str) -> None:
+        """Read a job from the store and write it (once more)."""
+        self.give_up(job)
+        self.expect(job, self._targets.get(job), asked=False)
+
+    def give_up(self, job: str) -> None:
+        """Write no more of a job."""
+        arrival = self.open.pop(job, None)
+        if arrival and arrival.writing:
+            arrival.writing.abandon()
+
+    def forget_file(self) -> None:
+        """Another file is about to be opened: what has half arrived in this one stays behind with it."""
+        for job in self.open:
+            if job in self._session.jobs:
+                self._session.stop_fetching(job)
+            self.notes[job] = ["Another file was opened: import it again to have it there"]
+        self.open.clear()
+
+    def advance(self, ends: float) -> bool:
+        """Write until perf_counter() is `ends`, at least one step. True where something was written."""
+        self.waits = obstacle() if self.open else ""
+        if self.waits:
+            return False
+        wrote = False
+        for arrival in list(self.open.values()):
+            job = self._session.jobs.get(arrival.job)
+            if job is None:  # it was removed
+                self.give_up(arrival.job)
+                continue
+            self._ask(arrival, job)
+            try:
+                wrote |= self._write(arrival, job, ends)
+            except BadResult as error:
+                self._let_go(arrival, str(error))
+            except Exception as error:  # the border of the job: the others go on
+                traceback.print_exc()
+                self._let_go(arrival, f"The result could not be imported ({error}). The system console says where")
+            if time.perf_counter() >= ends:
+                break
+        return wrote
+
+    def _write(self, arrival: Arrival, job: Job, ends: float) -> bool:
+        """Step after step until `ends`."""
+        wrote = False
+        while self.open.get(job.id) is arrival and self._step(arrival, job):
+            wrote = True
+            if time.perf_counter() >= ends:
+                break
+        if wrote and arrival.writing and arrival.finishing is None:
+            arrival.writing.show()
+        return wrote
+
+    def _ask(self, arrival: Arrival, job: Job) -> None:
+        if not arrival.asked and job.accepted and self.room:
+            arrival.asked = True
+            self._session.fetch(job.id)
+
+    def _step(self, arrival: Arrival, job: Job) -> bool:
+        """One record, or one step of finishing. False where there is nothing to do now."""
+        if arrival.finishing is not None:
+            try:
+                next(arrival.finishing)
+            except StopIteration:
+                self._land(arrival)
+            return True
+        taken = self._session.take(job.id)
+        if taken is not None:
+            _, record, arrays = taken
+            if arrival.writing is None:
+                made_by = protocol.provenance(job.request)
+                arrival.writing = Import(job.title, made_by, arrival.target, arrival.location)
+            arrival.writing.apply(record, arrays)
+            return True
+        if self._session.fetched(job.id) or (job.final and job.download is None and (arrival.asked or not job.accepted)):
+            self._close(arrival, job)
+            return True
+        return False
+
+    def _close(self, arrival: Arrival, job: Job) -> None:
+        """Nothing more will come."""
+        if arrival.writing is not None and job.state != "done":
+            arrival.writing.abandon()
+        if arrival.writing is None or not arrival.writing.object_name:
+            self._let_go(arrival)
+        else:
+            arrival.finishing = arrival.writing.finish()
+
+    def _land(self, arrival: Arrival) -> None:
+        """It plays: one undo step for all of it."""
+        name = arrival.writing.object_name
+        self._let_go(arrival, f'Imported as "{name}"', *arrival.writing.notes)
+        self.objects[arrival.job] = name
+        bpy.ops.ed.undo_push(message=f"Import {name}")
+
+    def _let_go(self, arrival: Arrival, *notes: str) -> None:
+        del self.open[arrival.job]
+        self.notes[arrival.job] = list(notes)
+        if arrival.job in self._session.jobs:
+            self._session.stop_fetching(arrival.job)
+
+
+def obstacle() -> str:
+    """What keeps results from being written now, in words; "" where nothing does."""
+    if bpy.app.is_job_running("RENDER"):
+        return "Waits until the render is finished"
+    windows = bpy.context.window_manager.windows
+    layers = [window.view_layer for window in windows] or [bpy.context.view_layer]
+    actives = [layer.objects.active for layer in layers]
+    if any(active is not None and active.mode not in ("OBJECT", "POSE") for active in actives):
+        return "Waits until you are back in Object Mode"  # an undo in another mode would take the result away
+    return ""

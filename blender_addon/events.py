@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where Blender calls us: its timer, a file being opened, its end. And the one Pump that they all reach."""
+
+import atexit
+import time
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import job_list, preferences
+from .pump import Pump
+
+REDRAW_INTERVAL = 1 / 30  # seconds: a viewport drawn more often only takes time from the import
+
+_pump: Pump | None = None
+_drawn_at = 0.0
+_stale = False  # something changed that is not drawn yet
+
+
+def running() -> Pump:
+    """The add-on's Pump, while the add-on is enabled."""
+    return _pump
+
+
+def start() -> None:
+    global _pump
+    _pump = Pump(preferences.current())
+    _pump.join()
+    bpy.app.timers.register(_on_timer, first_interval=0.1, persistent=True)
+    bpy.app.handlers.load_pre.append(_before_load)
+    bpy.app.handlers.load_post.append(_after_load)
+    atexit.register(_pump.close)
+
+
+def stop() -> None:
+    global _pump
+    bpy.app.handlers.load_post.remove(_after_load)
+    bpy.app.handlers.load_pre.remove(_before_load)
+    if bpy.app.timers.is_registered(_on_timer):
+        bpy.app.timers.unregister(_on_timer)
+    atexit.unregister(_pump.close)
+    _pump.close()
+    _pump = None
+
+
+def settings_changed(_preferences=None, _context=None) -> None:
+    """The update callback of the preferences."""
+    if _pump is not None:
+        _pump.change_settings(preferences.current())
+
+
+def refresh() -> None:
+    """Show what is known now: after an operator, without waiting for the timer."""
+    global _drawn_at, _stale
+    _drawn_at, _stale = time.monotonic(), False
+    manager = bpy.context.window_manager
+    job_list.refill(manager.anthesis, _pump)
+    for window in manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("VIEW_3D", "PREFERENCES"):
+                area.tag_redraw()
+
+
+def _on_timer() -> float:
+    global _stale
+    _stale |= _pump.tick()
+    interval = _pump.interval
+    if _stale and (interval or time.monotonic() - _drawn_at > REDRAW_INTERVAL):
+        refresh()
+    return interval
+
+
+@persistent
+def _before_load(*_) -> None:
+    _pump.arrivals.forget_file()
+
+
+@persistent
+def _after_load(*_) -> None:
+    refresh()

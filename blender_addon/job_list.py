@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Jobs in words: what the list shows of each, newest first."""
+
+from .client.jobs import Job
+from .pump import Pump
+
+WORDS = {
+    "uploading": "Sending the mesh",
+    "sending": "Waits for the backend",
+    "queued": "Waits for its turn",
+    "running": "Running",
+    "cancelling": "Stopping",
+    "done": "Done",
+    "cancelled": "Cancelled",
+    "failed": "Failed",
+    "quarantined": "Stopped the worker twice and will not be run again",
+}
+
+
+def refill(window, pump: Pump) -> None:
+    """Make the rows of WindowManager.anthesis those of the session; the same job stays selected."""
+    selected = window.jobs[window.job_index].name if window.job_index < len(window.jobs) else ""
+    known = {row.name for row in window.jobs}
+    jobs = list(reversed(pump.session.jobs.values()))
+    while len(window.jobs) > len(jobs):
+        window.jobs.remove(len(window.jobs) - 1)
+    for index, job in enumerate(jobs):
+        row = window.jobs[index] if index < len(window.jobs) else window.jobs.add()
+        row.name = job.id
+        for name, value in shown(job, pump).items():
+            setattr(row, name, value)
+    ids = [job.id for job in jobs]
+    if ids and ids[0] not in known and jobs[0].mine:
+        window.job_index = 0  # one that was just asked for
+    elif selected in ids:
+        window.job_index = ids.index(selected)
+    else:
+        window.job_index = min(window.job_index, max(0, len(ids) - 1))
+
+
+def shown(job: Job, pump: Pump) -> dict:
+    """The columns of one row."""
+    arriving = job.id in pump.arrivals.open
+    return {
+        "title": job.title or "Untitled",
+        "state": job.state,
+        "text": _text(job, pump, arriving),
+        "factor": job.upload.share if job.upload else job.done,
+        "bar": _bar(job),
+        "final": job.final,
+        "arriving": arriving,
+    }
+
+
+def _text(job: Job, pump: Pump, arriving: bool) -> str:
+    if job.failure is not None:
+        return job.failure.text
+    if arriving and pump.arrivals.waits:
+        return pump.arrivals.waits
+    if arriving and job.final and job.taken:
+        return f"Importing {job.taken} of {job.records}"
+    if not arriving and pump.arrivals.notes.get(job.id):
+        return ". ".join(pump.arrivals.notes[job.id])
+    if job.state == "sending" and pump.session.state == "ready":
+        return "Sending the request"
+    return job.text if job.state == "running" and job.text else WORDS[job.state]
+
+
+def _bar(job: Job) -> str:
+    if job.upload:
+        return "Sending"
+    left = job.seconds_left
+    return f"{job.done:.0%}" if left is None else f"{job.done:.0%}, {duration(left)} left"
+
+
+def duration(seconds: float) -> str:
+    """As short as a progress bar is narrow: 8 s, 3 min, 2 h."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 3600:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h"

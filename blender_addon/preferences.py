@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the backend lives and how it is reached, and the folders that follow from it."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
+
+from .client import install
+from .seam import protocol
+
+ADDON_FOLDER = Path(__file__).resolve().parent
+# In the shipped extension `backend/` lies inside the add-on; in the source tree it lies beside it.
+BACKEND_FOLDER = ADDON_FOLDER if (ADDON_FOLDER / "backend").is_dir() else ADDON_FOLDER.parent
+REQUIREMENTS = BACKEND_FOLDER / "backend" / "requirements.txt"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The preferences as plain values. The defaults hold where the add-on runs without an entry in them (scripts)."""
+
+    remote: bool = False
+    python: str = ""
+    home: Path = protocol.default_home()
+    endpoint: str = ""
+    server_key: str = ""
+    client_public: str = ""
+    client_secret: str = ""
+    cache_gb: float = 20.0
+    auto_start: bool = True
+
+    def backend_python(self) -> str:
+        """The Python that runs the backend, or "" while the backend is not installed."""
+        if self.python:
+            return self.python if Path(self.python).exists() else ""
+        environment = environment_folder()
+        return str(install.environment_python(environment)) if install.is_installed(environment, REQUIREMENTS) else ""
+
+    @property
+    def loopback(self) -> bool:
+        host = self.endpoint.removeprefix("tcp://").rpartition(":")[0]
+        return host in ("localhost", "127.0.0.1", "[::1]") or self.endpoint.startswith("ipc://")
+
+
+def environment_folder() -> Path:
+    """The private environment that Install Backend fills. It outlives an update of the add-on."""
+    try:
+        return Path(bpy.utils.extension_path_user(__package__, path="backend", create=True))
+    except ValueError:  # not installed as an extension: run from its source
+        return protocol.default_home() / "environment"
+
+
+def current() -> Settings:
+    """What the user has set."""
+    entry = bpy.context.preferences.addons.get(__package__)
+    if entry is None or entry.preferences is None:
+        return Settings()
+    chosen = entry.preferences
+    return Settings(
+        remote=chosen.place == "REMOTE",
+        python=bpy.path.abspath(chosen.python),
+        home=Path(bpy.path.abspath(chosen.home)) if chosen.home else protocol.default_home(),
+        endpoint=chosen.endpoint if "://" in chosen.endpoint else f"tcp://{chosen.endpoint}",
+        server_key=chosen.server_key.strip(),
+        client_public=chosen.client_public.strip(),
+        client_secret=chosen.client_secret.strip(),
+        cache_gb=chosen.cache_gb,
+        auto_start=chosen.auto_start,
+    )
+
+
+def base_python() -> str:
+    """The Python that makes the private environment: the one inside Blender, run as a program of its own."""
+    return sys.executable
+
+
+class AnthesisPreferences(bpy.types.AddonPreferences):
+    bl_idname = __package__
+
+    place: EnumProperty(
+        name="Backend",
+        description="Where results are made",
+        items=[
+            ("LOCAL", "This Computer", "Start the backend here when it is needed"),
+            ("REMOTE", "Another Computer", "Use a backend that runs elsewhere, over an encrypted connection"),
+        ],
+    )
+    python: StringProperty(
+        name="Python",
+        description="Python that has the backend's packages; none: the environment that Install Backend makes",
+        subtype="FILE_PATH",
+    )
+    home: StringProperty(
+        name="Home Folder",
+        description="Where jobs, results and logs are kept; none: the usual place for an application's data",
+        subtype="DIR_PATH",
+    )
+    auto_start: BoolProperty(
+        name="Start Automatically", description="Start the backend as soon as a job needs it", default=True
+    )
+    cache_gb: FloatProperty(
+        name="Cache Limit",
+        description="Gigabytes of finished results that are kept for Import Again; the oldest go first",
+        default=Settings.cache_gb,
+        min=0.5,
+        soft_max=500,
+        precision=1,
+    )
+    endpoint: StringProperty(name="Address", description="Host and port of the backend, for example 192.168.1.20:5577")
+    server_key: StringProperty(name="Server Key", description="Public key of the backend, 40 characters")
+    client_public: StringProperty(name="Client Key", description="Public key that the backend gave to you")
+    client_secret: StringProperty(
+        name="Secret Key", description="Secret half of your key; whoever has it can use the backend", subtype="PASSWORD"
+    )
+
+    def draw(self, context):
+        from . import preferences_view
+
+        preferences_view.draw(self.layout, self, context)

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What goes on while Blender does other things: the conversation, the arrivals, an installation where one runs.
+
+All of it inside tick(), a few milliseconds at a time, so that no second thread is needed.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import bpy
+
+from .arrivals import Arrivals
+from .client import launch
+from .client.install import Installation
+from .client.session import Session
+from .preferences import BACKEND_FOLDER, REQUIREMENTS, Settings, base_python, environment_folder
+from .scene import reading
+from .seam import protocol
+
+BUDGET = 0.012  # seconds of one tick; with the longest single step it stays under 20 ms
+TALK = 0.004  # of it for messages at a time
+PROBE_SECONDS = 5.0
+LOOK_INTERVAL = 2.0  # between two looks at whether the backend is installed
+SOFTWARE = f"anthesis {protocol.VERSION}, Blender {bpy.app.version_string}"
+
+
+class JobFailed(RuntimeError):
+    """A job that was waited for gave no result; the message is its sentence."""
+
+
+@dataclass
+class Probe:
+    """Test Connection: a second conversation on the side."""
+
+    session: Session
+    where: str
+    began: float = field(default_factory=time.monotonic)
+
+
+class Pump:
+    """One Blender's conversation and what follows from it."""
+
+    def __init__(self, settings: Settings):
+        self.session = Session(SOFTWARE)
+        self.arrivals = Arrivals(self.session)
+        self.settings = settings
+        self.installed = False
+        self.installation: Installation | None = None
+        self.probe: Probe | None = None
+        self.probed = ""  # the answer of the last Test Connection, in words
+        self._looked_at = -1e9
+        self._busy = False
+
+    # --- The backend
+
+    def join(self) -> None:
+        """Use a backend that already runs on this computer; start none."""
+        if not self.settings.remote:
+            self.session.start(self.settings.home, None)
+
+    def connect(self) -> None:
+        """Start the backend here, or connect to the one elsewhere. Raises ValueError saying what to set first."""
+        self._reach(self.session, None if self.settings.remote else self._command())
+
+    def _reach(self, session: Session, command: launch.Command | None) -> None:
+        settings = self.settings
+        if not settings.remote:
+            session.start(settings.home, command)
+            return
+        if settings.endpoint == "tcp://":
+            raise ValueError("No backend is named: type the address of one in the Preferences")
+        if not settings.loopback and not bpy.app.online_access:
+            raise ValueError(
+                "Blender is kept offline: allow online access in the Preferences, under System, to use another computer"
+            )
+        session.connect_remote(settings.endpoint, settings.server_key, settings.client_public, settings.client_secret)
+
+    def _command(self) -> launch.Command:
+        python = self.settings.backend_python()
+        if not python and self.settings.python:
+            raise ValueError(f"There is no Python at {self.settings.python}: correct it in the Preferences")
+        if not python:
+            raise ValueError("The backend is not installed: press Install Backend first")
+        return launch.command_for(python, BACKEND_FOLDER, self.settings.home)
+
+    def change_settings(self, settings: Settings) -> None:
+        """The user has changed the preferences: a backend elsewhere is another conversation."""
+        moved = (settings.remote, settings.home) != (self.settings.remote, self.settings.home)
+        self.settings, self._looked_at = settings, -1e9
+        if moved:
+            self.session.close()
+            self.session.jobs.clear()
+            self.join()
+
+    def test(self) -> None:
+        """Begin Test Connection. It starts nothing and leaves the jobs' conversation alone. Raises ValueError."""
+        self._end_probe()
+        session = Session(SOFTWARE, uuid.uuid4().hex)
+        self._reach(session, None)
+        self.probe = Probe(session, self.settings.endpoint if self.settings.remote else "this computer")
+        self.probed = "Asking the backend"
+
+    def install(self) -> None:
+        """Begin Install Backend. Raises ValueError where Blender is kept offline, OSError where nothing can start."""
+        if not bpy.app.online_access:
+            raise ValueError(
+                "Blender is kept offline: allow online access in the Preferences, under System, to fetch the packages"
+            )
+        log = self.settings.home / "logs" / "install.log"
+        self.installation = Installation(base_python(), environment_folder(), REQUIREMENTS, log)
+
+    # --- Jobs
+
+    def generate(self, request: protocol.Generate) -> str:
+        """Ask for an object from words; the job's id. Raises ValueError."""
+        return self._submit(request, " ".join(request.prompt.split()), None, None)
+
+    def animate(self, request: protocol.Animate, obj: bpy.types.Object, pin: str = "", weight: str = "") -> str:
+        """Ask for a process on a mesh; the job's id. Raises ValueError, for a mesh that cannot be used too."""
+        subject, target = reading.read_subject(obj, pin, weight)
+        return self._submit(request, f"{request.process.capitalize()} {obj.name}", subject, target)
+
+    def _submit(self, request: protocol.Request, title: str, subject: bytes | None, target) -> str:
+        if self.session.state in ("off", "refused"):
+            if not self.settings.auto_start:
+                raise ValueError("The backend is not running: press Start Backend first")
+            self.connect()
+        asked = self.arrivals.room
+        job = self.session.submit(request, title, subject, fetch=asked)
+        self.arrivals.expect(job, target, asked)
+        return job
+
+    def remove(self, job: str) -> None:
+        self.arrivals.give_up(job)
+        self.session.remove(job)
+
+    def wait(self, job: str, seconds: float) -> None:
+        """For scripts, where no timer fires: tick until a job's result is in the file.
+
+        Raises JobFailed, TimeoutError, ConnectionError, each with a sentence.
+        """
+        ends = time.monotonic() + seconds
+        title = self.session.jobs[job].title
+        while job in self.arrivals.open:
+            self.tick()
+            if self.arrivals.waits:
+                raise JobFailed("Leave Edit Mode first: results are only written in Object Mode")
+            if self.session.state == "refused":
+                raise ConnectionError(self.session.text)
+            if time.monotonic() > ends:
+                raise TimeoutError(f'"{title}" took longer than {seconds:g} s. It goes on, and can be imported later')
+            if not self._busy:
+                self.session.rest(0.02)
+        state = self.session.jobs[job].state
+        if state == "cancelled":
+            raise JobFailed(f'"{title}" was cancelled')
+        if state != "done":
+            raise JobFailed(self.session.jobs[job].failure.text)
+        if job not in self.arrivals.objects:
+            raise JobFailed(" ".join(self.arrivals.notes[job]))
+
+    # --- Time passes
+
+    def tick(self, budget: float = BUDGET) -> bool:
+        """Talk and write for about `budget` seconds. True where something visible changed."""
+        ends = time.perf_counter() + budget
+        changed = self._look_after_installation() | self._look_after_probe()
+        self._busy, wrote = False, True
+        while wrote and time.perf_counter() < ends:
+            changed |= self.session.tick(min(TALK, budget))
+            wrote = self.arrivals.advance(ends)
+            self._busy |= wrote
+        return changed | self._busy
+
+    @property
+    def interval(self) -> float:
+        """Seconds until tick() should be called again."""
+        jobs = self.session.jobs.values()
+        if self._busy:
+            return 0.0
+        if not self.arrivals.waits and any(job.download and job.records > job.taken or job.upload for job in jobs):
+            return 0.01  # bytes are on their way
+        active = any(job.active for job in jobs) or self.arrivals.open or self.installation or self.probe
+        return 0.1 if active or self.session.state in ("starting", "connecting") else 0.5
+
+    def _look_after_installation(self) -> bool:
+        now, installed = time.monotonic(), self.installed
+        changed = False
+        if self.installation is not None:
+            changed = self.installation.poll()
+            if self.installation.state == "done":
+                self.installation, self._looked_at = None, -1e9
+        if now - self._looked_at > LOOK_INTERVAL:
+            self._looked_at = now
+            self.installed = self.settings.remote or bool(self.settings.backend_python())
+        return changed or installed != self.installed
+
+    def _look_after_probe(self) -> bool:
+        if self.probe is None:
+            return False
+        session, where = self.probe.session, self.probe.where
+        session.tick(TALK)
+        if session.state == "ready":
+            does = session.engines.device if session.engines else "its worker is still starting"
+            self.probed = f"The backend on {where} answers: {does}"
+        elif session.state == "refused":
+            self.probed = session.text
+        elif time.monotonic() - self.probe.began > PROBE_SECONDS:
+            self.probed = f"No answer from {where}: is the backend running there, and are the keys the same?"
+            if not self.settings.remote:
+                self.probed = "No backend runs on this computer: press Start Backend"
+        else:
+            return False
+        self._end_probe()
+        return True
+
+    def _end_probe(self) -> None:
+        if self.probe is not None:
+            self.probe.session.close()
+            self.probe = None
+
+    def close(self) -> None:
+        """Let go of everything; the backend goes on with what it has. Safe twice."""
+        if self.installation is not None:
+            self.installation.cancel()
+        self._end_probe()
+        self.session.close()

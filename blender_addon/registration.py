@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Blender is told of, in order."""
+
+import bpy
+from bpy.props import PointerProperty
+
+from . import events, operators, panel, preferences, properties
+
+CLASSES = (
+    preferences.AnthesisPreferences,
+    *properties.CLASSES,
+    *operators.CLASSES,
+    *panel.CLASSES,
+)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.anthesis = PointerProperty(type=properties.AnthesisSettings)
+    bpy.types.WindowManager.anthesis = PointerProperty(type=properties.AnthesisWindow)
+    events.start()
+
+
+def unregister() -> None:
+    events.stop()
+    del bpy.types.WindowManager.anthesis
+    del bpy.types.Scene.anthesis
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

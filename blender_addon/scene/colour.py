@@ -1,0 +1,216 @@
+"""Albedo and roughness over life: an image that a Geometry Nodes group samples at (vertex, frame).
+
+The image has one texel a vertex and frame: a frame is a band of rows, the first frame at the top; red, green and
+blue are the sRGB-encoded albedo, alpha is the roughness. The group stores what it finds as the corner byte colour
+attribute that Material Preview, Alembic and USD all show (the only type that Alembic animates). The static
+attributes of the same names hold the start of life, for glTF and FBX.
+"""
+
+import struct
+
+import bpy
+import numpy as np
+
+from .surface import principled
+
+MODIFIER = "Anthesis Colour"
+ROW = 4096  # widest image row
+TEXELS = 1 << 25  # of the whole image: Blender decodes it to 16 bytes a texel, half a gigabyte
+MATERIAL_IS_OURS = "anthesis"  # custom property of a material that we made or copied
+
+
+class Strip:
+    """The image being written, a frame at a time, so that no step is long.
+
+    A TARGA file, uncompressed: it needs no checksum, and PNG's two would cost ten times as much as the rest.
+    """
+
+    def __init__(self, vertices: int, frames: int):
+        """`frames` is how many are to come; where they are too many for one image, every nth is kept."""
+        self.width = min(vertices, ROW)
+        self.rows = -(-vertices // self.width)
+        self.every = max(1, -(-self.width * self.rows * max(frames, 1) // TEXELS))
+        self.frames = 0  # offered
+        self.kept = 0
+        self._bands: list[bytes] = []
+
+    def add(self, albedo: np.ndarray, roughness: np.ndarray) -> None:
+        """One frame: (V, 3) and (V,) bytes."""
+        if self.frames % self.every == 0:
+            texels = np.zeros((self.rows * self.width, 4), np.uint8)
+            texels[: len(albedo), 2::-1] = albedo  # the file has blue, green, red, alpha
+            texels[: len(albedo), 3] = roughness
+            self._bands.append(texels.tobytes())
+            self.kept += 1
+        self.frames += 1
+
+    def file(self) -> bytes:
+        """The image file. Its header: no palette, true colour, 32 bits a texel of which 8 are alpha, top row first."""
+        header = struct.pack("<3B2HB4H2B", 0, 0, 2, 0, 0, 0, 0, 0, self.width, self.rows * self.kept, 32, 0x28)
+        return b"".join([header, *self._bands])
+
+
+def new_image(name: str, strip: Strip):
+    """The strip as an image packed into the file."""
+    data = strip.file()
+    image = bpy.data.images.new(name, 1, 1, alpha=True)
+    image.pack(data=data, data_len=len(data))
+    image.source = "FILE"
+    image.alpha_mode = "CHANNEL_PACKED"
+    image.colorspace_settings.name = "sRGB"
+    return image
+
+
+def write_attributes(mesh, names: tuple[str, str], corners: np.ndarray, albedo: np.ndarray, roughness: np.ndarray):
+    """Static albedo and roughness from (V, 3) and (V,) bytes; returns the names, which differ where the artist
+    has attributes of these names that are of another kind."""
+    colour = mesh.attributes.get(names[0])
+    if colour is None or (colour.data_type, colour.domain) != ("BYTE_COLOR", "CORNER"):
+        colour = mesh.color_attributes.new(names[0], "BYTE_COLOR", "CORNER")
+    rgba = np.ones((len(corners), 4), np.float32)
+    rgba[:, :3] = albedo[corners] * np.float32(1 / 255)
+    colour.data.foreach_set("color_srgb", rgba.ravel())
+    name = colour.name  # adding the next attribute moves this one
+    rough = mesh.attributes.get(names[1])
+    if rough is None or (rough.data_type, rough.domain) != ("FLOAT", "POINT"):
+        rough = mesh.attributes.new(names[1], "FLOAT", "POINT")
+    rough.data.foreach_set("value", roughness * np.float32(1 / 255))
+    return name, rough.name
+
+
+def feed(material, names: tuple[str, str], roughness: float | None) -> None:
+    """Base Color and Roughness of the Principled shader from the attributes; a number where it never varies."""
+    tree = material.node_tree
+    shader = principled(material)
+    if shader is None:
+        return
+    colour = tree.nodes.new("ShaderNodeVertexColor")
+    colour.layer_name = names[0]
+    colour.location = (shader.location.x - 220, shader.location.y)
+    tree.links.new(colour.outputs["Color"], shader.inputs["Base Color"])
+    if roughness is not None:
+        shader.inputs["Roughness"].default_value = roughness
+        return
+    rough = tree.nodes.new("ShaderNodeAttribute")
+    rough.attribute_name = names[1]
+    rough.location = (shader.location.x - 220, shader.location.y - 140)
+    tree.links.new(rough.outputs["Fac"], shader.inputs["Roughness"])
+
+
+def new_material(name: str, names: tuple[str, str], roughness: float | None, metallic: float):
+    """A Principled material that shows the attributes."""
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    principled(material).inputs["Metallic"].default_value = metallic
+    feed(material, names, roughness)
+    material[MATERIAL_IS_OURS] = True
+    return material
+
+
+def dress(obj, names: tuple[str, str], metallic: float) -> None:
+    """Give every material slot a copy that shows the attributes; the artist's materials stay as they are."""
+    if not obj.material_slots:
+        obj.data.materials.append(None)
+    for slot in obj.material_slots:
+        if slot.material is None:
+            slot.material = new_material(obj.name, names, None, metallic)
+        elif MATERIAL_IS_OURS not in slot.material:
+            copy = slot.material.copy()
+            copy.name = f"{slot.material.name} (Life)"
+            copy[MATERIAL_IS_OURS] = True
+            feed(copy, names, None)
+            slot.material = copy
+
+
+def play(obj, image, strip: Strip, first_frame: int, names: tuple[str, str]) -> None:
+    """Sample the image in a modifier below all others, where vertices still have the clip's numbers."""
+    forget(obj)
+    group = _node_group(f"{obj.name} Colour", image, strip, first_frame, names)
+    modifier = obj.modifiers.new(MODIFIER, "NODES")
+    modifier.node_group = group
+    obj.modifiers.move(len(obj.modifiers) - 1, 0)
+
+
+def forget(obj) -> None:
+    """Remove the modifier of an earlier clip with its group and its image."""
+    modifier = obj.modifiers.get(MODIFIER)
+    if modifier is None:
+        return
+    group = modifier.node_group
+    obj.modifiers.remove(modifier)
+    if group is None or group.users:
+        return
+    images = [node.inputs["Image"].default_value for node in group.nodes if node.type == "IMAGE_TEXTURE"]
+    bpy.data.node_groups.remove(group)
+    for image in images:
+        if image is not None and not image.users:
+            bpy.data.images.remove(image)
+
+
+def _node_group(name: str, image, strip: Strip, first_frame: int, names: tuple[str, str]):
+    tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
+    tree.is_modifier = True
+    for in_out in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=in_out, socket_type="NodeSocketGeometry")
+    add = _Adder(tree)
+    index = add.node("GeometryNodeInputIndex").outputs[0]
+    frame = add.math("SUBTRACT", add.node("GeometryNodeInputSceneTime").outputs["Frame"], float(first_frame))
+    frame = add.math("FLOOR", add.math("ADD", frame, 0.5))
+    frame = add.math("MAXIMUM", add.math("MINIMUM", frame, float(strip.frames - 1)), 0.0)
+    band = add.math("FLOOR", add.math("DIVIDE", add.math("ADD", frame, 0.5), float(strip.every)))
+    row = add.math("FLOOR", add.math("DIVIDE", add.math("ADD", index, 0.5), float(strip.width)))
+    column = add.math("SUBTRACT", index, add.math("MULTIPLY", row, float(strip.width)))
+    row = add.math("ADD", row, add.math("MULTIPLY", band, float(strip.rows)))
+    u = add.math("DIVIDE", add.math("ADD", column, 0.5), float(strip.width))
+    v = add.math("DIVIDE", add.math("ADD", row, 0.5), float(strip.rows * strip.kept))
+    place = add.node("ShaderNodeCombineXYZ")
+    add.link(u, place.inputs[0])
+    add.link(add.math("SUBTRACT", 1.0, v), place.inputs[1])  # a file's first row is Blender's top one
+    texture = add.node("GeometryNodeImageTexture", interpolation="Closest", extension="EXTEND")
+    texture.inputs["Image"].default_value = image
+    add.link(place.outputs[0], texture.inputs["Vector"])
+    # Corners have other numbers than vertices: the colour is looked up on points, then spread to their corners.
+    on_points = add.node("GeometryNodeFieldOnDomain", domain="POINT", data_type="FLOAT_COLOR")
+    add.link(texture.outputs["Color"], _enabled(on_points.inputs))
+    geometry = add.node("NodeGroupInput").outputs[0]
+    geometry = add.stored(geometry, names[1], "FLOAT", "POINT", texture.outputs["Alpha"])
+    geometry = add.stored(geometry, names[0], "BYTE_COLOR", "CORNER", _enabled(on_points.outputs))
+    add.link(geometry, add.node("NodeGroupOutput").inputs[0])
+    return tree
+
+
+def _enabled(sockets):
+    return next(socket for socket in sockets if socket.enabled and socket.name == "Value")
+
+
+class _Adder:
+    """Adds nodes to one tree, each a column to the right of the last."""
+
+    def __init__(self, tree):
+        self.tree = tree
+
+    def node(self, kind: str, **settings):
+        node = self.tree.nodes.new(kind)
+        node.location = (180 * (len(self.tree.nodes) - 1), 0)
+        for name, value in settings.items():
+            setattr(node, name, value)
+        return node
+
+    def link(self, output, socket) -> None:
+        self.tree.links.new(output, socket)
+
+    def math(self, operation: str, *operands):
+        node = self.node("ShaderNodeMath", operation=operation)
+        for operand, socket in zip(operands, node.inputs, strict=False):
+            if isinstance(operand, float):
+                socket.default_value = operand
+            else:
+                self.link(operand, socket)
+        return node.outputs[0]
+
+    def stored(self, geometry, name: str, data_type: str, domain: str, value):
+        node = self.node("GeometryNodeStoreNamedAttribute", data_type=data_type, domain=domain)
+        node.inputs["Name"].default_value = name
+        self.link(geometry, node.inputs["Geometry"])
+        self.link(value, _enabled(node.inputs))
+        return node.outputs[0]

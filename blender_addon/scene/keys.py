@@ -1,0 +1,117 @@
+"""A clip as relative shape keys, one a frame, and the triangle weights that play them.
+
+At a frame one key is on; between two frames the two neighbours' weights add up to 1, so that Blender's relative
+keys are exactly the linear blend of the two frames, in every exporter too. The first and the last key hold 1 at
+their own frame and beyond: the Basis never shines through.
+"""
+
+import re
+
+import bpy
+import numpy as np
+
+OURS = re.compile(r"Anthesis \d{3,4}")
+LINEAR = 1  # of a keyframe's interpolation, as foreach_set takes it
+
+
+def name_of(index: int) -> str:
+    """The shape key of frame `index`, counted from 1 as artists do."""
+    return f"Anthesis {index + 1:03d}"
+
+
+def prepare(obj) -> None:
+    """Ready to take frames: a Basis is there, the keys of an earlier clip are silent, the artist's untouched."""
+    if obj.data.shape_keys is None:
+        obj.shape_key_add(name="Basis", from_mix=False)
+    shape_keys = obj.data.shape_keys
+    _remove_curves(shape_keys)
+    for key in shape_keys.key_blocks:
+        if OURS.fullmatch(key.name):
+            key.value = 0.0
+    obj.show_only_shape_key = False  # a pinned key would hide the animation
+    obj.active_shape_key_index = 0  # Edit Mode then edits the Basis
+
+
+def write(obj, index: int, positions: np.ndarray) -> None:
+    """The key of one frame, (V, 3) float32 in object space; overwrites the one of an earlier clip."""
+    shape_keys = obj.data.shape_keys
+    key = shape_keys.key_blocks.get(name_of(index)) or obj.shape_key_add(name=name_of(index), from_mix=False)
+    key.points.foreach_set("co", np.ascontiguousarray(positions, np.float32).ravel())
+
+
+def show(obj, index: int, instead_of: int | None) -> None:
+    """Turn one key on, and the one shown before it off."""
+    blocks = obj.data.shape_keys.key_blocks
+    if instead_of is not None:
+        blocks[name_of(instead_of)].value = 0.0
+    blocks[name_of(index)].value = 1.0
+
+
+def surplus(obj, indices: list[int]) -> list[str]:
+    """Keys that an earlier, longer clip left behind."""
+    if obj.data.shape_keys is None:
+        return []
+    wanted = {name_of(index) for index in indices}
+    return [key.name for key in obj.data.shape_keys.key_blocks if OURS.fullmatch(key.name) and key.name not in wanted]
+
+
+def remove(obj, names: list[str]) -> None:
+    """Take keys off the object, and their curves with them."""
+    shape_keys = obj.data.shape_keys
+    _remove_curves(shape_keys, set(names))
+    for name in names:
+        obj.shape_key_remove(shape_keys.key_blocks[name])
+    if obj.data.shape_keys and len(obj.data.shape_keys.key_blocks) == 1:
+        obj.shape_key_remove(obj.data.shape_keys.key_blocks[0])
+
+
+def triangle(frames: list[float], number: int) -> list[tuple[float, float]]:
+    """Keyframes (frame, weight) of entry `number`: 1 at its own frame, 0 at its neighbours."""
+    near = range(max(number - 1, 0), min(number + 2, len(frames)))
+    return [(frames[i], 1.0 if i == number else 0.0) for i in near]
+
+
+def weight_at(frames: list[float], number: int, frame: float) -> float:
+    """What the curve of entry `number` gives at a scene frame."""
+    points = triangle(frames, number)
+    return float(np.interp(frame, [x for x, _ in points], [y for _, y in points]))
+
+
+def curves(shape_keys):
+    """The F-curves of a Key data-block; makes an action, and since Blender 4.4 its slot, where there is none."""
+    data = shape_keys.animation_data_create()
+    if data.action is None:
+        data.action = bpy.data.actions.new(f"{shape_keys.user.name} Life")
+    elif data.action.users > 1 or data.action.library:
+        data.action = data.action.copy()  # the others that play it keep what they had
+    action = data.action
+    if not hasattr(action, "slots"):
+        return action.fcurves
+    if data.action_slot is None:
+        suitable = list(data.action_suitable_slots)
+        data.action_slot = suitable[0] if suitable else action.slots.new(id_type="KEY", name=shape_keys.name)
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(data.action_slot, ensure=True).fcurves
+
+
+def animate(obj, index: int, points: list[tuple[float, float]], value_now: float) -> None:
+    """The F-curve of one key, and its value at the current frame, so that the viewport agrees at once."""
+    key = obj.data.shape_keys.key_blocks[name_of(index)]
+    curve = curves(obj.data.shape_keys).new(f'key_blocks["{key.name}"].value')
+    curve.keyframe_points.add(len(points))
+    curve.keyframe_points.foreach_set("co", np.array(points, np.float32).ravel())
+    curve.keyframe_points.foreach_set("interpolation", [LINEAR] * len(points))
+    curve.update()
+    key.value = value_now
+
+
+def _remove_curves(shape_keys, names: set[str] | None = None) -> None:
+    """Those of our keys, or only of the named ones."""
+    if shape_keys.animation_data is None or shape_keys.animation_data.action is None:
+        return
+    mine = curves(shape_keys)
+    for curve in list(mine):
+        match = re.fullmatch(r'key_blocks\["(.*)"\]\.value', curve.data_path)
+        if match and OURS.fullmatch(match[1]) and (names is None or match[1] in names):
+            mine.remove(curve)

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""The one entrance: set up, demo, test, bench, package, run. Needs Python 3.11 or later and nothing else.
+
+    python build.py demo       everything set up, then the main job in a real Blender; pictures and files in out/demo/
+    python build.py test       everything set up, then all the tests
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit(f"Anthesis needs Python 3.11 or later to build; this is {sys.version.split()[0]}")
+
+from tools import package  # noqa: E402  (the version is told before newer syntax is met)
+from tools.environments import (  # noqa: E402
+    BACKEND_ENVIRONMENT,
+    BPY,
+    EDITOR,
+    FOLDER,
+    ROOT,
+    Environment,
+    SetupError,
+    ensure,
+    find_python,
+    say,
+)
+
+BACKEND = BACKEND_ENVIRONMENT
+VALIDATOR = "gltf-validator@2.0.0-dev.3.10"
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["run"]:  # everything after it belongs to the backend's own parser, --help as well
+        return run(sys.argv[2:])
+    arguments = _parser().parse_args()
+    return arguments.action(arguments) or 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+
+    def action(function, name: str) -> argparse.ArgumentParser:
+        about = function.__doc__
+        added = actions.add_parser(name, help=about.split("\n")[0], description=about)
+        added.set_defaults(action=function)
+        return added
+
+    added = action(demo, "demo")
+    added.add_argument("--blender", choices=BPY, default="5.0", help="which bpy wheel to use (default: %(default)s)")
+    added.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where the files go (out/demo)")
+    added = action(test, "test")
+    added.add_argument("--quick", action="store_true", help="the backend's tests and one Blender (5.0)")
+    added.add_argument("--only", metavar="NAME", nargs="+", choices=["style", "backend", *BPY], help="parts to run")
+    added.add_argument("pytest", nargs="*", help="after --: passed on to pytest, for example -- -k melt")
+    added = action(bench, "bench")
+    added.add_argument("name", nargs="?", metavar="NAME", help="a module of tests/bench; without it, all of them")
+    added.add_argument("--json", type=Path, metavar="FILE", help="write the tables there as well")
+    added = action(make_package, "package")
+    added.add_argument("--python", choices=package.PYTHONS, nargs="+", default=package.PYTHONS)
+    added.add_argument("--platform", choices=package.PLATFORMS, nargs="+", default=list(package.PLATFORMS))
+    added.add_argument("--out", type=Path, default=ROOT / "dist", help="where the zips go (dist)")
+    action(dev, "dev")
+    actions.add_parser("run", help="make a file from words or a mesh in this terminal; run --help has its own options")
+    return parser
+
+
+def demo(arguments) -> None:
+    """The main job in a real Blender, from the built extension: a rose and a melting monkey, into out/demo/.
+
+    The last line is JSON: the files and the seconds that each step took.
+    """
+    began = time.monotonic()
+    blender = BPY[arguments.blender]
+    ensure(BACKEND, blender, package.BUILDER)
+    seconds = {"set up": time.monotonic() - began}
+    began = time.monotonic()
+    zips = package.build([blender.python], [package.this_platform()], ROOT / "dist")
+    seconds["package"] = time.monotonic() - began
+    out = arguments.out.resolve()
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="anthesis-demo-") as private:
+        # Blender's settings and extensions, and the backend's jobs, are private: the user's own stay untouched.
+        environment = _environment(BLENDER_USER_RESOURCES=f"{private}/blender", ANTHESIS_HOME=f"{private}/home")
+        script = [blender.executable, "-P", ROOT / "tools" / "demo.py"]
+        options = ["--zip", zips[0], "--python", BACKEND.executable, "--out", out]
+        process = subprocess.Popen([*script, *options], stdout=subprocess.PIPE, text=True, env=environment)
+        last = ""
+        for line in process.stdout:
+            if line.startswith("{"):
+                last = line
+            else:
+                print(line, end="", flush=True)
+        if process.wait() or not last:
+            raise SetupError(f"The demo ended with code {process.returncode}; its words are above")
+    told = json.loads(last)
+    seconds |= told["seconds"]
+    told["seconds"] = {step: round(value, 1) for step, value in seconds.items()}
+    told["total"] = round(sum(seconds.values()), 1)
+    print(json.dumps(told))
+
+
+def test(arguments) -> int:
+    """Style, the backend's tests, and the tests in each Blender. The last line counts them all."""
+    parts = arguments.only or (["style", "backend", "5.0"] if arguments.quick else ["style", "backend", *BPY])
+    blenders = [version for version in BPY if version in parts and _has_python(version)]
+    ensure(BACKEND, package.BUILDER, *(BPY[version] for version in blenders))
+    _ensure_validator()
+    told = Counter()
+    if "style" in parts:
+        told += _step("style", [BACKEND.executable, "-m", "ruff", "check", ROOT])
+    if "backend" in parts:
+        told += _pytest(BACKEND, [ROOT / "tests", f"--ignore={ROOT / 'tests' / 'blender'}", *arguments.pytest])
+    for version in blenders:
+        told += _pytest(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest])
+    print(f"{told['passed']} passed, {told['failed']} failed, {told['skipped']} skipped")
+    return 1 if told["failed"] or not told["passed"] else 0
+
+
+def _has_python(version: str) -> bool:
+    found = find_python(BPY[version].python) is not None
+    if not found:
+        say(f"[bpy-{version}] SKIPPED: it needs Python {BPY[version].python}, which is neither on PATH nor in pyenv")
+    return found
+
+
+def _ensure_validator() -> None:
+    """Khronos' glTF validator, where there is npm; the tests that want it find it there, or skip aloud."""
+    folder = FOLDER / "gltf-validator"
+    if (folder / "node_modules").is_dir():
+        return
+    if not (npm := shutil.which("npm")):
+        say("[gltf-validator] SKIPPED: there is no npm on PATH, so no .glb is checked by it")
+        return
+    say(f"[gltf-validator] installing {VALIDATOR}")
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run([npm, "install", "--silent", "--prefix", folder, VALIDATOR], check=True)
+
+
+def _pytest(environment: Environment, options: list) -> Counter:
+    """Counts of one run of pytest; one that crashed counts as a failure more."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [environment.executable, "-m", "pytest", f"--junitxml={report}", "-rs", *options]
+        say(f"\n--- {environment.name}: pytest {' '.join(str(option) for option in options)}")
+        code = subprocess.run(command, cwd=ROOT, env=_environment()).returncode
+        told = Counter()
+        if report.exists():
+            for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+                count = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+                failed = count["failures"] + count["errors"]
+                told += Counter(failed=failed, skipped=count["skipped"])
+                told += Counter(passed=count["tests"] - failed - count["skipped"])
+    no_tests = 5
+    if code not in (0, no_tests) and not told["failed"]:
+        say(f"[{environment.name}] pytest ended with code {code}")
+        told["failed"] += 1
+    return told
+
+
+def _step(name: str, command: list) -> Counter:
+    say(f"\n--- {name}: {' '.join(str(part) for part in command[1:])}")
+    failed = subprocess.run(command, cwd=ROOT).returncode != 0
+    return Counter(failed=1) if failed else Counter(passed=1)
+
+
+def bench(arguments) -> int:
+    """Measure, and print tables of ratios. A bound that is exceeded is marked, and does not fail."""
+    if arguments.json:
+        arguments.json = arguments.json.resolve()
+        arguments.json.unlink(missing_ok=True)
+    modules = {path.stem: path for path in sorted((ROOT / "tests" / "bench").glob("*.py")) if "__main__" in path.read_text()}
+    if arguments.name and arguments.name not in modules:
+        raise SetupError(f"There is no benchmark {arguments.name!r}: there are {', '.join(modules)}")
+    worst = 0
+    for name in [arguments.name] if arguments.name else modules:
+        # A module that needs Blender says so in its first lines: "ENVIRONMENT: bpy-5.0".
+        said = re.search(r"^ENVIRONMENT: bpy-(\S+)$", modules[name].read_text(), re.MULTILINE)
+        environment = BPY[said[1]] if said else BACKEND
+        ensure(BACKEND, environment)
+        extra = ["--json", arguments.json] if arguments.json else []
+        command = [environment.executable, "-m", f"tests.bench.{name}", *extra]
+        worst = max(worst, abs(subprocess.run(command, cwd=ROOT, env=_environment()).returncode))
+    return worst
+
+
+def make_package(arguments) -> None:
+    """The extension zips and a static repository index, into dist/. Point Blender at dist/index.json."""
+    for path in package.build(arguments.python, arguments.platform, arguments.out):
+        print(path)
+
+
+def dev(arguments) -> None:
+    """An environment for an editor, with everything that any part imports and fake-bpy-module."""
+    ensure(EDITOR)
+    print(EDITOR.executable)
+
+
+def run(options: list[str]) -> int:
+    """`python -m backend run` in the project's own environment, with paths as seen from here."""
+    ensure(BACKEND)
+    # -P: a folder called backend where the user stands must not be taken for ours
+    command = [BACKEND.executable, "-P", "-m", "backend", "run", *options]
+    process = subprocess.Popen(command, env=_environment())
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            pass  # the backend heard it too, and ends itself
+
+
+def _environment(**more: str) -> dict[str, str]:
+    """This process's environment for a child of ours: our packages, and where the backend's Python is."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "ANTHESIS_PYTHON": str(BACKEND.executable)} | more
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SetupError as error:
+        sys.exit(f"build.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit("build.py: stopped")

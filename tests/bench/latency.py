@@ -1,0 +1,74 @@
+"""How long an artist waits: for the backend, for the first frame of a melt, for all 48.
+
+ENVIRONMENT: bpy-5.0
+"""
+
+import statistics
+import time
+
+import bpy
+
+from backend import protocol
+from blender_addon.scene.reading import read_subject
+from blender_addon.scene.writing import Import
+from tests.bench.backend_process import Backend
+from tests.bench.table import Table
+
+ROUNDS = 3
+
+
+def monkey():
+    """About 10,000 vertices: Blender's own monkey, subdivided."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.mesh.primitive_monkey_add()
+    thing = bpy.context.object
+    thing.modifiers.new("Subdivision", "SUBSURF").levels = 2
+    bpy.ops.object.modifier_apply(modifier="Subdivision")
+    return thing
+
+
+def melt(session) -> tuple[float, float]:
+    """Seconds from the press of the button to the first frame's shape key, and to the last one's."""
+    thing = monkey()
+    began = time.perf_counter()
+    data, target = read_subject(thing)
+    request = protocol.Animate(process="melt", frames=48)
+    job = session.submit(request, "melt", subject=data)
+    incoming, first = Import("melt", protocol.provenance(request), target), None
+    while not session.fetched(job):
+        session.rest(0.005)
+        session.tick()
+        while (taken := session.take(job)) is not None:
+            incoming.apply(*taken[1:])
+            if first is None and isinstance(taken[1], protocol.FrameRecord):
+                first = time.perf_counter() - began
+        if session.jobs[job].state == "failed":
+            raise RuntimeError(session.jobs[job].failure)
+    for _ in incoming.finish():
+        pass
+    return first, time.perf_counter() - began
+
+
+def main() -> None:
+    ready = []
+    for _ in range(ROUNDS):
+        with Backend() as backend:
+            ready.append(backend.ready_seconds)
+    with Backend() as backend:
+        session = backend.session()
+        cold = melt(session)
+        warm = [melt(session) for _ in range(ROUNDS)]
+        vertices = len(bpy.context.object.data.vertices)
+        session.close()
+    first, last = (statistics.median(times) for times in zip(*warm, strict=True))
+    table = Table(f"What an artist waits for, medians of {ROUNDS}, {bpy.app.version_string}, melt of {vertices:,} vertices")
+    table.add("start of the backend to its first answer", statistics.median(ready), "s", 1)
+    table.add("button to first frame", first, "s", 2)
+    table.add("button to all 48 frames", last, "s", 10)
+    table.add("the same, first melt of a new installation: first frame", cold[0], "s")
+    table.add("the same, first melt of a new installation: all frames", cold[1], "s")
+    table.show()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""The add-on's session against real backend processes: found, started, lost, found again; nothing lost, nothing twice."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from backend import protocol, wire
+from blender_addon.client.launch import Command
+from blender_addon.client.session import Session
+from tests.bench.runner import sheet
+from tests.paced import expected
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(home: Path, *options: str) -> Command:
+    argv = (sys.executable, "-m", "backend", "serve", "--home", str(home), "--runner", "tests.paced:carry_out")
+    return Command((*argv, "--idle", "20", *options), ROOT)
+
+
+class Client:
+    """A session and what it was handed, with the patience of a test."""
+
+    def __init__(self, home: Path, start: bool = True, *options: str):
+        self.home = home
+        self.session = Session("test")
+        self.frames: dict[str, list[np.ndarray]] = {}
+        self.session.start(home, command(home, *options) if start else None)
+
+    def until(self, condition, seconds: float = 20):
+        ends = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < ends, (self.session.state, self.session.text, self.session.jobs)
+            self.step()
+        return self
+
+    def step(self):
+        self.session.rest(0.01)
+        self.session.tick()
+        for job in list(self.session.jobs):
+            while (taken := self.session.take(job)) is not None:
+                seq, _, arrays = taken
+                handed = self.frames.setdefault(job, [])
+                assert seq == len(handed), "a record was lost or came twice"
+                handed.append({name: array.copy() for name, array in arrays.items()})
+
+    def ready(self):
+        return self.until(lambda: self.session.state == "ready")
+
+    def paced(self, vertices=500, seconds=0.05, frames=20, fetch=True) -> str:
+        return self.session.submit(
+            protocol.Generate(prompt=f"{vertices} {seconds}", frames=frames), "paced", fetch=fetch
+        )
+
+    def complete(self, job: str, vertices=500, frames=20, seconds=30):
+        self.until(lambda: self.session.fetched(job), seconds)
+        positions = [record["positions"] for record in self.frames[job][1:-1]]
+        np.testing.assert_array_equal(positions, expected(vertices, frames))
+
+    @property
+    def gateway(self) -> psutil.Process:
+        return psutil.Process(protocol.read_connection(self.home).pid)
+
+
+@pytest.fixture
+def client(tmp_path):
+    client = Client(tmp_path)
+    yield client
+    client.session.close()
+    connection = protocol.read_connection(tmp_path)
+    if connection is not None and psutil.pid_exists(connection.pid):
+        process = psutil.Process(connection.pid)
+        process.resume()
+        process.terminate()
+        process.wait(10)
+
+
+def test_a_backend_is_started_and_a_job_comes_back_whole(client):
+    assert client.session.state == "connecting"
+    client.ready()
+    job = client.paced()
+    client.complete(job)
+    found = client.session.jobs[job]
+    assert (found.state, found.records, found.taken, found.mine) == ("done", 22, 22, True)
+
+
+def test_a_job_can_be_fetched_again_from_any_record(client):
+    job = client.ready().paced(frames=5)
+    client.complete(job, frames=5)
+    client.session.fetch(job, from_seq=4)
+    client.frames[job] = client.frames[job][:4]
+    client.complete(job, frames=5)
+
+
+def test_two_clients_that_start_at_once_share_one_gateway(client, tmp_path):
+    other = Client(tmp_path)
+    try:
+        client.ready(), other.ready()
+        job = client.paced(frames=4)
+        other.until(lambda: client.step() or job in other.session.jobs)
+        other.session.fetch(job)
+        client.complete(job, frames=4)
+        other.complete(job, frames=4)
+        assert not other.session.jobs[job].mine
+        serving = [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if {"serve", str(tmp_path)} <= set(process.info["cmdline"] or ())
+        ]
+        assert len(serving) == 1
+    finally:
+        other.session.close()
+
+
+def test_a_killed_gateway_is_started_again_and_nothing_is_lost_or_twice(client):
+    job = client.ready().paced(frames=30)
+    client.until(lambda: len(client.frames.get(job, ())) > 6)
+    worker = client.gateway.children()[0]
+    client.gateway.kill()
+    client.until(lambda: client.session.state == "reconnecting")
+    worker.wait(5)  # it may not outlive its gateway
+    client.complete(job, frames=30)
+
+
+def test_a_gateway_that_sleeps_is_waited_for(client):
+    job = client.ready().paced(frames=40)
+    client.until(lambda: len(client.frames.get(job, ())) > 3)
+    gateway = client.gateway
+    gateway.suspend()
+    began = time.monotonic()
+    client.until(lambda: client.session.state == "reconnecting")
+    assert 3 < time.monotonic() - began < 8
+    second = client.paced(frames=2)
+    while time.monotonic() - began < 20:
+        client.step()
+    gateway.resume()
+    client.complete(job, frames=40)
+    client.complete(second, frames=2)
+    assert client.gateway.pid == gateway.pid
+    assert len(client.session.jobs) == 2
+
+
+def test_a_mesh_that_was_half_sent_goes_on_after_the_gateway_was_killed(client):
+    mesh = sheet(700_000)
+    data = bytes(wire.pack_mesh(mesh))
+    client.ready()
+    job = client.session.submit(protocol.Animate(frames=1), "melt", subject=data)
+    found = client.session.jobs[job]
+    client.until(lambda: found.upload and 0.2 < found.upload.share < 0.9)
+    client.gateway.kill()
+    client.until(lambda: client.session.fetched(job), 60)
+    np.testing.assert_array_equal(client.frames[job][0]["vertices"], mesh.vertices)
+    assert found.state == "done"
+
+
+def test_cancel_takes_effect_at_the_next_step_and_once(client):
+    running, waiting = client.ready().paced(seconds=0.2, frames=200), client.paced(frames=3)
+    client.until(lambda: client.session.jobs[running].state == "running")
+    client.until(lambda: client.session.jobs[waiting].state == "queued")
+    client.session.cancel(running)
+    client.session.cancel(running)
+    client.until(lambda: client.session.jobs[running].final, 3)
+    assert client.session.jobs[running].state == "cancelled"
+    client.complete(waiting, frames=3)
+
+
+def test_a_job_cancelled_before_the_backend_knows_it_is_never_run(client):
+    job = client.paced(frames=500)
+    client.session.cancel(job)
+    later = client.ready().paced(frames=2)
+    client.complete(later, frames=2)
+    assert client.session.jobs[job].state == "cancelled"
+
+
+def test_a_removed_job_is_forgotten_by_the_store(client, tmp_path):
+    keep, drop = client.ready().paced(frames=2), client.paced(frames=2)
+    client.complete(keep, frames=2)
+    client.complete(drop, frames=2)
+    client.session.remove(drop)
+    for _ in range(50):
+        client.step()
+    other = Client(tmp_path, start=False)
+    other.until(lambda: keep in other.session.jobs)
+    for _ in range(30):
+        other.step()
+    assert set(other.session.jobs) == set(client.session.jobs) == {keep}
+    other.session.close()
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 5])
+def test_a_connection_file_that_was_left_behind_is_not_believed(client, tmp_path, pid):
+    client.session.close()
+    stale = protocol.Connection(protocol.PROTOCOL, "a" * 32, pid, f"ipc://{tmp_path}/nobody")
+    (tmp_path / protocol.CONNECTION_FILE).write_bytes(protocol.msgspec.json.encode(stale))
+    client.session.start(tmp_path, command(tmp_path))
+    client.ready()
+    assert client.gateway.pid != pid
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"protocol": "x"}'])
+def test_a_connection_file_that_cannot_be_read_is_as_none(tmp_path, content):
+    (tmp_path / protocol.CONNECTION_FILE).write_bytes(content)
+    assert protocol.read_connection(tmp_path) is None
+
+
+def test_versions_that_do_not_meet_are_told(client, monkeypatch):
+    client.ready()
+    client.session.close()
+    hello = protocol.Hello
+    monkeypatch.setattr(protocol, "Hello", lambda **fields: hello(protocol_min=99, protocol_max=99, **fields))
+    client.session.start(client.home, None)
+    client.until(lambda: client.session.state == "refused")
+    assert "update" in client.session.text.lower()
+
+
+def test_a_python_that_is_not_there_is_told(tmp_path):
+    session = Session("test")
+    session.start(tmp_path, Command((str(tmp_path / "python"), "-m", "backend"), ROOT))
+    session.tick()
+    assert session.state == "refused" and "Preferences" in session.text
+    session.close()
+
+
+def test_a_backend_that_dies_at_once_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("blender_addon.client.session.SPAWN_INTERVAL", 0.2)
+    session = Session("test")
+    session.start(tmp_path, Command((sys.executable, "-c", "raise SystemExit('no such backend')"), ROOT))
+    ends = time.monotonic() + 20
+    while session.state != "refused" and time.monotonic() < ends:
+        session.tick()
+        time.sleep(0.02)
+    assert str(tmp_path / "logs" / "backend.log") in session.text
+    assert "no such backend" in (tmp_path / "logs" / "backend.log").read_text()
+    session.close()
+
+
+def test_goodbye_is_quick_with_jobs_waiting(client):
+    client.ready()
+    for _ in range(20):
+        client.paced(frames=200)
+    client.until(lambda: any(job.state == "running" for job in client.session.jobs.values()))
+    began = time.monotonic()
+    client.session.close()
+    client.session.close()
+    assert time.monotonic() - began < 2
+
+
+def test_a_cut_key_is_refused_before_anything_is_sent():
+    with pytest.raises(ValueError, match="copy all three"):
+        Session("test").connect_remote("tcp://127.0.0.1:1", "x" * 40, "y" * 40, "z" * 39)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
+def test_a_client_that_sleeps_finds_its_job_done(client):
+    """As a laptop that was closed: the client asks nothing for longer than its lease."""
+    job = client.ready().paced(frames=10, seconds=0.02)
+    client.until(lambda: len(client.frames.get(job, ())) > 2)
+    time.sleep(protocol.LEASE_SECONDS + 2)
+    client.complete(job, frames=10)
