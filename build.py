@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The one entrance: set up, demo, test, bench, package, run. Needs Python 3.11 or later and nothing else.
 
-    python build.py demo       everything set up, then the main job in a real Blender; pictures and files in out/demo/
-    python build.py test       everything set up, then all the tests
+python build.py demo       everything set up, then the main job in a real Blender; pictures and files in out/demo/
+python build.py test       everything set up, then all the tests
 """
 
 import argparse
@@ -18,11 +18,11 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036  (said before newer syntax is met)
     sys.exit(f"Anthesis needs Python 3.11 or later to build; this is {sys.version.split()[0]}")
 
-from tools import package  # noqa: E402  (the version is told before newer syntax is met)
-from tools.environments import (  # noqa: E402
+from tools import package
+from tools.environments import (
     BACKEND_ENVIRONMENT,
     BPY,
     EDITOR,
@@ -180,7 +180,8 @@ def bench(arguments) -> int:
     if arguments.json:
         arguments.json = arguments.json.resolve()
         arguments.json.unlink(missing_ok=True)
-    modules = {path.stem: path for path in sorted((ROOT / "tests" / "bench").glob("*.py")) if "__main__" in path.read_text()}
+    paths = sorted((ROOT / "tests" / "bench").glob("*.py"))
+    modules = {path.stem: path for path in paths if "__main__" in path.read_text()}
     if arguments.name and arguments.name not in modules:
         raise SetupError(f"There is no benchmark {arguments.name!r}: there are {', '.join(modules)}")
     worst = 0

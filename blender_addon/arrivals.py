@@ -55,15 +55,10 @@ class Arrivals:
         self.open[job] = Arrival(job, target, tuple(bpy.context.scene.cursor.location), asked)
 
     def again(self, job: str) -> None:
-        """Read a job from the store and write it (once more)."""
-        self.give_up(job)
+        """Read a job from the store and write it (once more). Raises ValueError while it is being written."""
+        if job in self.open:
+            raise ValueError("Its result is being imported already")
         self.expect(job, self._targets.get(job), asked=False)
-
-    def give_up(self, job: str) -> None:
-        """Write no more of a job."""
-        arrival = self.open.pop(job, None)
-        if arrival and arrival.writing:
-            arrival.writing.abandon()
 
     def forget_file(self) -> None:
         """Another file is about to be opened: what has half arrived in this one stays behind with it."""
@@ -80,11 +75,7 @@ class Arrivals:
             return False
         wrote = False
         for arrival in list(self.open.values()):
-            job = self._session.jobs.get(arrival.job)
-            if job is None:  # it was removed
-                self.give_up(arrival.job)
-                continue
-            self._ask(arrival, job)
+            job = self._session.jobs.get(arrival.job)  # None: it was removed
             try:
                 wrote |= self._write(arrival, job, ends)
             except BadResult as error:
@@ -96,10 +87,10 @@ class Arrivals:
                 break
         return wrote
 
-    def _write(self, arrival: Arrival, job: Job, ends: float) -> bool:
+    def _write(self, arrival: Arrival, job: Job | None, ends: float) -> bool:
         """Step after step until `ends`."""
         wrote = False
-        while self.open.get(job.id) is arrival and self._step(arrival, job):
+        while self.open.get(arrival.job) is arrival and self._step(arrival, job):
             wrote = True
             if time.perf_counter() >= ends:
                 break
@@ -107,12 +98,7 @@ class Arrivals:
             arrival.writing.show()
         return wrote
 
-    def _ask(self, arrival: Arrival, job: Job) -> None:
-        if not arrival.asked and job.accepted and self.room:
-            arrival.asked = True
-            self._session.fetch(job.id)
-
-    def _step(self, arrival: Arrival, job: Job) -> bool:
+    def _step(self, arrival: Arrival, job: Job | None) -> bool:
         """One record, or one step of finishing. False where there is nothing to do now."""
         if arrival.finishing is not None:
             try:
@@ -120,6 +106,11 @@ class Arrivals:
             except StopIteration:
                 self._land(arrival)
             return True
+        if job is None:
+            return self._close(arrival, whole=False)
+        if not arrival.asked and job.accepted and self.room:
+            arrival.asked = True
+            self._session.fetch(job.id)
         taken = self._session.take(job.id)
         if taken is not None:
             _, record, arrays = taken
@@ -128,19 +119,20 @@ class Arrivals:
                 arrival.writing = Import(job.title, made_by, arrival.target, arrival.location)
             arrival.writing.apply(record, arrays)
             return True
-        if self._session.fetched(job.id) or (job.final and job.download is None and (arrival.asked or not job.accepted)):
-            self._close(arrival, job)
-            return True
+        over = job.final and job.download is None and (arrival.asked or not job.accepted)
+        if over or self._session.fetched(job.id):
+            return self._close(arrival, whole=job.state == "done")
         return False
 
-    def _close(self, arrival: Arrival, job: Job) -> None:
+    def _close(self, arrival: Arrival, whole: bool) -> bool:
         """Nothing more will come."""
-        if arrival.writing is not None and job.state != "done":
+        if arrival.writing is not None and not whole:
             arrival.writing.abandon()
         if arrival.writing is None or not arrival.writing.object_name:
             self._let_go(arrival)
         else:
             arrival.finishing = arrival.writing.finish()
+        return True
 
     def _land(self, arrival: Arrival) -> None:
         """It plays: one undo step for all of it."""

@@ -48,7 +48,7 @@ class Settings:
 def environment_folder() -> Path:
     """The private environment that Install Backend fills. It outlives an update of the add-on."""
     try:
-        return Path(bpy.utils.extension_path_user(__package__, path="backend", create=True))
+        return Path(bpy.utils.extension_path_user(__package__, path="backend"))
     except ValueError:  # not installed as an extension: run from its source
         return protocol.default_home() / "environment"
 
@@ -77,6 +77,12 @@ def base_python() -> str:
     return sys.executable
 
 
+def _changed(_self, _context) -> None:
+    from . import events  # which reads the preferences, and so imports this module
+
+    events.settings_changed()
+
+
 class AnthesisPreferences(bpy.types.AddonPreferences):
     bl_idname = __package__
 
@@ -87,19 +93,25 @@ class AnthesisPreferences(bpy.types.AddonPreferences):
             ("LOCAL", "This Computer", "Start the backend here when it is needed"),
             ("REMOTE", "Another Computer", "Use a backend that runs elsewhere, over an encrypted connection"),
         ],
+        update=_changed,
     )
     python: StringProperty(
         name="Python",
         description="Python that has the backend's packages; none: the environment that Install Backend makes",
         subtype="FILE_PATH",
+        update=_changed,
     )
     home: StringProperty(
         name="Home Folder",
         description="Where jobs, results and logs are kept; none: the usual place for an application's data",
         subtype="DIR_PATH",
+        update=_changed,
     )
     auto_start: BoolProperty(
-        name="Start Automatically", description="Start the backend as soon as a job needs it", default=True
+        name="Start Automatically",
+        description="Start the backend as soon as a job needs it",
+        default=Settings.auto_start,
+        update=_changed,
     )
     cache_gb: FloatProperty(
         name="Cache Limit",
@@ -108,12 +120,24 @@ class AnthesisPreferences(bpy.types.AddonPreferences):
         min=0.5,
         soft_max=500,
         precision=1,
+        update=_changed,
     )
-    endpoint: StringProperty(name="Address", description="Host and port of the backend, for example 192.168.1.20:5577")
-    server_key: StringProperty(name="Server Key", description="Public key of the backend, 40 characters")
-    client_public: StringProperty(name="Client Key", description="Public key that the backend gave to you")
+    endpoint: StringProperty(
+        name="Address",
+        description="Host and port of the backend, for example 192.168.1.20:5577",
+        update=_changed,
+    )
+    server_key: StringProperty(
+        name="Server Key", description="Public key of the backend, 40 characters", update=_changed
+    )
+    client_public: StringProperty(
+        name="Client Key", description="Your public key, as the backend gave it to you", update=_changed
+    )
     client_secret: StringProperty(
-        name="Secret Key", description="Secret half of your key; whoever has it can use the backend", subtype="PASSWORD"
+        name="Secret Key",
+        description="Secret half of your key: whoever has it can use the backend",
+        subtype="PASSWORD",
+        update=_changed,
     )
 
     def draw(self, context):

@@ -46,12 +46,12 @@ class Pump:
         self.session = Session(SOFTWARE)
         self.arrivals = Arrivals(self.session)
         self.settings = settings
-        self.installed = False
+        self.installed = False  # whether there is a backend to start or to connect to
         self.installation: Installation | None = None
         self.probe: Probe | None = None
         self.probed = ""  # the answer of the last Test Connection, in words
-        self._looked_at = -1e9
         self._busy = False
+        self._look()
 
     # --- The backend
 
@@ -88,7 +88,8 @@ class Pump:
     def change_settings(self, settings: Settings) -> None:
         """The user has changed the preferences: a backend elsewhere is another conversation."""
         moved = (settings.remote, settings.home) != (self.settings.remote, self.settings.home)
-        self.settings, self._looked_at = settings, -1e9
+        self.settings = settings
+        self._look()
         if moved:
             self.session.close()
             self.session.jobs.clear()
@@ -131,10 +132,6 @@ class Pump:
         job = self.session.submit(request, title, subject, fetch=asked)
         self.arrivals.expect(job, target, asked)
         return job
-
-    def remove(self, job: str) -> None:
-        self.arrivals.give_up(job)
-        self.session.remove(job)
 
     def wait(self, job: str, seconds: float) -> None:
         """For scripts, where no timer fires: tick until a job's result is in the file.
@@ -185,16 +182,19 @@ class Pump:
         active = any(job.active for job in jobs) or self.arrivals.open or self.installation or self.probe
         return 0.1 if active or self.session.state in ("starting", "connecting") else 0.5
 
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        self.installed = self.settings.remote or bool(self.settings.backend_python())
+
     def _look_after_installation(self) -> bool:
-        now, installed = time.monotonic(), self.installed
-        changed = False
+        changed, installed = False, self.installed
         if self.installation is not None:
             changed = self.installation.poll()
             if self.installation.state == "done":
-                self.installation, self._looked_at = None, -1e9
-        if now - self._looked_at > LOOK_INTERVAL:
-            self._looked_at = now
-            self.installed = self.settings.remote or bool(self.settings.backend_python())
+                self.installation = None
+                self._look()
+        if time.monotonic() - self._looked_at > LOOK_INTERVAL:
+            self._look()
         return changed or installed != self.installed
 
     def _look_after_probe(self) -> bool:

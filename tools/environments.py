@@ -54,9 +54,7 @@ BPY = {
     "5.2": Environment("bpy-5.2", "3.13", BLENDER, ("bpy==5.2.*",)),
 }
 BACKEND_ENVIRONMENT = Environment("backend", "3.11", BACKEND)
-EDITOR = Environment(
-    "dev", "3.11", tuple(dict.fromkeys(BACKEND + BLENDER)), ("fake-bpy-module-5.0",)
-)
+EDITOR = Environment("dev", "3.11", tuple(dict.fromkeys(BACKEND + BLENDER)), ("fake-bpy-module-5.0",))
 
 
 class SetupError(RuntimeError):

@@ -37,7 +37,6 @@ def save(clip: Clip, path: Path) -> None:
     stage.Save()
 
 
-
 def _mesh(stage: Usd.Stage, clip: Clip) -> UsdGeom.Mesh:
     subject = clip.subject
     mesh = UsdGeom.Mesh.Define(stage, "/Anthesis/Mesh")

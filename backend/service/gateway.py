@@ -3,8 +3,10 @@
 A single thread turns one loop: calls from clients, events from the worker, what time asks, records to who reads.
 """
 
+import ctypes
 import logging
-import time
+import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,9 +18,9 @@ from backend.service.blobs import Blobs, Mismatch
 from backend.service.door import Door, Full, Gone
 from backend.service.jobs import Clock, Jobs, Refusal
 from backend.service.peers import OUTBOX, Peer, Stream
+from backend.service.pipes import DISK_FULL
 from backend.service.store import DiskFull, Store
 from backend.service.supervisor import Supervisor
-from backend.service.worker import DISK_FULL
 
 TURN_SECONDS = 0.1
 CALLS_A_TURN = 64
@@ -51,7 +53,8 @@ class Gateway:
         self._ending = False
         self._held_event = None  # of the worker, while the disk is too full to enter it
         self._retry_at = 0.0
-        self._quiet_since: float | None = clock.now
+        self._quiet_since: float | None = None  # nobody is connected, and as busy as it was then
+        self._was_busy = False
         self._left_by_bye = False
         self._process = psutil.Process()
         self._memory_limit = self._process.memory_info().rss + MEMORY_BYTES
@@ -65,9 +68,10 @@ class Gateway:
         """Serve until there is nothing to stay for."""
         poller = zmq.Poller()
         poller.register(self._door.socket, zmq.POLLIN)
-        poller.register(self._supervisor.events_socket, zmq.POLLIN)
         more = False
         while not self._ending:
+            # a worker whose events cannot be entered is left unheard, and so waits
+            poller.register(self._supervisor.events_socket, zmq.POLLIN if self._clock.now >= self._retry_at else 0)
             heard = dict(poller.poll(self._rest(more)))
             self._clock.tick()
             if self._door.socket in heard:
@@ -81,8 +85,6 @@ class Gateway:
             if self._clock.now - self._watched_at >= TURN_SECONDS:
                 self._watched_at = self._clock.now
                 self._watch(poller)
-        self._jobs.stop()
-        self._spread_news()
         for peer in self._peers.values():
             peer.close()
 
@@ -96,7 +98,7 @@ class Gateway:
         due += [
             peer.rests_until - self._clock.now for peer in self._peers.values() if peer.rests_until > self._clock.now
         ]
-        return max(0, -int(-1000 * min(due) // 1))
+        return math.ceil(1000 * max(0.0, min(due)))
 
     # --- Clients
 
@@ -152,6 +154,7 @@ class Gateway:
         if len(self._peers) >= CLIENTS:
             raise Refusal("quota", f"{CLIENTS} clients are connected already: close one")
         peer = self._peers[route] = Peer(route, call.client, self._clock.now)
+        self._left_by_bye = False
         _log.info("Hello from %s (%s)", call.client, call.software)
         peer.post(
             protocol.Welcome(
@@ -351,8 +354,6 @@ class Gateway:
 
 def _give_back_memory() -> None:
     """Let the C library return freed memory to the system, where it would keep it (glibc)."""
-    import ctypes
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if hasattr(time, "pthread_getcpuclockid") else None
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from backend import protocol
 
+DISK_FULL = "The disk is full: free some space and it goes on"
 _LENGTH = struct.Struct("<I")
 _MOST = 1024 * 1024
 

@@ -26,7 +26,6 @@ from backend.service import pipes, recordlog
 
 PROGRESS_SECONDS = 0.1
 RETRY_SECONDS = 1.0  # on a full disk
-DISK_FULL = "The disk is full: free some space and it goes on"
 FAULT = "This is a fault of Anthesis and not of your input: please report it, with the log that the panel names"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -120,7 +119,7 @@ def _append(log: recordlog.RecordLog, seq: int, record, digest: int, report: Rep
         except OSError as error:
             if error.errno not in _FULL:
                 raise
-        report.pause(DISK_FULL)
+        report.pause(pipes.DISK_FULL)
 
 
 def outcome(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> pipes.Events:

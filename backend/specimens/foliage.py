@@ -46,7 +46,7 @@ class Stalk:
         """An individual."""
         azimuth, phase = rng.uniform(0, 2 * np.pi, 2)
         lean, sway = rng.uniform(-0.06, 0.06, 2)
-        return cls(length, radius, azimuth, rng.uniform(1.3, 1.7), lean, sway, rng.uniform(0.02, 0.06), phase, wilt)
+        return cls(length, radius, azimuth, rng.uniform(0.95, 1.3), lean, sway, rng.uniform(0.02, 0.06), phase, wilt)
 
     def spine(self, tau: float) -> Spine:
         """Its curve at life time tau: nearly straight, then bent in the top third."""

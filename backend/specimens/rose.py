@@ -43,7 +43,7 @@ PETAL_BROWN, PETAL_TAN = np.array([0.060, 0.017, 0.011]), np.array([0.20, 0.098,
 # Metres, for a flower 80 mm wide; all of it scales with the flower. Radius of a bud's outermost petal along t.
 USUAL_DIAMETER = 0.08
 BUD_RADIUS = CubicSpline(
-    [0, 0.12, 0.3, 0.45, 0.65, 0.85, 1], [0.0045, 0.0080, 0.0108, 0.0114, 0.0094, 0.0046, 0.0010]
+    [0, 0.12, 0.3, 0.45, 0.65, 0.85, 1], [0.0045, 0.0080, 0.0108, 0.0114, 0.0094, 0.0048, 0.0015]
 )
 BUD_SLOPE = BUD_RADIUS.derivative()
 BUD_LENGTH = 0.0352
@@ -112,7 +112,7 @@ def layer_opening(x: Array, tau: float) -> Array:
 
 def layer_wilt(x: Array, tau: float) -> Array:
     """How far layer x has wilted, 0 to 1: the outer ones first."""
-    lag = 0.35
+    lag = 0.6
     return ramp(wilted(tau) * (1 + lag) - lag * (1 - x))
 
 
@@ -123,7 +123,7 @@ def layer_angle(t: Array, x: Array, tau: float) -> Array:
     cup = 0.75 * ramp(x, -0.1, 0.6) * (0.45 - t)
     reflex = (0.1 + 0.8 * x) * ramp(t, 0.5, 1.15)
     opened = mix(bud, spread + cup + reflex, layer_opening(x, tau))
-    base, tip = 0.12 + 0.8 * x**1.2, 0.02 + 2.2 * x**1.4
+    base, tip = 0.12 + 0.8 * x**1.2, 0.02 + 2.0 * x**1.4
     return mix(opened, mix(base, tip, t**0.8), layer_wilt(x, tau))
 
 
@@ -145,8 +145,9 @@ def layer_points(
     def phi(t: Array, curl: Array | float) -> Array:
         angle = layer_angle(t, x, tau)
         if pull is not None:
-            limp = 0.8 * layer_wilt(x, tau) * ramp(t, -0.1, 0.6) * ramp(x, 0.05, 0.8)
-            angle = angle + limp * (pull[0] * np.cos(angle) - pull[1] * np.sin(angle))
+            limp = 0.5 * layer_wilt(x, tau) * ramp(t, -0.1, 0.6) * ramp(x, 0.05, 0.8)
+            for _ in range(2):
+                angle = angle + limp * (pull[0] * np.cos(angle) - pull[1] * np.sin(angle))
         return angle + curl
 
     curl = curl + 0 * (t + x)
@@ -212,7 +213,7 @@ class _Petals:
             t,
             theta,
             half=each(0.92, 1.08) * rose.scale * (0.014 + 0.012 * layer) * spoon,
-            widest=mix(2.5, 1.75, layer),
+            widest=mix(1.9, 1.75, layer),
             rolled=each(0.8, 1.15),
             curled=each(-1.0, 1.2),
             wave=np.pi * rng.integers(2, 4, (n, 1, 1)),
@@ -226,8 +227,7 @@ class _Petals:
         """(n, rows, columns, 3) metres in the flower's frame, where `gravity` (3,) points down."""
         opened, dry = layer_opening(self.layer, tau), layer_wilt(self.layer, tau)
         reflex = self.rolled * opened * (0.15 + 1.6 * self.layer**1.5) * (1 - 0.5 * dry)
-        lip = 0.15 * (1 - opened) * ramp(self.layer, 0.85, 1.0)
-        curl = self.rim * (reflex + lip + 1.6 * self.curled * dry * ramp(self.layer, 0.15, 0.9))
+        curl = self.rim * (reflex + 1.6 * self.curled * dry * ramp(self.layer, 0.15, 0.9))
         r, z, phi = layer_points(self.t, self.x, tau, rose, curl)
         pull = None
         if wilted(tau) > 0:
@@ -264,7 +264,7 @@ def _corolla(rose: Rose, stalk: Stalk, rng: np.random.Generator) -> Organ:
         origin, frame = stalk.spine(tau).pose(np.array(1.0))
         points = crumple(petals.points(tau, rose, -frame[2]), wilted(tau))
         dry = layer_wilt(layer, tau)
-        brown = ramp(2.3 * dry - depth, 0.0, 0.7)
+        brown = ramp(1.9 * dry - depth, 0.0, 0.8)
         albedo = tint(tint(fresh, 0.45 * fresh, dry + 0 * spots), withered, 0.92 * brown)
         return Skin(points @ frame.T + origin, albedo, mix(0.65, 0.9, brown))
 
@@ -275,7 +275,7 @@ def _corolla(rose: Rose, stalk: Stalk, rng: np.random.Generator) -> Organ:
 def _crumple(rng: np.random.Generator, scale: float) -> Callable[[Array, float], Array]:
     """A displacement of space with a gradient below 1: whatever nests before it nests after it."""
     k, push, phase = [], [], rng.uniform(0, 2 * np.pi, 9)
-    for length, share in ((0.030, 0.4), (0.014, 0.5), (0.008, 0.7)):
+    for length, share in ((0.030, 0.4), (0.014, 0.5), (0.008, 0.5)):
         for _ in range(3):
             k.append((wave := rng.normal(size=3)) * 2 * np.pi / (length * scale * np.linalg.norm(wave)))
             push.append((way := rng.normal(size=3)) * share / 3 / np.linalg.norm(way) / np.linalg.norm(k[-1]))
@@ -293,8 +293,8 @@ def _calyx(rose: Rose, stalk: Stalk, rng: np.random.Generator) -> Organ:
     v = np.linspace(0, 1, rows)[None, :, None]
     theta = rng.uniform(0, 2 * np.pi) + (np.arange(n) * 2 * np.pi / n)[:, None, None]
     tone = rng.uniform(0.85, 1.15, (n, 1, 1, 1))
-    x = np.full((n, 1, columns), 1.12)
-    t = rng.uniform(0.72, 0.9, (n, 1, 1)) * v + 0 * u
+    x = np.full((n, 1, columns), 1.18)
+    t = rng.uniform(0.68, 0.86, (n, 1, 1)) * v + 0 * u
     half = rose.scale * 0.0062 * (1 - v**1.6) * (0.45 + 0.75 * ramp(v, -0.2, 0.35)) + 0.0003
 
     def at(tau: float) -> Skin:

@@ -1,7 +1,7 @@
-"""Albedo and roughness over life: an image that a Geometry Nodes group samples at (vertex, frame).
+"""Albedo and roughness over life: images that a Geometry Nodes group samples at (vertex, frame).
 
-The image has one texel a vertex and frame: a frame is a band of rows, the first frame at the top; red, green and
-blue are the sRGB-encoded albedo, alpha is the roughness. The group stores what it finds as the corner byte colour
+One texel a vertex and frame: a frame is a band of rows, an image holds a few frames, the first at the top; red,
+green and blue are the sRGB-encoded albedo, alpha is the roughness. The group stores what it finds as the corner byte colour
 attribute that Material Preview, Alembic and USD all show (the only type that Alembic animates). The static
 attributes of the same names hold the start of life, for glTF and FBX.
 """
@@ -15,23 +15,25 @@ from .surface import principled
 
 MODIFIER = "Anthesis Colour"
 ROW = 4096  # widest image row
-TEXELS = 1 << 25  # of the whole image: Blender decodes it to 16 bytes a texel, half a gigabyte
+IMAGE_TEXELS = 1 << 20  # of one image: written and decoded in a few milliseconds, and only when its frames are shown
+TEXELS = 1 << 25  # of all images: Blender decodes them to 16 bytes a texel, half a gigabyte
 MATERIAL_IS_OURS = "anthesis"  # custom property of a material that we made or copied
 
 
 class Strip:
-    """The image being written, a frame at a time, so that no step is long.
+    """The images being written, a frame at a time, so that no step is long.
 
-    A TARGA file, uncompressed: it needs no checksum, and PNG's two would cost ten times as much as the rest.
+    TARGA files, uncompressed: they need no checksum, and PNG's two would cost ten times as much as the rest.
     """
 
     def __init__(self, vertices: int, frames: int):
-        """`frames` is how many are to come; where they are too many for one image, every nth is kept."""
+        """`frames` is how many are to come; where they are too many for TEXELS, every nth is kept."""
         self.width = min(vertices, ROW)
-        self.rows = -(-vertices // self.width)
-        self.every = max(1, -(-self.width * self.rows * max(frames, 1) // TEXELS))
+        self.rows = -(-vertices // self.width)  # of one frame
+        texels = self.width * self.rows
+        self.every = max(1, -(-texels * frames // TEXELS))
+        self.frames_an_image = max(1, min(-(-frames // self.every), IMAGE_TEXELS // texels))
         self.frames = 0  # offered
-        self.kept = 0
         self._bands: list[bytes] = []
 
     def add(self, albedo: np.ndarray, roughness: np.ndarray) -> None:
@@ -41,18 +43,27 @@ class Strip:
             texels[: len(albedo), 2::-1] = albedo  # the file has blue, green, red, alpha
             texels[: len(albedo), 3] = roughness
             self._bands.append(texels.tobytes())
-            self.kept += 1
         self.frames += 1
 
-    def file(self) -> bytes:
-        """The image file. Its header: no palette, true colour, 32 bits a texel of which 8 are alpha, top row first."""
-        header = struct.pack("<3B2HB4H2B", 0, 0, 2, 0, 0, 0, 0, 0, self.width, self.rows * self.kept, 32, 0x28)
-        return b"".join([header, *self._bands])
+    @property
+    def height(self) -> int:
+        """Rows of one image; the last one is filled up with its last frame."""
+        return self.rows * self.frames_an_image
+
+    @property
+    def images(self) -> int:
+        return -(-len(self._bands) // self.frames_an_image)
+
+    def file(self, image: int) -> bytes:
+        """One image file. Its header: no palette, true colour, 32 bits a texel, 8 of them alpha, top row first."""
+        header = struct.pack("<3B2HB4H2B", 0, 0, 2, 0, 0, 0, 0, 0, self.width, self.height, 32, 0x28)
+        bands = self._bands[image * self.frames_an_image :][: self.frames_an_image]
+        bands += bands[-1:] * (self.frames_an_image - len(bands))
+        return b"".join([header, *bands])
 
 
-def new_image(name: str, strip: Strip):
-    """The strip as an image packed into the file."""
-    data = strip.file()
+def new_image(name: str, data: bytes):
+    """An image file as an image packed into the .blend."""
     image = bpy.data.images.new(name, 1, 1, alpha=True)
     image.pack(data=data, data_len=len(data))
     image.source = "FILE"
@@ -122,32 +133,29 @@ def dress(obj, names: tuple[str, str], metallic: float) -> None:
             slot.material = copy
 
 
-def play(obj, image, strip: Strip, first_frame: int, names: tuple[str, str]) -> None:
-    """Sample the image in a modifier below all others, where vertices still have the clip's numbers."""
-    forget(obj)
-    group = _node_group(f"{obj.name} Colour", image, strip, first_frame, names)
-    modifier = obj.modifiers.new(MODIFIER, "NODES")
-    modifier.node_group = group
-    obj.modifiers.move(len(obj.modifiers) - 1, 0)
-
-
-def forget(obj) -> None:
-    """Remove the modifier of an earlier clip with its group and its image."""
+def play(obj, images: list, strip: Strip, first_frame: int, names: tuple[str, str]) -> None:
+    """Sample the images in a modifier below all others, where vertices still have the clip's numbers."""
     modifier = obj.modifiers.get(MODIFIER)
     if modifier is None:
-        return
-    group = modifier.node_group
-    obj.modifiers.remove(modifier)
-    if group is None or group.users:
-        return
-    images = [node.inputs["Image"].default_value for node in group.nodes if node.type == "IMAGE_TEXTURE"]
+        modifier = obj.modifiers.new(MODIFIER, "NODES")
+        obj.modifiers.move(len(obj.modifiers) - 1, 0)
+    earlier = modifier.node_group
+    modifier.node_group = _node_group(f"{obj.name} Colour", images, strip, first_frame, names)
+    if earlier is not None and not earlier.users:
+        _remove(earlier)
+
+
+def _remove(group) -> None:
+    """The node group of an earlier clip and its images, which nobody else uses."""
+    sockets = [socket for node in group.nodes for socket in node.inputs if socket.type == "IMAGE"]
+    images = {socket.default_value for socket in sockets if socket.default_value is not None}
     bpy.data.node_groups.remove(group)
     for image in images:
-        if image is not None and not image.users:
+        if not image.users:
             bpy.data.images.remove(image)
 
 
-def _node_group(name: str, image, strip: Strip, first_frame: int, names: tuple[str, str]):
+def _node_group(name: str, images: list, strip: Strip, first_frame: int, names: tuple[str, str]):
     tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
     tree.is_modifier = True
     for in_out in ("INPUT", "OUTPUT"):
@@ -157,17 +165,19 @@ def _node_group(name: str, image, strip: Strip, first_frame: int, names: tuple[s
     frame = add.math("SUBTRACT", add.node("GeometryNodeInputSceneTime").outputs["Frame"], float(first_frame))
     frame = add.math("FLOOR", add.math("ADD", frame, 0.5))
     frame = add.math("MAXIMUM", add.math("MINIMUM", frame, float(strip.frames - 1)), 0.0)
-    band = add.math("FLOOR", add.math("DIVIDE", add.math("ADD", frame, 0.5), float(strip.every)))
-    row = add.math("FLOOR", add.math("DIVIDE", add.math("ADD", index, 0.5), float(strip.width)))
+    band = add.whole(frame, strip.every)
+    number = add.whole(band, strip.frames_an_image)
+    band = add.math("SUBTRACT", band, add.math("MULTIPLY", number, float(strip.frames_an_image)))
+    row = add.whole(index, strip.width)
     column = add.math("SUBTRACT", index, add.math("MULTIPLY", row, float(strip.width)))
     row = add.math("ADD", row, add.math("MULTIPLY", band, float(strip.rows)))
     u = add.math("DIVIDE", add.math("ADD", column, 0.5), float(strip.width))
-    v = add.math("DIVIDE", add.math("ADD", row, 0.5), float(strip.rows * strip.kept))
+    v = add.math("DIVIDE", add.math("ADD", row, 0.5), float(strip.height))
     place = add.node("ShaderNodeCombineXYZ")
     add.link(u, place.inputs[0])
     add.link(add.math("SUBTRACT", 1.0, v), place.inputs[1])  # a file's first row is Blender's top one
     texture = add.node("GeometryNodeImageTexture", interpolation="Closest", extension="EXTEND")
-    texture.inputs["Image"].default_value = image
+    add.link(add.chosen(images, number), texture.inputs["Image"])
     add.link(place.outputs[0], texture.inputs["Vector"])
     # Corners have other numbers than vertices: the colour is looked up on points, then spread to their corners.
     on_points = add.node("GeometryNodeFieldOnDomain", domain="POINT", data_type="FLOAT_COLOR")
@@ -207,6 +217,19 @@ class _Adder:
             else:
                 self.link(operand, socket)
         return node.outputs[0]
+
+    def whole(self, number, divisor: int):
+        """The whole part of a whole number divided; the half keeps rounding errors away from the edge."""
+        return self.math("FLOOR", self.math("DIVIDE", self.math("ADD", number, 0.5), float(divisor)))
+
+    def chosen(self, images: list, number):
+        switch = self.node("GeometryNodeIndexSwitch", data_type="IMAGE")
+        while len(switch.index_switch_items) < len(images):
+            switch.index_switch_items.new()
+        for socket, image in zip([s for s in switch.inputs if s.type == "IMAGE"], images, strict=False):
+            socket.default_value = image
+        self.link(number, switch.inputs["Index"])
+        return switch.outputs[0]
 
     def stored(self, geometry, name: str, data_type: str, domain: str, value):
         node = self.node("GeometryNodeStoreNamedAttribute", data_type=data_type, domain=domain)

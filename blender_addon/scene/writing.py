@@ -290,7 +290,10 @@ class Import:
         if self._strip is not None:
             yield self._colour_attributes
             yield lambda obj: colour.dress(obj, self._attributes, self._metallic())
-            yield self._colour_image
+            images = []  # their names
+            for number in range(self._strip.images):
+                yield lambda obj, number=number: images.append(self._image(obj, number))
+            yield lambda obj: self._play_colours(obj, images)
         if self._frames:
             yield self._fit_scene
         yield self._sign
@@ -308,11 +311,14 @@ class Import:
             obj.data, self._attributes, corner_vertices(obj.data), *self._start_colour()
         )
 
-    def _colour_image(self, obj) -> None:
-        image = colour.new_image(f"{obj.name} Albedo", self._strip)
-        colour.play(obj, image, self._strip, self._first_frame, self._attributes)
+    def _image(self, obj, number: int) -> str:
+        return colour.new_image(f"{obj.name} Albedo {number + 1}", self._strip.file(number)).name
+
+    def _play_colours(self, obj, names: list[str]) -> None:
+        images = [bpy.data.images[name] for name in names]
+        colour.play(obj, images, self._strip, self._first_frame, self._attributes)
         if self._strip.every > 1:
-            self.notes.append(f"Colours are kept every {self._strip.every} frames: all of them would not fit one image")
+            self.notes.append(f"Colours are kept every {self._strip.every} frames: all of them would be too large")
 
     def _fit_scene(self, obj) -> None:
         """Play covers the clip: the range grows to hold it, and fits it where nobody has set anything up."""

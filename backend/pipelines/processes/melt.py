@@ -23,6 +23,8 @@ STEPS = 8  # at most, for one moment
 SHEET = 0.012  # mean thickness below which a part is a sheet, in extents
 SHEET_THICKNESS = 0.03  # what a sheet is taken to weigh, in extents
 POOL = 0.17  # thickness of the pool / cube root of the volume
+THIN = 0.06
+FINE = 0.3
 RADIUS = 0.06
 SHARE = 0.06
 GIVE = 3.0
@@ -42,6 +44,7 @@ class Surface:
     sheet: Reals  # (M,) mass of what is a sheet
     mobility: Reals  # (M,) in [0, 1]
     depth: float
+    rimless: Reals
     thin: Reals
     neighbours: sparse.csr_array  # (M, M) rows sum to 1
 
@@ -101,8 +104,9 @@ def step(surface: Surface, goal: float, progress: float) -> bool:
         flow = flow - give * fall
         velocity, rate = measure(surface, tank, flow, outward, mass)
     dt = min((goal - now) / rate, COURANT / (np.abs(velocity) / tank.spacing).max())
-    tension = TENSION * now**2
-    forces = -tension * area_gradient(x, surface.closed)
+    tension = TENSION * now**2 + THIN * now**2 * surface.thin[surface.closed].mean(axis=1)
+    forces = -area_gradient(x, surface.closed, tension)
+    tension = tension.max(initial=0.0)
     flow = flow + stokes_flow(tank, x, forces, 0.5 * tension * dt)
     velocity, rate = measure(surface, tank, flow, outward, mass)
     needed = (goal - now) / min(rate, -1e-12)
@@ -138,7 +142,7 @@ def relax(surface, volume, progress, pace):
         edge = np.linalg.norm(x[surface.faces[:, 0]] - x[surface.faces[:, 1]], axis=1).mean()
         wanted = SMOOTH**2 * pace / (0.25 * edge**2)
         rounds = int(np.clip(np.ceil(wanted), 1, 12))
-        share = np.minimum(wanted / rounds, 1.0) * 0.5 * surface.mobility * np.maximum(EVEN + (1 - EVEN) * progress**POWER, surface.thin)
+        share = np.minimum(wanted / rounds, 1.0) * 0.5 * surface.mobility * surface.rimless * np.maximum(EVEN + (1 - EVEN) * progress**POWER, FINE * surface.thin)
         for _ in range(rounds):
             x = x + share[:, None] * (surface.neighbours @ x - x)
     share = surface.mobility * np.clip(x[:, 2] / 0.01, 0, 1)
@@ -154,10 +158,10 @@ def centre_height(surface: Surface) -> float:
     return float(moment / max(volumes.sum() + surface.sheet.sum(), 1e-12))
 
 
-def area_gradient(vertices: Reals, faces: Ints) -> Reals:
+def area_gradient(vertices: Reals, faces: Ints, tension: Reals) -> Reals:
     corners = [vertices[faces[:, i]] for i in range(3)]
     normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
+    normal *= (tension / np.maximum(np.linalg.norm(normal, axis=1), 1e-30))[:, None]
     parts = [0.5 * np.cross(normal, corners[(i + 2) % 3] - corners[(i + 1) % 3]) for i in range(3)]
     return sum_at_corners(np.stack(parts, axis=1).reshape(-1, 3), faces, len(vertices))
 
@@ -175,11 +179,13 @@ def prepare(body: Body) -> Surface:
     flowing = np.concatenate([x, middles])
     mobility = np.concatenate([mobility, np.ones(len(middles))])
     everything = np.concatenate([faces, caps]).astype(np.int32)
+    rimless = np.ones(len(flowing))
+    rimless[caps.ravel()] = 0.0
     neighbours = adjacency(everything, len(flowing))
     solid, sheet, label = sort_parts(flowing, everything, faces)
     closed, label = everything[solid], label[solid]
     volumes = part_volumes(flowing, closed, label, label.max(initial=0) + 1)
-    return Surface(flowing, faces, closed, label, volumes, sheet, mobility, 0.0, np.zeros(len(flowing)), neighbours)
+    return Surface(flowing, faces, closed, label, volumes, sheet, mobility, 0.0, rimless, np.zeros(len(flowing)), neighbours)
 
 
 def subdivide(x, faces, mobility):

@@ -1,0 +1,27 @@
+"""python -m backend serve | run | doctor"""
+
+import argparse
+import sys
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m backend", description="Anthesis without Blender.")
+    parser.add_argument(
+        "command",
+        choices=("serve", "run", "doctor"),
+        help="serve: do jobs for Blender; run: do one here and write a file; doctor: say what this machine can do",
+    )
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the command; try COMMAND --help")
+    options = parser.parse_args()
+    match options.command:
+        case "serve":
+            from backend.service.serve import main as command
+        case "run":
+            from backend.commands.run import main as command
+        case "doctor":
+            from backend.commands.doctor import main as command
+    return command(options.arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

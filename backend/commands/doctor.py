@@ -1,0 +1,139 @@
+"""Say in words whether this machine can run the backend, and what to do where it cannot.
+
+It runs where packages are missing, so everything beyond the standard library is imported where it is asked about.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
+_MUCH = 2e9  # bytes free that a long, heavy clip wants
+_WAIT = 2000  # milliseconds for a backend's answer
+
+
+@dataclass(frozen=True)
+class Finding:
+    well: bool
+    text: str
+
+
+def main(options: list[str]) -> int:
+    """0 where the backend can work here, 1 where something must be done first."""
+    parser = argparse.ArgumentParser(prog="python -m backend doctor", description=__doc__.split("\n")[0])
+    parser.add_argument("--home", type=Path, help="the backend's folder to look into (default: this user's)")
+    home = parser.parse_args(options).home
+    sick = False
+    for finding in _findings(home):
+        print(f"{'ok  ' if finding.well else 'BAD '} {finding.text}")
+        sick |= not finding.well
+    print("Something above must be done first" if sick else "The backend can work here")
+    return 1 if sick else 0
+
+
+def _findings(home: Path | None) -> Iterator[Finding]:
+    yield _python()
+    missing = list(_missing())
+    if missing:
+        fix = f'"{sys.executable}" -m pip install -r "{_REQUIREMENTS}"'
+        yield Finding(False, f"Not installed: {', '.join(missing)}. Run: {fix}")
+        return  # the rest could only say so again
+    yield Finding(True, f"All {len(_requirements())} packages are installed")
+    from backend import protocol
+
+    home = home or protocol.default_home()
+    yield _folder(home)
+    yield _connection(home)
+    yield _compiler()
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    well = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Finding(well, f"Python {version} at {sys.executable}" + ("" if well else ": 3.11, 3.12 or 3.13 is needed"))
+
+
+def _requirements() -> list[str]:
+    lines = _REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return [re.match(r"[\w.-]+", line)[0] for line in lines if line and not line.startswith("#")]
+
+
+def _missing() -> Iterator[str]:
+    for name in _requirements():
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield name
+
+
+def _folder(home: Path) -> Finding:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        return Finding(False, f"Cannot write to {home} ({error.strerror}): set ANTHESIS_HOME to a folder of yours")
+    free = shutil.disk_usage(home).free
+    text = f"Jobs and logs are kept in {home}, with {free / 1e9:.1f} GB free on its disk"
+    return Finding(free >= _MUCH, text if free >= _MUCH else f"{text}: make room, {_MUCH / 1e9:.0f} GB at least")
+
+
+def _connection(home: Path) -> Finding:
+    """Whether a backend runs for this home, and answers."""
+    from backend import protocol
+
+    connection = protocol.read_connection(home)
+    if connection is None:
+        return Finding(True, "No backend is running for this folder; Blender starts one when it needs it")
+    where = f"The backend of process {connection.pid} at {connection.endpoint}"
+    answer = _greet(connection)
+    if answer is None:
+        return Finding(False, f"{where} does not answer: end that process, or delete {home / protocol.CONNECTION_FILE}")
+    return Finding(True, f"{where} answers: {answer}")
+
+
+def _greet(connection) -> str | None:
+    import uuid
+
+    import zmq
+
+    from backend import protocol
+
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        if connection.server_key:
+            socket.curve_serverkey = connection.server_key.encode()
+            socket.curve_publickey = connection.client_public.encode()
+            socket.curve_secretkey = connection.client_secret.encode()
+        socket.connect(connection.endpoint)
+        socket.send_multipart(protocol.encode(protocol.Hello(client=uuid.uuid4().hex, software="doctor")))
+        if not socket.poll(_WAIT):
+            return None
+        answer, _ = protocol.decode_answer(socket.recv_multipart())
+        socket.send_multipart(protocol.encode(protocol.Bye()))
+        if isinstance(answer, protocol.Welcome):
+            return f"{answer.software}, protocol {answer.protocol}"
+        return answer.failure.text
+
+
+def _compiler() -> Finding:
+    """Whether compiled kernels can be kept: without that, every start compiles them anew."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parents[2] / "kernels" / "__pycache__")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        text = f"Compiled kernels cannot be kept in {folder} ({error.strerror}): every start takes longer. "
+        return Finding(False, text + "Set NUMBA_CACHE_DIR to a folder of yours")
+    held = len(list(folder.rglob("*.nbc")))
+    return Finding(
+        True, f"Compiled kernels are kept in {folder}: {held} so far" + ("" if held else ", made on first use")
+    )

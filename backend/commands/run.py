@@ -1,0 +1,156 @@
+"""Make a file from words or from a mesh, in this terminal: the jobs of the panel without Blender and without a server.
+
+The options are made from the request types of the protocol, and checked by them.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from backend import pipelines, protocol, wire
+from backend.certificate import Measure
+from backend.clip import Clip, Frame
+from backend.files import ENDINGS, Unwritable, check_output, save
+from backend.files.mesh import ENDINGS as MESH_ENDINGS
+from backend.files.mesh import Unreadable, read
+
+BAD_INPUT, FAILED, STOPPED = 2, 1, 130
+_PROCESSES = get_args(get_args(protocol.Process)[0])
+
+
+class _BadOption(ValueError):
+    pass
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m backend run", description=__doc__.split("\n")[0])
+    parser.add_argument("subject", help='words, for example "a red rose blooming"; with --process, a mesh file')
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="PATH",
+        help=f"where it goes; by its ending {', '.join(ENDINGS)}, or without one a folder of .obj, one a frame",
+    )  # fmt: skip
+    parser.add_argument("--process", choices=_PROCESSES, help="what happens to the mesh")
+    for field in msgspec.structs.fields(protocol.Animate):
+        if field.name not in ("process", "engine"):
+            _add_option(parser, field)
+    parser.add_argument(
+        "--up", choices=("Y", "Z"),
+        help=f"which way is up in the mesh file (default: by format; Y in .obj, .glb and .gltf, else Z). "
+             f"Files may be {', '.join(MESH_ENDINGS)}; units are left as they are",
+    )  # fmt: skip
+    return parser
+
+
+def _add_option(parser: argparse.ArgumentParser, field: msgspec.structs.FieldInfo) -> None:
+    kind, meta = get_args(field.type)
+    about = f"{meta.description} (default: {field.default})"
+    if kind is bool:
+        parser.add_argument(f"--{field.name}", action="store_true", help=meta.description)
+    else:
+        parser.add_argument(f"--{field.name}", type=kind, default=field.default, metavar="N", help=about)
+
+
+def main(options: list[str]) -> int:
+    """The exit code: 0 made, 1 failed, 2 asked for what cannot be made, 130 stopped by Ctrl-C."""
+    arguments = _parser().parse_args(options)
+    try:
+        told = make(arguments)
+    except KeyboardInterrupt:
+        _say("Stopped: nothing was written")
+        return STOPPED
+    except (Unreadable, Unwritable, _BadOption) as error:
+        _say(str(error))
+        return BAD_INPUT
+    except OSError as error:
+        _say(f"Could not write {arguments.output}: {error.strerror or error}")
+        return FAILED
+    except Exception as error:
+        failure = pipelines.failure(error)
+        if failure is None:
+            raise
+        _say(failure.text)
+        return FAILED if failure.code == "nan_result" else BAD_INPUT
+    print(json.dumps(told), flush=True)
+    return 0
+
+
+def make(arguments: argparse.Namespace) -> dict:
+    """Carry the request out and write the file; what was made, for the last line."""
+    began = time.perf_counter()
+    request = _request(arguments)
+    check_output(arguments.output)
+    subject = None
+    if isinstance(request, protocol.Animate):
+        subject = bytes(wire.pack_mesh(read(Path(arguments.subject), arguments.up)))
+    bar = BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(TextColumn("{task.description}"), *bar, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Starting", total=1.0)
+
+        def report(done: float, text: str) -> None:
+            progress.update(task, completed=done, description=text)
+
+        clip, understood = _clip(request, subject, report)
+        made = time.perf_counter()
+        progress.update(task, completed=1.0, description=f"Writing {arguments.output}")
+        save(clip, arguments.output)
+    written = time.perf_counter()
+    return {
+        "file": str(arguments.output),
+        "bytes": _size(arguments.output),
+        "frames": len(clip.positions),
+        "vertices": len(clip.subject.vertices),
+        "triangles": len(clip.subject.triangles),
+        "made": clip.provenance,
+        **understood,
+        "measured": _measured(clip),
+        "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
+    }
+
+
+def _request(arguments: argparse.Namespace) -> protocol.Request:
+    fields = {field.name for field in msgspec.structs.fields(protocol.Animate)} - {"engine"}
+    asked = {name: value for name, value in vars(arguments).items() if name in fields}
+    if arguments.process:
+        kind = protocol.Animate
+    elif Path(arguments.subject).suffix.lower() in MESH_ENDINGS:
+        raise _BadOption(f"Say what should happen to {arguments.subject}: --process {' or '.join(_PROCESSES)}")
+    else:
+        kind = protocol.Generate
+        asked = {name: value for name, value in asked.items() if name not in ("process", "amount")}
+        asked["prompt"] = arguments.subject
+    try:
+        return msgspec.convert(asked, kind)
+    except msgspec.ValidationError as error:
+        problem, _, where = str(error).partition(" - at `$.")
+        raise _BadOption(f"--{where.rstrip('`')}: {problem.replace('`', '')}" if where else problem) from None
+
+
+def _clip(request: protocol.Request, subject: bytes | None, report) -> tuple[Clip, dict]:
+    mesh, frames, understanding = pipelines.living(request, subject, report)
+    clip = Clip.from_frames(mesh, list(frames), request.fps, provenance=protocol.provenance(request))
+    if understanding is None:
+        return clip, {}
+    return clip, {"understood": understanding.understood, "passed_over": understanding.passed_over}
+
+
+def _measured(clip: Clip) -> dict[str, float]:
+    measure = Measure(clip.subject)
+    for positions, tau in zip(clip.positions, clip.tau, strict=True):
+        measure.add(Frame(float(tau), positions))
+    return {name: value for name, value, _ in measure.certificate().measured}
+
+
+def _size(path: Path) -> int:
+    return sum(part.stat().st_size for part in ([path] if path.is_file() else path.glob("*.obj")))
+
+
+def _say(text: str) -> None:
+    # a prompt that is not UTF-8 may stand in the sentence, and a terminal cannot show it
+    print(f"anthesis: {text}".encode(errors="replace").decode(), file=sys.stderr)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Buttons about the backend: start, stop, install, try."""
+
+import bpy
+from bpy.props import BoolProperty
+
+from . import events
+
+EXPECTED = (ValueError, OSError)
+
+
+class Act:
+    """Does one thing with the Pump and reports its sentence where that fails."""
+
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        try:
+            self.act(events.running())
+        except EXPECTED as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            events.refresh()
+        return {"FINISHED"}
+
+
+class ANTHESIS_OT_start_backend(Act, bpy.types.Operator):
+    bl_idname = "anthesis.start_backend"
+    bl_label = "Start Backend"
+    bl_description = "Start the backend on this computer, or connect to the one that the preferences name"
+
+    def act(self, pump):
+        pump.connect()
+
+
+class ANTHESIS_OT_stop_backend(Act, bpy.types.Operator):
+    bl_idname = "anthesis.stop_backend"
+    bl_label = "Stop Backend"
+    bl_description = "End the backend. Finished results stay in the cache"
+    force: BoolProperty(name="Stop Running Jobs", description="End it even while jobs run", options={"SKIP_SAVE"})
+
+    def invoke(self, context, event):
+        self.force = any(not job.final for job in events.running().session.jobs.values())
+        if self.force:
+            return context.window_manager.invoke_confirm(self, event)
+        return self.execute(context)
+
+    def act(self, pump):
+        pump.session.shutdown_backend(self.force)
+
+
+class ANTHESIS_OT_disconnect(Act, bpy.types.Operator):
+    bl_idname = "anthesis.disconnect"
+    bl_label = "Disconnect"
+    bl_description = "Leave the backend alone until it is started again. Its jobs go on"
+
+    def act(self, pump):
+        pump.session.close()
+
+
+class ANTHESIS_OT_test_connection(Act, bpy.types.Operator):
+    bl_idname = "anthesis.test_connection"
+    bl_label = "Test Connection"
+    bl_description = "Ask the backend whether it is there, without starting it"
+
+    def act(self, pump):
+        pump.test()
+
+
+class ANTHESIS_OT_install_backend(Act, bpy.types.Operator):
+    bl_idname = "anthesis.install_backend"
+    bl_label = "Install Backend"
+    bl_description = "Fetch the backend's packages into an environment of their own; Blender's Python is left alone"
+
+    @classmethod
+    def poll(cls, context):
+        installation = events.running().installation
+        return installation is None or installation.state != "running"
+
+    def act(self, pump):
+        pump.install()
+
+
+class ANTHESIS_OT_cancel_installation(Act, bpy.types.Operator):
+    bl_idname = "anthesis.cancel_installation"
+    bl_label = "Cancel Installation"
+    bl_description = "Stop fetching packages. Installing again goes on with what is there"
+
+    @classmethod
+    def poll(cls, context):
+        return events.running().installation is not None
+
+    def act(self, pump):
+        pump.installation.cancel()
+
+
+class ANTHESIS_OT_clear_cache(bpy.types.Operator):
+    bl_idname = "anthesis.clear_cache"
+    bl_label = "Clear Cache"
+    bl_description = "Delete the results of all finished jobs. Imported objects stay"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if events.running().session.state != "ready":
+            cls.poll_message_set("Start the backend first: it keeps the cache")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context):
+        events.running().session.clear()
+        events.refresh()
+        return {"FINISHED"}
+
+
+class ANTHESIS_OT_show_log(bpy.types.Operator):
+    bl_idname = "anthesis.show_log"
+    bl_label = "Show Log"
+    bl_description = "Load the log into a text datablock and show it where a text editor is open"
+    bl_options = {"INTERNAL"}
+    installation: BoolProperty(name="Of the Installation", options={"SKIP_SAVE"})
+
+    def execute(self, context):
+        log = events.running().settings.home / "logs" / ("install.log" if self.installation else "backend.log")
+        if not log.is_file():
+            self.report({"ERROR"}, f"There is no log yet at {log}")
+            return {"CANCELLED"}
+        text = bpy.data.texts.get(log.name) or bpy.data.texts.new(log.name)
+        text.from_string(log.read_text(errors="replace")[-100_000:])
+        for area in context.screen.areas if context.screen else ():
+            if area.type == "TEXT_EDITOR":
+                area.spaces.active.text = text
+        self.report({"INFO"}, f'The log is in the text "{text.name}"')
+        return {"FINISHED"}
+
+
+class ANTHESIS_OT_preferences(bpy.types.Operator):
+    bl_idname = "anthesis.preferences"
+    bl_label = "Open Preferences"
+    bl_description = "Where the backend lives and how it is installed"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        bpy.ops.preferences.addon_show(module=__package__)
+        return {"FINISHED"}
+
+
+CLASSES = (
+    ANTHESIS_OT_start_backend,
+    ANTHESIS_OT_stop_backend,
+    ANTHESIS_OT_disconnect,
+    ANTHESIS_OT_test_connection,
+    ANTHESIS_OT_install_backend,
+    ANTHESIS_OT_cancel_installation,
+    ANTHESIS_OT_clear_cache,
+    ANTHESIS_OT_show_log,
+    ANTHESIS_OT_preferences,
+)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Buttons about jobs. Each says what went wrong in a sentence; what they do is done in pump.py.
+
+They are without UNDO: their redo panel would ask for the job again. An import makes its own undo step.
+"""
+
+import bpy
+from bpy.props import BoolProperty, FloatProperty, StringProperty
+
+from . import backend_operators, events, export_operator
+from .pump import JobFailed
+from .scene import provenance
+
+EXPECTED = (ValueError, OSError, JobFailed)  # TimeoutError and ConnectionError are OSErrors
+
+
+class Waits:
+    """For scripts, where no timer fires."""
+
+    wait: BoolProperty(
+        name="Wait", description="Stay until the result is in the file, for scripts", options={"SKIP_SAVE", "HIDDEN"}
+    )
+    timeout: FloatProperty(
+        name="Timeout", description="Seconds to wait at most", default=600, min=0, options={"SKIP_SAVE", "HIDDEN"}
+    )
+
+
+class Asks(Waits):
+    """An operator that asks for a job."""
+
+    def execute(self, context):
+        try:
+            job = self.ask(context)
+            if self.wait:
+                events.running().wait(job, self.timeout)
+        except EXPECTED as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            events.refresh()
+        return {"FINISHED"}
+
+
+class ANTHESIS_OT_generate(Asks, bpy.types.Operator):
+    bl_idname = "anthesis.generate"
+    bl_label = "Generate"
+    bl_description = "Make a living object from the prompt. It grows in the scene as its frames arrive"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        return _backend_there(cls)
+
+    def ask(self, context) -> str:
+        return events.running().generate(context.scene.anthesis.generate.to_request())
+
+
+class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
+    bl_idname = "anthesis.animate_selected"
+    bl_label = "Animate Selected"
+    bl_description = "Let the process happen to the active mesh. It gets one shape key for each frame"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.active_object is None or context.active_object.type != "MESH":
+            cls.poll_message_set("Select a mesh object")
+            return False
+        return _backend_there(cls)
+
+    def ask(self, context) -> str:
+        settings = context.scene.anthesis.animate
+        return events.running().animate(
+            settings.to_request(), context.active_object, settings.pin_group, settings.weight_group
+        )
+
+
+class OfJob:
+    """An operator on one job; with none named, on the selected one."""
+
+    bl_options = {"INTERNAL"}
+    job: StringProperty(name="Job", description="Id of the job", options={"SKIP_SAVE", "HIDDEN"})
+
+    def chosen(self, context) -> str:
+        """Raises ValueError where there is no such job."""
+        window = context.window_manager.anthesis
+        job = self.job
+        if not job and window.job_index < len(window.jobs):
+            job = window.jobs[window.job_index].name
+        if job not in events.running().session.jobs:
+            raise ValueError("This job is no longer there")
+        return job
+
+    def execute(self, context):
+        try:
+            self.act(context, self.chosen(context))
+        except EXPECTED as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            events.refresh()
+        return {"FINISHED"}
+
+
+class ANTHESIS_OT_cancel_job(OfJob, bpy.types.Operator):
+    bl_idname = "anthesis.cancel_job"
+    bl_label = "Cancel Job"
+    bl_description = "Stop the job. The frames that have arrived are kept if there are at least two"
+
+    def act(self, context, job):
+        events.running().session.cancel(job)
+
+
+class ANTHESIS_OT_import_again(OfJob, Waits, bpy.types.Operator):
+    bl_idname = "anthesis.import_again"
+    bl_label = "Import Again"
+    bl_description = "Read the result of the job from the cache into this file"
+
+    def act(self, context, job):
+        pump = events.running()
+        pump.arrivals.again(job)
+        if self.wait:
+            pump.wait(job, self.timeout)
+
+
+class ANTHESIS_OT_remove_job(OfJob, bpy.types.Operator):
+    bl_idname = "anthesis.remove_job"
+    bl_label = "Remove Job"
+    bl_description = "Forget the job and delete its result from the cache. Imported objects stay"
+
+    def act(self, context, job):
+        events.running().session.remove(job)
+
+
+class ANTHESIS_OT_clear_jobs(bpy.types.Operator):
+    bl_idname = "anthesis.clear_jobs"
+    bl_label = "Clear Finished Jobs"
+    bl_description = "Forget all finished jobs and delete their results from the cache. Imported objects stay"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if not any(job.final for job in events.running().session.jobs.values()):
+            cls.poll_message_set("No job is finished")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context):
+        events.running().session.clear()
+        events.refresh()
+        return {"FINISHED"}
+
+
+class ANTHESIS_OT_play(bpy.types.Operator):
+    bl_idname = "anthesis.play"
+    bl_label = "Play"
+    bl_description = "Play the life of the active object from its first frame"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.active_object is None or provenance.read(context.active_object) is None:
+            cls.poll_message_set("Select an object that Anthesis made")
+            return False
+        return True
+
+    def execute(self, context):
+        if not context.screen.is_animation_playing:
+            context.scene.frame_set(provenance.read(context.active_object)["first_frame"])
+        bpy.ops.screen.animation_play()
+        return {"FINISHED"}
+
+
+def _backend_there(cls) -> bool:
+    pump = events.running()
+    if pump.installed or pump.session.state == "ready":
+        return True
+    cls.poll_message_set("Install the backend first, in the panel Backend")
+    return False
+
+
+CLASSES = (
+    ANTHESIS_OT_generate,
+    ANTHESIS_OT_animate_selected,
+    ANTHESIS_OT_cancel_job,
+    ANTHESIS_OT_import_again,
+    ANTHESIS_OT_remove_job,
+    ANTHESIS_OT_clear_jobs,
+    ANTHESIS_OT_play,
+    *backend_operators.CLASSES,
+    *export_operator.CLASSES,
+)

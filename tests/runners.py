@@ -1,0 +1,71 @@
+"""Pipelines that misbehave, for the fault tests. What a job does is written in its prompt."""
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from backend import protocol, wire
+from backend.clip import Frame, Mesh
+from backend.report import Preview
+
+
+class Refused(ValueError):
+    pass
+
+
+SENTENCES = ((wire.NotFinite, "nan_result"), (protocol.BadMessage, "bad_subject"), (Refused, "unsupported"))
+
+
+def capabilities() -> protocol.Engines:
+    return protocol.Engines(makes=("test",), processes=("melt",), device="test")
+
+
+def record(index: int, seed: int, size: int = 1000) -> np.ndarray:
+    """(size,) uint8, another one for every index and seed."""
+    return np.random.default_rng((seed, index)).integers(0, 256, size, np.uint8)
+
+
+def carry_out(request, subject, report):
+    """Commands of the prompt, in order: `name` or `name=argument`, and in the end a record a frame."""
+    words = dict(word.partition("=")[::2] for word in request.prompt.split())
+    rest = float(words.get("rest", 0))
+    size = int(words.get("size", 1000))
+    for index in range(request.frames):
+        report(index / request.frames, f"Frame {index + 1} of {request.frames}")
+        time.sleep(rest)
+        _misbehave(words, index)
+        data = record(index, request.seed, size)
+        yield Preview(data.tobytes()) if "previews" in words and index < request.frames - 1 else data
+
+
+def _misbehave(words: dict[str, str], index: int) -> None:
+    if index != int(words.get("at", 0)):
+        return
+    if "once" in words:  # only in the first attempt
+        marker = Path(words["once"])
+        if marker.exists():
+            return
+        marker.touch()
+    if "kill" in words:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "segfault" in words:
+        ctypes.string_at(0)
+    if "hang" in words:
+        while True:
+            pass
+    if "stuck" in words:  # in C, holding the interpreter
+        ctypes.PyDLL(None).sleep(1000)
+    if "nan" in words:
+        positions = np.full((3, 3), np.nan, np.float32)
+        wire.pack_frame(Frame(0.0, positions, None, None, None), index)
+    if "refuse" in words:
+        raise Refused("Nothing here can make that: ask for something else")
+    if "fault" in words:
+        raise KeyError("petal")
+    if "flood" in words:
+        for _ in range(int(words["flood"])):
+            print("x" * 1_000_000)
