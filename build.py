@@ -92,8 +92,8 @@ def demo(arguments) -> None:
     out.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="anthesis-demo-") as private:
         # Blender's settings and extensions, and the backend's jobs, are private: the user's own stay untouched.
-        environment = _environment(BLENDER_USER_RESOURCES=f"{private}/blender", ANTHESIS_HOME=f"{private}/home")
-        script = [blender.executable, "-P", ROOT / "tools" / "demo.py"]
+        environment = os.environ | {"BLENDER_USER_RESOURCES": f"{private}/blender", "ANTHESIS_HOME": f"{private}/home"}
+        script = [blender.executable, ROOT / "tools" / "demo.py"]
         options = ["--zip", zips[0], "--python", BACKEND.executable, "--out", out]
         process = subprocess.Popen([*script, *options], stdout=subprocess.PIPE, text=True, env=environment)
         last = ""

@@ -48,6 +48,11 @@ def default_home() -> Path:
     return Path(os.environ.get("ANTHESIS_HOME") or platformdirs.user_data_path("anthesis", appauthor=False))
 
 
+def records_path(home: Path, job: str) -> Path:
+    """The log of a job's records: written by the worker, read by the gateway and by a client of the same user."""
+    return home / "jobs" / job / "records.log"
+
+
 # --- What can be asked for. Defaults and limits stand here only; the panel's properties are made from them.
 
 Frames = Annotated[
@@ -193,12 +198,16 @@ class List(Call, tag="list"):
 
 
 class Subscribe(Call, tag="subscribe"):
-    """Read a job's records from `from_seq` on, and the ones still to come, under `credit` bytes."""
+    """Read a job's records from `from_seq` on, and the ones still to come, under `credit` bytes.
+
+    `local`: only tell where they lie (Located); the client, on the same machine and of the same user, reads the log.
+    """
 
     stream: Stream
     job: Id
     from_seq: Count = 0
     credit: Count = WINDOW_BYTES
+    local: bool = False
 
 
 class Credit(Call, tag="credit"):
@@ -310,6 +319,17 @@ class Chunk(Answer, tag="chunk"):
     payload_limit: ClassVar[int] = CHUNK_BYTES
 
 
+class Located(Answer, tag="located"):
+    """Record `seq` is `total` bytes at `position` of the job's log, records_path(); digest as in Chunk."""
+
+    stream: Stream
+    job: Id
+    seq: Count
+    position: Count
+    total: Annotated[int, Meta(ge=1, le=RECORD_BYTES)]
+    digest: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
 class Gap(Answer, tag="gap"):
     """Records first..last of the stream were previews that a newer one replaced; they will not come."""
 
@@ -337,7 +357,7 @@ class Refused(Answer, tag="refused", forbid_unknown_fields=False):
 Calls = Union[
     Hello, Ping, Bye, Put, Submit, Cancel, List, Subscribe, Credit, Unsubscribe, Remove, Clear, Shutdown
 ]  # fmt: skip
-Answers = Union[Welcome, Pong, Have, Accepted, JobState, Listed, Removed, Chunk, Gap, End, Refused]
+Answers = Union[Welcome, Pong, Have, Accepted, JobState, Listed, Removed, Chunk, Located, Gap, End, Refused]
 
 _encoder = msgspec.msgpack.Encoder()
 _calls = msgspec.msgpack.Decoder(Calls)

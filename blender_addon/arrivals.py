@@ -80,7 +80,7 @@ class Arrivals:
                 wrote |= self._write(arrival, job, ends)
             except BadResult as error:
                 self._let_go(arrival, str(error))
-            except Exception as error:  # the border of the job: the others go on
+            except Exception as error:  # noqa: BLE001  the border of the job: the others go on
                 traceback.print_exc()
                 self._let_go(arrival, f"The result could not be imported ({error}). The system console says where")
             if time.perf_counter() >= ends:

@@ -22,7 +22,7 @@ class Act:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         finally:
-            events.refresh()
+            events.wake()
         return {"FINISHED"}
 
 
@@ -49,6 +49,15 @@ class ANTHESIS_OT_stop_backend(Act, bpy.types.Operator):
 
     def act(self, pump):
         pump.session.shutdown_backend(self.force)
+
+
+class ANTHESIS_OT_restart_backend(Act, bpy.types.Operator):
+    bl_idname = "anthesis.restart_backend"
+    bl_label = "Restart Backend"
+    bl_description = "End the backend and start it anew. A running job ends; finished results stay in the cache"
+
+    def act(self, pump):
+        pump.restart()
 
 
 class ANTHESIS_OT_disconnect(Act, bpy.types.Operator):
@@ -114,7 +123,7 @@ class ANTHESIS_OT_clear_cache(bpy.types.Operator):
 
     def execute(self, context):
         events.running().session.clear()
-        events.refresh()
+        events.wake()
         return {"FINISHED"}
 
 
@@ -153,6 +162,7 @@ class ANTHESIS_OT_preferences(bpy.types.Operator):
 CLASSES = (
     ANTHESIS_OT_start_backend,
     ANTHESIS_OT_stop_backend,
+    ANTHESIS_OT_restart_backend,
     ANTHESIS_OT_disconnect,
     ANTHESIS_OT_test_connection,
     ANTHESIS_OT_install_backend,

@@ -12,6 +12,7 @@ from . import job_list, preferences
 from .pump import Pump
 
 REDRAW_INTERVAL = 1 / 30  # seconds: a viewport drawn more often only takes time from the import
+PLACES = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}  # where we draw; the viewport itself is left alone
 
 _pump: Pump | None = None
 _drawn_at = 0.0
@@ -51,15 +52,24 @@ def settings_changed(_preferences=None, _context=None) -> None:
 
 
 def refresh() -> None:
-    """Show what is known now: after an operator, without waiting for the timer."""
+    """Show what is known now."""
     global _drawn_at, _stale
     _drawn_at, _stale = time.monotonic(), False
     manager = bpy.context.window_manager
     job_list.refill(manager.anthesis, _pump)
     for window in manager.windows:
         for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "PREFERENCES"):
-                area.tag_redraw()
+            for region in area.regions:
+                if (area.type, region.type) in PLACES:
+                    region.tag_redraw()
+
+
+def wake() -> None:
+    """After an operator: show what it did, and let the timer come at once."""
+    refresh()
+    if bpy.app.timers.is_registered(_on_timer):
+        bpy.app.timers.unregister(_on_timer)
+    bpy.app.timers.register(_on_timer, first_interval=0, persistent=True)
 
 
 def _on_timer() -> float:

@@ -2,36 +2,91 @@
 
 """Export, with the settings under which each exporter keeps the animation."""
 
+from pathlib import Path
+
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
+
+from . import export
 
 ENDINGS = {"GLTF": ".glb", "FBX": ".fbx", "ALEMBIC": ".abc", "USD": ".usdc"}
 
 
+def is_there(format: str) -> bool:
+    """Some builds of Blender lack Alembic or USD."""
+    return format in ("GLTF", "FBX") or getattr(bpy.app.build_options, format.lower())
+
+
 class ANTHESIS_OT_export(ExportHelper, bpy.types.Operator):
     bl_idname = "anthesis.export"
-    bl_label = "Export Life"
-    bl_description = "Export the selected objects with their animation"
+    bl_label = "Export Animated Mesh"
+    bl_description = "Write the active object with its whole animation"
     bl_options = {"REGISTER", "PRESET"}
 
     filename_ext = ""
     filter_glob: StringProperty(default="*.glb;*.fbx;*.abc;*.usdc", options={"HIDDEN"})
     format: EnumProperty(
         name="Format",
-        description="What the file is for",
+        description="What kind of file is written",
         items=[
-            ("GLTF", "glTF", "Morph targets, for the web and game engines"),
-            ("FBX", "FBX", "Blend shapes, for game engines and other 3D programs"),
-            ("ALEMBIC", "Alembic", "Points and colours of each frame, for films"),
-            ("USD", "USD", "Points and colours of each frame, for films"),
+            ("GLTF", "glTF", "Shape keys, for the web and game engines"),
+            ("FBX", "FBX", "Shape keys, for game engines and other 3D programs"),
+            ("ALEMBIC", "Alembic", "Points and colours of each frame"),
+            ("USD", "USD", "Points, colours and roughness of each frame"),
         ],
     )
+    frame_step: IntProperty(
+        name="Frame Step",
+        description="Write every nth shape key only; the frames between are blended (glTF and FBX)",
+        default=1,
+        min=1,
+        soft_max=8,
+    )
+    normals: BoolProperty(
+        name="Normals",
+        description="Write the normals of each frame: better shading, larger files",
+        default=True,
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if context.active_object is None or context.active_object.type != "MESH":
+            cls.poll_message_set("Select a mesh object")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        name = bpy.path.clean_name(context.active_object.name) + ENDINGS[self.format]
+        self.filepath = str(Path(bpy.data.filepath).with_name(name)) if bpy.data.filepath else name
+        return ExportHelper.invoke(self, context, event)
+
+    def check(self, context):
+        """The ending follows the format."""
+        wanted = str(Path(self.filepath).with_suffix(ENDINGS[self.format]))
+        changed, self.filepath = wanted != self.filepath, wanted
+        return changed
+
+    def draw(self, context):
+        self.layout.use_property_split, self.layout.use_property_decorate = True, False
+        self.layout.prop(self, "format")
+        column = self.layout.column()
+        column.active = self.format in ("GLTF", "FBX")
+        column.prop(self, "frame_step")
+        self.layout.prop(self, "normals")
 
     def execute(self, context):
-        from . import export
-
-        raise NotImplementedError(export)
+        if not is_there(self.format):
+            self.report({"ERROR"}, f"This build of Blender cannot write {self.format}: use one from blender.org")
+            return {"CANCELLED"}
+        self.check(context)
+        try:
+            written = export.export(self.filepath, context.active_object, self.frame_step, self.normals)
+        except (export.CannotExport, OSError) as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, " ".join([f"Written: {written.path}.", *(f"{said}." for said in written.lost)]))
+        return {"FINISHED"}
 
 
 CLASSES = (ANTHESIS_OT_export,)

@@ -38,7 +38,7 @@ class Asks(Waits):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         finally:
-            events.refresh()
+            events.wake()
         return {"FINISHED"}
 
 
@@ -99,7 +99,7 @@ class OfJob:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         finally:
-            events.refresh()
+            events.wake()
         return {"FINISHED"}
 
 
@@ -151,7 +151,7 @@ class ANTHESIS_OT_clear_jobs(bpy.types.Operator):
 
     def execute(self, context):
         events.running().session.clear()
-        events.refresh()
+        events.wake()
         return {"FINISHED"}
 
 

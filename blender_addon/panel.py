@@ -9,6 +9,7 @@ from bl_operators.presets import AddPresetBase
 from bl_ui.utils import PresetPanel
 
 from . import events
+from .export_operator import is_there
 from .scene import provenance
 from .seam import protocol
 
@@ -39,7 +40,8 @@ JOB_ICONS = {
 def draw_text(layout: bpy.types.UILayout, context, text: str, icon: str = "NONE") -> None:
     """A sentence, over as many lines as the panel's width asks for: Blender's labels do not wrap."""
     scale = context.preferences.system.ui_scale
-    width = int(context.region.width / (7.2 * scale)) - (10 if icon != "NONE" else 7)
+    margin = 76 if icon != "NONE" else 56  # pixels beside the text, the tabs' included
+    width = int((context.region.width / scale - margin) / 6.4)  # a letter is 6.4 pixels wide, on average
     column = layout.column(align=True)
     column.scale_y = 0.8
     for line in textwrap.wrap(text, max(16, width)):
@@ -83,12 +85,14 @@ class ANTHESIS_PT_backend(Tab, bpy.types.Panel):
                 if session.engines is not None:
                     draw_text(layout, context, f"Works on {session.engines.device}", "BLANK1")
                 if not pump.settings.remote:
-                    layout.operator("anthesis.stop_backend", icon="PAUSE")
+                    row = layout.row(align=True)
+                    row.operator("anthesis.stop_backend", text="Stop", icon="PAUSE")
+                    row.operator("anthesis.restart_backend", text="Restart", icon="FILE_REFRESH")
                 else:
                     layout.operator("anthesis.disconnect", icon="UNLINKED")
             case "refused" | "reconnecting":
                 row = layout.row(align=True)
-                row.operator("anthesis.start_backend", text=self.verb(pump, "Restart"), icon="FILE_REFRESH")
+                row.operator("anthesis.start_backend", text=self.verb(pump, "Start Again"), icon="FILE_REFRESH")
                 row.operator("anthesis.show_log", icon="TEXT")
                 layout.operator("anthesis.preferences", icon="PREFERENCES")
             case _:
@@ -242,8 +246,8 @@ class ANTHESIS_PT_jobs(Tab, bpy.types.Panel):
             layout.operator("anthesis.import_again", icon="FILE_REFRESH").job = job.name
 
 
-class ANTHESIS_PT_result(Tab, bpy.types.Panel):
-    bl_label = "Export"
+class ANTHESIS_PT_export(Tab, bpy.types.Panel):
+    bl_label = "Play and Export"
 
     def draw(self, context):
         layout = self.layout
@@ -251,10 +255,14 @@ class ANTHESIS_PT_result(Tab, bpy.types.Panel):
         if made:
             draw_text(layout, context, f"{context.active_object.name}: {made['frames']} frames", "SHAPEKEY_DATA")
         playing = context.screen.is_animation_playing
-        layout.operator("anthesis.play", text="Pause" if playing else "Play", icon="PAUSE" if playing else "PLAY")
+        row = layout.row(align=True)
+        row.operator("anthesis.play", text="Pause" if playing else "Play", icon="PAUSE" if playing else "PLAY")
+        row.operator("view3d.view_selected", text="Frame", icon="ZOOM_SELECTED")
         column = layout.column(align=True)
         for format, label in (("GLTF", "glTF"), ("FBX", "FBX"), ("ALEMBIC", "Alembic"), ("USD", "USD")):
-            column.operator("anthesis.export", text=label, icon="EXPORT").format = format
+            row = column.row(align=True)
+            row.enabled = is_there(format)
+            row.operator("anthesis.export", text=label, icon="EXPORT").format = format
 
 
 class ANTHESIS_PT_generate_presets(PresetPanel, bpy.types.Panel):
@@ -300,7 +308,7 @@ CLASSES = (
     ANTHESIS_PT_animate_settings,
     ANTHESIS_UL_jobs,
     ANTHESIS_PT_jobs,
-    ANTHESIS_PT_result,
+    ANTHESIS_PT_export,
     ANTHESIS_PT_generate_presets,
     ANTHESIS_PT_animate_presets,
     ANTHESIS_OT_generate_preset_add,

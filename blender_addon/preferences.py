@@ -3,7 +3,7 @@
 """Where the backend lives and how it is reached, and the folders that follow from it."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
@@ -24,7 +24,7 @@ class Settings:
 
     remote: bool = False
     python: str = ""
-    home: Path = protocol.default_home()
+    home: Path = field(default_factory=protocol.default_home)
     endpoint: str = ""
     server_key: str = ""
     client_public: str = ""

@@ -47,7 +47,7 @@ def _property(field: inspect.Field):
 
 
 def _values(group: bpy.types.PropertyGroup, request: type[msgspec.Struct]) -> dict:
-    """The fields of a request as the panel has them. Blender's floats are single: 0.1 shall not become 0.10000000149."""
+    """The fields of a request as the panel has them. Blender's floats are single: 0.1 shall not be 0.10000000149."""
     values = {name: getattr(group, name) for name in request.__struct_fields__}
     return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}
 
@@ -76,10 +76,10 @@ class AnthesisAnimateSettings(bpy.types.PropertyGroup):
 
     __annotations__ = made_from(protocol.Animate) | {
         "pin_group": StringProperty(
-            name="Pin", description="Vertex group that stays where it is, by its weight; none: the backend finds the root"
+            name="Pin", description="Vertex group that stays in place, by its weight; none: the backend finds the root"
         ),
         "weight_group": StringProperty(
-            name="Effect", description="Vertex group that says how strongly each vertex takes part; none: all of them fully"
+            name="Effect", description="Vertex group that says how strongly each vertex takes part; none: all fully"
         ),
     }
 

@@ -14,6 +14,7 @@ import bpy
 from .arrivals import Arrivals
 from .client import launch
 from .client.install import Installation
+from .client.jobs import Job
 from .client.session import Session
 from .preferences import BACKEND_FOLDER, REQUIREMENTS, Settings, base_python, environment_folder
 from .scene import reading
@@ -51,6 +52,7 @@ class Pump:
         self.probe: Probe | None = None
         self.probed = ""  # the answer of the last Test Connection, in words
         self._busy = False
+        self._restarting = False
         self._look()
 
     # --- The backend
@@ -83,7 +85,14 @@ class Pump:
             raise ValueError(f"There is no Python at {self.settings.python}: correct it in the Preferences")
         if not python:
             raise ValueError("The backend is not installed: press Install Backend first")
-        return launch.command_for(python, BACKEND_FOLDER, self.settings.home)
+        return launch.command_for(
+            python, BACKEND_FOLDER, self.settings.home, "--cache-gb", f"{self.settings.cache_gb:g}"
+        )
+
+    def restart(self) -> None:
+        """End the backend on this computer, its jobs too, and start it anew."""
+        self.session.shutdown_backend(force=True)
+        self._restarting = True
 
     def change_settings(self, settings: Settings) -> None:
         """The user has changed the preferences: a backend elsewhere is another conversation."""
@@ -124,10 +133,10 @@ class Pump:
         return self._submit(request, f"{request.process.capitalize()} {obj.name}", subject, target)
 
     def _submit(self, request: protocol.Request, title: str, subject: bytes | None, target) -> str:
-        if self.session.state in ("off", "refused"):
-            if not self.settings.auto_start:
-                raise ValueError("The backend is not running: press Start Backend first")
-            self.connect()
+        if not self.settings.auto_start and self.session.state in ("off", "refused"):
+            raise ValueError("The backend is not running: press Start Backend first")
+        if self.settings.auto_start and self.session.state in ("off", "refused", "connecting"):
+            self.connect()  # joins one that runs
         asked = self.arrivals.room
         job = self.session.submit(request, title, subject, fetch=asked)
         self.arrivals.expect(job, target, asked)
@@ -164,6 +173,9 @@ class Pump:
         """Talk and write for about `budget` seconds. True where something visible changed."""
         ends = time.perf_counter() + budget
         changed = self._look_after_installation() | self._look_after_probe()
+        if self._restarting and self.session.state == "off" and self.installed:
+            self._restarting = False
+            self.connect()
         self._busy, wrote = False, True
         while wrote and time.perf_counter() < ends:
             changed |= self.session.tick(min(TALK, budget))
@@ -177,9 +189,10 @@ class Pump:
         jobs = self.session.jobs.values()
         if self._busy:
             return 0.0
-        if not self.arrivals.waits and any(job.download and job.records > job.taken or job.upload for job in jobs):
-            return 0.01  # bytes are on their way
+        if not self.arrivals.waits and any(_on_its_way(job) for job in jobs):
+            return 0.01
         active = any(job.active for job in jobs) or self.arrivals.open or self.installation or self.probe
+        active = active or self._restarting
         return 0.1 if active or self.session.state in ("starting", "connecting") else 0.5
 
     def _look(self) -> None:
@@ -227,3 +240,8 @@ class Pump:
             self.installation.cancel()
         self._end_probe()
         self.session.close()
+
+
+def _on_its_way(job: Job) -> bool:
+    """Bytes of it are."""
+    return job.upload is not None or (job.download is not None and job.records > job.taken)

@@ -7,7 +7,7 @@ import numpy as np
 from backend import protocol, wire
 from backend.clip import Frame
 from backend.pipelines import capabilities, failure
-from tests.bench.runner import sheet, wave
+from tests.bench.sheets import sheet, wave
 
 __all__ = ["capabilities", "carry_out", "expected", "failure"]
 

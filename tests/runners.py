@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from backend import protocol, wire
-from backend.clip import Frame, Mesh
+from backend.clip import Frame
 from backend.report import Preview
+
+
+def capabilities() -> protocol.Engines:
+    return protocol.Engines(makes=("test",), processes=("melt",), device="test")
 
 
 class Refused(ValueError):
     pass
 
 
-SENTENCES = ((wire.NotFinite, "nan_result"), (protocol.BadMessage, "bad_subject"), (Refused, "unsupported"))
-
-
-def capabilities() -> protocol.Engines:
-    return protocol.Engines(makes=("test",), processes=("melt",), device="test")
+def failure(error: Exception) -> protocol.Failure | None:
+    codes = {wire.NotFinite: "nan_result", Refused: "unsupported"}
+    return protocol.Failure(codes[type(error)], str(error)) if type(error) in codes else None
 
 
 def record(index: int, seed: int, size: int = 1000) -> np.ndarray:
@@ -31,6 +33,9 @@ def record(index: int, seed: int, size: int = 1000) -> np.ndarray:
 
 def carry_out(request, subject, report):
     """Commands of the prompt, in order: `name` or `name=argument`, and in the end a record a frame."""
+    if isinstance(request, protocol.Animate):
+        yield subject
+        return
     words = dict(word.partition("=")[::2] for word in request.prompt.split())
     rest = float(words.get("rest", 0))
     size = int(words.get("size", 1000))
@@ -38,7 +43,7 @@ def carry_out(request, subject, report):
         report(index / request.frames, f"Frame {index + 1} of {request.frames}")
         time.sleep(rest)
         _misbehave(words, index)
-        data = record(index, request.seed, size)
+        data = record(index, time.time_ns() if "whim" in words else request.seed, size)
         yield Preview(data.tobytes()) if "previews" in words and index < request.frames - 1 else data
 
 
@@ -61,7 +66,7 @@ def _misbehave(words: dict[str, str], index: int) -> None:
         ctypes.PyDLL(None).sleep(1000)
     if "nan" in words:
         positions = np.full((3, 3), np.nan, np.float32)
-        wire.pack_frame(Frame(0.0, positions, None, None, None), index)
+        wire.pack_frame(Frame(0.0, positions), index)
     if "refuse" in words:
         raise Refused("Nothing here can make that: ask for something else")
     if "fault" in words:

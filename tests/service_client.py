@@ -1,7 +1,6 @@
 """A plain client for the tests: one DEALER, blocking calls with a time limit, nothing that helps itself."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,17 +22,15 @@ SECONDS = 30.0  # that a test waits for what must come
 class Server:
     """A gateway process of its own home."""
 
-    def __init__(self, home: Path, *options: str, runner: str = "runners:carry_out", wait: bool = True):
+    def __init__(self, home: Path, *options: str, runner: str = "tests.runners:carry_out", wait: bool = True):
         self.home = Path(home)
         self.options = ("--runner", runner, *options)
         self.start(wait)
 
     def start(self, wait: bool = True) -> None:
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "backend", "serve", "--home", str(self.home), *self.options],
             cwd=ROOT,
-            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -79,11 +76,11 @@ class Server:
 
 
 class Client:
-    def __init__(self, connection: protocol.Connection, client: str | None = None, hello: bool = True):
+    def __init__(self, connection: protocol.Connection, client: str | None = None, hello: bool = True, immediate: int = 1):
         self.id = client or uuid.uuid4().hex
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
-        for option, value in ((zmq.LINGER, 0), (zmq.IMMEDIATE, 1), (zmq.RCVHWM, 64), (zmq.SNDHWM, 64)):
+        for option, value in ((zmq.LINGER, 0), (zmq.IMMEDIATE, immediate), (zmq.RCVHWM, 64), (zmq.SNDHWM, 64)):
             self.socket.setsockopt(option, value)
         if connection.server_key:
             self.socket.curve_serverkey = connection.server_key.encode()

@@ -12,7 +12,7 @@ import pytest
 from backend import protocol, wire
 from blender_addon.client.launch import Command
 from blender_addon.client.session import Session
-from tests.bench.runner import sheet
+from tests.bench.sheets import sheet
 from tests.paced import expected
 
 ROOT = Path(__file__).parents[1]
@@ -80,8 +80,10 @@ def client(tmp_path):
         process.wait(10)
 
 
-def test_a_backend_is_started_and_a_job_comes_back_whole(client):
+@pytest.mark.parametrize("reads_logs", [True, False])
+def test_a_backend_is_started_and_a_job_comes_back_whole(client, reads_logs):
     assert client.session.state == "connecting"
+    client.session.reads_logs = reads_logs
     client.ready()
     job = client.paced()
     client.complete(job)
@@ -95,6 +97,14 @@ def test_a_job_can_be_fetched_again_from_any_record(client):
     client.session.fetch(job, from_seq=4)
     client.frames[job] = client.frames[job][:4]
     client.complete(job, frames=5)
+
+
+def test_a_log_that_cannot_be_read_is_sent_instead(client, monkeypatch):
+    elsewhere = client.home / "elsewhere"
+    monkeypatch.setattr(protocol, "records_path", lambda home, job: elsewhere / job)
+    job = client.ready().paced(frames=3)
+    client.complete(job, frames=3)
+    assert not client.session.reads_logs
 
 
 def test_two_clients_that_start_at_once_share_one_gateway(client, tmp_path):
@@ -117,7 +127,9 @@ def test_two_clients_that_start_at_once_share_one_gateway(client, tmp_path):
         other.session.close()
 
 
-def test_a_killed_gateway_is_started_again_and_nothing_is_lost_or_twice(client):
+@pytest.mark.parametrize("reads_logs", [True, False])
+def test_a_killed_gateway_is_started_again_and_nothing_is_lost_or_twice(client, reads_logs):
+    client.session.reads_logs = reads_logs
     job = client.ready().paced(frames=30)
     client.until(lambda: len(client.frames.get(job, ())) > 6)
     worker = client.gateway.children()[0]

@@ -7,7 +7,7 @@ import pytest
 import xxhash
 
 from backend import protocol
-from blender_addon.client.transfers import DIGEST_MASK, Broken, Download, Upload
+from blender_addon.client.transfers import DIGEST_MASK, Broken, Download, LocalLog, Upload
 
 JOB = "0" * 32
 
@@ -101,6 +101,38 @@ def test_a_damaged_record_is_never_handed_on():
     with pytest.raises(Broken, match="damaged"):
         download.add(chunk, memoryview(bad))
     assert download.take() is None
+
+
+@pytest.mark.parametrize("mapped", [0, 1 << 40])
+def test_a_log_on_this_machine_gives_the_same_records(tmp_path, monkeypatch, mapped):
+    """As a map and as copies, also while the log grows."""
+    monkeypatch.setattr(LocalLog, "MAPPED", mapped)
+    sent = records(6, 100_000)
+    log, download, position = LocalLog(tmp_path / "records.log"), Download(0), 0
+    for seq, record in enumerate(sent):
+        with (tmp_path / "records.log").open("ab") as file:
+            file.write(bytes(24) + record)
+        position += 24
+        digest = xxhash.xxh3_64_intdigest(record) & DIGEST_MASK
+        located = protocol.Located(stream=1, job=JOB, seq=seq, position=position, total=len(record), digest=digest)
+        download.place(located, log.read(located.position, located.total))
+        position += len(record)
+    log.close()
+    assert [bytes(download.take()[1]) for _ in sent] == sent
+    with pytest.raises(Broken, match="out of turn"):
+        download.place(protocol.Located(stream=1, job=JOB, seq=9, position=0, total=1, digest=0), np.zeros(1, np.uint8))
+
+
+def test_a_damaged_log_is_noticed(tmp_path):
+    path = tmp_path / "records.log"
+    path.write_bytes(b"abcdef")
+    located = protocol.Located(stream=1, job=JOB, seq=0, position=2, total=4, digest=1)
+    log = LocalLog(path)
+    with pytest.raises(Broken, match="damaged"):
+        Download(0).place(located, log.read(2, 4))
+    with pytest.raises(Broken, match="ends at byte 6"):
+        log.read(3, 4)
+    log.close()
 
 
 def test_a_missing_chunk_is_noticed():

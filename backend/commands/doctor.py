@@ -5,7 +5,6 @@ It runs where packages are missing, so everything beyond the standard library is
 
 import argparse
 import importlib.metadata
-import os
 import re
 import shutil
 import sys
@@ -51,7 +50,7 @@ def _findings(home: Path | None) -> Iterator[Finding]:
     home = home or protocol.default_home()
     yield _folder(home)
     yield _connection(home)
-    yield _compiler()
+    yield _compiler(home)
 
 
 def _python() -> Finding:
@@ -123,16 +122,9 @@ def _greet(connection) -> str | None:
         return answer.failure.text
 
 
-def _compiler() -> Finding:
-    """Whether compiled kernels can be kept: without that, every start compiles them anew."""
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parents[2] / "kernels" / "__pycache__")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        text = f"Compiled kernels cannot be kept in {folder} ({error.strerror}): every start takes longer. "
-        return Finding(False, text + "Set NUMBA_CACHE_DIR to a folder of yours")
+def _compiler(home: Path) -> Finding:
+    """How much of the kernels is compiled already: what is not, makes the first job start later."""
+    folder = home / "cache" / "numba"
     held = len(list(folder.rglob("*.nbc")))
     return Finding(
         True, f"Compiled kernels are kept in {folder}: {held} so far" + ("" if held else ", made on first use")

@@ -41,7 +41,7 @@ class _Buffer:
         accessor = {"bufferView": len(self.views) - 1, "componentType": component, "count": len(array), "type": kind}
         self.accessors.append(accessor | more)
         self.arrays.append(array)
-        self.size += array.nbytes + -array.nbytes % 4
+        self.size += array.nbytes  # of elements of four bytes and more: always aligned
         return len(self.accessors) - 1
 
     def add_positions(self, array: np.ndarray) -> int:
@@ -172,4 +172,3 @@ def _write(path: Path, document: dict, buffer: _Buffer) -> None:
         file.write(struct.pack("<I4s", buffer.size, b"BIN\0"))
         for array in buffer.arrays:
             file.write(array)
-            file.write(b"\0" * (-array.nbytes % 4))

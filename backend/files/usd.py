@@ -24,7 +24,6 @@ def save(clip: Clip, path: Path) -> None:
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
     stage.SetTimeCodesPerSecond(clip.fps)
-    stage.SetFramesPerSecond(clip.fps)
     stage.SetStartTimeCode(1)
     stage.SetEndTimeCode(len(clip.positions))
     stage.GetRootLayer().comment = "Made by Anthesis"

@@ -14,30 +14,36 @@ def fixed_point(update: Callable[[Reals], Reals], x: Reals, iterations: int, mem
     on projective dynamics. Where the residual grows, the history is dropped and the plain step is taken.
     """
     shape = x.shape
-    dx: list[Reals] = []
-    df: list[Reals] = []
+    dx, df = np.empty((2, memory, x.size))
+    gram = np.empty((memory, memory))
+    kept = 0
     last_x = last_f = None
     last_size = np.inf
     for _ in range(iterations):
-        image = update(x)
-        f = (image - x).ravel()
-        size = float(f @ f)
-        if size == 0.0:
-            return image
+        f = update(x)
+        f -= x
+        x, f = x.ravel(), f.ravel()
+        size = _dot(f, f)
         if last_f is not None and size < last_size:
-            dx.append(x.ravel() - last_x)
-            df.append(f - last_f)
-            del dx[:-memory], df[:-memory]
-        elif last_f is not None:
-            dx.clear()
-            df.clear()
-        last_x, last_f, last_size = x.ravel(), f, size
-        if dx:
-            basis = np.stack(df)
-            gram = basis @ basis.T
-            gram[np.diag_indices(len(gram))] *= 1.0 + 1e-8
-            mix = np.linalg.lstsq(gram, basis @ f, rcond=None)[0]
-            x = (last_x + f - mix @ (np.stack(dx) + basis)).reshape(shape)
+            slot = kept % memory
+            np.subtract(x, last_x, out=dx[slot])
+            np.subtract(f, last_f, out=df[slot])
+            kept += 1
+            for other in range(min(kept, memory)):
+                gram[slot, other] = gram[other, slot] = _dot(df[slot], df[other])
         else:
-            x = image
+            kept = 0
+        last_x, last_f, last_size = x, f, size
+        x = x + f
+        if used := min(kept, memory):
+            normal = gram[:used, :used] + 1e-10 * np.trace(gram[:used, :used]) * np.eye(used)
+            for k, share in enumerate(np.linalg.solve(normal, [_dot(df[k], f) for k in range(used)])):
+                x -= share * dx[k]
+                x -= share * df[k]
+        x = x.reshape(shape)
     return x
+
+
+def _dot(a: Reals, b: Reals) -> float:
+    # not BLAS: its threads spin on vectors this short, ten times as long as the sum takes
+    return float(np.einsum("i,i->", a, b))

@@ -1,8 +1,9 @@
 """A light stand-in for a heavy body: a process moves the stand-in, the body follows smoothly."""
 
-import fast_simplification
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, identity
+from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
 from backend.geometry.body import Body, Moment, Reals
@@ -12,18 +13,14 @@ from backend.geometry.fields import edges, sound_faces
 class Proxy:
     """`body`: the same shape with about `count` vertices. `carry` takes its moments back to the heavy one.
 
-    Every heavy vertex follows the proxy vertex that it collapsed into and that one's neighbours, each with its own
+    Every heavy vertex follows the proxy vertex of its own cluster and that one's neighbours, each with its own
     affine motion, blended by distance: after Sumner et al., "Embedded deformation", SIGGRAPH 2007. What is
     connected shares neighbours, so nothing cracks, and what is only near does not stick.
     """
 
     def __init__(self, heavy: Body, count: int):
         self.heavy = heavy
-        target = max(4, int(len(heavy.faces) * count / len(heavy.vertices)))
-        _, _, collapses = fast_simplification.simplify(
-            heavy.vertices, heavy.faces, target_count=target, return_collapses=True
-        )
-        _, faces, owner = fast_simplification.replay_simplification(heavy.vertices, heavy.faces, collapses)
+        owner = clusters(heavy.vertices, heavy.faces, count)
         share = np.bincount(owner)
 
         def averaged(values: Reals) -> Reals:
@@ -31,13 +28,15 @@ class Proxy:
             mean = np.stack([np.bincount(owner, column) for column in columns], axis=1) / share[:, None]
             return mean.reshape(len(share), *values.shape[1:])
 
-        # the middle of what collapsed: the simplifier's own points run off to nowhere where a surface is flat
         points = averaged(heavy.vertices)
-        faces = sound_faces(faces, points)
+        faces = sound_faces(owner[heavy.faces], points)
         kept, faces = np.unique(faces, return_inverse=True)
         place = np.full(len(points), -1)
         place[kept] = np.arange(len(kept))
-        lost = place < 0  # a vertex whose triangles all collapsed rides on the nearest that is left
+        lost = place < 0  # too small a part to have a triangle left rides on the nearest that has
+        self.lost = float(share[lost].sum() / share.sum())
+        if not len(kept):
+            return
         place[lost] = cKDTree(points[kept]).query(points[lost])[1]
         owner, points, faces = place[owner], points[kept], faces.reshape(-1, 3).astype(np.int32)
         share = np.bincount(owner)
@@ -67,7 +66,7 @@ class Proxy:
         c, d = edges(self.heavy.faces).T
         around = csr_matrix((np.ones(len(c)), (c, d)), shape=(len(heavy),) * 2)
         around = _normalised((around + around.T + identity(len(heavy))).tocsr())
-        # two vertices side by side may have collapsed into different ones: averaging takes the step out
+        # two vertices side by side may be of different clusters: averaging takes the step out
         return (around @ (around @ weights)).tocsr()
 
     def _star(self, points: Reals) -> Reals:
@@ -124,3 +123,34 @@ class Proxy:
 
 def _normalised(weights: csr_matrix) -> csr_matrix:
     return (diags(1.0 / np.asarray(weights.sum(axis=1)).ravel()) @ weights).tocsr()
+
+
+def clusters(vertices: Reals, faces: NDArray, count: int) -> NDArray[np.int64]:
+    """(V,) about `count` connected patches of even size: Lloyd's algorithm with distances along the surface.
+
+    Their dual, a triangle where three patches meet, has good triangles even on a flat sheet, where decimation by
+    quadrics leaves needles. After Valette and Chassery, "Approximated centroidal Voronoi diagrams", EG 2004.
+    """
+    corner = vertices[faces]
+    area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1).sum()
+    spacing = np.sqrt(1.5 * area / count)  # a surface meets about 1.5 boxes of side s for each s^2 of its area
+    a, b = edges(faces).T
+    box = np.unique(np.floor(vertices / spacing).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
+    within = box[a] == box[b]
+    shape = (len(vertices),) * 2
+    owner = connected_components(csr_matrix((np.ones(within.sum()), (a[within], b[within])), shape=shape), False)[1]
+    graph = csr_matrix((np.linalg.norm(vertices[a] - vertices[b], axis=1) + 1e-12, (a, b)), shape=shape)
+    part = connected_components(graph, directed=False)[1]
+    size = np.bincount(owner)
+    crumbs = size < 0.3 * np.median(size)
+    for _ in range(3):
+        middle = np.stack([np.bincount(owner, column) for column in vertices.T], axis=1) / np.bincount(owner)[:, None]
+        order = np.lexsort((np.linalg.norm(vertices - middle[owner], axis=1), owner))
+        seeds = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
+        # a crumb at the corner of a box is no patch of its own, unless it is all that its part has
+        whole = np.bincount(part[seeds[~crumbs]], minlength=part.max() + 1) > 0
+        seeds = seeds[~crumbs | ~whole[part[seeds]]]
+        _, _, source = dijkstra(graph, False, seeds, min_only=True, return_predecessors=True)
+        owner = np.unique(source, return_inverse=True)[1]
+        crumbs = np.zeros(len(seeds), bool)
+    return owner

@@ -45,9 +45,14 @@ class Tank:
 
 
 def stokes_flow(tank: Tank, points: Reals, forces: Reals, damping: float = 0.0) -> Reals:
-    """Velocity (3, nx, ny, nz) of the tank under forces (N, 3) at points (N, 3); unit viscosity."""
+    """Velocity (3, nx, ny, nz) of the tank under forces (N, 3) at points (N, 3); unit viscosity.
+
+    A flat surface of tension s relaxes at rate s k / 2; `damping`, s dt / 2, makes a step of length dt implicit.
+    """
     field = spread(points - tank.corner, forces, tank.spacing, tank.shape, EVEN_EVEN_ODD)
-    return solenoidal((field / np.prod(tank.spacing)).astype(np.float32), tank, True, damping)
+    k2 = _wave_numbers(tank)[3]
+    field = (field / np.prod(tank.spacing)).astype(np.float32)
+    return solenoidal(field, tank, 1.0 / (k2 * (1.0 + np.float32(damping) * np.sqrt(k2))))
 
 
 def filling(tank: Tank, points: Reals, outward: Reals, mass: Reals) -> Reals:
@@ -65,33 +70,46 @@ def filling(tank: Tank, points: Reals, outward: Reals, mass: Reals) -> Reals:
 
 
 def carried(flow: Reals, inside: Reals, tank: Tank, radius: float) -> tuple[Reals, Reals]:
-    """The flow, but where a part is thinner than `radius`, the flow of the bulk that it stands on.
+    """The flow, but where a part is thinner than `radius`, the flow of the bulk that it stands on; and how thin.
 
     Air as viscous as the body would hold back horns and ears; in thin air they ride on what they grew from.
+    The second, (nx, ny, nz), is 1 where all of the flow is the bulk's, 0 where none is.
     """
     bulk = blur(inside, tank, radius)
-    weight = inside * bulk**4 + 1e-7
+    weight = inside * bulk**4 + np.float32(1e-7)
     ride = np.stack([blur(weight * component, tank, 2.0 * radius) for component in flow])
     ride /= blur(weight, tank, 2.0 * radius)
-    own = np.clip((bulk - 0.15) / 0.25, 0.0, 1.0)
+    own = np.clip((bulk - np.float32(0.15)) / np.float32(0.25), 0.0, 1.0)
     own = own * own * (3.0 - 2.0 * own)
-    return own * flow + (1.0 - own) * ride, own
+    return own * flow + (1.0 - own) * ride, 1.0 - own
 
 
 def giving_way(inside: Reals, tank: Tank, radius: float) -> Reals:
-    """(3, nx, ny, nz) the fall, per unit of time, of what has air below it, as if that air left at rate 1.
+    """(3, nx, ny, nz) the fall of what has air below it, as that air leaves at rate 1.
 
-    Each column sinks by the air under it, whole: its volume stays, and only air is lost. Neighbouring columns share
-    their fall over `radius`.
+    A column sinks whole, by the air under it, so that its volume stays; neighbours share their fall over `radius`.
     """
     cover = np.maximum.accumulate(inside[..., ::-1], axis=2)[..., ::-1]
     air = np.cumsum(cover * (1.0 - inside), axis=2) * np.float32(tank.spacing[2])
-    weight = inside + 1e-4
-    sigma = (radius / tank.spacing[0], radius / tank.spacing[1], 0.0)
-    mean = [ndimage.gaussian_filter(f, sigma, mode="wrap", truncate=2.5) for f in (weight * air, weight)]
+    weight = inside + np.float32(1e-4)
+    sideways = (radius / tank.spacing[0], radius / tank.spacing[1], 0.0)
+    sums = [ndimage.gaussian_filter(f, sideways, mode="wrap", truncate=2.5) for f in (weight * air, weight)]
     fall = np.zeros((3, *tank.shape), np.float32)
-    fall[2] = -mean[0] / mean[1]
+    fall[2] = -sums[0] / sums[1]
     return fall
+
+
+def held_back(flow: Reals, tank: Tank, points: Reals, mobility: Reals) -> Reals:
+    """The flow around points (N, 3) of which some move less: `mobility` (N,) in [0, 1].
+
+    Slowed there and made divergence-free again, in turns: alternating projections, cut short after three.
+    """
+    both = np.stack([1.0 - mobility, np.ones(len(points))], axis=1)
+    still, all_points = spread(points - tank.corner, both, tank.spacing, tank.shape, np.ones(2))
+    slow = (1.0 - still / np.maximum(all_points, 1e-6)).astype(np.float32)
+    for _ in range(3):
+        flow = solenoidal(slow * flow, tank)
+    return slow * flow
 
 
 def blur(field: Reals, tank: Tank, radius: float) -> Reals:
@@ -99,13 +117,18 @@ def blur(field: Reals, tank: Tank, radius: float) -> Reals:
     return ndimage.gaussian_filter(field, radius / tank.spacing, mode=("wrap", "wrap", "reflect"), truncate=2.5)
 
 
-def velocity_at(tank: Tank, field: Reals, points: Reals) -> Reals:
-    """(N, 3) velocity of a field of the tank at points; its z component is 0 on the floor."""
-    return gather(field, points - tank.corner, tank.spacing, EVEN_EVEN_ODD)
+def velocity_at(tank: Tank, flow: Reals, points: Reals) -> Reals:
+    """(N, 3) velocity of a flow of the tank at points; its z component is 0 on the floor."""
+    return gather(flow, points - tank.corner, tank.spacing, EVEN_EVEN_ODD)
 
 
-def solenoidal(field: Reals, tank: Tank, viscous: bool, damping: float = 0.0) -> Reals:
-    """The divergence-free part of a vector field (3, nx, ny, nz); with `viscous` also divided by k^2 (Stokes).
+def scalar_at(tank: Tank, field: Reals, points: Reals) -> Reals:
+    """(N,) value of a field (nx, ny, nz) of the tank at points."""
+    return gather(field[None], points - tank.corner, tank.spacing, np.ones(1))[:, 0]
+
+
+def solenoidal(field: Reals, tank: Tank, response: Reals | float = 1.0) -> Reals:
+    """The divergence-free part of a vector field (3, nx, ny, nz), each wave times `response`.
 
     x and y are Fourier series; along z the horizontal components are cosines and the vertical one sines.
     """
@@ -115,8 +138,7 @@ def solenoidal(field: Reals, tank: Tank, viscous: bool, damping: float = 0.0) ->
     a += 1j * kx * divergence
     b += 1j * ky * divergence
     c -= kz * divergence
-    if viscous:
-        a, b, c = (wave / (k2 * (1.0 + damping * np.sqrt(k2))) for wave in (a, b, c))
+    a, b, c = a * response, b * response, c * response
     a[0, 0, 0] = b[0, 0, 0] = 0.0  # nothing holds the tank as a whole: keep it where it is
     sines = np.concatenate([c[..., 1:], np.zeros_like(c[..., :1])], axis=2)
     sines = fft.irfft2(sines, s=tank.shape[1::-1], axes=(1, 0))

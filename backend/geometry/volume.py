@@ -1,53 +1,68 @@
-"""The volume inside a triangle mesh, and the push along the normals that restores it."""
+"""The volume inside a triangle mesh, where it lies, the lids that close its holes, and the push that restores it."""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from kernels.surface_gradients import surface_gradients
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 
+def face_volumes(vertices: Reals, faces: Ints) -> Reals:
+    """(F,) signed volume of the tetrahedron from the origin to each face; they sum to the volume of a closed mesh."""
+    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
+    return np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
+
+
 def signed_volume(vertices: Reals, faces: Ints) -> float:
     """Volume inside a closed mesh, faces anticlockwise seen from outside; the divergence theorem."""
-    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
-    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6.0)
+    return float(face_volumes(vertices, faces).sum())
 
 
-def area_vectors(vertices: Reals, faces: Ints) -> Reals:
-    """(N, 3): a third of the area times the outward normal of the faces around each vertex.
+def close_holes(vertices: Reals, faces: Ints) -> tuple[Ints, Reals]:
+    """Fans (K, 3) over the holes of a mesh, and the middles (H, 3) they use: new vertices N, N + 1, ...
 
-    It is also the gradient of the volume of a closed mesh with respect to its vertices.
+    Edges that have no partner and hang together are one hole, so that any mesh comes back closed.
     """
-    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
-    return sum_at_corners(np.repeat(np.cross(b - a, c - a) / 6.0, 3, axis=0), faces, len(vertices))
+    directed = faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2).astype(np.int64)
+    forth = directed @ [len(vertices), 1]
+    rim = directed[~np.isin(forth, directed @ [1, len(vertices)])]
+    if len(rim) == 0:
+        return np.zeros((0, 3), np.int32), np.zeros((0, 3))
+    label = connected(rim, len(vertices))[rim[:, 0]]
+    hole = np.unique(label, return_inverse=True)[1]
+    size = np.bincount(hole)
+    middles = np.stack([np.bincount(hole, vertices[rim[:, 0], axis]) / size for axis in range(3)], axis=1)
+    fans = np.stack([rim[:, 1], rim[:, 0], len(vertices) + hole], axis=1)
+    return fans.astype(np.int32), middles
 
 
-def sum_at_corners(values: Reals, faces: Ints, count: int) -> Reals:
-    """(3 F, 3) values at the corners, face after face -> (count, 3) sums at the vertices."""
-    corners = faces.ravel()
-    return np.stack([np.bincount(corners, values[:, axis], count) for axis in range(3)], axis=1)
-
-
-def part_volumes(vertices: Reals, faces: Ints, parts: Ints, count: int) -> Reals:
-    """(count,) signed volume inside each part of a closed mesh; `parts` (F,) numbers the part of each face."""
-    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
-    return np.bincount(parts, np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0, count)
+def connected(edges: Ints, count: int) -> Ints:
+    """(count,) number of the connected part each vertex is in, by the edges (E, 2)."""
+    graph = sparse.coo_array((np.ones(len(edges)), edges.T), shape=(count, count))
+    return connected_components(graph, directed=False)[1]
 
 
 def restore_volume(vertices: Reals, faces: Ints, parts: Ints, targets: Reals, share: Reals) -> Reals:
     """Push each part's vertices along their normals, by `share` (N,) of one length a part, until it holds its target.
 
-    `parts` (F,) numbers the part of each face; no vertex is in two. Three Newton steps on the lengths. A step is at most
-    a hundredth of the mesh's extent, so that a part which cannot hold its volume (share all zero, no area) stays finite.
+    `parts` (F,) numbers the part of each face; no vertex is in two. Three Newton steps on the lengths, (P,) as
+    the `targets`. A step is at most a hundredth of the mesh's extent, so that a part which cannot hold its volume
+    (share all zero, no area) stays finite.
     """
     largest = 0.01 * float(np.ptp(vertices, axis=0).max())
     part_of = np.zeros(len(vertices), np.int64)
     part_of[faces.ravel()] = np.repeat(parts, 3)
+    slack = np.zeros(len(faces))
     for _ in range(3):
-        gradient = area_vectors(vertices, faces)
+        gradient = surface_gradients(vertices, faces, slack)[0]
         length = np.linalg.norm(gradient, axis=1)
         normals = gradient / np.maximum(length, 1e-30)[:, None]
         slope = np.maximum(np.bincount(part_of, share * length, len(targets)), 1e-12)
-        push = (targets - part_volumes(vertices, faces, parts, len(targets))) / slope
-        vertices = vertices + (np.clip(push, -largest, largest)[part_of] * share)[:, None] * normals
+        missing = targets - np.bincount(parts, face_volumes(vertices, faces), len(targets))
+        push = np.clip(missing / slope, -largest, largest)
+        vertices = vertices + (push[part_of] * share)[:, None] * normals
     return vertices

@@ -11,17 +11,7 @@ from typing import get_args
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
 from backend.prompt import OBJECTS, NotUnderstood, Understanding, understand
-from backend.pipelines.lifecycle import UnusableSubject
 from backend.report import Report
-
-
-# Errors whose message is for the user, and the code that it travels under. Any other is a fault of ours.
-SENTENCES = (
-    (wire.NotFinite, "nan_result"),
-    (protocol.BadMessage, "bad_subject"),
-    (UnusableSubject, "bad_subject"),
-    (Unsupported, "unsupported"),
-)
 
 
 def capabilities() -> protocol.Engines:

@@ -50,7 +50,11 @@ def _moments(process, body: Body, settings, taus: Reals, report: Report) -> Iter
     yield Moment(0.0, body.vertices, body.albedo, body.roughness)
     report(0.0, "Simplifying the mesh")
     proxy = Proxy(body, LIGHT)
-    yield from islice(map(proxy.carry, process(proxy.body, settings.amount, settings.seed, taus, report)), 1, None)
+    if proxy.lost > 0.5:  # a cloud of scraps: there is nothing to simplify
+        moments = process(body, settings.amount, settings.seed, taus, report)
+    else:
+        moments = map(proxy.carry, process(proxy.body, settings.amount, settings.seed, taus, report))
+    yield from islice(moments, 1, None)
 
 
 def _process(name: str):

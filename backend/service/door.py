@@ -68,11 +68,7 @@ class Door:
         """Let go of everybody and of all that the socket holds, then listen again at the same place."""
         self.socket.unbind(self.endpoint)
         self.socket.close(linger=0)
-        ends = time.monotonic() + REBIND_SECONDS
-        # the old listener removes its file when it ends, by then it must not be the new one's
-        path = self.endpoint.removeprefix("ipc://")
-        while self.endpoint.startswith("ipc://") and os.path.exists(path) and time.monotonic() < ends:
-            time.sleep(0.005)
+        ends = time.monotonic() + REBIND_SECONDS  # a TCP port is free only when libzmq's thread has let go of it
         self.socket = self._socket()
         while True:
             try:
@@ -85,6 +81,8 @@ class Door:
 
     def close(self) -> None:
         self.socket.close(linger=0)
+        if self.endpoint.startswith("ipc://"):
+            os.unlink(self.endpoint.removeprefix("ipc://"))
         if self._guard is not None:
             self._guard.stop()
 

@@ -29,6 +29,7 @@ CLIENTS = 64
 BYE_SECONDS = 2.0  # after the last client said goodbye
 RETRY_SECONDS = 1.0  # on a full disk
 MEMORY_BYTES = 256 * 1024 * 1024  # beyond what the process had at its start; a message without end is what makes it
+SETTLE_SECONDS = 1.0  # for libzmq's own threads to let go of what a socket held
 BAD_LOGGED = 10  # malformed messages of one peer that are worth a line
 
 
@@ -59,6 +60,7 @@ class Gateway:
         self._process = psutil.Process()
         self._memory_limit = self._process.memory_info().rss + MEMORY_BYTES
         self._watched_at = clock.now
+        self._shed_at: float | None = None
 
     def end(self) -> None:
         """From a signal handler, too."""
@@ -238,7 +240,9 @@ class Gateway:
         if len(peer.streams) >= protocol.STREAMS:
             raise Refusal("quota", f"{protocol.STREAMS} streams are open already: end one first")
         peer.watches.add(job.id)
-        peer.streams[call.stream] = Stream(call.stream, job, self._store.log(job), call.from_seq, call.credit)
+        peer.streams[call.stream] = Stream(
+            call.stream, job, self._store.log(job), call.from_seq, call.credit, call.local
+        )
         peer.tell(job.id, call.id)
 
     def _drop(self, peer: Peer) -> None:
@@ -317,7 +321,10 @@ class Gateway:
                 _log.info("Client %s does not %s", peer.client, "listen" if len(peer.outbox) > OUTBOX else "speak")
                 self._left_by_bye = False
                 self._drop(peer)
-        if self._process.memory_info().rss > self._memory_limit:
+        if self._shed_at is not None and now - self._shed_at > SETTLE_SECONDS:
+            self._shed_at = None
+            _give_back_memory()
+        if self._shed_at is None and self._process.memory_info().rss > self._memory_limit:
             self._shed(poller)
         in_use = {stream.job.id for peer in self._peers.values() for stream in peer.streams.values()}
         try:
@@ -334,10 +341,8 @@ class Gateway:
             self._drop(peer)
         self._door.rebind()
         poller.register(self._door.socket, zmq.POLLIN)
-        _give_back_memory()
-        after = self._process.memory_info().rss
-        self._memory_limit = max(self._memory_limit, after + MEMORY_BYTES // 2)
-        _log.warning("Memory grew to %d MB: all clients were dropped, now %d MB", before >> 20, after >> 20)
+        self._shed_at = self._clock.now
+        _log.warning("Memory grew to %d MB: all clients were dropped", before >> 20)
 
     def _stay_or_go(self, now: float) -> None:
         if self._peers:

@@ -28,6 +28,7 @@ class Stream:
     path: Path
     seq: int
     credit: int
+    local: bool = False
     sent: int = 0
     entry: Entry | None = None  # the record that is being sent
     offset: int = 0  # in that record
@@ -63,6 +64,18 @@ class Stream:
             digest=entry.digest,
         )
         return chunk, payload
+
+    def locate(self) -> protocol.Located:
+        """Where the whole record lies, for a client that reads the log itself."""
+        entry = self.entry
+        return protocol.Located(
+            stream=self.number,
+            job=self.job.id,
+            seq=entry.seq,
+            position=entry.offset,
+            total=entry.length,
+            digest=entry.digest,
+        )
 
     def advance(self, size: int) -> None:
         self.sent += size
@@ -155,15 +168,20 @@ class Peer:
         try:
             if self.outbox:  # a Gap or an earlier End goes first
                 self.flush(door, store, now)
-            chunk, payload = stream.read()
-            door.send(self.route, chunk, payload)
+            if stream.local:
+                size = stream.entry.length
+                door.send(self.route, stream.locate())
+            else:
+                chunk, payload = stream.read()
+                size = len(payload)
+                door.send(self.route, chunk, payload)
         except Full:
             self._rest_a_while(now)
             return False
         except (OSError, EOFError) as error:
             self._give_up(stream, error)
             return False
-        stream.advance(len(payload))
+        stream.advance(size)
         return True
 
     def _give_up(self, stream: Stream, error: Exception) -> None:

@@ -104,7 +104,7 @@ class Store:
         self._keep_reserve()
 
     def log(self, job: Job) -> Path:
-        return self._folder / job.id / "records.log"
+        return protocol.records_path(self._home, job.id)
 
     @property
     def size(self) -> int:

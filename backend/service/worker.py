@@ -1,7 +1,7 @@
 """The process that carries jobs out. Expendable: the gateway kills it and starts another, and nothing is lost.
 
 python -m backend.service.worker --runner MODULE:FUNCTION --parent PID, started by the supervisor alone. The runner
-is a module with capabilities(), carry_out(request, subject, report) and SENTENCES, as in backend.pipelines.
+is a module with capabilities(), carry_out(request, subject, report) and failure(error), as in backend.pipelines.
 """
 
 import argparse
@@ -141,9 +141,8 @@ def outcome(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> pi
 
 def _explained(error: Exception, runner: ModuleType) -> protocol.Failure:
     detail = "".join(traceback.format_exception(error))[-protocol.TEXT_BYTES :]
-    for kind, code in runner.SENTENCES:
-        if isinstance(error, kind):
-            return protocol.Failure(code, str(error)[: protocol.TEXT_BYTES], detail)
+    if known := runner.failure(error):
+        return protocol.Failure(known.code, known.text, detail)
     return protocol.Failure("internal", f"{FAULT}. It says: {type(error).__name__}: {error}"[:1000], detail)
 
 

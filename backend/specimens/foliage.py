@@ -51,7 +51,7 @@ class Stalk:
     def spine(self, tau: float) -> Spine:
         """Its curve at life time tau: nearly straight, then bent in the top third."""
         s = np.linspace(0, 1, 121)
-        nod = self.nod * ramp(self.wilt(tau), 0.0, 0.95)
+        nod = self.nod * ramp(self.wilt(tau), 0.0, 1.15)
         lean = self.lean + self.wave * np.sin(5 * s + self.phase) + nod * (ramp(s, 0.66, 1.0) + 0.06 * s)
         sway = self.sway * s + self.wave * np.cos(4 * s + self.phase)
         return Spine.bent(np.zeros(3), turn("z", self.azimuth), self.length, lean, sway)
@@ -64,7 +64,7 @@ class Stalk:
 def stem(stalk: Stalk, top: float, rows: int, sides: int, rng: np.random.Generator) -> Organ:
     """From the ground to `top` of the stalk's length."""
     s = np.append(0.0, np.linspace(0, top, rows))
-    radius = np.append(1e-4, stalk.radius_at(s[1:]))
+    radius = stalk.radius_at(s) * np.append(0.04, np.ones(rows))  # the cut end is closed
     shade = rng.uniform(0.9, 1.1, (1, rows + 1, sides))
     ripe = 0.4 + 0.6 * ramp(s, 0.5, 1)[None, :, None]
 
@@ -82,7 +82,7 @@ def thorns(stalk: Stalk, s: Array, azimuth: Array, scale: float, rng: np.random.
     length = scale * rng.uniform(0.004, 0.007, n)[:, None, None]
     h = np.linspace(0, 1, rows)[None, :, None]
     ring = np.arange(sides + 1) * (2 * np.pi / sides)
-    taper = 0.0019 * scale * (1 - h) ** 1.4 + 3e-5
+    taper = scale * (0.0019 * (1 - h) ** 1.4 + 3e-5)
     across = 0.6 * taper * np.cos(ring[:-1])
     up = 1.5 * taper * np.sin(ring[:-1]) - 0.35 * h**2 * length
     # The foot lies on a cylinder just outside the stem, so it does not cut into it.
@@ -109,7 +109,7 @@ def compound_leaves(
     radius = scale * mix(0.0011, 0.0006, rows)
 
     def spines(tau: float) -> list[Spine]:
-        droop = ramp(stalk.wilt(tau), 0.0, 0.9)
+        droop = ramp(stalk.wilt(tau), 0.0, 1.1)
         points, frames = stalk.spine(tau).pose(s)
         frames = frames @ turn("z", azimuth)
         points = points + frames[:, :, 0] * (0.9 * stalk.radius_at(s)[:, None])
@@ -150,7 +150,7 @@ def _leaflets(
     depth = 1.1 - 0.55 * np.abs(u) - 0.4 * v[:, None] + 0.2 * np.sin(6 * v[:, None] + 4 * u + stain)
 
     def at(tau: float) -> Skin:
-        dry = ramp(stalk.wilt(tau) * haste)
+        dry = ramp(stalk.wilt(tau) * haste, 0.0, 1.15)
         bend = bow * v * (1 + 1.2 * dry) + 0.7 * dry * ramp(v, 0, 0.4)
         shape = bend, 0.22 + 0.75 * dry + 0 * v, -0.25 + 1.1 * dry * v
         local = blade(width * (1 - 0.15 * dry), length * (1 - 0.12 * dry[:, 0]), u, *shape)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from backend.specimens.core import Array, Organ, Skin, Specimen, join, mix, ramp, tint, tube_chart
+from backend.specimens.core import Array, Organ, Skin, Specimen, join, mix, ramp, tint, tube, tube_chart
 from backend.specimens.foliage import (
     BROWN,
     GREEN,
@@ -43,12 +43,17 @@ PETAL_BROWN, PETAL_TAN = np.array([0.060, 0.017, 0.011]), np.array([0.20, 0.098,
 # Metres, for a flower 80 mm wide; all of it scales with the flower. Radius of a bud's outermost petal along t.
 USUAL_DIAMETER = 0.08
 BUD_RADIUS = CubicSpline(
-    [0, 0.12, 0.3, 0.45, 0.65, 0.85, 1], [0.0045, 0.0080, 0.0108, 0.0114, 0.0094, 0.0048, 0.0015]
+    [0, 0.12, 0.3, 0.45, 0.65, 0.83, 0.93, 1], [0.0045, 0.0080, 0.0108, 0.0114, 0.0092, 0.0049, 0.0023, 0.0006]
 )
 BUD_SLOPE = BUD_RADIUS.derivative()
 BUD_LENGTH = 0.0352
 HIP_RADIUS = PchipInterpolator([0, 0.25, 0.6, 0.85, 0.97, 1], [0.0021, 0.0034, 0.0050, 0.0052, 0.0047, 0.0004])
 HIP_HEIGHT = 0.013
+SIDES = 14  # of the hip and the stem that ends in it
+
+
+# Points in the flower's frame (..., 3) and how far, to points.
+Warp = Callable[[Array, float], Array]
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,13 @@ def grow(rose: Rose, seed: int) -> Specimen:
     rng = np.random.default_rng(seed)
     length, size = rose.height - 0.5 * rose.diameter, rose.height / 0.30
     stalk = Stalk.grown(length, (0.0029 * size, 0.0020 * rose.scale), wilted, rng)
-    top = 1 - HIP_HEIGHT * rose.scale / length
+    top = 1 - (HIP_HEIGHT - 0.0006) * rose.scale / length
+    crumple = _crumple(rng, rose.scale)
     organs = [
-        _corolla(rose, stalk, rng),
-        _calyx(rose, stalk, rng),
+        _corolla(rose, stalk, crumple, rng),
+        _calyx(rose, stalk, crumple, rng),
         _hip(rose, stalk),
-        stem(stalk, top, rose.count(46), rose.count(12), rng),
+        stem(stalk, top, rose.count(46), rose.count(SIDES), rng),
     ]
     nodes = np.linspace(0.36, 0.62, rose.leaves) if rose.leaves > 1 else np.full(rose.leaves, 0.5)
     facing = rng.uniform(0, 2 * np.pi) + np.arange(rose.leaves) * GOLDEN_ANGLE + rng.uniform(-0.3, 0.3, rose.leaves)
@@ -113,13 +119,13 @@ def layer_opening(x: Array, tau: float) -> Array:
 def layer_wilt(x: Array, tau: float) -> Array:
     """How far layer x has wilted, 0 to 1: the outer ones first."""
     lag = 0.6
-    return ramp(wilted(tau) * (1 + lag) - lag * (1 - x))
+    return ramp(wilted(tau) * (1 + lag) - lag * (1 - x), 0.0, 1.15)
 
 
 def layer_angle(t: Array, x: Array, tau: float) -> Array:
     """phi of layer x at t."""
     bud = np.arcsin(np.clip(x * BUD_SLOPE(np.minimum(t, 1)) / BUD_LENGTH, -0.97, 0.97))
-    spread = 0.04 + 1.05 * x**1.8
+    spread = 0.04 + 1.08 * x**2.2 + 3 * np.maximum(x - 1, 0)
     cup = 0.75 * ramp(x, -0.1, 0.6) * (0.45 - t)
     reflex = (0.1 + 0.8 * x) * ramp(t, 0.5, 1.15)
     opened = mix(bud, spread + cup + reflex, layer_opening(x, tau))
@@ -129,7 +135,7 @@ def layer_angle(t: Array, x: Array, tau: float) -> Array:
 
 def layer_length(x: Array, tau: float, rose: Rose) -> Array:
     """Metres along layer x from t = 0 to 1. Petals grow by a quarter while they open and shrink as they dry."""
-    full = 0.55 * rose.diameter * (0.70 + 0.30 * np.clip(x, 0, 1) ** 0.8)
+    full = 0.55 * rose.diameter * (0.76 + 0.24 * x**3)
     return full * (0.8 + 0.2 * ramp(tau / OPEN)) * (1 - 0.33 * layer_wilt(x, tau))
 
 
@@ -145,7 +151,7 @@ def layer_points(
     def phi(t: Array, curl: Array | float) -> Array:
         angle = layer_angle(t, x, tau)
         if pull is not None:
-            limp = 0.5 * layer_wilt(x, tau) * ramp(t, -0.1, 0.6) * ramp(x, 0.05, 0.8)
+            limp = 0.45 * layer_wilt(x, tau) * ramp(t, -0.1, 0.6) * ramp(x, 0.05, 0.8)
             for _ in range(2):
                 angle = angle + limp * (pull[0] * np.cos(angle) - pull[1] * np.sin(angle))
         return angle + curl
@@ -180,6 +186,7 @@ class _Petals:
     widest: Array  # half angle that is never passed
     rolled: Array
     curled: Array
+    shrinks: Array
     wave: Array
     phase: Array
     tone: Array
@@ -199,10 +206,10 @@ class _Petals:
         layer = (index / n) ** 1.2
         pace = 1.2 * layer / index
         lifted = 0.03 * ramp(u, 0.2, 1.0) * ramp(layer, 0.75, 1.0)  # an edge that lies over its neighbour's
-        x = layer - each(0.2, 0.32) * u * pace + lifted
+        x = layer - each(0.1, 0.2) * u * pace + lifted
         theta = rng.uniform(0, 2 * np.pi) + index * GOLDEN_ANGLE + each(-0.12, 0.12)
-        top = 1 - each(0.26, 0.4) * np.abs(u) ** 2.6 - each(0.0, 0.07) * np.exp(-((u / 0.16) ** 2))
-        t = each(0.93, 1.0) * v * (1 - (1 - top) * v**2)
+        top = 1 - each(0.15, 0.21) * u**2 - each(0.0, 0.035) * np.exp(-((u / 0.16) ** 2))
+        t = each(0.97, 1.0) * v * top
         spoon = (0.22 + 0.78 * ramp(v, -0.15, 0.65)) * (1 - 0.3 * ramp(v, 0.65, 1.2))
         return cls(
             u,
@@ -216,10 +223,11 @@ class _Petals:
             widest=mix(1.9, 1.75, layer),
             rolled=each(0.8, 1.15),
             curled=each(-1.0, 1.2),
+            shrinks=each(0.0, 0.3),
             wave=np.pi * rng.integers(2, 4, (n, 1, 1)),
             phase=each(0, 2 * np.pi),
             tone=each(0.84, 1.1),
-            rim=ramp(v, 0.6, 1.05) + 0 * u,
+            rim=ramp(v, 0.6, 1.05) * (1 - 0.6 * u**2),
             edge=ramp(np.abs(u), 0.45, 1.0) * ramp(v, 0.35, 0.9),
         )
 
@@ -228,17 +236,19 @@ class _Petals:
         opened, dry = layer_opening(self.layer, tau), layer_wilt(self.layer, tau)
         reflex = self.rolled * opened * (0.15 + 1.6 * self.layer**1.5) * (1 - 0.5 * dry)
         curl = self.rim * (reflex + 1.6 * self.curled * dry * ramp(self.layer, 0.15, 0.9))
-        r, z, phi = layer_points(self.t, self.x, tau, rose, curl)
+        t = self.t * (1 - self.shrinks * dry)
+        r, z, phi = layer_points(t, self.x, tau, rose, curl)
+        # One pull for a whole line along the petal, so that the line stays on its layer.
         pull = None
         if wilted(tau) > 0:
-            angle = self.angle(r, tau, dry)[:, -1:]  # one for a whole line along the petal
+            angle = self.angle(r, tau, dry)[:, -1:]
             pull = gravity[0] * np.cos(angle) + gravity[1] * np.sin(angle), gravity[2]
-            r, z, phi = layer_points(self.t, self.x, tau, rose, curl, pull)
+            r, z, phi = layer_points(t, self.x, tau, rose, curl, pull)
         # Sides roll back and ripple by about the room to the next layer.
-        near = layer_points(self.t, self.x + 0.5 * self.pace, tau, rose, curl, pull)
+        near = layer_points(t, self.x + 0.5 * self.pace, tau, rose, curl, pull)
         room = 2 * np.hypot(near[0] - r, near[1] - z)
-        ripple = self.v**2 * np.sin(self.wave * (1 + dry) * self.u + self.phase + 3 * dry * self.v)
-        back = room * (opened * 0.9 * self.rolled * self.edge * (1 - 1.7 * dry) + (0.4 + 0.3 * dry) * opened * ripple)
+        ripple = self.v**2 * np.sin(self.wave * self.u + self.phase + 3 * dry * self.v)
+        back = room * (opened * 0.8 * self.rolled * self.edge * (1 - 1.4 * dry) + 0.35 * opened * ripple)
         r, z = r + back * np.cos(phi), z - back * np.sin(phi)
         angle = self.angle(r, tau, dry)
         return np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1)
@@ -249,44 +259,46 @@ class _Petals:
         return self.theta + self.u * self.widest * np.tanh(width / (r.mean(axis=2, keepdims=True) * self.widest))
 
 
-def _corolla(rose: Rose, stalk: Stalk, rng: np.random.Generator) -> Organ:
+def _corolla(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) -> Organ:
     petals = _Petals.grown(rose, rng)
     u, v, layer = petals.u, petals.v, petals.layer
-    crumple = _crumple(rng, rose.scale)
     fresh = tint(np.array(rose.colour), PETAL_BASE, 0.55 * (1 - ramp(v, 0.0, 0.3)) + 0 * u)
     shade = petals.tone * (1 - 0.2 * petals.rim * v**4) * (1 - 0.25 * ramp(np.abs(u), 0.75, 1.0))
     fresh = fresh * shade[..., None]
     spots = 0.5 + 0.25 * np.sin(5 * u + 3 * v + petals.phase) + 0.25 * np.sin(9 * v - 7 * u + 2 * petals.phase)
     depth = np.minimum(1 - v + 0 * u, 1.4 * (1 - np.abs(u)) + 0.5 * (1 - v)) + 0.25 * spots
-    withered = tint(PETAL_BROWN, PETAL_TAN, spots * ramp(0.9 - depth, 0.0, 0.9)) * petals.tone[..., None]
+    vein = 0.5 + 0.5 * np.sin(22 * u * (1 - 0.3 * v) + 2 * petals.phase)
+    withered = tint(PETAL_BROWN, PETAL_TAN, (0.3 + 0.7 * spots) * ramp(1.0 - depth, 0.0, 0.9))
+    withered = withered * (petals.tone * (0.7 + 0.5 * vein))[..., None]
 
     def at(tau: float) -> Skin:
         origin, frame = stalk.spine(tau).pose(np.array(1.0))
         points = crumple(petals.points(tau, rose, -frame[2]), wilted(tau))
         dry = layer_wilt(layer, tau)
-        brown = ramp(1.9 * dry - depth, 0.0, 0.8)
+        brown = ramp(1.9 * dry - depth, 0.0, 0.8) * (0.7 + 0.3 * layer)
         albedo = tint(tint(fresh, 0.45 * fresh, dry + 0 * spots), withered, 0.92 * brown)
         return Skin(points @ frame.T + origin, albedo, mix(0.65, 0.9, brown))
 
-    full = 0.55 * rose.diameter * (0.7 + 0.3 * layer**0.8)
+    full = 0.55 * rose.diameter * (0.76 + 0.24 * layer**3)
     return Organ("petals", np.stack(np.broadcast_arrays(u * petals.half, petals.t * full), axis=-1), at)
 
 
-def _crumple(rng: np.random.Generator, scale: float) -> Callable[[Array, float], Array]:
-    """A displacement of space with a gradient below 1: whatever nests before it nests after it."""
+def _crumple(rng: np.random.Generator, scale: float) -> Warp:
+    """A displacement of space, still at the hip; what nests before it nests after it, its gradient being below 1."""
     k, push, phase = [], [], rng.uniform(0, 2 * np.pi, 9)
-    for length, share in ((0.030, 0.4), (0.014, 0.5), (0.008, 0.5)):
+    for length, share in ((0.030, 0.35), (0.014, 0.4), (0.008, 0.4)):
         for _ in range(3):
             k.append((wave := rng.normal(size=3)) * 2 * np.pi / (length * scale * np.linalg.norm(wave)))
             push.append((way := rng.normal(size=3)) * share / 3 / np.linalg.norm(way) / np.linalg.norm(k[-1]))
 
     def warp(points: Array, amount: float) -> Array:
-        return points + amount * np.sin(points @ np.transpose(k) + phase) @ np.array(push)
+        away = amount * ramp(np.linalg.norm(points, axis=-1, keepdims=True), 0.004 * scale, 0.022 * scale)
+        return points + away * (np.sin(points @ np.transpose(k) + phase) @ np.array(push))
 
     return warp
 
 
-def _calyx(rose: Rose, stalk: Stalk, rng: np.random.Generator) -> Organ:
+def _calyx(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) -> Organ:
     """Five sepals, on a layer of their own outside the petals."""
     n, rows, columns = 5, rose.count(13), rose.count(7) | 1
     u = np.linspace(-1, 1, columns)[None, None, :]
@@ -294,35 +306,33 @@ def _calyx(rose: Rose, stalk: Stalk, rng: np.random.Generator) -> Organ:
     theta = rng.uniform(0, 2 * np.pi) + (np.arange(n) * 2 * np.pi / n)[:, None, None]
     tone = rng.uniform(0.85, 1.15, (n, 1, 1, 1))
     x = np.full((n, 1, columns), 1.18)
-    t = rng.uniform(0.68, 0.86, (n, 1, 1)) * v + 0 * u
-    half = rose.scale * 0.0062 * (1 - v**1.6) * (0.45 + 0.75 * ramp(v, -0.2, 0.35)) + 0.0003
+    t = rng.uniform(0.58, 0.74, (n, 1, 1)) * v + 0 * u
+    half = rose.scale * (0.0062 * (1 - v**1.6) * (0.45 + 0.75 * ramp(v, -0.2, 0.35)) + 0.0003)
 
     def at(tau: float) -> Skin:
-        r, z, _ = layer_points(t, x, tau, rose)
+        origin, frame = stalk.spine(tau).pose(np.array(1.0))
+        pull = -frame[2, 0] * np.cos(theta) - frame[2, 1] * np.sin(theta), -frame[2, 2]
+        r, z, _ = layer_points(t, x, tau, rose, 0.9 * v**2 * layer_opening(x, tau), pull)
         dry = wilted(tau)
         angle = theta + u * np.minimum(half / r, 0.6) * (1 - 0.3 * dry)
-        origin, frame = stalk.spine(tau).pose(np.array(1.0))
-        points = np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1) @ frame.T + origin
+        points = crumple(np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1), dry) @ frame.T + origin
         fresh = tone * tint(LEAF_GREEN, LEAF_PALE, 0.3 + 0.5 * np.abs(u) + 0 * t)
         albedo = tint(fresh, LEAF_BROWN, 0.75 * ramp(1.5 * dry - 0.5 * (1 - v)) + 0 * t)
-        return Skin(points, albedo, 0.5 + 0.3 * dry + 0 * t)
+        return Skin(points, albedo, 0.62 + 0.25 * dry + 0 * t)
 
     return Organ("sepals", np.stack(np.broadcast_arrays(u * half, t * 0.55 * rose.diameter), axis=-1), at)
 
 
 def _hip(rose: Rose, stalk: Stalk) -> Organ:
     """The bulb under the flower, closed by a lid that the petals stand on."""
-    sides = rose.count(16)
+    sides, length = rose.count(SIDES), HIP_HEIGHT * rose.scale
     s = np.append(np.linspace(0, 0.97, rose.count(10)), 1.0)
     radius = HIP_RADIUS(s) * rose.scale
-    height = HIP_HEIGHT * rose.scale * (np.where(s < 1, s, 0.93) - 1)
-    angle = np.arange(sides) * (2 * np.pi / sides)
-    local = np.stack(np.broadcast_arrays(np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))), axis=-1)
-    local = np.concatenate([local, np.broadcast_to(height[:, None, None], (*local.shape[:2], 1))], axis=-1)[None]
+    along_stalk = 1 + length / stalk.length * (np.where(s < 1, s, 0.93) - 1)
 
     def at(tau: float) -> Skin:
-        origin, frame = stalk.spine(tau).pose(np.array(1.0))
-        dry = np.full(local.shape[:3], ramp(wilted(tau)))
-        return Skin(local @ frame.T + origin, tint(GREEN, BROWN, 0.7 * dry), 0.48 + 0.3 * dry)
+        points = tube(stalk.spine(tau), along_stalk, radius, sides)[None]
+        dry = np.full(points.shape[:3], ramp(wilted(tau)))
+        return Skin(points, tint(GREEN, BROWN, 0.7 * dry), 0.48 + 0.3 * dry)
 
-    return Organ("hip", tube_chart(s, radius, sides, HIP_HEIGHT * rose.scale)[None], at, closed=True)
+    return Organ("hip", tube_chart(s, radius, sides, length)[None], at, closed=True)

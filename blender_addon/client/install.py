@@ -52,8 +52,9 @@ class Installation:
         log.write_bytes(b"")
         self._read = 0
         (environment / DONE_FILE).unlink(missing_ok=True)
-        pip = [str(environment_python(environment)), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-        self._next = [[*pip, "--progress-bar", "off", "--only-binary", ":all:", "-r", str(requirements)]]
+        pip = [str(environment_python(environment)), "-m", "pip", "install", "--disable-pip-version-check"]
+        options = ["--no-input", "--progress-bar", "off", "--only-binary", ":all:"]
+        self._next = [[*pip, *options, "-r", str(requirements)]]
         self._process = self._spawn([python, "-m", "venv", str(environment)])
 
     def _spawn(self, command: list[str]) -> subprocess.Popen:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from ..seam import protocol
-from .transfers import Download, Upload
+from .transfers import Download, LocalLog, Upload
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Job:
     taken: int = 0  # records that were handed on
     upload: Upload | None = field(default=None, repr=False)
     download: Download | None = field(default=None, repr=False)
+    log: LocalLog | None = field(default=None, repr=False)  # read instead of the socket, on the same machine
     stream: int | None = None  # the subscription that feeds the download on this connection
     accepted: bool = False
     cancel: protocol.Cancel | None = None  # wanted, and repeated until the job's state shows it
@@ -51,7 +52,7 @@ class Job:
         return (time.monotonic() - when) * (1 - self.done) / (self.done - done)
 
     def update(self, news: protocol.JobState) -> None:
-        if news.state == "running" and (self._started is None or news.attempt > 1 and news.done < self._started[1]):
+        if news.state == "running" and (self._started is None or (news.attempt > 1 and news.done < self._started[1])):
             self._started = (time.monotonic(), news.done)
         self.accepted = True
         self.upload = None

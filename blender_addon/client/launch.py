@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+_spawned: list[subprocess.Popen] = []  # kept, for a backend outlives the session that started it
+
 
 @dataclass(frozen=True)
 class Command:
@@ -31,8 +33,9 @@ def spawn(command: Command, log: Path) -> subprocess.Popen:
     detached = {"start_new_session": True}
     if sys.platform == "win32":
         detached = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+    _spawned[:] = [process for process in _spawned if process.poll() is None]
     with log.open("ab") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command.argv,
             cwd=command.folder,
             env=environment,
@@ -41,6 +44,8 @@ def spawn(command: Command, log: Path) -> subprocess.Popen:
             stderr=output,
             **detached,
         )
+    _spawned.append(process)
+    return process
 
 
 def alive(pid: int) -> bool:

@@ -19,7 +19,7 @@ from ..seam import protocol
 from . import launch
 from .jobs import Job
 from .link import Link
-from .transfers import Broken, Download, Upload
+from .transfers import Broken, Download, LocalLog, Upload
 
 ANSWER_SECONDS = 2.0  # for a Hello, after which the connection is tried anew
 START_SECONDS = 20.0  # for a backend that was started to listen
@@ -56,7 +56,9 @@ class Session:
         self._calls = 0
         self._streams = 0
         self._opened_at = self._hello_at = self._heard_at = self._pinged_at = self._searched_at = self._repeated_at = -1e9
+        self._unanswered_since = -1e9  # when the first ping since the last answer was due
         self._removing: set[str] = set()
+        self.reads_logs = True  # of jobs, itself, where the gateway is on this machine: a quarter of the work
         self._changed = False
 
     # --- Where the gateway is
@@ -238,9 +240,13 @@ class Session:
 
     def _look_after_pulse(self, now: float) -> None:
         every = protocol.PING_SECONDS if any(job.active for job in self.jobs.values()) else IDLE_PING_SECONDS
-        if now - self._pinged_at > every and self._send(protocol.Ping()):
-            self._pinged_at = now
-        if not self._lives(self._link.connection) or now - self._heard_at > MISSED_PINGS * every:
+        if now - self._pinged_at > every:
+            if self._heard_at >= self._unanswered_since:
+                self._unanswered_since = now
+            if self._send(protocol.Ping()):
+                self._pinged_at = now
+        silent = self._heard_at < self._unanswered_since < now - MISSED_PINGS * protocol.PING_SECONDS
+        if silent or not self._lives(self._link.connection):
             self._say("reconnecting", "The backend does not answer; trying to reach it again")
             self._give_up_link()
 
@@ -280,8 +286,7 @@ class Session:
         """Start a backend, at a measured pace. One that finds another at work ends with 0, which is no failure."""
         now = time.monotonic()
         if self._command is None:
-            if self.state != "reconnecting":
-                self._say("off", "The backend is not running")
+            self._say("off", "The backend is not running")
             return
         if now - self._spawned_at < SPAWN_INTERVAL:
             return
@@ -335,7 +340,7 @@ class Session:
     def _hear(self, answer: protocol.Answers, payload: memoryview | None) -> None:
         job = self.jobs.get(getattr(answer, "job", None) or "")
         match answer:
-            case protocol.Chunk() | protocol.Gap() | protocol.End():
+            case protocol.Chunk() | protocol.Located() | protocol.Gap() | protocol.End():
                 self._hear_stream(answer, payload)
             case protocol.Welcome():
                 self._greet(answer)
@@ -414,6 +419,13 @@ class Session:
         elif failure.code == "unknown_blob" and job and job.upload:
             job.upload.complete = False
             job.upload.probe()
+        elif failure.code == "hash_mismatch":  # the gateway has dropped what it held
+            for waiting in self.jobs.values():
+                if waiting.upload and not waiting.upload.complete:
+                    waiting.upload.probe()
+        elif failure.code == "store_corrupt" and job and job.download:
+            self._drop_stream(job)
+            job.fail(failure.code, failure.text)
         elif job and (not job.accepted or failure.code == "unknown_job"):
             job.fail(failure.code, failure.text)
         self._changed = True
@@ -447,11 +459,27 @@ class Session:
         self._streams += 1
         job.stream = self._streams
         job.download.restart()
+        self._open_log(job)
         self._send(
             protocol.Subscribe(
-                stream=job.stream, job=job.id, from_seq=job.download.next_seq, credit=job.download.granted
+                stream=job.stream,
+                job=job.id,
+                from_seq=job.download.next_seq,
+                credit=job.download.granted,
+                local=job.log is not None,
             )
         )
+
+    def _open_log(self, job: Job) -> None:
+        """Where the gateway is this user's own on this machine."""
+        if job.log is None and self.reads_logs and self._link.connection.endpoint.startswith("ipc://"):
+            job.log = LocalLog(protocol.records_path(self._home, job.id))
+
+    @staticmethod
+    def _close_log(job: Job) -> None:
+        if job.log is not None:
+            job.log.close()
+            job.log = None
 
     def _pause(self, job: Job) -> None:
         """The connection is gone: what was whole stays, a subscription has to be made anew."""
@@ -463,23 +491,33 @@ class Session:
         if job.stream is not None:
             self._send(protocol.Unsubscribe(stream=job.stream))
         job.stream = job.download = None
+        self._close_log(job)
 
-    def _hear_stream(self, answer: protocol.Chunk | protocol.Gap | protocol.End, payload: memoryview | None) -> None:
+    def _hear_stream(self, answer: protocol.Answer, payload: memoryview | None) -> None:
         job = next((job for job in self.jobs.values() if job.stream == answer.stream), None)
         if job is None or job.download is None:
             return  # of a subscription that was given up
         match answer:
-            case protocol.Chunk():
+            case protocol.Chunk() | protocol.Located():
                 try:
-                    job.download.add(answer, payload)
+                    if isinstance(answer, protocol.Chunk):
+                        job.download.add(answer, payload)
+                    else:
+                        job.download.place(answer, job.log.read(answer.position, answer.total))
                 except Broken as error:
                     self._ask_again(job, str(error))
+                    return
+                except OSError:  # another root folder or another user's: the gateway has to send it
+                    self.reads_logs = False
+                    self._close_log(job)
+                    self._ask_again(job, "its log cannot be read")
                     return
                 self._grant(job)
             case protocol.Gap():
                 job.download.skip(answer)
             case protocol.End():
                 job.download.ended = answer
+                self._close_log(job)
         self._changed = True
 
     def _ask_again(self, job: Job, reason: str) -> None:

@@ -3,7 +3,11 @@
 Neither knows a socket. An upload says which chunk is next; a download takes chunks and says what to grant.
 """
 
+import mmap
+import os
 from collections import deque
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import xxhash
@@ -55,6 +59,36 @@ class Upload:
         self.complete = answer.complete
 
 
+class LocalLog:
+    """A job's log on this machine. What has been read stays valid as long as somebody holds it."""
+
+    MAPPED = 16 * 1024 * 1024  # a map costs a file descriptor: below this many new bytes, a copy is made
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._file: BinaryIO | None = None  # opened when it is read: a waiting job has none
+        self._map: mmap.mmap | None = None
+
+    def read(self, position: int, size: int) -> np.ndarray:
+        """Bytes as (size,) uint8. Raises OSError, and Broken where the file has fewer."""
+        if self._file is None:
+            self._file = self._path.open("rb", buffering=0)
+        end, mapped = position + size, len(self._map) if self._map else 0
+        there = os.fstat(self._file.fileno()).st_size
+        if end > there:
+            raise Broken(f"The log ends at byte {there}")
+        if end > mapped and there - mapped >= self.MAPPED:
+            self._map = mmap.mmap(self._file.fileno(), there, access=mmap.ACCESS_READ)
+        if self._map is not None and end <= len(self._map):
+            return np.frombuffer(self._map, np.uint8, size, position)
+        self._file.seek(position)
+        return np.fromfile(self._file, np.uint8, size)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
 class Broken(Exception):
     """A record that arrived damaged or out of turn: it has to be asked for again."""
 
@@ -91,15 +125,24 @@ class Download:
         self._buffer[chunk.offset : chunk.offset + len(payload)] = payload
         self._filled += len(payload)
         if self._filled == len(self._buffer):
-            self._complete(chunk)
+            record, self._buffer, self._filled = self._buffer, None, 0
+            self._keep(chunk.seq, record, chunk.digest)
 
-    def _complete(self, chunk: protocol.Chunk) -> None:
-        record, self._buffer, self._filled = self._buffer, None, 0
-        if xxhash.xxh3_64_intdigest(record) & DIGEST_MASK != chunk.digest:
-            raise Broken(f"Record {chunk.seq} is damaged")
-        self._whole.append((chunk.seq, record))
+    def _keep(self, seq: int, record: np.ndarray, digest: int) -> None:
+        if xxhash.xxh3_64_intdigest(record) & DIGEST_MASK != digest:
+            raise Broken(f"Record {seq} is damaged")
+        self._whole.append((seq, record))
         self._waiting += len(record)
-        self.next_seq = chunk.seq + 1
+        self.next_seq = seq + 1
+
+    def place(self, located: protocol.Located, record: np.ndarray) -> None:
+        """A whole record that was read from the log. Raises Broken."""
+        self._received += located.total
+        if located.seq < self.next_seq:
+            return
+        if located.seq != self.next_seq:
+            raise Broken(f"Record {located.seq} came out of turn")
+        self._keep(located.seq, record, located.digest)
 
     def skip(self, gap: protocol.Gap) -> None:
         if gap.first <= self.next_seq <= gap.last:

@@ -72,65 +72,85 @@ def new_image(name: str, data: bytes):
     return image
 
 
-def write_attributes(mesh, names: tuple[str, str], corners: np.ndarray, albedo: np.ndarray, roughness: np.ndarray):
-    """Static albedo and roughness from (V, 3) and (V,) bytes; returns the names, which differ where the artist
-    has attributes of these names that are of another kind."""
-    colour = mesh.attributes.get(names[0])
-    if colour is None or (colour.data_type, colour.domain) != ("BYTE_COLOR", "CORNER"):
-        colour = mesh.color_attributes.new(names[0], "BYTE_COLOR", "CORNER")
+def write_attributes(
+    mesh, ours: tuple[str, str] | None, corners: np.ndarray, albedo: np.ndarray, roughness: np.ndarray
+) -> tuple[str, str]:
+    """Static albedo and roughness from (V, 3) and (V,) bytes, into `ours` where there are such attributes.
+
+    Returns their names: new ones are called Albedo and Roughness, or Albedo.001 where the artist has an Albedo.
+    """
+    colour = mesh.attributes.get(ours[0]) if ours else None
+    if colour is None:
+        colour = mesh.color_attributes.new("Albedo", "BYTE_COLOR", "CORNER")
     rgba = np.ones((len(corners), 4), np.float32)
     rgba[:, :3] = albedo[corners] * np.float32(1 / 255)
     colour.data.foreach_set("color_srgb", rgba.ravel())
     name = colour.name  # adding the next attribute moves this one
-    rough = mesh.attributes.get(names[1])
-    if rough is None or (rough.data_type, rough.domain) != ("FLOAT", "POINT"):
-        rough = mesh.attributes.new(names[1], "FLOAT", "POINT")
+    rough = mesh.attributes.get(ours[1]) if ours else None
+    if rough is None:
+        rough = mesh.attributes.new("Roughness", "FLOAT", "POINT")
     rough.data.foreach_set("value", roughness * np.float32(1 / 255))
     return name, rough.name
 
 
-def feed(material, names: tuple[str, str], roughness: float | None) -> None:
-    """Base Color and Roughness of the Principled shader from the attributes; a number where it never varies."""
-    tree = material.node_tree
-    shader = principled(material)
-    if shader is None:
-        return
-    colour = tree.nodes.new("ShaderNodeVertexColor")
-    colour.layer_name = names[0]
-    colour.location = (shader.location.x - 220, shader.location.y)
-    tree.links.new(colour.outputs["Color"], shader.inputs["Base Color"])
-    if roughness is not None:
-        shader.inputs["Roughness"].default_value = roughness
-        return
-    rough = tree.nodes.new("ShaderNodeAttribute")
-    rough.attribute_name = names[1]
-    rough.location = (shader.location.x - 220, shader.location.y - 140)
-    tree.links.new(rough.outputs["Fac"], shader.inputs["Roughness"])
-
-
 def new_material(name: str, names: tuple[str, str], roughness: float | None, metallic: float):
-    """A Principled material that shows the attributes."""
+    """A Principled material that shows the attributes; `roughness` is a number where it never varies."""
     material = bpy.data.materials.new(name)
-    material.use_nodes = True
-    principled(material).inputs["Metallic"].default_value = metallic
-    feed(material, names, roughness)
+    if material.node_tree is None:  # before Blender 5.0
+        material.use_nodes = True
+    shader = principled(material)
+    shader.inputs["Metallic"].default_value = metallic
+    _feed_albedo(material, names[0])
+    if roughness is None:
+        _feed_roughness(material, names[1])
+    else:
+        shader.inputs["Roughness"].default_value = roughness
     material[MATERIAL_IS_OURS] = True
     return material
 
 
-def dress(obj, names: tuple[str, str], metallic: float) -> None:
-    """Give every material slot a copy that shows the attributes; the artist's materials stay as they are."""
+def dress(obj, names: tuple[str, str], lives: set[str], metallic: float) -> None:
+    """Give every material slot a copy that shows what lives, of "albedo" and "roughness"; the artist's materials
+    stay as they are."""
     if not obj.material_slots:
         obj.data.materials.append(None)
     for slot in obj.material_slots:
         if slot.material is None:
             slot.material = new_material(obj.name, names, None, metallic)
-        elif MATERIAL_IS_OURS not in slot.material:
+            continue
+        if MATERIAL_IS_OURS not in slot.material:
             copy = slot.material.copy()
             copy.name = f"{slot.material.name} (Life)"
             copy[MATERIAL_IS_OURS] = True
-            feed(copy, names, None)
             slot.material = copy
+        if principled(slot.material) is not None:
+            if "albedo" in lives:
+                _feed_albedo(slot.material, names[0])
+            if "roughness" in lives:
+                _feed_roughness(slot.material, names[1])
+
+
+def _feed_albedo(material, attribute: str) -> None:
+    # The Color Attribute node, not the general one: glTF's exporter writes COLOR_0 for it.
+    node = _input_node(material, "Base Color", "ShaderNodeVertexColor", "Color")
+    node.layer_name = attribute
+
+
+def _feed_roughness(material, attribute: str) -> None:
+    node = _input_node(material, "Roughness", "ShaderNodeAttribute", "Fac")
+    node.attribute_name = attribute
+
+
+def _input_node(material, socket: str, kind: str, output: str):
+    """The node of this kind that feeds a socket of the Principled shader; a new one where another kind does."""
+    tree, shader = material.node_tree, principled(material)
+    feeding = [link.from_node for link in shader.inputs[socket].links if link.from_node.bl_idname == kind]
+    if feeding:
+        return feeding[0]
+    node = tree.nodes.new(kind)
+    node.location = (shader.location.x - 220, shader.location.y - (140 if socket == "Roughness" else 0))
+    tree.links.new(node.outputs[output], shader.inputs[socket])
+    return node
 
 
 def play(obj, images: list, strip: Strip, first_frame: int, names: tuple[str, str]) -> None:
@@ -143,6 +163,17 @@ def play(obj, images: list, strip: Strip, first_frame: int, names: tuple[str, st
     modifier.node_group = _node_group(f"{obj.name} Colour", images, strip, first_frame, names)
     if earlier is not None and not earlier.users:
         _remove(earlier)
+
+
+def forget(obj) -> None:
+    """Take the colours of an earlier clip off the object: a later one brought none."""
+    modifier = obj.modifiers.get(MODIFIER)
+    if modifier is None:
+        return
+    group = modifier.node_group
+    obj.modifiers.remove(modifier)
+    if group is not None and not group.users:
+        _remove(group)
 
 
 def _remove(group) -> None:

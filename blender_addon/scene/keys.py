@@ -19,12 +19,17 @@ def name_of(index: int) -> str:
     return f"Anthesis {index + 1:03d}"
 
 
+def index_of(name: str) -> int:
+    """The frame of one of our keys."""
+    return int(name.rsplit(" ", 1)[1]) - 1
+
+
 def prepare(obj) -> None:
     """Ready to take frames: a Basis is there, the keys of an earlier clip are silent, the artist's untouched."""
     if obj.data.shape_keys is None:
         obj.shape_key_add(name="Basis", from_mix=False)
     shape_keys = obj.data.shape_keys
-    _remove_curves(shape_keys)
+    silence(shape_keys)
     for key in shape_keys.key_blocks:
         if OURS.fullmatch(key.name):
             key.value = 0.0
@@ -35,7 +40,10 @@ def prepare(obj) -> None:
 def write(obj, index: int, positions: np.ndarray) -> None:
     """The key of one frame, (V, 3) float32 in object space; overwrites the one of an earlier clip."""
     shape_keys = obj.data.shape_keys
-    key = shape_keys.key_blocks.get(name_of(index)) or obj.shape_key_add(name=name_of(index), from_mix=False)
+    key = shape_keys.key_blocks.get(name_of(index))
+    if key is None:
+        key = obj.shape_key_add(name=name_of(index), from_mix=False)
+        key.value = 0.0  # since Blender 5.0 a new key is on
     key.points.foreach_set("co", np.ascontiguousarray(positions, np.float32).ravel())
 
 
@@ -58,7 +66,7 @@ def surplus(obj, indices: list[int]) -> list[str]:
 def remove(obj, names: list[str]) -> None:
     """Take keys off the object, and their curves with them."""
     shape_keys = obj.data.shape_keys
-    _remove_curves(shape_keys, set(names))
+    silence(shape_keys, set(names))
     for name in names:
         obj.shape_key_remove(shape_keys.key_blocks[name])
     if obj.data.shape_keys and len(obj.data.shape_keys.key_blocks) == 1:
@@ -106,8 +114,15 @@ def animate(obj, index: int, points: list[tuple[float, float]], value_now: float
     key.value = value_now
 
 
-def _remove_curves(shape_keys, names: set[str] | None = None) -> None:
-    """Those of our keys, or only of the named ones."""
+def animate_all(obj, indices: list[int], first_frame: int) -> None:
+    """All curves at once, of the keys of these frames."""
+    frames = [float(first_frame + index) for index in indices]
+    for number, index in enumerate(indices):
+        animate(obj, index, triangle(frames, number), weight_at(frames, number, bpy.context.scene.frame_current_final))
+
+
+def silence(shape_keys, names: set[str] | None = None) -> None:
+    """Take the curves off our keys, or only off the named ones."""
     if shape_keys.animation_data is None or shape_keys.animation_data.action is None:
         return
     mine = curves(shape_keys)

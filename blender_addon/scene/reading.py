@@ -13,6 +13,7 @@ import numpy as np
 from ..seam import protocol
 from . import colour, keys, surface
 
+FAR = 1e15  # metres: Blender writes 3.4e38 where a script says infinity
 FLAT = 1e-6  # smallest to largest scale of an object, below which its shape cannot be brought back from world space
 
 
@@ -43,10 +44,10 @@ def read_subject(obj, pin_group: str = "", weight_group: str = "") -> tuple[byte
     matrix = np.array(obj.matrix_world)[:3, :3]
     _require_volume(obj, matrix)
     shape = rest(mesh)
-    if not np.isfinite(shape).all():
-        bad = int(np.count_nonzero(~np.isfinite(shape).all(axis=1)))
+    if not (np.abs(shape) < FAR).all():  # NaN is not smaller than anything
+        bad = len(shape) - int(np.count_nonzero((np.abs(shape) < FAR).all(axis=1)))
         raise Unusable(
-            f'"{obj.name}" has {bad:,} vertices at NaN or infinity: delete them, or run Mesh > Clean Up in Edit Mode'
+            f'"{obj.name}" has vertices at NaN or infinity ({bad:,}): delete them in Edit Mode, or undo what made them'
         )
     arrays = _polygons(mesh, mirrored=np.linalg.det(matrix) < 0)
     arrays["vertices"] = np.ascontiguousarray(shape @ matrix.T, np.float32)
@@ -178,6 +179,6 @@ def _groups(obj, **names: str) -> dict[str, np.ndarray]:
 def _notes(obj):
     if obj.modifiers and any(modifier.type != "NODES" or modifier.name != colour.MODIFIER for modifier in obj.modifiers):
         yield f'The modifiers of "{obj.name}" stay: the mesh under them is animated'
-    keys = obj.data.shape_keys
-    if keys and any(key.value and not keys.OURS.fullmatch(key.name) for key in keys.key_blocks[1:]):
+    blocks = obj.data.shape_keys.key_blocks[1:] if obj.data.shape_keys else ()
+    if any(key.value and not keys.OURS.fullmatch(key.name) for key in blocks):
         yield f'Shape keys of "{obj.name}" that are switched on are added to the animation'

@@ -46,7 +46,8 @@ class Import:
         self._written = 0
         self._strip: colour.Strip | None = None
         self._newest: tuple[np.ndarray, np.ndarray] | None = None  # albedo, roughness that show() has not shown yet
-        self._attributes = ("Albedo", "Roughness")
+        self._lives: set[str] = set()  # of "albedo" and "roughness", what the frames bring
+        self._attributes: tuple[str, str] | None = None  # names of ours in the mesh, once they are there
         self._measured: tuple = ()
         self._first_frame = 0
 
@@ -63,7 +64,7 @@ class Import:
     def show(self) -> None:
         """Colour the newest frame; once a tick is enough. Only a mesh of our own changes colour before the end."""
         obj = self._found()
-        if obj is None or not self._owned or self._newest is None:
+        if obj is None or not self._owned or None in (self._newest, self._attributes):
             return
         colour.write_attributes(obj.data, self._attributes, corner_vertices(obj.data), *self._newest)
         self._newest = None
@@ -144,7 +145,8 @@ class Import:
             self._write()
 
     def _take_colour(self, index: int, arrays) -> None:
-        if self._strip is None and ("albedo" in arrays or "roughness" in arrays):
+        self._lives |= {"albedo", "roughness"} & arrays.keys()
+        if self._strip is None and self._lives:
             self._strip = colour.Strip(len(self._subject["vertices"]), max(self._record.frames, index + 1))
         if self._strip is None:
             return
@@ -191,7 +193,7 @@ class Import:
             raise BadResult(str(error)) from None
         self._uid, self.object_name = obj.session_uid, obj.name
         self._owned, self._begun, self._written = True, False, 0
-        self._attributes = ("Albedo", "Roughness")
+        self._attributes = None
 
     def _make_object_beside(self, reason: str, old) -> None:
         """A new object where the old one is, or was."""
@@ -229,14 +231,16 @@ class Import:
         if obj.data.users - obj.data.use_fake_user > 1:
             obj.data = obj.data.copy()
             self.notes.append(f'"{obj.name}" shared its mesh with other objects and now has its own')
-        if self._owned and "albedo" in self._subject:
+        if self._owned and ("albedo" in self._subject or self._lives):
             self._dress_new(obj)
         keys.prepare(obj)
         self._begun = True
 
     def _dress_new(self, obj) -> None:
         """The subject's own colour and a material that shows it."""
-        colour.write_attributes(obj.data, self._attributes, self._subject["corners"], *self._start_colour())
+        self._attributes = colour.write_attributes(
+            obj.data, None, self._subject["corners"], *self._start_colour()
+        )
         attributes = obj.data.color_attributes
         attributes.active_color_name = self._attributes[0]
         attributes.render_color_index = attributes.active_color_index
@@ -289,11 +293,13 @@ class Import:
             yield lambda obj, number=number: self._curve(obj, number, frames)
         if self._strip is not None:
             yield self._colour_attributes
-            yield lambda obj: colour.dress(obj, self._attributes, self._metallic())
+            yield lambda obj: colour.dress(obj, self._attributes, self._lives, self._metallic())
             images = []  # their names
             for number in range(self._strip.images):
                 yield lambda obj, number=number: images.append(self._image(obj, number))
             yield lambda obj: self._play_colours(obj, images)
+        elif self._frames:
+            yield colour.forget
         if self._frames:
             yield self._fit_scene
         yield self._sign
@@ -305,7 +311,7 @@ class Import:
     def _colour_attributes(self, obj) -> None:
         """The start of life stays in the mesh, and the materials show what the mesh says."""
         earlier = provenance.read(obj)
-        if earlier and "attributes" in earlier:
+        if self._attributes is None and earlier and "attributes" in earlier:
             self._attributes = tuple(earlier["attributes"])
         self._attributes = colour.write_attributes(
             obj.data, self._attributes, corner_vertices(obj.data), *self._start_colour()
@@ -344,7 +350,7 @@ class Import:
             "last_frame": self._first_frame + (self._frames[-1][0] if self._frames else 0),
             "measured": [list(entry) for entry in self._measured],
         }
-        if self._strip is not None:
+        if self._attributes is not None:
             facts["attributes"] = self._attributes
         provenance.write(obj, self._made_by, facts)
         self._frames_done()

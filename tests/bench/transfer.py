@@ -3,7 +3,10 @@
 ENVIRONMENT: bpy-5.0
 """
 
+import json
 import statistics
+import subprocess
+import sys
 import time
 
 import bpy
@@ -12,7 +15,7 @@ import numpy as np
 from backend import protocol
 from blender_addon.scene.writing import Import
 from tests.bench.backend_process import Backend
-from tests.bench.runner import sheet, wave
+from tests.bench.sheets import sheet, wave
 from tests.bench.table import Table
 
 VERTICES, FRAMES, ROUNDS = 50_000, 120, 5
@@ -57,42 +60,48 @@ def through_backend(session, job: str) -> tuple[float, float]:
     return seconds, longest
 
 
-def clean() -> None:
+def once(way: str) -> dict[str, float]:
+    """One measurement. Each has a Blender of its own: what an artist imports into has not held the clip before."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
+    if way == "bare":
+        mesh = sheet(VERTICES)
+        return {"seconds": bare(mesh, [wave(mesh.vertices, k / (FRAMES - 1)) for k in range(FRAMES)])}
+    endpoint = ("--endpoint", "tcp://127.0.0.1:0") if way == "tcp" else ()
+    with Backend("tests.bench.runner:carry_out", *endpoint) as backend:
+        session = backend.session()
+        session.reads_logs = way == "ipc"
+        job = session.submit(protocol.Generate(prompt=str(VERTICES), frames=FRAMES), way, fetch=False)
+        session.wait(job, 120)
+        seconds, longest = through_backend(session, job)
+        session.close()
+    return {"seconds": seconds, "longest": longest}
 
 
 def main() -> None:
-    mesh = sheet(VERTICES)
-    frames = [wave(mesh.vertices, k / (FRAMES - 1)) for k in range(FRAMES)]
-    times = {"bare": [], "ipc": [], "tcp": []}
-    longest = 0.0
-    runner = "tests.bench.runner:carry_out"
-    with Backend(runner) as ipc, Backend(runner, "--endpoint", "tcp://127.0.0.1:0") as tcp:
-        sessions = {"ipc": ipc.session(), "tcp": tcp.session()}
-        jobs = {}
-        for name, session in sessions.items():
-            jobs[name] = session.submit(protocol.Generate(prompt=str(VERTICES), frames=FRAMES), name, fetch=False)
-            session.wait(jobs[name], 120)
-        for _ in range(ROUNDS):  # in turn, so that a slow moment of the machine meets all of them
-            clean()
-            times["bare"].append(bare(mesh, frames))
-            for name, session in sessions.items():
-                clean()
-                seconds, one = through_backend(session, jobs[name])
-                times[name].append(seconds)
-                longest = max(longest, one)
-        for session in sessions.values():
-            session.close()
-    median = {name: statistics.median(values) for name, values in times.items()}
-    table = Table(f"Store to shape keys, {VERTICES:,} vertices x {FRAMES} frames, medians of {ROUNDS}, {bpy.app.version_string}")
+    found: dict[str, list[dict]] = {"bare": [], "ipc": [], "ipc chunks": [], "tcp": []}
+    for _ in range(ROUNDS):  # in turn, so that a slow moment of the machine meets all of them
+        for way, results in found.items():
+            command = [sys.executable, "-m", "tests.bench.transfer", "--once", way]
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            results.append(json.loads(output.splitlines()[-1]))
+    median = {way: statistics.median(result["seconds"] for result in results) for way, results in found.items()}
+    longest = max(result["longest"] for way, results in found.items() if way != "bare" for result in results)
+    table = Table(
+        f"Store to shape keys, {VERTICES:,} vertices x {FRAMES} frames, medians of {ROUNDS}, {bpy.app.version_string}"
+    )
     table.add("bare loop over arrays in memory", median["bare"], "s")
-    table.add("ipc", median["ipc"], "s")
+    table.add("ipc, the client reads the log", median["ipc"], "s")
+    table.add("ipc, chunks over the socket", median["ipc chunks"], "s")
     table.add("TCP with CURVE", median["tcp"], "s")
     table.add("ipc / bare", median["ipc"] / median["bare"], "x", 1.5)
+    table.add("ipc, chunks over the socket / bare", median["ipc chunks"] / median["bare"], "x")
     table.add("TCP with CURVE / bare", median["tcp"] / median["bare"], "x", 4)
     table.add("longest application of one frame", longest * 1000, "ms", 20)
     table.show()
 
 
 if __name__ == "__main__":
-    main()
+    if "--once" in sys.argv:
+        print(json.dumps(once(sys.argv[-1])))
+    else:
+        main()

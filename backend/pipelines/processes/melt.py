@@ -1,4 +1,9 @@
-"""Melting: any mesh slumps, flows down over itself and ends as a pool with a rounded rim."""
+"""Melting: any mesh slumps from the top, flows down over itself and ends as a pool with a rounded rim.
+
+Every step is one Stokes flow (`backend.geometry.viscous`) of the body's surface under its own weight. The weight
+comes on from the top downwards, the clock is the height of the centre of mass, which falls by one law
+for every mesh, and what the flow cannot see on its grid is smoothed on the mesh.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,235 +11,229 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from backend.geometry.body import Body, Moment
-from backend.geometry.viscous import Tank, carried, filling, giving_way, solenoidal, stokes_flow, velocity_at
-from backend.geometry.volume import area_vectors, part_volumes, restore_volume, signed_volume, sum_at_corners
+from backend.geometry.viscous import (
+    Tank,
+    carried,
+    filling,
+    giving_way,
+    held_back,
+    scalar_at,
+    stokes_flow,
+    velocity_at,
+)
+from backend.geometry.volume import close_holes, connected, face_volumes, restore_volume
 from backend.report import Report
-from kernels.gather import gather
+from kernels.surface_gradients import surface_gradients
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 GRID = (48, 48, 32)
-COURANT = 1.0  # cells a vertex may travel in one step
-STEPS = 8  # at most, for one moment
-SHEET = 0.012  # mean thickness below which a part is a sheet, in extents
-SHEET_THICKNESS = 0.03  # what a sheet is taken to weigh, in extents
-POOL = 0.17  # thickness of the pool / cube root of the volume
-THIN = 0.06
-FINE = 0.3
-RADIUS = 0.06
-SHARE = 0.06
-GIVE = 3.0
-SMOOTH, EVEN, POWER = 0.15, 0.1, 3
-TENSION = 0.012  # surface tension / weight, in extents squared (the capillary length squared)
+COURANT = 1.0  # cells that the fastest vertex may travel in one step
+STRIDE = 0.025  # progress between two smoothings
+STEPS = 12  # at most, for one stride
+POOL = 0.17  # thickness of the pool, in cube roots of the volume
+SHEET = 0.012  # mean thickness, in extents, below which a part is a sheet
+SHEET_THICKNESS = 0.03  # what a sheet weighs, in extents
+FROM_TOP = 0.7  # share of the weight that comes on from the top downwards; the rest is there from the start
+UNEVEN = 0.12  # how much the weight varies from place to place
+TENSION = 0.012  # surface tension / weight, in squares of the height of the centre of mass
+THIN_TENSION = 0.04  # the same, more of it, where a part is thin
+THIN = 0.06  # standard deviation of the ball, in extents, that measures what is thin
+GIVE = 3.0  # how far the air below the body has gone at the end: to exp(-GIVE)
+SMOOTH = 0.2  # length, in extents, over which the mesh is smoothed in all, where it is smoothed fully
+GLOSS = 0.5  # share of the roughness that a wet surface loses
 
 
 @dataclass(eq=False)
 class Surface:
-    """What flows: the body's vertices first, then midpoints of its long edges, then the middles of its holes."""
+    """What flows: M points, the body's N vertices first, then midpoints of long edges, then the middles of holes."""
 
-    positions: Reals  # (M, 3)
-    faces: Ints  # (G, 3) without the caps
-    closed: Ints  # (H, 3) of the solid parts, caps included
-    parts: Ints  # (H,) which part
-    volumes: Reals
-    sheet: Reals  # (M,) mass of what is a sheet
+    points: Reals  # (M, 3)
     mobility: Reals  # (M,) in [0, 1]
-    depth: float
-    rimless: Reals
-    thin: Reals
     neighbours: sparse.csr_array  # (M, M) rows sum to 1
+    faces: Ints  # (F, 3) of the solid parts, closed
+    parts: Ints  # (F,) which part
+    volumes: Reals  # (P,) what each part holds at rest
+    watertight: NDArray[np.bool_]  # (P,) closed without our help
+    sheet: Reals  # (M,) mass of what has no inside
+    thin: Reals  # (M,) 1 where a part is thin, 0 where it is bulk
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """The potential whose fall drives the flow: height, more of it where the melting has come, unevenly."""
+
+    waves: Reals  # (K, 2) radians per extent
+    phases: Reals  # (K,)
+
+    def __call__(self, points: Reals, progress: float) -> Reals:
+        height = max(points[:, 2].max(), 1e-6)
+        above = np.clip(points[:, 2] / height - 1.0 + 2.0 * progress, 0.0, None)
+        within = np.minimum(above, 1.0)
+        molten = height * (0.5 * within**2 + above - within)
+        uneven = np.cos(points[:, :2] @ self.waves.T + self.phases).mean(axis=1)
+        return ((1.0 - FROM_TOP) * points[:, 2] + FROM_TOP * molten) * (1.0 + UNEVEN * uneven)
 
 
 def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) -> Iterator[Moment]:
-    surface = prepare(body)
-    count = len(body.vertices)
-    volume = signed_volume(surface.positions, surface.closed)
-    start = centre_height(surface)
-    low = min(0.5 * POOL * np.cbrt(max(volume, 0.0) + surface.sheet.sum()), start)
-    surface.depth = max(start - low, 1e-6)
-    before = 0.0
-    for done, tau in enumerate(taus):
-        progress = amount * (0.5 * tau + 0.5 * tau * tau * (3 - 2 * tau))
-        goal = start + (low - start) * progress
-        for _ in range(STEPS):
-            report(done / len(taus), "Melting")
-            if not step(surface, goal, progress):
-                break
-        relax(surface, volume, progress, progress - before)
-        before = progress
-        positions = surface.positions[:count].copy() if tau > 0 else body.vertices.copy()
-        yield Moment(float(tau), positions, roughness=wet(body, positions))
+    """One moment per life time in ascending `taus`; `amount` in (0, 1], where 1 ends as a flat pool.
+
+    Volumes of closed parts are restored along the normals, those of open ones only against the smoothing.
+    """
+    surface = flowing_surface(body)
+    draw = np.random.default_rng(seed)
+    weight = Weight(draw.normal(0.0, 6.0, (6, 2)), draw.uniform(0.0, 2.0 * np.pi, 6))
+    start, low = heights(surface)
+    gone = 0.0
+    for tau in taus:
+        progress = amount * float(0.5 * tau + 0.5 * tau * tau * (3.0 - 2.0 * tau))
+        while gone < progress:
+            stride = min(STRIDE, progress - gone)
+            gone = min(gone + STRIDE, progress)
+            for _ in range(STEPS):
+                report(min(gone / amount, 1.0), "Melting")
+                if not flow_towards(start + (low - start) * gone, surface, weight, gone, start - low):
+                    break
+            smooth(surface, gone, stride)
+        positions = surface.points[: len(body.vertices)].copy() if gone > 0.0 else body.vertices.copy()
+        moved = np.linalg.norm(positions - body.vertices, axis=1)
+        yield Moment(float(tau), positions, roughness=body.roughness * (1.0 - GLOSS * (1.0 - np.exp(-moved / 0.1))))
 
 
-def wet(body, positions):
-    moved = np.linalg.norm(positions - body.vertices, axis=1)
-    return body.roughness * (1.0 - 0.5 * (1.0 - np.exp(-moved / 0.1)))
-
-
-def step(surface: Surface, goal: float, progress: float) -> bool:
-    x = surface.positions
-    outward = area_vectors(x, surface.closed)
-    mass = signed_volume(x, surface.closed) + surface.sheet.sum()
-    now = centre_height(surface)
-    if now - goal < 1e-5 or mass <= 0:
+def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float, depth: float) -> bool:
+    """Lower the centre of mass to the height `goal`, or as far as one step may; True where more steps are needed."""
+    x = surface.points
+    now, mass = centre_of_mass(surface)
+    if now - goal < 1e-5 or mass < 1e-9:
         return False
-    top = x[:, 2].max()
-    load = BASE * x[:, 2] + (1 - BASE) * top * ramp(x[:, 2] / top, 1.0 - (1.0 + WIDE) * FRONT0 - (1.0 + WIDE) * (1 - FRONT0) * progress, WIDE)
-    forces = -load[:, None] * outward
-    forces[:, 2] -= surface.sheet
     tank = Tank.around(x, GRID)
-    flow = stokes_flow(tank, x, forces)
+    tension = now**2 * (TENSION + THIN_TENSION * surface.thin[surface.faces].mean(axis=1))
+    outward, tightening = surface_gradients(x, surface.faces, tension)
+
+    def velocity_and_rate(flow: Reals) -> tuple[Reals, float]:
+        """Of the points, and at which the centre of mass rises."""
+        velocity = velocity_at(tank, flow, x) * surface.mobility[:, None]
+        rising = np.einsum("i,ij,ij->", x[:, 2], outward, velocity) + surface.sheet @ velocity[:, 2]
+        return velocity, min(float(rising) / mass, -1e-12)
+
+    forces = -weight(x, progress)[:, None] * outward
+    forces[:, 2] -= surface.sheet
     inside = filling(tank, x, outward, surface.sheet)
-    flow, own = carried(flow, inside, tank, min(RADIUS, 0.5 * now))
+    flow, thin = carried(stokes_flow(tank, x, forces), inside, tank, min(THIN, 0.5 * now))
+    surface.thin = scalar_at(tank, thin, x)
+
+    fall = giving_way(inside, tank, THIN)
+    falling = velocity_and_rate(fall)[1] / depth
+    give = min(GIVE, -0.5 / falling)  # the air below takes at most half of the way
+    flow += np.float32(give * -velocity_and_rate(flow)[1] / (depth * (1.0 + give * falling))) * fall
+
+    velocity, rate = velocity_and_rate(flow)
+    dt = min((goal - now) / rate, COURANT / max((np.abs(velocity) / tank.spacing).max(), 1e-9))
+    flow += stokes_flow(tank, x, -tightening, 0.5 * tension.max(initial=0.0) * dt)
     if surface.mobility.min() < 1.0:
-        flow = held(flow, tank, surface)
-    velocity, rate = measure(surface, tank, flow, outward, mass)
-    if rate > -1e-12:
-        return False
-    fall = giving_way(inside, tank, SHARE)
-    falling = measure(surface, tank, fall, outward, mass)[1]
-    if falling < -1e-6:
-        depth = surface.depth
-        give = min(GIVE, 0.5 * depth / -falling) / depth
-        give *= rate / (1 + give * falling)
-        flow = flow - give * fall
-        velocity, rate = measure(surface, tank, flow, outward, mass)
-    dt = min((goal - now) / rate, COURANT / (np.abs(velocity) / tank.spacing).max())
-    tension = TENSION * now**2 + THIN * now**2 * surface.thin[surface.closed].mean(axis=1)
-    forces = -area_gradient(x, surface.closed, tension)
-    tension = tension.max(initial=0.0)
-    flow = flow + stokes_flow(tank, x, forces, 0.5 * tension * dt)
-    velocity, rate = measure(surface, tank, flow, outward, mass)
-    needed = (goal - now) / min(rate, -1e-12)
-    allowed = min(COURANT / (np.abs(velocity) / tank.spacing).max(), 1.5 * dt)
+        flow = held_back(flow, tank, x, surface.mobility)
+    velocity, rate = velocity_and_rate(flow)
+    needed = (goal - now) / rate
+    allowed = min(COURANT / max((np.abs(velocity) / tank.spacing).max(), 1e-9), 1.5 * dt)
     dt = min(needed, allowed)
-    surface.thin = 1.0 - gather(own[None].astype(np.float64), x - tank.corner, tank.spacing, np.ones(1))[:, 0]
     middle = x + 0.5 * dt * velocity
-    surface.positions = x + dt * velocity_at(tank, flow, middle) * surface.mobility[:, None]
-    surface.positions[:, 2] = np.maximum(surface.positions[:, 2], np.minimum(x[:, 2], 1e-4))
+    surface.points = x + dt * velocity_at(tank, flow, middle) * surface.mobility[:, None]
+    surface.points[:, 2] = np.maximum(surface.points[:, 2], np.minimum(x[:, 2], 1e-4))
     return needed > allowed
 
-def measure(surface, tank, flow, outward, mass):
-    velocity = velocity_at(tank, flow, surface.positions) * surface.mobility[:, None]
-    sinking = np.einsum("i,ij,ij->", surface.positions[:, 2], outward, velocity)
-    return velocity, float(sinking + surface.sheet @ velocity[:, 2]) / mass
+
+def smooth(surface: Surface, progress: float, stride: float) -> None:
+    """Even out the mesh, thin parts first and all of it near the end, then restore the volumes."""
+    x, links, count = surface.points, surface.neighbours, len(surface.volumes)
+    before = np.bincount(surface.parts, face_volumes(x, surface.faces), count)
+    edges2 = links @ (x * x).sum(axis=1) - 2.0 * (x * (links @ x)).sum(axis=1) + (x * x).sum(axis=1)
+    strength = np.maximum(0.02 + 0.98 * progress**4, 0.25 * (0.2 + progress) * surface.thin)
+    wanted = strength * SMOOTH**2 * stride / (0.25 * np.maximum(edges2, 1e-10))
+    most = int(np.clip(400_000 // len(x), 6, 40))
+    rounds = int(np.clip(np.ceil(np.percentile(wanted, 95)), 1, most))
+    share = 0.5 * np.minimum(wanted / rounds, 1.0) * surface.mobility
+    for _ in range(rounds):
+        x = x + share[:, None] * (links @ x - x)
+    above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
+    targets = np.where(surface.watertight, surface.volumes, before)
+    x = restore_volume(x, surface.faces, surface.parts, targets, surface.mobility * above_floor)
+    x[:, 2] = np.maximum(x[:, 2], 0.0)
+    surface.points = x
 
 
-BASE, WIDE, FRONT0 = 0.2, 1.0, 0.0
-
-def ramp(h, front, width):
-    t = np.clip(h - front, 0, width)
-    return 0.5 * t * t / width + np.clip(h - front - width, 0, None)
-
-
-
-def held(flow, tank, surface):
-    return flow
+def heights(surface: Surface) -> tuple[float, float]:
+    """Of the centre of mass: at rest, and in the pool that the part of the body that may move ends as."""
+    start, mass = centre_of_mass(surface)
+    pool = min(0.5 * POOL * np.cbrt(max(mass, 0.0)), start)
+    height = surface.points[:, 2]
+    moving = float(surface.mobility @ height / max(height.sum(), 1e-12))
+    return start, start - max(moving * (start - pool), 1e-6)
 
 
-def relax(surface, volume, progress, pace):
-    x = surface.positions
-    if progress > 0:
-        edge = np.linalg.norm(x[surface.faces[:, 0]] - x[surface.faces[:, 1]], axis=1).mean()
-        wanted = SMOOTH**2 * pace / (0.25 * edge**2)
-        rounds = int(np.clip(np.ceil(wanted), 1, 12))
-        share = np.minimum(wanted / rounds, 1.0) * 0.5 * surface.mobility * surface.rimless * np.maximum(EVEN + (1 - EVEN) * progress**POWER, FINE * surface.thin)
-        for _ in range(rounds):
-            x = x + share[:, None] * (surface.neighbours @ x - x)
-    share = surface.mobility * np.clip(x[:, 2] / 0.01, 0, 1)
-    x = restore_volume(x, surface.closed, surface.parts, surface.volumes, share)
-    surface.positions = x
-    surface.positions[:, 2] = np.maximum(x[:, 2], 0)
+def centre_of_mass(surface: Surface) -> tuple[float, float]:
+    """Its height, and the mass."""
+    x = surface.points
+    volumes = face_volumes(x, surface.faces)
+    mass = float(volumes.sum() + surface.sheet.sum())
+    moment = volumes @ x[surface.faces, 2].sum(axis=1) / 4.0 + surface.sheet @ x[:, 2]
+    return float(moment) / max(mass, 1e-9), mass
 
 
-def centre_height(surface: Surface) -> float:
-    a, b, c = (surface.positions[surface.closed[:, i]] for i in range(3))
-    volumes = np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
-    moment = volumes @ (a + b + c)[:, 2] / 4.0 + surface.sheet @ surface.positions[:, 2]
-    return float(moment / max(volumes.sum() + surface.sheet.sum(), 1e-12))
-
-
-def area_gradient(vertices: Reals, faces: Ints, tension: Reals) -> Reals:
-    corners = [vertices[faces[:, i]] for i in range(3)]
-    normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
-    normal *= (tension / np.maximum(np.linalg.norm(normal, axis=1), 1e-30))[:, None]
-    parts = [0.5 * np.cross(normal, corners[(i + 2) % 3] - corners[(i + 1) % 3]) for i in range(3)]
-    return sum_at_corners(np.stack(parts, axis=1).reshape(-1, 3), faces, len(vertices))
-
-
-def prepare(body: Body) -> Surface:
-    x, faces = body.vertices.astype(np.float64), body.faces
+def flowing_surface(body: Body) -> Surface:
+    """The body, finer where its triangles are longer than the flow's detail, its holes closed, its parts sorted."""
+    points, faces = body.vertices.astype(np.float64), body.faces
     mobility = (1.0 - body.pin) * body.weight
-    for _ in range(8):
-        a, b, c = (x[faces[:, i]] for i in range(3))
-        longest = np.sqrt(max(((b - a) ** 2).sum(1).mean(), 1e-30))
-        if longest < 0.04 or len(faces) > 20000:
-            break
-        x, faces, mobility = subdivide(x, faces, mobility)
-    caps, middles, groups = close(x, faces)
-    flowing = np.concatenate([x, middles])
-    mobility = np.concatenate([mobility, np.ones(len(middles))])
-    everything = np.concatenate([faces, caps]).astype(np.int32)
-    rimless = np.ones(len(flowing))
-    rimless[caps.ravel()] = 0.0
-    neighbours = adjacency(everything, len(flowing))
-    solid, sheet, label = sort_parts(flowing, everything, faces)
-    closed, label = everything[solid], label[solid]
-    volumes = part_volumes(flowing, closed, label, label.max(initial=0) + 1)
-    return Surface(flowing, faces, closed, label, volumes, sheet, mobility, 0.0, rimless, np.zeros(len(flowing)), neighbours)
+    while len(faces) < 20_000 and np.ptp(points[faces], axis=1).max(axis=1).mean() > 0.04:
+        points, faces, mobility = halved(points, faces, mobility)
+    fans, middles = close_holes(points, faces)
+    points = np.concatenate([points, middles])
+    rest = np.ones(len(middles))
+    rest[fans[:, 2] - len(mobility)] = mobility[fans[:, 0]]
+    mobility = np.concatenate([mobility, rest])
+    everything = np.concatenate([faces, fans]).astype(np.int32)
+
+    part = connected(everything[:, [0, 1, 1, 2]].reshape(-1, 2), len(points))[everything[:, 0]]
+    sides = points[everything]
+    areas = 0.5 * np.linalg.norm(np.cross(sides[:, 1] - sides[:, 0], sides[:, 2] - sides[:, 0]), axis=1)
+    thickness = 2.0 * np.abs(np.bincount(part, face_volumes(points, everything)))
+    is_sheet = (thickness < SHEET * np.bincount(part, areas))[part]
+    areas[len(faces) :] = 0.0
+    sheet = np.bincount(
+        everything.ravel(), np.repeat(SHEET_THICKNESS / 3.0 * areas * is_sheet, 3), len(points)
+    )
+    is_open = np.bincount(part, np.arange(len(everything)) >= len(faces)) > 0
+    solid, part = everything[~is_sheet], part[~is_sheet]
+    volumes = np.bincount(part, face_volumes(points, solid), len(is_open))
+    links = links_to_neighbours(faces, fans, len(points))
+    return Surface(points, mobility, links, solid, part, volumes, ~is_open, sheet, np.zeros(len(points)))
 
 
-def subdivide(x, faces, mobility):
+def halved(points: Reals, faces: Ints, mobility: Reals) -> tuple[Reals, Ints, Reals]:
+    """Every triangle in four, at the midpoints of its edges; the old points come first."""
     edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
     unique, index = np.unique(edges, axis=0, return_inverse=True)
-    middle = (len(x) + index.reshape(-1, 3)).astype(np.int32)
+    ab, bc, ca = (len(points) + index.reshape(-1, 3)).T
     a, b, c = faces.T
-    ab, bc, ca = middle.T
     finer = np.stack([a, ab, ca, ab, b, bc, ca, bc, c, ab, bc, ca], axis=1).reshape(-1, 3)
-    mean = lambda v: np.concatenate([v, v[unique].mean(axis=1)])
-    return mean(x), finer.astype(np.int32), mean(mobility)
+    points = np.concatenate([points, points[unique].mean(axis=1)])
+    return points, finer.astype(np.int32), np.concatenate([mobility, mobility[unique].mean(axis=1)])
 
 
-def adjacency(faces, count):
-    i = faces[:, [0, 1, 2, 1, 2, 0]].ravel()
-    j = faces[:, [1, 2, 0, 0, 1, 2]].ravel()
+def links_to_neighbours(faces: Ints, fans: Ints, count: int) -> sparse.csr_array:
+    """(count, count) the mean of a point's neighbours; of itself where it has none.
+
+    A point on a rim sees only the rim and the hole's middle: smoothing closes the hole and leaves it where it is.
+    """
+    rim = np.zeros(count, bool)
+    rim[fans.ravel()] = True
+    both = np.concatenate([faces, fans])
+    i, j = both[:, [0, 1, 2, 1, 2, 0]].ravel(), both[:, [1, 2, 0, 0, 1, 2]].ravel()
+    seen = (i != j) & (~rim[i] | rim[j])
+    alone = np.setdiff1d(np.arange(count), i[seen])
+    i, j = np.concatenate([i[seen], alone]), np.concatenate([j[seen], alone])
     links = sparse.csr_array((np.ones(len(i)), (i, j)), shape=(count, count))
     links.data[:] = 1.0
-    degree = links.sum(axis=1)
-    lonely = degree == 0
-    links = sparse.diags_array(1.0 / np.maximum(degree, 1)) @ links + sparse.diags_array(lonely.astype(float))
-    return sparse.csr_array(links)
-
-
-def close(x, faces):
-    directed = faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
-    forth = directed[:, 0].astype(np.int64) * len(x) + directed[:, 1]
-    back = directed[:, 1].astype(np.int64) * len(x) + directed[:, 0]
-    rim = directed[~np.isin(forth, back)]
-    if not len(rim):
-        return np.zeros((0, 3), np.int32), np.zeros((0, 3)), None
-    graph = sparse.coo_array((np.ones(len(rim)), (rim[:, 0], rim[:, 1])), shape=(len(x), len(x)))
-    label = connected_components(graph, directed=False)[1]
-    loops, hole = np.unique(label[rim[:, 0]], return_inverse=True)
-    size = np.bincount(hole)
-    middles = np.stack([np.bincount(hole, x[rim[:, 0], k]) / size for k in range(3)], axis=1)
-    caps = np.stack([rim[:, 1], rim[:, 0], len(x) + hole], axis=1)
-    return caps.astype(np.int32), middles, None
-
-
-def sort_parts(x, everything, faces):
-    edges = everything[:, [0, 1, 1, 2]].reshape(-1, 2)
-    graph = sparse.coo_array((np.ones(len(edges)), edges.T), shape=(len(x), len(x)))
-    parts, label = connected_components(graph, directed=False)
-    label = label[everything[:, 0]]
-    a, b, c = (x[everything[:, i]] for i in range(3))
-    volume = np.abs(np.bincount(label, np.einsum("ij,ij->i", a, np.cross(b, c)) / 6, parts))
-    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    thin = 2 * volume / np.maximum(np.bincount(label, area, parts), 1e-30) < SHEET
-    area[len(faces):] = 0
-    sheet = np.bincount(everything.ravel(), np.repeat(area * thin[label] * SHEET_THICKNESS / 3, 3), len(x))
-    return ~thin[label], sheet, label
+    return sparse.csr_array(sparse.diags_array(1.0 / links.sum(axis=1)) @ links)

@@ -21,7 +21,7 @@ BOW = 0.35  # strain between the middle of a limb and its lower side
 TOUCH = 0.015  # a sheet nearer than this to a solid rests on it
 MOST = 5000  # vertices of sheets that are solved as they are; more are solved on a stand-in
 SHEET = 0.35  # openness from which a part is a sheet and no longer a solid
-STRETCH, BENDING, DENSITY = 100.0, 0.05, 0.1
+STRETCH, BENDING, DENSITY = 30.0, 0.05, 0.1
 DROOP, ROLL, CRUMPLE = 2.2, 1.6, 1.0  # radians over the size of a sheet
 
 STRAW = np.array([0.40, 0.27, 0.08])  # linear albedo: yellowed
@@ -31,17 +31,24 @@ DRY = np.array([0.085, 0.045, 0.018])  # withered
 def wilt(body: Body, amount: float, seed: int, taus: Reals, report: Report) -> Iterator[Moment]:
     """One Moment for each of the ascending `taus`, of which the first is 0: the body itself."""
     plan = _Plan(body, amount, seed)
-    if (sheets := np.count_nonzero(plan.is_sheet)) > MOST:
-        yield Moment(float(taus[0]), body.vertices, body.albedo, body.roughness)
-        report(0.0, "Simplifying the mesh")
-        proxy = Proxy(body, len(body.vertices) * MOST // sheets)
-        yield from islice(map(proxy.carry, wilt(proxy.body, amount, seed, taus, report)), 1, None)
+    sheets = np.count_nonzero(plan.is_sheet)
+    if sheets <= MOST:
+        yield from _wilt(plan, taus, report)
         return
-    colour = _Withering(body, plan.distance, seed)
+    yield Moment(float(taus[0]), body.vertices, body.albedo, body.roughness)
+    report(0.0, "Simplifying the mesh")
+    proxy = Proxy(body, len(body.vertices) * MOST // sheets)
+    moments = _wilt(_Plan(proxy.body, amount, seed), taus, report)
+    yield from islice(map(proxy.carry, moments), 1, None)
+
+
+def _wilt(plan: "_Plan", taus: Reals, report: Report) -> Iterator[Moment]:
+    body = plan.body
+    colour = _Withering(body, plan.distance, plan.seed)
     for tau, positions in zip(taus, _sampled(_motion(plan, report), taus), strict=True):
         positions = body.vertices + (1.0 - plan.held)[:, None] * (positions - body.vertices)
         positions[:, 2] = np.maximum(positions[:, 2], 0.0)
-        yield Moment(float(tau), positions, *colour.at(amount * body.weight, tau))
+        yield Moment(float(tau), positions, *colour.at(plan.amount * body.weight, tau))
 
 
 class _Plan:
@@ -56,7 +63,11 @@ class _Plan:
         # parts that stand by themselves need no support from each other
         self.bridged = bridged[~rooted[self.labels[bridged]].all(axis=1)]
         self.distance = fields.root_distance(body, self.held, self.bridged)
-        sheets = fields.openness(body.vertices, body.faces, self.labels) > SHEET
+        low, high = np.full((2, len(rooted), 3), np.inf)
+        np.minimum.at(low, self.labels, body.vertices)
+        np.minimum.at(high, self.labels, -body.vertices)
+        scrap = (-high - low).max(axis=1) < 0.03  # too small to see it bend: it rides with the solids
+        sheets = (fields.openness(body.vertices, body.faces, self.labels) > SHEET) & ~scrap
         self.is_sheet = sheets[self.labels]  # (N,)
         self.lying = not body.pin.any() and np.ptp(body.vertices[:, 2]) < fields.FLAT_HEIGHT
 
@@ -179,12 +190,11 @@ class _Sheets:
         along = at_vertex[sheet.hinges].sum(axis=1)
         along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-12)
         lengthwise = np.einsum("hi,hi->h", along, sheet.hinge_edge) ** 2  # 1: the hinge's edge runs outwards
-        facing = np.clip(-2.5 * np.einsum(
-            "hi,hi->h", sheet.hinge_normal, _downward(vertices, plan)[sheet.hinges].mean(axis=1)), -1.0, 1.0)  # fmt: skip
+        facing = _facing(sheet, plan, plan.labels[self.chosen])
         crumple = fields.noise(vertices, 4.0, plan.seed + 3)[sheet.hinges].mean(axis=1)
         size = size[sheet.hinges].mean(axis=1)
         bow = -DROOP * facing * (1.0 - lengthwise)
-        roll = ROLL * facing * lengthwise
+        roll = (-ROLL if plan.lying else ROLL) * facing * lengthwise  # what lies on the floor becomes a dish
         self.curvature = (bow + roll + CRUMPLE * crumple) / size
         self.bending = BENDING * size**2
         self.uneven = np.clip(fields.noise(vertices, 6.0, plan.seed + 4), -1.0, 1.0)[sheet.faces].mean(axis=1)
@@ -205,8 +215,35 @@ class _Sheets:
             centre, centre_now = rest.mean(axis=1), moved.mean(axis=1)
             arm = sheet.vertices[self.anchored] - centre
             anchors[self.anchored] = centre_now + np.einsum("aij,aj->ai", turn, arm)
-        self.shell.step(growth, self.bending * (1.0 - 0.9 * wh), kappa, GRAVITY * w, anchors)
+        # what lies on the floor dries like a leaf: too light to hold its own rim down
+        gravity = (0.08 if self.plan.lying else 1.0) * GRAVITY * w
+        self.shell.step(growth, self.bending * (1.0 - 0.9 * wh), kappa, gravity, anchors)
         positions[self.chosen] = self.shell.positions
+
+
+def _facing(sheet: shell.Sheet, plan: _Plan, labels: NDArray) -> Reals:
+    """(H,) 1 where a hinge's normal is on the outer side of the bow to come, -1 where it is on the inner side.
+
+    A sheet bows towards the floor; one that stands upright bows along its thickness, away from the root.
+    """
+    rng = np.random.default_rng(plan.seed)
+    middle = plan.body.vertices[plan.held > 0.5 * plan.held.max()].mean(axis=0)
+    part = labels[sheet.faces[:, 0]]
+    aside = np.zeros((labels.max() + 1, 3))
+    for one in np.unique(part):
+        chosen = part == one
+        thickness = np.linalg.eigh(
+            np.einsum("f,fi,fj->ij", sheet.area[chosen], sheet.normal[chosen, :2], sheet.normal[chosen, :2])
+        )[1][:, 1]
+        front = (sheet.area[chosen] @ sheet.normal[chosen, :2]) @ thickness
+        thickness *= np.sign(front) if front else 1.0  # what an eigenvector points to is chance
+        away = (sheet.vertices[sheet.faces[chosen, 0]].mean(axis=0) - middle)[:2] @ thickness
+        chance = rng.choice([-1.0, 1.0])
+        aside[one, :2] = thickness * (np.sign(away) if abs(away) > 0.02 else chance)
+    upright = aside[labels[sheet.hinges[:, 0]]]
+    rise = 2.5 * sheet.hinge_normal[:, 2] * (-1.0 if plan.lying else 1.0)
+    lean = np.clip(-3.0 * np.einsum("hi,hi->h", sheet.hinge_normal, upright), -1.0, 1.0)
+    return np.clip(rise + np.maximum(1.0 - np.abs(rise), 0.0) * lean, -1.0, 1.0)
 
 
 def _anchors(vertices: Reals, labels, size: Reals, foot, plan: _Plan) -> tuple[NDArray, NDArray]:

@@ -1,0 +1,562 @@
+"""The add-on in a Blender without a window: the panel's values, operators, and what goes on between two ticks."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy", reason="needs the bpy module: run with .env/bpy-4.5/bin/python -m pytest")
+import addon_utils  # noqa: E402  (comes with bpy)
+
+from backend import protocol  # noqa: E402
+from blender_addon.client import install  # noqa: E402
+from tests.blender import samples  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+PYTHON = Path(os.environ.get("ANTHESIS_PYTHON", ROOT / ".env" / "backend" / "bin" / "python"))
+SECONDS = 60.0  # that a test waits for what must come
+
+needs_backend = pytest.mark.skipif(not PYTHON.exists(), reason=f"needs the backend's environment at {PYTHON}")
+
+
+@pytest.fixture()
+def addon(tmp_path, monkeypatch):
+    """The add-on, enabled as Blender's preferences do it, with a home of its own."""
+    monkeypatch.setenv("ANTHESIS_HOME", str(tmp_path / "home"))
+    addon_utils.enable("blender_addon", default_set=True)
+    from blender_addon import events
+
+    entry = bpy.context.preferences.addons["blender_addon"].preferences
+    entry.python = str(PYTHON)
+    yield events
+    pump = events.running()
+    if pump is not None and pump.session.state == "ready":
+        pump.session.shutdown_backend(force=True)
+        until(lambda: pump.session.state == "off", pump.tick)
+    addon_utils.disable("blender_addon", default_set=True)
+
+
+def until(condition, tick) -> None:
+    ends = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < ends, "waited too long"
+        tick()
+        time.sleep(0.005)
+
+
+def generate_settings(frames=4, seed=3):
+    settings = bpy.context.scene.anthesis.generate
+    settings.prompt, settings.frames, settings.seed = "a red rose blooming", frames, seed
+    return settings
+
+
+def key_positions(obj) -> np.ndarray:
+    """(keys, V, 3) of the shape keys after the Basis."""
+    blocks = obj.data.shape_keys.key_blocks[1:]
+    positions = np.empty((len(blocks), len(obj.data.vertices), 3), np.float32)
+    for block, target in zip(blocks, positions, strict=True):
+        block.points.foreach_get("co", target.reshape(-1))
+    return positions
+
+
+class Script:
+    """A session whose records are written down beforehand, handed out as `allowed` grows."""
+
+    def __init__(self, pump, monkeypatch):
+        self.pump, self.session = pump, pump.session
+        self.records, self.given, self.allowed = {}, {}, {}
+        for name in ("take", "fetched", "fetch", "stop_fetching", "tick"):
+            monkeypatch.setattr(self.session, name, getattr(self, name))
+
+    def job(self, request, packed, target=None, title="Test"):
+        from blender_addon.client.jobs import Job
+
+        job = Job(f"{len(self.records):032x}", title, request, mine=True, state="running", accepted=True)
+        self.records[job.id] = [protocol.unpack(record) for record in packed]
+        self.given[job.id] = self.allowed[job.id] = 0
+        self.session.jobs[job.id] = job
+        self.pump.arrivals.expect(job.id, target, asked=True)
+        return job
+
+    def give(self, job, count=None):
+        """Let `count` more records come; all of them ends the job well."""
+        self.allowed[job.id] += len(self.records[job.id]) if count is None else count
+        if self.allowed[job.id] >= len(self.records[job.id]):
+            job.state = "done"
+        for _ in range(200):
+            self.pump.tick()
+
+    def take(self, job):
+        seq = self.given[job]
+        if seq >= min(self.allowed[job], len(self.records[job])):
+            return None
+        self.given[job] += 1
+        self.session.jobs[job].taken = seq + 1
+        return seq, *self.records[job][seq]
+
+    def fetched(self, job):
+        return self.session.jobs[job].final and self.given[job] >= min(self.allowed[job], len(self.records[job]))
+
+    def fetch(self, job, from_seq=0):
+        self.given[job] = from_seq
+
+    def stop_fetching(self, job):
+        pass
+
+    def tick(self, budget=0.0):
+        return False
+
+
+@pytest.fixture()
+def script(addon, monkeypatch):
+    return Script(addon.running(), monkeypatch)
+
+
+def packed_clip(obj=None, frames=5):
+    """A subject, its frames and a certificate, and the target that belongs to them."""
+    made = obj or samples.prism("Subject")
+    record, arrays, target = samples.subject_of(made)
+    clip = samples.clip(record, arrays, frames=frames)
+    if obj is None:
+        bpy.data.meshes.remove(made.data)  # and the object with it
+    return [protocol.pack(each, values) for each, values in clip], target
+
+
+GENERATE = protocol.Generate(prompt="a rose")
+MELT = protocol.Animate(process="melt")
+
+# --- The panel's values
+
+
+@pytest.mark.parametrize(("name", "request_type"), [("generate", protocol.Generate), ("animate", protocol.Animate)])
+def test_the_panel_has_the_defaults_limits_and_words_of_the_protocol(addon, name, request_type):
+    group = getattr(bpy.context.scene.anthesis, name)
+    for field in msgspec.inspect.type_info(request_type).fields:
+        shown, about = group.bl_rna.properties[field.name], field.type.extra_json_schema
+        assert (shown.name, shown.description) == (about["title"], about["description"])
+        if field.default is not msgspec.NODEFAULT:
+            assert getattr(group, field.name) == field.default
+        if shown.type in ("INT", "FLOAT"):
+            assert (shown.hard_min, shown.hard_max) == pytest.approx((field.type.type.ge, field.type.type.le))
+        if shown.type == "ENUM":
+            assert {item.identifier for item in shown.enum_items} == set(field.type.type.values)
+
+
+def test_what_is_set_in_the_panel_is_what_is_asked_for(addon):
+    settings = bpy.context.scene.anthesis.animate
+    settings.process, settings.amount, settings.frames, settings.fps = "melt", 0.1, 17, 23.976
+    settings.seed, settings.reverse = 2**31 - 1, True
+    assert settings.to_request() == protocol.Animate(
+        process="melt", amount=0.1, frames=17, fps=23.976, seed=2**31 - 1, reverse=True
+    )
+
+
+def test_a_text_datablock_takes_the_place_of_the_prompt(addon):
+    settings = bpy.context.scene.anthesis.generate
+    settings.prompt = "a tulip"
+    settings.text = bpy.data.texts.new("Long")
+    settings.text.write("a red rose,\nblooming")
+    assert settings.to_request().prompt == "a red rose,\nblooming"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"), [("", "The prompt is empty"), ("  ", "The prompt is empty"), ("ü" * 5000, "shorten it")]
+)
+def test_a_prompt_that_cannot_be_used_is_answered_with_words_and_no_job(addon, prompt, words):
+    bpy.context.scene.anthesis.generate.prompt = prompt
+    with pytest.raises(RuntimeError, match=words):
+        bpy.ops.anthesis.generate()
+    assert not addon.running().session.jobs
+
+
+def test_every_label_and_description_is_written_as_blender_asks(addon):
+    from blender_addon import registration
+
+    small = {"a", "an", "and", "of", "the", "in", "on"}
+    for cls in registration.CLASSES:
+        label, description = getattr(cls, "bl_label", "Fine"), getattr(cls, "bl_description", "")
+        assert all(word[0].isupper() or word in small for word in label.split()), label
+        assert not description.endswith("."), description
+        for shown in cls.bl_rna.properties:
+            if shown.identifier in cls.__annotations__:
+                assert not shown.description.endswith("."), shown.description
+
+
+# --- Coming and going
+
+
+def own_handlers() -> list:
+    handlers = [*bpy.app.handlers.load_pre, *bpy.app.handlers.load_post]
+    return [handler for handler in handlers if handler.__module__.startswith("blender_addon")]
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@needs_backend
+@pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+def test_fifty_times_disabled_and_enabled_leaks_neither_files_nor_threads(addon):
+    bpy.ops.anthesis.start_backend()
+    until(lambda: addon.running().session.state == "ready", lambda: addon.running().tick())
+    before = None
+    for turn in range(50):
+        addon_utils.disable("blender_addon", default_set=False)
+        if turn == 2:  # libzmq and Python have made what they keep
+            before = open_files(), len(os.listdir("/proc/self/task")), threading.active_count()
+        if turn == 49:
+            after = open_files(), len(os.listdir("/proc/self/task")), threading.active_count()
+        addon_utils.enable("blender_addon", default_set=False)
+        until(lambda: addon.running().session.state == "ready", lambda: addon.running().tick())
+    assert after == before
+    assert len(own_handlers()) == 2
+
+
+def test_disabling_takes_everything_back(addon):
+    addon_utils.disable("blender_addon", default_set=False)
+    assert not hasattr(bpy.types.Scene, "anthesis") and not hasattr(bpy.types.WindowManager, "anthesis")
+    assert not hasattr(bpy.types, "ANTHESIS_OT_generate")
+    assert not own_handlers()
+    assert addon.running() is None
+    addon_utils.enable("blender_addon", default_set=False)
+
+
+QUIT = """
+    import sys, time
+    sys.path.insert(0, {root!r})
+    import bpy, addon_utils
+    addon_utils.enable("blender_addon", default_set=True)
+    bpy.context.preferences.addons["blender_addon"].preferences.python = {python!r}
+    bpy.context.scene.anthesis.generate.prompt = "a red rose"
+    from blender_addon import events
+    bpy.ops.anthesis.generate()
+    bpy.ops.anthesis.generate()
+    while not any(job.state == "running" for job in events.running().session.jobs.values()):
+        events.running().tick()
+        time.sleep(0.01)
+    print("leaves", time.time(), flush=True)
+"""
+
+
+@needs_backend
+def test_blender_quits_at_once_though_jobs_are_waiting(tmp_path):
+    home = tmp_path / "home"
+    text = textwrap.dedent(QUIT).format(root=str(ROOT), python=str(PYTHON))
+    environment = os.environ | {"ANTHESIS_HOME": str(home)}
+    ended = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, timeout=SECONDS)
+    now = time.time()
+    said = [line for line in ended.stdout.splitlines() if line.startswith("leaves")]
+    assert said, ended.stdout + ended.stderr
+    assert now - float(said[0].split()[1]) < 2
+    stop_backend_of(home)
+
+
+def stop_backend_of(home: Path) -> None:
+    from blender_addon.client.session import Session
+
+    session = Session("test")
+    session.start(home, None)
+    until(lambda: session.state == "ready", session.tick)
+    session.shutdown_backend(force=True)
+    until(lambda: session.state == "off", session.tick)
+    session.close()
+
+
+# --- The whole way, against a real backend
+
+
+@needs_backend
+def test_the_operator_gives_what_the_client_gives(addon):
+    from blender_addon.scene import writing
+
+    pump = addon.running()
+    settings = generate_settings()
+    assert bpy.ops.anthesis.generate(wait=True, timeout=SECONDS) == {"FINISHED"}
+    by_operator = bpy.context.scene.objects[next(iter(pump.arrivals.objects.values()))]
+
+    session, records = pump.session, []
+    job = session.submit(settings.to_request(), "by hand")
+    until(lambda: session.fetched(job), lambda: (session.tick(), records.extend(drained(session, job))))
+    by_hand = writing.import_now("by hand", protocol.provenance(settings.to_request()), None, records)
+    mine, theirs = key_positions(bpy.data.objects[by_hand.object_name]), key_positions(by_operator)
+    assert len(mine) >= 3
+    np.testing.assert_array_equal(mine, theirs)
+
+
+def drained(session, job):
+    while (taken := session.take(job)) is not None:
+        yield taken[1:]
+
+
+@needs_backend
+def test_animate_selected_puts_the_process_on_the_selected_mesh(addon):
+    obj = samples.prism("Mine")
+    bpy.context.view_layer.objects.active = obj
+    settings = bpy.context.scene.anthesis.animate
+    settings.process, settings.frames = "melt", 4
+    assert bpy.ops.anthesis.animate_selected(wait=True, timeout=SECONDS) == {"FINISHED"}
+    positions = key_positions(obj)
+    assert positions[-1, :, 2].max() < 0.9 * positions[0, :, 2].max()  # it sinks
+
+
+@needs_backend
+def test_a_prompt_that_is_not_known_is_answered_with_the_backends_sentence(addon):
+    bpy.context.scene.anthesis.generate.prompt = "a locomotive"
+    with pytest.raises(RuntimeError, match="locomotive|make"):
+        bpy.ops.anthesis.generate(wait=True, timeout=SECONDS)
+    assert len(bpy.data.objects) == 0
+
+
+@needs_backend
+def test_a_job_of_an_earlier_blender_is_listed_and_can_be_imported(addon):
+    generate_settings()
+    bpy.ops.anthesis.generate(wait=True, timeout=SECONDS)
+    first = addon.running().session.client
+    addon_utils.disable("blender_addon", default_set=False)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    addon_utils.enable("blender_addon", default_set=False)
+    pump = addon.running()
+    assert pump.session.client != first
+    until(lambda: pump.session.jobs, pump.tick)
+    (job,) = pump.session.jobs
+    bpy.ops.anthesis.import_again(job=job, wait=True, timeout=SECONDS)
+    assert len(key_positions(bpy.data.objects[pump.arrivals.objects[job]])) >= 3
+
+
+@needs_backend
+def test_a_job_that_is_asked_for_while_the_backend_is_killed_is_done_all_the_same(addon):
+    pump = addon.running()
+    bpy.ops.anthesis.start_backend()
+    until(lambda: pump.session.state == "ready", pump.tick)
+    os.kill(protocol.read_connection(pump.settings.home).pid, 9)
+    generate_settings(frames=2)
+    assert bpy.ops.anthesis.generate(wait=True, timeout=SECONDS) == {"FINISHED"}
+
+
+# --- Between two ticks
+
+
+def test_frames_grow_in_the_scene_as_they_come(script):
+    packed, _ = packed_clip()
+    job = script.job(GENERATE, packed)
+    counts = []
+    for _ in range(len(packed) - 1):
+        script.give(job, 1)
+        (obj,) = bpy.data.objects
+        counts.append(len(obj.data.shape_keys.key_blocks) - 1 if obj.data.shape_keys else 0)
+    assert counts == sorted(counts) and counts[-1] >= 5 > counts[1]
+    script.give(job, 1)
+    assert job.id in script.pump.arrivals.objects and not script.pump.arrivals.open
+
+
+def test_a_mesh_that_was_edited_in_between_is_left_alone_and_the_result_is_a_new_object(script):
+    obj = samples.prism("Mine")
+    packed, target = packed_clip(obj)
+    job = script.job(MELT, packed, target)
+    obj.data.vertices[3].co.x += 0.25
+    edited = [tuple(vertex.co) for vertex in obj.data.vertices]
+    script.give(job)
+    assert obj.data.shape_keys is None
+    assert [tuple(vertex.co) for vertex in obj.data.vertices] == edited
+    assert script.pump.arrivals.objects[job.id] != "Mine"
+    assert any("edited" in note for note in script.pump.arrivals.notes[job.id])
+
+
+def test_nothing_is_written_in_edit_mode_and_the_job_says_so(script):
+    from blender_addon import job_list
+
+    obj = samples.prism("Mine")
+    packed, target = packed_clip(obj)
+    job = script.job(MELT, packed, target)
+    bpy.context.view_layer.objects.active = obj
+    bpy.ops.object.mode_set(mode="EDIT")
+    script.give(job)
+    assert "Object Mode" in job_list.shown(job, script.pump)["text"]
+    assert script.given[job.id] == 0
+    bpy.ops.object.mode_set(mode="OBJECT")
+    script.give(job)
+    assert script.pump.arrivals.objects[job.id] == "Mine"
+    assert len(key_positions(obj)) >= 4
+
+
+def test_another_file_is_opened_during_an_import(script, tmp_path):
+    packed, _ = packed_clip()
+    job = script.job(GENERATE, packed)
+    script.give(job, 3)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "half.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    script.give(job)
+    assert len(bpy.data.objects) == 0  # the rest is not written into a file that never asked for it
+    assert job.id in script.session.jobs
+    assert "Another file" in script.pump.arrivals.notes[job.id][0]
+    script.pump.arrivals.again(job.id)
+    script.give(job)
+    assert len(key_positions(bpy.data.objects[script.pump.arrivals.objects[job.id]])) >= 5
+
+
+def test_the_list_of_jobs_is_there_again_after_a_file_was_opened(script, addon):
+    script.job(GENERATE, packed_clip()[0], title="First")
+    script.job(GENERATE, packed_clip()[0], title="Second")
+    bpy.ops.wm.read_homefile(use_empty=True)
+    window = bpy.context.window_manager.anthesis
+    assert [row.title for row in window.jobs] == ["Second", "First"]
+
+
+def test_one_job_that_cannot_be_imported_does_not_hold_up_the_others(script):
+    packed, _ = packed_clip()
+    broken = script.job(GENERATE, [packed[1], *packed])  # a frame before its subject
+    good = script.job(GENERATE, packed)
+    script.give(broken)
+    script.give(good)
+    assert "before its subject" in script.pump.arrivals.notes[broken.id][0]
+    assert list(script.pump.arrivals.objects) == [good.id]
+
+
+@pytest.mark.parametrize(("came", "kept"), [(2, False), (4, True)])
+def test_a_cancelled_job_leaves_at_least_two_frames_or_nothing(script, came, kept):
+    job = script.job(GENERATE, packed_clip()[0])
+    script.give(job, came)
+    job.state = "cancelled"
+    script.give(job, 0)
+    assert not script.pump.arrivals.open
+    assert len(bpy.data.objects) == (1 if kept else 0)
+    assert len(bpy.data.meshes) == (1 if kept else 0)
+
+
+def test_a_job_that_is_removed_while_it_arrives_ends_cleanly(script):
+    job = script.job(GENERATE, packed_clip()[0])
+    script.give(job, 4)
+    del script.session.jobs[job.id]
+    for _ in range(200):
+        script.pump.tick()
+    assert not script.pump.arrivals.open and len(bpy.data.objects) == 1
+
+
+def test_an_object_that_is_deleted_while_it_arrives_comes_back_whole(script):
+    job = script.job(GENERATE, packed_clip()[0])
+    script.give(job, 4)
+    bpy.data.objects.remove(bpy.data.objects[0])
+    script.give(job)
+    assert len(key_positions(bpy.data.objects[script.pump.arrivals.objects[job.id]])) >= 5
+
+
+def test_a_tick_stops_when_its_time_is_over(script, monkeypatch):
+    """Each look at the clock takes a millisecond: twelve of them are one tick."""
+    from blender_addon import arrivals, pump
+
+    class Clock:
+        now = 0.0
+
+        def perf_counter(self):
+            self.now += 0.001
+            return self.now
+
+        monotonic = staticmethod(time.monotonic)
+
+    job = script.job(GENERATE, packed_clip(frames=40)[0])
+    script.allowed[job.id] = 100
+    clock = Clock()
+    monkeypatch.setattr(arrivals, "time", clock)
+    monkeypatch.setattr(pump, "time", clock)
+    script.pump.tick(budget=0.012)
+    assert 1 <= script.given[job.id] <= 12
+    assert script.pump.interval == 0.0  # and the next one comes at once
+
+
+def test_an_idle_blender_is_asked_seldom(script):
+    script.pump.tick()
+    script.session.state = "off"
+    assert script.pump.interval == 0.5
+
+
+# --- Words about the backend
+
+
+def test_another_computer_is_not_reached_while_blender_is_kept_offline(addon):
+    entry = bpy.context.preferences.addons["blender_addon"].preferences
+    entry.place, entry.endpoint = "REMOTE", "192.0.2.7:5577"
+    assert not bpy.app.online_access
+    for operator in (bpy.ops.anthesis.start_backend, bpy.ops.anthesis.test_connection):
+        with pytest.raises(RuntimeError, match="allow online access"):
+            operator()
+
+
+def test_a_key_that_is_cut_is_said(addon):
+    entry = bpy.context.preferences.addons["blender_addon"].preferences
+    entry.place, entry.endpoint, entry.server_key = "REMOTE", "127.0.0.1:5577", "abc"
+    with pytest.raises(RuntimeError, match="key"):
+        bpy.ops.anthesis.start_backend()
+
+
+def test_a_python_that_is_not_there_is_said(addon):
+    bpy.context.preferences.addons["blender_addon"].preferences.python = "/nowhere/python"
+    with pytest.raises(RuntimeError, match="/nowhere/python"):
+        bpy.ops.anthesis.start_backend()
+
+
+def test_installing_needs_online_access(addon):
+    with pytest.raises(RuntimeError, match="allow online access"):
+        bpy.ops.anthesis.install_backend()
+
+
+@needs_backend
+def test_the_connection_is_tested_in_words(addon):
+    pump = addon.running()
+    bpy.ops.anthesis.test_connection()
+    until(lambda: pump.probe is None, pump.tick)
+    assert pump.probed == "No backend runs on this computer: press Start Backend"
+    bpy.ops.anthesis.start_backend()
+    until(lambda: pump.session.engines is not None, pump.tick)
+    bpy.ops.anthesis.test_connection()
+    until(lambda: pump.probe is None, pump.tick)
+    assert pump.probed == f"The backend on this computer answers: {pump.session.engines.device}"
+
+
+# --- Installing
+
+
+@pytest.fixture()
+def requirements(tmp_path):
+    """Of what every new environment has already, so that nothing is fetched."""
+    file = tmp_path / "requirements.txt"
+    file.write_text("pip\n")
+    return file
+
+
+def installed(run: install.Installation) -> None:
+    until(lambda: run.state != "running", run.poll)
+
+
+def test_the_environment_is_made_and_made_again(tmp_path, requirements):
+    environment, log = tmp_path / "environment", tmp_path / "logs" / "install.log"
+    for _ in range(2):
+        run = install.Installation(sys.executable, environment, requirements, log)
+        assert not install.is_installed(environment, requirements)
+        installed(run)
+        assert (run.state, run.progress) == ("done", 1.0), log.read_text()
+        assert install.is_installed(environment, requirements)
+    requirements.write_text("pip\nsetuptools\n")
+    assert not install.is_installed(environment, requirements)  # an update of the add-on asks for more
+
+
+def test_an_installation_that_fails_says_why_and_where_more_is(tmp_path, requirements):
+    requirements.write_text("--no-index\nno-such-package-as-this\n")
+    run = install.Installation(sys.executable, tmp_path / "environment", requirements, tmp_path / "install.log")
+    installed(run)
+    assert run.state == "failed"
+    assert "no-such-package-as-this" in run.text and str(tmp_path / "install.log") in run.text
+
+
+def test_an_installation_is_cancelled_with_its_children(tmp_path, requirements):
+    run = install.Installation(sys.executable, tmp_path / "environment", requirements, tmp_path / "install.log")
+    run.cancel()
+    run.cancel()
+    assert run.state == "cancelled" and not run.poll()
+    assert run._process.returncode is not None

@@ -1,0 +1,362 @@
+"""Files read back: every frame of a clip is in them, compared with what was sent; what is not in them is said."""
+
+import json
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy", reason="needs the bpy module")
+
+from blender_addon import export as exporting  # noqa: E402
+from blender_addon.export import CannotExport, export  # noqa: E402
+from blender_addon.scene import keys  # noqa: E402
+from tests import gltf_validator  # noqa: E402
+from tests.blender import samples  # noqa: E402
+from tests.blender.samples import FRAMES, clip, frames_of, imported, subject_of  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+BACKEND = Path(os.environ.get("ANTHESIS_ENV") or ROOT / ".env") / "backend" / "bin" / "python"
+FORMATS = ["glb", "fbx", "abc", "usdc"]
+
+
+def placed_clip(colour=False, frames=FRAMES, generate=False):
+    """A prism with n-gons, mirrored, turned and moved, and its clip; beside it what must not get into the file."""
+    obj = samples.prism()
+    samples.place(obj, scale=(-2, 0.5, 1), rotation=(0.3, -1.1, 2.0), location=(7, -5, 3))
+    obj.data.materials.append(samples.principled("Red", (1, 0, 0, 1), 0.2)[0])
+    record, arrays, target = subject_of(obj)
+    records = clip(record, arrays, colour=colour, frames=frames)
+    _, obj = imported(records, None if generate else target, location=(1, 2, 3))
+    samples.grid(name="Bystander").select_set(True)
+    bpy.context.view_layer.objects.active = bpy.data.objects["Bystander"]
+    return obj, records
+
+
+def in_world(obj, records):
+    """What each frame should be: (V, 3) in the world."""
+    return [arrays["positions"] + np.array(obj.matrix_world.translation) for arrays in frames_of(records)]
+
+
+# --- glTF, by its own grammar
+
+
+class Glb:
+    def __init__(self, path):
+        data = Path(path).read_bytes()
+        length = struct.unpack_from("<I", data, 12)[0]
+        self.json, self.binary = json.loads(data[20 : 20 + length]), data[28 + length :]
+
+    def array(self, number):
+        accessor = self.json["accessors"][number]
+        view = self.json["bufferViews"][accessor["bufferView"]]
+        width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}[accessor["type"]]
+        dtype = {5121: "|u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}[accessor["componentType"]]
+        start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+        return np.frombuffer(self.binary, dtype, accessor["count"] * width, start).reshape(-1, width)
+
+    @property
+    def primitives(self):
+        return self.json["meshes"][0]["primitives"]
+
+    def matrix(self):
+        node = self.json["nodes"][0]
+        x, y, z, w = node.get("rotation", (0, 0, 0, 1))
+        turn = np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+                [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+                [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+        return turn * np.array(node.get("scale", (1, 1, 1))), np.array(node.get("translation", (0, 0, 0)))
+
+    def frames(self):
+        """(times, [(V', 3) world positions in Blender's axes]), by glTF's formula: base + sum of weight x target."""
+        (animation,) = self.json["animations"]
+        (channel,) = animation["channels"]
+        assert channel["target"] == {"node": 0, "path": "weights"}
+        sampler = animation["samplers"][channel["sampler"]]
+        assert sampler["interpolation"] == "LINEAR"
+        times = self.array(sampler["input"]).ravel()
+        weights = self.array(sampler["output"]).reshape(len(times), -1)
+        base = np.concatenate([self.array(each["attributes"]["POSITION"]) for each in self.primitives])
+        targets = [
+            np.concatenate([self.array(each["targets"][n]["POSITION"]) for each in self.primitives])
+            for n in range(weights.shape[1])
+        ]
+        turn, shift = self.matrix()
+        local = base + np.einsum("tn,nvc->tvc", weights, np.array(targets, np.float64))
+        world = local @ turn.T + shift
+        return times, np.stack([world[..., 0], -world[..., 2], world[..., 1]], -1), weights
+
+
+def assert_same_surface(found, expected, atol=1e-5):
+    """Per frame: the file's vertices, split at seams and reordered, are the source's, each the same in all frames."""
+    assert len(found) == len(expected)
+    nearest = np.linalg.norm(found[0][:, None] - expected[0][None], axis=2).argmin(axis=1)
+    assert set(nearest) == set(range(len(expected[0])))
+    for found_frame, frame in zip(found, expected, strict=True):
+        np.testing.assert_allclose(found_frame, frame[nearest], atol=atol)
+
+
+@pytest.mark.parametrize("generate", [False, True])
+def test_gltf_holds_every_frame(tmp_path, generate):
+    obj, records = placed_clip(generate=generate)
+    path = export(str(tmp_path / "a.glb"), obj).path
+    glb = Glb(path)
+    assert [node["name"] for node in glb.json["nodes"]] == [obj.name]
+    times, found, weights = glb.frames()
+    np.testing.assert_allclose(times, np.arange(FRAMES) / 24, atol=1e-6)
+    np.testing.assert_allclose(weights, np.eye(FRAMES), atol=1e-6)
+    assert_same_surface(found, in_world(obj, records))
+
+
+@pytest.mark.parametrize("options", [{}, {"normals": False}, {"frame_step": 3}])
+def test_gltf_passes_the_validator_of_khronos(tmp_path, options):
+    obj, _ = placed_clip(colour=True)
+    gltf_validator.assert_valid(Path(export(str(tmp_path / "a.glb"), obj, **options).path))
+
+
+def test_a_clip_that_starts_late_starts_at_second_zero_in_gltf(tmp_path):
+    bpy.context.scene.frame_start = 51
+    obj, records = placed_clip()
+    times, found, _ = Glb(export(str(tmp_path / "a.glb"), obj).path).frames()
+    np.testing.assert_allclose(times, np.arange(FRAMES) / 24, atol=1e-6)
+    assert_same_surface(found, in_world(obj, records))
+
+
+def test_without_normals_gltf_targets_hold_positions_only(tmp_path):
+    obj, _ = placed_clip()
+    with_normals = Glb(export(str(tmp_path / "a.glb"), obj).path)
+    without = Glb(export(str(tmp_path / "b.glb"), obj, normals=False).path)
+    assert with_normals.primitives[0]["targets"][0].keys() == {"POSITION", "NORMAL"}
+    assert without.primitives[0]["targets"][0].keys() == {"POSITION"}
+
+
+def test_gltf_holds_the_colour_of_the_start(tmp_path):
+    obj, _ = placed_clip(colour=True)
+    glb = Glb(export(str(tmp_path / "a.glb"), obj).path)
+    colour = glb.array(glb.primitives[0]["attributes"]["COLOR_0"])
+    full = 1 if colour.dtype.kind == "f" else np.iinfo(colour.dtype).max
+    assert (colour == full * np.array([1, 0, 0, 1])[: colour.shape[1]]).all()
+
+
+@pytest.mark.parametrize("ending", ["glb", "fbx"])
+def test_a_frame_step_keeps_every_nth_key_and_the_last_and_blends_the_rest(tmp_path, ending):
+    obj, records = placed_clip()
+    before = samples.blocks(), [key.name for key in obj.data.shape_keys.key_blocks]
+    path = export(str(tmp_path / f"a.{ending}"), obj, frame_step=4).path
+    assert (samples.blocks(), [key.name for key in obj.data.shape_keys.key_blocks]) == before
+    expected = blended(in_world(obj, records))
+    if ending == "glb":
+        glb = Glb(path)
+        assert len(glb.primitives[0]["targets"]) == 3
+        assert_same_surface(glb.frames()[1], expected)
+    else:
+        again = read_by_blender(path)
+        assert len(again.data.shape_keys.key_blocks) == 4
+        assert_plays_in_world(again, expected, first=first_key_frame(again), atol=2e-4)
+
+
+def blended(frames):
+    """Kept are 0, 4 and 6."""
+    kept = {0: (0, 4), 1: (0, 4), 2: (0, 4), 3: (0, 4), 4: (4, 6), 5: (4, 6), 6: (4, 6)}
+    return [
+        frames[low] + (k - low) / (high - low) * (frames[high] - frames[low]) for k, (low, high) in kept.items()
+    ]
+
+
+# --- FBX and Alembic, by Blender's own importers
+
+
+def read_by_blender(path):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    if path.endswith(".abc"):
+        bpy.ops.wm.alembic_import(filepath=path, as_background_job=False)
+    elif hasattr(bpy.types, "WM_OT_fbx_import"):
+        bpy.ops.wm.fbx_import(filepath=path)
+    else:
+        bpy.ops.import_scene.fbx(filepath=path)
+    (obj,) = (obj for obj in bpy.data.objects if obj.type == "MESH")
+    return obj
+
+
+def assert_plays_in_world(obj, expected, first=1, atol=1e-5):
+    found = []
+    for number in range(len(expected)):
+        bpy.context.scene.frame_set(first + number)
+        found.append(samples.shown_in_world(obj))
+    assert_same_surface(found, expected, atol)
+
+
+def test_fbx_holds_every_frame(tmp_path):
+    obj, records = placed_clip()
+    expected, name = in_world(obj, records), obj.name
+    again = read_by_blender(export(str(tmp_path / "a.fbx"), obj).path)
+    assert again.name == name
+    # FBX holds weights in per cent
+    assert_plays_in_world(again, expected, first=first_key_frame(again), atol=2e-4)
+
+
+def first_key_frame(obj):
+    """Importers put the first frame of an FBX where they like."""
+    return round(min(curve.range()[0] for curve in keys.curves(obj.data.shape_keys)))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_alembic_holds_every_frame_and_its_colour(tmp_path, colour):
+    obj, records = placed_clip(colour=colour)
+    expected, frames = in_world(obj, records), frames_of(records)
+    again = read_by_blender(export(str(tmp_path / "a.abc"), obj).path)
+    assert_plays_in_world(again, expected)
+    if colour:
+        modifier = next(modifier for modifier in again.modifiers if modifier.type == "MESH_SEQUENCE_CACHE")
+        assert "COLOR" in modifier.read_data
+        for number, arrays in enumerate(frames):
+            bpy.context.scene.frame_set(1 + number)
+            seen = samples.evaluated(again).data
+            rgba = np.empty((len(seen.loops), 4), np.float32)
+            seen.attributes["Albedo"].data.foreach_get("color_srgb", rgba.ravel())
+            wanted = arrays["albedo"][samples.corner_vertices(seen)]
+            assert np.abs(rgba[:, :3] * 255 - wanted).max() <= 1
+
+
+# --- USD, by usd-core
+
+READ_USD = """
+import sys
+import numpy as np
+from pxr import Usd, UsdGeom
+stage = Usd.Stage.Open(sys.argv[1])
+(mesh,) = (UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh))
+start, end = int(stage.GetStartTimeCode()), int(stage.GetEndTimeCode())
+points, colours = [], []
+for time in range(start, end + 1):
+    matrix = np.array(UsdGeom.Xformable(mesh).ComputeLocalToWorldTransform(time))
+    points.append(np.array(mesh.GetPointsAttr().Get(time)) @ matrix[:3, :3] + matrix[3, :3])
+    primvar = UsdGeom.PrimvarsAPI(mesh).GetPrimvar("Albedo")
+    colours.append(np.array(primvar.ComputeFlattened(time)) if primvar else np.zeros(0))
+np.savez(sys.argv[2], points=points, colours=colours, corners=mesh.GetFaceVertexIndicesAttr().Get(),
+         range=[start, end], up=UsdGeom.GetStageUpAxis(stage))
+"""
+
+
+def read_usd(path):
+    """By the backend's own usd-core: Blender has its own, but not one that Python may import."""
+    if not BACKEND.exists():
+        pytest.skip(f"no usd-core: {BACKEND} is not there, so no .usdc is checked by it")
+    out = path + ".npz"
+    subprocess.run([BACKEND, "-c", READ_USD, path, out], check=True)
+    return np.load(out)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_usd_holds_every_frame_and_its_colour(tmp_path, colour):
+    obj, records = placed_clip(colour=colour)
+    usd = read_usd(export(str(tmp_path / "a.usdc"), obj).path)
+    assert usd["up"] == "Z" and usd["range"].tolist() == [1, FRAMES]
+    for number, expected in enumerate(in_world(obj, records)):
+        np.testing.assert_allclose(usd["points"][number], expected, atol=1e-5)
+    if colour:
+        for number, arrays in enumerate(frames_of(records)):
+            linear = usd["colours"][number][:, :3]
+            wanted = arrays["albedo"][usd["corners"]] / 255.0
+            encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
+            assert np.abs(encoded - wanted).max() < 1.01 / 255
+
+
+# --- What goes for all of them
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_scene_is_afterwards_as_it_was(tmp_path, ending):
+    obj, _ = placed_clip(colour=True)
+    scene, view_layer = bpy.context.scene, bpy.context.view_layer
+    scene.frame_start, scene.frame_end = 3, 77
+    scene.frame_set(20)
+
+    def state():
+        selected = sorted(each.name for each in view_layer.objects.selected)
+        return scene.frame_start, scene.frame_end, scene.frame_current, selected, view_layer.objects.active.name
+
+    before = state(), samples.blocks()
+    export(str(tmp_path / f"a.{ending}"), obj)
+    assert (state(), samples.blocks()) == before
+
+
+def sentences(tmp_path, obj, ending, **options):
+    return export(str(tmp_path / f"a.{ending}"), obj, **options).lost
+
+
+def test_what_a_format_cannot_hold_is_said(tmp_path):
+    obj, _ = placed_clip(colour=True)
+    obj.modifiers.new("Bevel", "BEVEL")
+    for ending in ("glb", "fbx"):
+        assert sentences(tmp_path, obj, ending) == (
+            f"Colour over life is not in a .{ending} file, only the colour at the start: Alembic and USD keep it",
+            'The modifiers of "Prism" are not in the file, because shape keys go without them: Bevel',
+        )
+    assert sentences(tmp_path, obj, "abc") == (
+        "Roughness over life is not in an .abc file: USD keeps it",
+        "An .abc file holds no materials: give it one that shows its colour attribute",
+    )
+    assert sentences(tmp_path, obj, "abc", frame_step=2)[-1] == (
+        "An .abc file holds every frame: the frame step is for .glb and .fbx"
+    )
+
+
+def test_where_nothing_is_lost_nothing_is_said(tmp_path):
+    obj, _ = placed_clip()
+    for ending in ("glb", "fbx", "usdc"):
+        assert sentences(tmp_path, obj, ending) == ()
+
+
+def test_a_heavy_gltf_is_said_to_be_heavy(tmp_path, monkeypatch):
+    monkeypatch.setattr("blender_addon.export.HEAVY", 12 * FRAMES - 1)
+    obj, _ = placed_clip()
+    assert sentences(tmp_path, obj, "glb") == (
+        "This .glb is heavy for viewers: a frame step of 2 or more makes it smaller, Alembic and USD play it as it is",
+    )
+    assert sentences(tmp_path, obj, "glb", frame_step=2) == ()
+
+
+def refusal(path, obj):
+    with pytest.raises(CannotExport) as caught:
+        export(str(path), obj)
+    return str(caught.value)
+
+
+def test_what_cannot_be_exported_is_refused(tmp_path):
+    obj, _ = placed_clip()
+    assert refusal(tmp_path / "a.obj", obj) == (
+        '"a.obj" has no ending that can be exported: use .glb, .fbx, .abc, .usdc'
+    )
+    assert refusal(tmp_path / "a.glb", None) == "Nothing to export: select a mesh that Anthesis made or animated"
+    assert refusal(tmp_path / "no" / "a.glb", obj) == (
+        f"There is no folder {tmp_path / 'no'}: create it or choose another one"
+    )
+    obj.hide_set(True)
+    assert refusal(tmp_path / "a.glb", obj) == '"Prism" is hidden: show it (Alt H) before exporting'
+    obj.hide_set(False)
+    bpy.context.view_layer.objects.active = obj
+    bpy.ops.object.mode_set(mode="EDIT")
+    assert refusal(tmp_path / "a.glb", obj) == "Go back to Object Mode before exporting"
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_file_that_cannot_be_written_is_an_error_in_words(tmp_path, ending):
+    obj, _ = placed_clip()
+    (tmp_path / f"a.{ending}").mkdir()
+    assert refusal(tmp_path / f"a.{ending}", obj).startswith("Blender could not write ")
+
+
+def test_an_old_file_that_was_not_written_over_is_not_taken_for_a_new_one(tmp_path, monkeypatch):
+    obj, _ = placed_clip()
+    path = tmp_path / "a.abc"
+    path.write_bytes(b"old")
+    monkeypatch.setitem(exporting._WRITERS, ".abc", lambda *_: None)  # as Alembic does on a full disk
+    assert refusal(path, obj) == f"Blender could not write {path}: check that the folder can be written to"

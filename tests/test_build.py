@@ -1,0 +1,183 @@
+"""What build.py makes: zips that Blender takes, holding what they must and nothing else, the same from the same."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from backend import protocol
+from tools import environments, package
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_manifest_and_the_protocol_name_one_version():
+    assert package.manifest()["version"] == protocol.VERSION
+
+
+def test_the_metadata_takes_version_and_dependencies_from_where_they_stand():
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert sorted(metadata["project"]["dynamic"]) == ["dependencies", "version"]
+    dynamic = metadata["tool"]["setuptools"]["dynamic"]
+    assert dynamic["version"] == {"attr": "backend.protocol.VERSION"}
+    assert dynamic["dependencies"] == {"file": ["backend/requirements.txt"]}
+
+
+def requirements(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return dict(re.fullmatch(r"([\w.-]+)(.*)", line).groups() for line in lines if line and line[0] != "#")
+
+
+def test_the_add_on_asks_for_nothing_the_backend_would_refuse():
+    from packaging.specifiers import SpecifierSet
+
+    backend, add_on = requirements("backend/requirements.txt"), requirements("blender_addon/requirements.txt")
+    for name, pinned in add_on.items():
+        assert pinned.startswith("=="), f"{name} must be pinned: what was tested is what ships"
+        assert pinned[2:] in SpecifierSet(backend[name]), name
+
+
+def test_no_environment_asks_for_torch():
+    for name in ("backend", "blender_addon", "tests"):
+        assert "torch" not in requirements(f"{name}/requirements.txt")
+
+
+def zip_names(path: Path) -> set[str]:
+    with zipfile.ZipFile(path) as zipped:
+        assert zipped.testzip() is None
+        return set(zipped.namelist())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> dict[tuple[str, str], Path]:
+    """Zips for both Pythons on Linux, and one for another system."""
+    if not package.BUILDER.fits():
+        pytest.skip("The extension is built with the tool in the bpy wheel: run build.py test once")
+    out = tmp_path_factory.mktemp("dist")
+    linux = package.build(["3.11", "3.13"], ["linux-x64"], out)
+    (windows,) = package.build(["3.11"], ["windows-x64"], out)
+    return {("3.11", "linux-x64"): linux[0], ("3.13", "linux-x64"): linux[1], ("3.11", "windows-x64"): windows}
+
+
+def test_zips_hold_the_add_on_the_backend_and_the_kernels_and_no_more(built):
+    sources = {
+        path.relative_to(ROOT if room != "blender_addon" else ROOT / room).as_posix()
+        for room in ("blender_addon", "backend", "kernels")
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.name[0] != "."
+    } - {"requirements.txt"}
+    for path in built.values():
+        names = zip_names(path)
+        wheels = {name for name in names if name.startswith("wheels/")}
+        assert names - wheels == sources | {"backend/LICENSE", "kernels/LICENSE"}
+        assert {"blender_manifest.toml", "__init__.py", "backend/requirements.txt", "LICENSE"} <= names
+        assert len(wheels) == len(requirements("blender_addon/requirements.txt"))
+
+
+def test_wheels_fit_the_python_and_the_platform_and_the_manifest_names_them(built):
+    for (python, platform), path in built.items():
+        with zipfile.ZipFile(path) as zipped:
+            manifest = tomllib.loads(zipped.read("blender_manifest.toml").decode())
+        wheels = sorted(name.removeprefix("wheels/") for name in zip_names(path) if name.endswith(".whl"))
+        assert sorted(manifest["wheels"]) == [f"./wheels/{name}" for name in wheels]
+        assert manifest["platforms"] == [platform]
+        tag = f"cp{python.replace('.', '')}"
+        system = {"linux-x64": "x86_64", "windows-x64": "win_amd64"}[platform]
+        for name in wheels:
+            assert name.endswith("-py3-none-any.whl") or (system in name and re.search(f"-({tag}-{tag}|cp312-abi3)-", name))
+        assert any(f"-{tag}-" in name for name in wheels)  # that is how Blender knows which Python it is for
+
+
+def test_the_index_offers_each_blender_its_own_zip(built):
+    folder = next(iter(built.values())).parent
+    offered = json.loads((folder / "index.json").read_text())["data"]
+    assert len(offered) == 3
+    for entry in offered:
+        (key,) = ((python, name) for python in entry["python_versions"] for name in entry["platforms"])
+        assert entry["archive_url"] == f"./{built[key].name}"
+        assert entry["archive_hash"] == "sha256:" + hashlib.sha256(built[key].read_bytes()).hexdigest()
+    assert (folder / "index.html").exists()
+
+
+def test_the_same_sources_give_the_same_bytes(built, tmp_path):
+    (again,) = package.build(["3.11"], ["linux-x64"], tmp_path)
+    assert again.read_bytes() == built["3.11", "linux-x64"].read_bytes()
+
+
+INSTALL = """
+import sys, bpy
+bpy.ops.preferences.addon_enable(module="bl_pkg")
+try:
+    bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
+except RuntimeError as error:
+    print("REFUSED", error)
+print("ENABLED", "bl_ext.user_default.anthesis" in bpy.context.preferences.addons)
+"""
+
+
+def install(version: str, path: Path, private: Path) -> str:
+    environment = environments.BPY[version]
+    if not environment.fits():
+        pytest.skip(f"There is no environment with bpy {version}: run build.py test once")
+    command = [environment.executable, "-c", INSTALL, str(path)]
+    variables = os.environ | {"BLENDER_USER_RESOURCES": str(private), "ANTHESIS_HOME": str(private / "home")}
+    variables.pop("PYTHONPATH", None)
+    done = subprocess.run(command, cwd=private, env=variables, capture_output=True, text=True, timeout=120)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.skipif(package.this_platform() != "linux-x64", reason="the zips of this test are for Linux")
+@pytest.mark.parametrize("version", environments.BPY)
+def test_blender_installs_the_zip_with_its_wheels(built, tmp_path, version):
+    python = environments.BPY[version].python
+    said = install(version, built[python, "linux-x64"], tmp_path)
+    assert "ENABLED True" in said, said
+    wheels = tmp_path / "extensions" / ".local" / "lib" / f"python{python}" / "site-packages"
+    assert {"zmq", "msgspec", "xxhash", "platformdirs"} <= {path.name for path in wheels.iterdir()}
+    assert (tmp_path / "extensions" / "user_default" / "anthesis" / "backend" / "__main__.py").exists()
+
+
+@pytest.mark.skipif(package.this_platform() != "linux-x64", reason="the zips of this test are for Linux")
+def test_blender_refuses_a_zip_for_another_python_with_words(built, tmp_path):
+    said = install("4.5", built["3.13", "linux-x64"], tmp_path)
+    assert "REFUSED" in said
+    assert "This Python version (3.11) isn't compatible with (3.13)" in said
+
+
+def test_a_half_made_environment_is_made_again_and_a_whole_one_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    environment = environments.Environment("small", here, (), ("platformdirs",))
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "rest").write_text("of an interrupted run")
+    environments.ensure(environment)
+    assert environment.fits()
+    assert not (tmp_path / "small" / "rest").exists()
+    assert subprocess.run([environment.executable, "-c", "import pip"]).returncode == 0
+    (tmp_path / "small" / "mark").write_text("")
+    environments.ensure(environment)
+    assert (tmp_path / "small" / "mark").exists()
+    changed = environments.Environment("small", here, (), ("an-invented-package-that-does-not-exist==0",))
+    assert not changed.fits()
+
+
+def test_a_python_that_is_missing_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    with pytest.raises(environments.SetupError, match=r"Python 3\.2 was not found: put python3\.2 on PATH"):
+        environments.ensure(environments.Environment("old", "3.2", ()))
+
+
+@pytest.mark.parametrize("action", ["", "demo", "test", "bench", "package", "dev"])
+def test_every_action_has_help_and_needs_the_standard_library_alone(tmp_path, action):
+    # -S: no site-packages
+    command = [sys.executable, "-S", ROOT / "build.py", *filter(None, [action]), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "usage: build.py" in done.stdout

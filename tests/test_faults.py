@@ -1,0 +1,367 @@
+"""What must survive: killed gateways, killed workers, jobs that hang, a full disk, a client that is gone.
+
+Real processes, each fault made the way that it happens. The runner is tests/runners.py; a job's prompt is its fault.
+"""
+
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+
+import psutil
+import pytest
+
+from backend import protocol
+from tests import runners
+from tests.service_client import ROOT, Client, Server, gone, until
+
+
+@pytest.fixture
+def server(tmp_path):
+    with Server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.connection) as client:
+        yield client
+
+
+def expected(frames: int, seed: int = 1, size: int = 1000) -> dict[int, bytes]:
+    return {seq: runners.record(seq, seed, size).tobytes() for seq in range(frames)}
+
+
+def restart(server: Server) -> None:
+    server.process.stdout.close()
+    server.start()
+
+
+def attempts(client: Client, job: str) -> int:
+    return client.jobs()[job].attempt
+
+
+# --- The gateway dies
+
+
+def test_a_killed_gateway_takes_its_worker_along_and_the_job_goes_on(server):
+    with Client(server.connection) as client:
+        job = client.submit("rest=0.05 size=200000", frames=40).job
+        client.send(protocol.Subscribe(stream=1, job=job))
+        first, _ = client.read_stream(1, protocol.WINDOW_BYTES, until_records=7)
+        worker, boot = server.worker(), client.welcome.boot
+        server.kill()
+        until(lambda: gone(worker.pid), "an end of the worker", seconds=1.0)
+    restart(server)
+    with Client(server.connection) as client:
+        assert client.welcome.boot != boot
+        rest, end = client.fetch(job, from_seq=7)
+        assert first | rest == expected(40, size=200_000)
+        assert (end.state, attempts(client, job)) == ("done", 2)
+
+
+def test_a_worker_that_holds_the_interpreter_dies_with_its_gateway(server):
+    with Client(server.connection) as client:
+        job = client.submit("stuck at=1", frames=5).job
+        client.wait(job, "running", when=lambda state: state.records == 1)
+        worker = server.worker()
+        server.kill()
+        until(lambda: gone(worker.pid), "an end of the worker", seconds=5.0)
+
+
+def test_a_gateway_killed_again_and_again_loses_and_doubles_nothing(server):
+    """Wherever the kill falls, between log and table too: what was received before it is not sent otherwise after it."""
+    job, records, kills = uuid.uuid4().hex, {}, 0
+    for pause in (0.1, 0.5, 0.2, 0.35, 0.27, 0.15):
+        with Client(server.connection) as client:
+            client.submit("rest=0.02 size=50000", frames=60, job=job)
+            client.send(protocol.Subscribe(stream=1, job=job, from_seq=len(records)))
+            try:
+                new, end = client.read_stream(1, protocol.WINDOW_BYTES, until_records=5)
+            except TimeoutError:
+                pytest.fail("the job did not go on")
+            records |= new
+            if end:
+                break
+            time.sleep(pause)
+            server.kill()
+            kills += 1
+        restart(server)
+    with Client(server.connection) as client:
+        new, end = client.fetch(job, from_seq=len(records))
+        assert records | new == expected(60, size=50_000)
+        assert (len(client.jobs()), attempts(client, job)) == (1, kills + 1)
+    assert kills == 6
+
+
+def test_a_gateway_killed_before_it_could_answer_has_the_job_once(server, tmp_path):
+    job = uuid.uuid4().hex
+    with Client(server.connection) as client, sqlite3.connect(tmp_path / "store.sqlite3") as table:
+        request = protocol.Generate(prompt="rest=0.01", frames=5)
+        client.send(protocol.Submit(job=job, request=request))
+        until(lambda: table.execute("SELECT COUNT(*) FROM jobs").fetchone() == (1,), "the job on disk")
+        server.kill()
+    table.close()
+    restart(server)
+    with Client(server.connection) as client:
+        again = client.ask(protocol.Submit(job=job, request=request), protocol.Accepted)
+        assert again.duplicate
+        records, end = client.fetch(job)
+        assert (len(records), end.state, len(client.jobs())) == (5, "done", 1)
+
+
+def test_a_gateway_that_slept_knows_its_clients_and_its_worker_still(server, client):
+    """SIGSTOP for longer than a lease and a step's deadline; nothing was late but the gateway."""
+    job = client.submit("rest=0.05", frames=40).job
+    client.wait(job, "running", when=lambda state: state.records > 3)
+    server.process.send_signal(signal.SIGSTOP)
+    time.sleep(protocol.LEASE_SECONDS + 3)
+    server.process.send_signal(signal.SIGCONT)
+    # the client's lease is still good: it is answered without a new Hello
+    assert isinstance(client.ask(protocol.Ping(), protocol.Pong), protocol.Pong)
+    records, end = client.fetch(job)
+    assert records == expected(40)
+    assert attempts(client, job) == 1
+
+
+def test_two_gateways_at_once_are_one(tmp_path):
+    servers = [Server(tmp_path, wait=False) for _ in range(3)]
+    try:
+        connection = until(lambda: protocol.read_connection(tmp_path), "a connection file")
+        with Client(connection) as one, Client(connection) as other:
+            assert one.welcome.boot == other.welcome.boot
+            until(lambda: sum(server.process.poll() is None for server in servers) == 1, "one gateway alone")
+            job = one.submit("x").job
+            one.wait(job)
+            assert job in other.jobs()
+    finally:
+        for server in servers:
+            server.__exit__()
+
+
+# --- The worker dies
+
+
+def test_a_killed_worker_is_replaced_and_finished_records_are_kept(server, client):
+    job = client.submit("rest=0.05", frames=20).job
+    client.wait(job, "running", when=lambda state: state.records > 5)
+    log = server.home / "jobs" / job / "records.log"
+    kept = log.read_bytes()
+    server.worker().send_signal(signal.SIGKILL)
+    records, end = client.fetch(job)
+    assert records == expected(20)
+    assert (end.state, attempts(client, job)) == ("done", 2)
+    assert log.read_bytes().startswith(kept[: len(kept) - len(kept) % 1024]), "finished records were made again"
+
+
+def test_a_crash_in_the_middle_of_a_record_leaves_no_trace(server, client, tmp_path):
+    job = client.submit(f"kill at=3 once={tmp_path / 'once'}", frames=8).job
+    records, end = client.fetch(job)
+    assert records == expected(8)
+    assert (end.state, attempts(client, job)) == ("done", 2)
+
+
+def test_a_job_that_crashes_its_worker_twice_is_set_aside_and_the_next_one_runs(server, client):
+    bad, good = client.submit("segfault at=2", frames=5).job, client.submit("x").job
+    state = client.wait(bad)
+    assert (state.state, state.attempt, state.records) == ("quarantined", 2, 2)
+    assert state.failure.code == "worker_crashed"
+    assert "segmentation fault" in state.failure.text
+    assert client.wait(good).state == "done"
+    server.stop()
+    restart(server)
+    with Client(server.connection) as again:
+        time.sleep(0.5)
+        found = again.jobs()[bad]
+        assert (found.state, found.attempt, found.failure) == (state.state, state.attempt, state.failure)
+
+
+@pytest.mark.parametrize("how", ["hang", "stuck"])
+def test_a_step_that_never_ends_is_ended(tmp_path, how):
+    with Server(tmp_path, "--step-deadline", "1") as server, Client(server.connection) as client:
+        job = client.submit(f"{how} at=2 rest=0.02 once={tmp_path / 'once'}", frames=6).job
+        records, end = client.fetch(job)
+        assert records == expected(6)
+        assert (end.state, attempts(client, job)) == ("done", 2)
+        job, after = client.submit(f"{how} at=1 rest=0.02", frames=3).job, client.submit("x").job
+        state = client.wait(job)
+        assert (state.state, state.failure.code, state.attempt) == ("quarantined", "worker_hung", 2)
+        assert "no progress" in state.failure.text
+        assert client.wait(after).state == "done"
+
+
+def test_a_slow_step_that_reports_is_not_a_hang(tmp_path):
+    with Server(tmp_path, "--step-deadline", "0.5") as server, Client(server.connection) as client:
+        job = client.submit("rest=0.3", frames=8).job
+        assert client.wait(job).state == "done"
+        assert attempts(client, job) == 1
+
+
+def test_a_machine_on_which_no_worker_lives_is_told_and_refuses(tmp_path):
+    with Server(tmp_path) as server, Client(server.connection) as client:
+        until(lambda: client.ask(protocol.Ping(), protocol.Pong).engines, "a worker that is ready")
+        for _ in range(5):
+            worker = server.worker()
+            worker.kill()
+            until(lambda pid=worker.pid: gone(pid), "an end of the worker")
+            time.sleep(0.3)
+        refused = until(lambda: (answer := client.submit("x")).__class__ is protocol.Refused and answer, "a refusal")
+        assert refused.failure.code == "degraded"
+        assert str(tmp_path / "logs" / "worker.log") in refused.failure.text
+        assert "died 5 times" in client.ask(protocol.Ping(), protocol.Pong).worker
+
+
+def test_a_job_that_gives_another_result_the_second_time_is_not_patched_together(server, client, tmp_path):
+    job = client.submit(f"whim kill at=3 once={tmp_path / 'once'}", frames=6).job
+    state = client.wait(job)
+    assert (state.state, state.failure.code, state.records) == ("failed", "store_corrupt", 3)
+
+
+# --- Jobs that fail
+
+
+def test_a_result_that_is_not_a_number_is_told(server, client):
+    state = client.wait(client.submit("nan at=2").job)
+    assert (state.state, state.failure.code, state.records) == ("failed", "nan_result", 2)
+    assert "not numbers" in state.failure.text
+
+
+def test_a_request_that_nothing_can_carry_out_is_told_in_its_own_words(server, client):
+    state = client.wait(client.submit("refuse").job)
+    assert (state.failure.code, state.failure.text) == ("unsupported", "Nothing here can make that: ask for something else")
+    assert "Traceback" in state.failure.detail
+
+
+def test_a_fault_of_ours_is_called_one(server, client):
+    state = client.wait(client.submit("fault at=1").job)
+    assert state.failure.code == "internal"
+    assert state.failure.text.startswith("This is a fault of Anthesis")
+    assert "KeyError: 'petal'" in state.failure.detail
+    worker = server.worker().pid
+    assert client.wait(client.submit("x").job).state == "done"
+    assert server.worker().pid == worker, "a failed job is no reason for a new worker"
+
+
+def test_a_flood_of_output_blocks_nobody_and_its_log_is_bounded(server, client):
+    job = client.submit("flood=100 at=1", frames=3).job
+    assert client.wait(job, seconds=60).state == "done"
+    logs = list((server.home / "logs").glob("worker.log*"))
+    assert len(logs) == 5
+    assert sum(log.stat().st_size for log in logs) < 5 * 5_100_000
+
+
+# --- Cancelling by force
+
+
+def test_a_cancel_that_is_not_heard_is_done_by_force_after_a_while(server, client):
+    job = client.submit("hang at=1", frames=3).job
+    client.wait(job, "running", when=lambda state: state.records == 1)
+    began = time.monotonic()
+    assert client.ask(protocol.Cancel(job=job), protocol.JobState).state == "cancelling"
+    assert client.wait(job, seconds=12).state == "cancelled"
+    assert time.monotonic() - began > 4
+    assert client.wait(client.submit("x").job).state == "done"
+
+
+# --- The client dies
+
+
+def test_a_job_outlives_the_client_that_asked_for_it(server):
+    """As the add-on does when Blender is killed: no goodbye, and a new one asks what is there."""
+    code = (
+        "import sys; from pathlib import Path; from backend import protocol; from tests.service_client import Client\n"
+        "client = Client(protocol.read_connection(Path(sys.argv[1])))\n"
+        "job = client.submit('rest=0.05', frames=40).job\n"
+        "client.wait(job, 'running', when=lambda state: state.records > 3)\n"
+        "print(job, flush=True)\n"
+        "client.fetch(job)"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", code, str(server.home)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    job = asking.stdout.readline().strip()
+    asking.kill()
+    asking.wait()
+    asking.stdout.close()
+    with Client(server.connection) as client:
+        assert client.jobs()[job].state == "running"
+        records, end = client.fetch(job, from_seq=2)
+        assert records == {seq: data for seq, data in expected(40).items() if seq >= 2}
+        assert attempts(client, job) == 1
+
+
+# --- The disk
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of its own, 40 MB large."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("a full disk needs a file system of its own, and so root on Linux")
+    command = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"a full disk needs a file system of its own: {mounted.stderr}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder, leave: int) -> None:
+    with (folder / "ballast").open("ab") as ballast:
+        ballast.write(bytes(max(0, shutil.disk_usage(folder).free - leave)))
+
+
+def test_a_full_disk_pauses_the_job_and_loses_nothing(small_disk):
+    with Server(small_disk / "home") as server, Client(server.connection) as client:
+        job = client.submit("rest=0.05 size=1000000", frames=25).job
+        client.wait(job, "running", when=lambda state: state.records == 3)
+        fill(small_disk, 2_500_000)
+        paused = client.wait(job, "running", when=lambda state: "disk is full" in state.text)
+        assert 3 < paused.records < 10
+        refused = client.submit("x", frames=200)
+        assert refused.failure.code == "disk_full"
+        assert re.search(r"may need \d+ MB", refused.failure.text)
+        time.sleep(1.5)
+        assert client.jobs()[job].state == "running"
+        (small_disk / "ballast").unlink()
+        records, end = client.fetch(job)
+        assert records == expected(25, size=1_000_000)
+        assert (end.state, attempts(client, job)) == ("done", 1)
+
+
+def test_a_job_on_a_full_disk_can_be_cancelled(small_disk):
+    with Server(small_disk / "home") as server, Client(server.connection) as client:
+        job = client.submit("rest=0.05 size=1000000", frames=25).job
+        client.wait(job, "running", when=lambda state: state.records == 2)
+        fill(small_disk, 0)
+        client.wait(job, "running", when=lambda state: "disk is full" in state.text)
+        fill(small_disk, 0)
+        client.send(protocol.Cancel(job=job))
+        assert client.wait(job, "cancelled", seconds=8).records >= 2
+
+
+def test_a_table_that_cannot_grow_waits_for_space(small_disk):
+    """Small records fill no disk, but each needs a row: it is SQLite that finds no room."""
+    with Server(small_disk / "home") as server, Client(server.connection) as client:
+        job = client.submit("rest=0.002 size=64", frames=1000).job
+        client.wait(job, "running", when=lambda state: state.records > 20)
+        (small_disk / "home" / "reserve").unlink()
+        fill(small_disk, 0)
+        client.wait(job, "running", when=lambda state: "disk is full" in state.text)
+        (small_disk / "ballast").unlink()
+        records, end = client.fetch(job)
+        assert records == expected(1000, size=64)
+        assert end.state == "done"
+
+
+def test_nothing_is_left_running(server):
+    with Client(server.connection) as client:
+        client.wait(client.submit("x").job)
+    family = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
+    server.kill()
+    until(lambda: all(gone(process.pid) for process in family), "an end of all", seconds=10)

@@ -1,0 +1,340 @@
+"""Clips to files and back: what each format says it keeps, it keeps; read by other people's libraries."""
+
+import json
+import struct
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import trimesh
+from pxr import Usd, UsdGeom
+
+from backend import wire
+from backend.clip import Clip, Frame, Mesh
+from backend.files import Unwritable, check_output, gltf, npz, obj, save, usd
+from backend.files.mesh import Unreadable, read
+from tests.gltf_validator import assert_valid
+
+FRAMES, FPS = 5, 12.5
+
+
+@pytest.fixture
+def clip() -> Clip:
+    """A quad and a triangle that share an edge, with a UV seam along it; every vertex goes its own way."""
+    rng = np.random.default_rng(7)
+    vertices = np.array([[0, 0, 0], [2, 0, 0.5], [2, 3, 0], [0, 3, 1], [4, 1, 2]], np.float32)
+    mesh = Mesh(
+        vertices,
+        corners=np.array([0, 1, 2, 3, 1, 4, 2], np.int32),
+        sizes=np.array([4, 3], np.int32),
+        triangles=np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6]], np.int32),
+        uv=np.array([[0, 0], [0.5, 0], [0.5, 1], [0, 1], [0.6, 0], [1, 0.5], [0.6, 1]], np.float32),
+        albedo=rng.random((5, 3), np.float32),
+        pin=np.array([1, 0, 0, 0.25, 0], np.float32),
+        weight=np.array([0.5, 1, 1, 0, 1], np.float32),
+        parts=np.array([0, 0, 1, 1, 1], np.int32),
+        part_names=("stem", "petal"),
+    )
+    frames = [
+        Frame(k / (FRAMES - 1), vertices + 0.3 * rng.standard_normal((5, 3), np.float32) * k,
+              albedo=rng.random((5, 3), np.float32), roughness=rng.random(5, np.float32))
+        for k in range(FRAMES)
+    ]  # fmt: skip
+    return Clip.from_frames(mesh, frames, FPS, loop=True, provenance={"prompt": "a test é", "seed": "3"})
+
+
+def test_npz_keeps_everything(clip, tmp_path):
+    save(clip, tmp_path / "clip.npz")
+    again = npz.load(tmp_path / "clip.npz")
+    for thing, other in ((clip, again), (clip.subject, again.subject)):
+        for field in fields(thing):
+            if field.name != "subject":
+                np.testing.assert_array_equal(getattr(thing, field.name), getattr(other, field.name), err_msg=field.name)
+                assert type(getattr(thing, field.name)) is type(getattr(other, field.name)), field.name
+
+
+def test_npz_holds_what_its_page_says_for_readers_without_us(clip, tmp_path):
+    npz.save(clip, tmp_path / "clip.npz")
+    held = np.load(tmp_path / "clip.npz", allow_pickle=False)
+    assert held["positions"].shape == (FRAMES, 5, 3)
+    assert held["positions"].dtype == np.float32
+    assert held["faces"].tolist() == [[0, 1, 2], [0, 2, 3], [1, 4, 2]]
+    assert held["uv"][held["triangles"]].shape == (3, 3, 2)
+    assert float(held["fps"]) == FPS
+    assert bool(held["loop"])
+    assert json.loads(str(held["provenance"])) == clip.provenance
+
+
+def test_npz_of_a_later_layout_is_refused(clip, tmp_path):
+    np.savez(tmp_path / "later.npz", version=2)
+    with pytest.raises(ValueError, match="update Anthesis"):
+        npz.load(tmp_path / "later.npz")
+
+
+def glb_parts(path):
+    data = path.read_bytes()
+    magic, version, length, size, kind = struct.unpack_from("<4sIII4s", data)
+    assert (magic, version, length, kind) == (b"glTF", 2, len(data), b"JSON")
+    return json.loads(data[20 : 20 + size]), data[28 + size :]
+
+
+def glb_array(document, buffer, accessor) -> np.ndarray:
+    """An independent, slow reading of one accessor."""
+    accessor = document["accessors"][accessor]
+    view = document["bufferViews"][accessor["bufferView"]]
+    letter = {5126: "f", 5123: "H", 5125: "I"}[accessor["componentType"]]
+    width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}[accessor["type"]]
+    numbers = struct.unpack_from(f"<{accessor['count'] * width}{letter}", buffer, view["byteOffset"])
+    return np.array(numbers).reshape(accessor["count"], width)
+
+
+def played(document, buffer, time: float) -> np.ndarray:
+    """Positions that a viewer shows at a time in seconds, as the specification says: base + weights x targets."""
+    animation = document["animations"][0]
+    sampler = animation["samplers"][0]
+    times = glb_array(document, buffer, sampler["input"])[:, 0]
+    weights = glb_array(document, buffer, sampler["output"]).reshape(len(times), -1)
+    now = np.array([np.interp(time, times, column) for column in weights.T])
+    assert (now > 0).sum() <= 2
+    primitive = document["meshes"][0]["primitives"][0]
+    shown = glb_array(document, buffer, primitive["attributes"]["POSITION"])
+    for weight, target in zip(now, primitive["targets"], strict=True):
+        shown = shown + weight * glb_array(document, buffer, target["POSITION"])
+    return shown
+
+
+def z_up(vectors):
+    return np.stack([vectors[:, 0], -vectors[:, 2], vectors[:, 1]], axis=1)
+
+
+def corner_positions(clip, positions):
+    """What is seen: the place of each corner of each triangle, (F, 3, 3)."""
+    return positions[clip.subject.faces]
+
+
+def test_glb_plays_every_frame_and_goes_straight_between_them(clip, tmp_path):
+    gltf.save(clip, tmp_path / "clip.glb")
+    document, buffer = glb_parts(tmp_path / "clip.glb")
+    primitive = document["meshes"][0]["primitives"][0]
+    triangles = glb_array(document, buffer, primitive["indices"]).reshape(-1, 3)
+    for k in range(FRAMES):
+        seen = z_up(played(document, buffer, k / FPS))[triangles]
+        np.testing.assert_allclose(seen, corner_positions(clip, clip.positions[k]), atol=2e-6)
+    half = z_up(played(document, buffer, 1.5 / FPS))[triangles]
+    np.testing.assert_allclose(half, corner_positions(clip, (clip.positions[1] + clip.positions[2]) / 2), atol=2e-6)
+
+
+def test_glb_of_a_loop_ends_where_it_began_and_another_does_not(clip, tmp_path):
+    for loops in (True, False):
+        gltf.save(replace(clip, loop=loops), tmp_path / "clip.glb")
+        document, buffer = glb_parts(tmp_path / "clip.glb")
+        end = document["accessors"][document["animations"][0]["samplers"][0]["input"]]["max"][0]
+        assert end == pytest.approx((FRAMES if loops else FRAMES - 1) / FPS)
+        first, last = played(document, buffer, 0), played(document, buffer, end)
+        assert np.allclose(first, last) == loops
+
+
+def test_glb_splits_vertices_at_the_seam_only(clip, tmp_path):
+    gltf.save(clip, tmp_path / "clip.glb")
+    document, buffer = glb_parts(tmp_path / "clip.glb")
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    assert document["accessors"][attributes["POSITION"]]["count"] == 7  # 5, and the two on the seam once more
+    whole = replace(clip, subject=replace(clip.subject, uv=None))
+    gltf.save(whole, tmp_path / "whole.glb")
+    document, buffer = glb_parts(tmp_path / "whole.glb")
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    assert document["accessors"][attributes["POSITION"]]["count"] == 5
+
+
+def test_glb_as_trimesh_reads_it(clip, tmp_path):
+    gltf.save(clip, tmp_path / "clip.glb")
+    (mesh,) = trimesh.load_scene(tmp_path / "clip.glb", process=False).geometry.values()
+    seen = z_up(mesh.vertices)[mesh.faces]
+    np.testing.assert_allclose(seen, corner_positions(clip, clip.positions[0]), atol=1e-6)
+    np.testing.assert_allclose(mesh.visual.uv[mesh.faces], clip.subject.uv[clip.subject.triangles], atol=1e-6)
+
+
+def test_glb_normals_are_those_of_each_frame(clip, tmp_path):
+    gltf.save(clip, tmp_path / "clip.glb")
+    document, buffer = glb_parts(tmp_path / "clip.glb")
+    primitive = document["meshes"][0]["primitives"][0]
+    indices = glb_array(document, buffer, primitive["indices"])[:, 0].astype(int)
+    base = glb_array(document, buffer, primitive["attributes"]["NORMAL"])
+    for k in (0, 3):
+        delta = 0 if k == 0 else glb_array(document, buffer, primitive["targets"][k - 1]["NORMAL"])
+        seen = trimesh.Trimesh(clip.positions[k], clip.subject.faces, process=False)
+        # area weighting: what trimesh calls the mean of face normals, weighted by their area
+        summed = np.zeros((5, 3))
+        for face, normal, area in zip(seen.faces, seen.face_normals, seen.area_faces, strict=True):
+            summed[face] += normal * area
+        expected = summed / np.linalg.norm(summed, axis=1, keepdims=True)
+        np.testing.assert_allclose(z_up((base + delta)[indices]), expected[clip.subject.faces.ravel()], atol=1e-5)
+
+
+def test_glb_colour_is_linear_and_of_the_first_frame(clip, tmp_path):
+    gltf.save(clip, tmp_path / "clip.glb")
+    document, buffer = glb_parts(tmp_path / "clip.glb")
+    primitive = document["meshes"][0]["primitives"][0]
+    colour = glb_array(document, buffer, primitive["attributes"]["COLOR_0"]) / 65535
+    indices = glb_array(document, buffer, primitive["indices"])[:, 0].astype(int)
+    np.testing.assert_allclose(colour[indices, :3], clip.albedo[0][clip.subject.faces.ravel()], atol=1e-5)
+    assert (colour[:, 3] == 1).all()
+
+
+def still(clip):
+    return replace(clip, positions=clip.positions[:1], tau=clip.tau[:1], albedo=None, roughness=None)
+
+
+def needle(clip):
+    """A triangle without area: its third vertex has no normal."""
+    positions = clip.positions.copy()
+    positions[:, 4] = positions[:, 1]
+    return replace(clip, positions=positions)
+
+
+@pytest.mark.parametrize("change", [lambda clip: clip, still, needle], ids=["whole", "still", "needle"])
+def test_glb_is_valid(clip, tmp_path, change):
+    gltf.save(change(clip), tmp_path / "clip.glb")
+    assert_valid(tmp_path / "clip.glb")
+
+
+def test_usdc_as_pixar_reads_it(clip, tmp_path):
+    save(clip, tmp_path / "clip.usdc")
+    stage = Usd.Stage.Open(str(tmp_path / "clip.usdc"))
+    assert UsdGeom.GetStageUpAxis(stage) == "Z"
+    assert UsdGeom.GetStageMetersPerUnit(stage) == 1
+    assert (stage.GetStartTimeCode(), stage.GetEndTimeCode()) == (1, FRAMES)
+    assert stage.GetTimeCodesPerSecond() == FPS
+    mesh = UsdGeom.Mesh(stage.GetDefaultPrim().GetChild("Mesh"))
+    primvars = UsdGeom.PrimvarsAPI(mesh)
+    for k in range(FRAMES):
+        np.testing.assert_array_equal(mesh.GetPointsAttr().Get(k + 1), clip.positions[k])
+        np.testing.assert_array_equal(primvars.GetPrimvar("displayColor").Get(k + 1), clip.albedo[k])
+        np.testing.assert_array_equal(primvars.GetPrimvar("roughness").Get(k + 1), clip.roughness[k])
+    np.testing.assert_array_equal(mesh.GetFaceVertexCountsAttr().Get(), clip.subject.sizes)
+    np.testing.assert_array_equal(mesh.GetFaceVertexIndicesAttr().Get(), clip.subject.corners)
+    assert primvars.GetPrimvar("st").GetInterpolation() == "faceVarying"
+    np.testing.assert_array_equal(primvars.GetPrimvar("st").Get(), clip.subject.uv)
+    assert mesh.ValidateTopology(mesh.GetFaceVertexIndicesAttr().Get(), mesh.GetFaceVertexCountsAttr().Get(), 5)[0]
+
+
+def test_usdc_keeps_the_subjects_own_colour_where_life_changes_none(clip, tmp_path):
+    usd.save(replace(clip, albedo=None), tmp_path / "clip.usdc")
+    stage = Usd.Stage.Open(str(tmp_path / "clip.usdc"))
+    colour = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/Anthesis/Mesh")).GetPrimvar("displayColor")
+    assert colour.GetAttr().GetNumTimeSamples() == 0
+    np.testing.assert_array_equal(colour.Get(), clip.subject.albedo)
+
+
+def test_obj_folder_as_our_reader_reads_it(clip, tmp_path):
+    save(clip, tmp_path / "life")
+    files = sorted(path.name for path in (tmp_path / "life").iterdir())
+    assert files == [f"life_{k:04d}.obj" for k in range(1, FRAMES + 1)]
+    for k in (0, 3):
+        mesh = read(tmp_path / "life" / files[k])
+        seen = {tuple(sorted(map(tuple, face.round(5).tolist()))) for face in mesh.vertices[mesh.faces]}
+        expected = corner_positions(clip, clip.positions[k])
+        # trimesh cuts the quad along either diagonal; the triangle and the set of places must be the same
+        assert tuple(sorted(map(tuple, expected[2].round(5).tolist()))) in seen
+        assert {place for face in seen for place in face} == {tuple(p) for p in clip.positions[k].round(5).tolist()}
+        assert len(mesh.uv) == 3 * len(mesh.faces)
+
+
+def test_obj_says_polygons_uvs_and_colours(clip, tmp_path):
+    obj.save(clip, tmp_path / "life")
+    lines = (tmp_path / "life" / "life_0002.obj").read_text().splitlines()
+    assert [line for line in lines if line.startswith("f")] == ["f 1/1 2/2 3/3 4/4", "f 2/5 5/6 3/7"]
+    numbers = np.array([line.split()[1:] for line in lines if line.startswith("v ")], float)
+    np.testing.assert_allclose(z_up(numbers[:, :3]), clip.positions[1], rtol=1e-6)
+    np.testing.assert_allclose(numbers[:, 3:], wire.linear_to_srgb(clip.albedo[1]), atol=1e-4)
+    uv = np.array([line.split()[1:] for line in lines if line.startswith("vt")], float)
+    np.testing.assert_allclose(uv, clip.subject.uv, atol=1e-6)
+
+
+def test_nothing_is_left_behind_when_writing_fails(clip, tmp_path):
+    with pytest.raises(ValueError, match="shape|broadcast|dimension|size|axis"):
+        save(replace(clip, positions=clip.positions[:, :, :2]), tmp_path / "clip.usdc")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("clip.png", "Cannot write .png"), ("nowhere/clip.glb", "does not exist"), ("taken", "a file")]
+)
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path, name, words):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(Unwritable, match=words):
+        check_output(tmp_path / name)
+
+
+# --- Meshes from files
+
+
+def box(path, **more):
+    trimesh.creation.box((2, 4, 6)).export(path, **more)
+    return path
+
+
+@pytest.mark.parametrize(("ending", "size"), [("obj", (2, 6, 4)), ("glb", (2, 6, 4)), ("ply", (2, 4, 6)), ("stl", (2, 4, 6))])
+def test_up_is_the_formats_habit(tmp_path, ending, size):
+    path = box(tmp_path / f"box.{ending}")
+    mesh = read(path)
+    assert len(mesh.vertices) == 8  # .stl shares none, .glb splits at edges: welded
+    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), size)
+    np.testing.assert_allclose(np.ptp(read(path, up="Y").vertices, axis=0), (2, 6, 4))
+    np.testing.assert_allclose(np.ptp(read(path, up="Z").vertices, axis=0), (2, 4, 6))
+
+
+def test_turning_up_keeps_the_outside_outside(tmp_path):
+    mesh = read(box(tmp_path / "box.obj"))
+    assert trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).volume == pytest.approx(48)
+
+
+def test_uvs_and_colours_come_along(clip, tmp_path):
+    gltf.save(clip, tmp_path / "clip.glb")
+    mesh = read(tmp_path / "clip.glb")
+    assert len(mesh.vertices) == 5
+    seen = np.concatenate([mesh.vertices[mesh.faces], mesh.uv.reshape(-1, 3, 2)], axis=2)
+    uv = clip.subject.uv[clip.subject.triangles]
+    expected = np.concatenate([corner_positions(clip, clip.positions[0]), uv], axis=2)
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+
+
+def test_vertex_colours_of_ply_are_read_as_srgb(tmp_path):
+    mesh = trimesh.creation.box((1, 1, 1))
+    colours = np.full((8, 4), 255, np.uint8)
+    colours[:, :3] = [188, 55, 10]
+    mesh.visual.vertex_colors = colours
+    mesh.export(tmp_path / "box.ply")
+    np.testing.assert_allclose(read(tmp_path / "box.ply").albedo, np.tile([0.503, 0.0382, 0.00304], (8, 1)), rtol=5e-3)
+
+
+def test_a_scene_is_one_mesh_with_every_part_in_its_place(tmp_path):
+    scene = trimesh.Scene()
+    scene.add_geometry(trimesh.creation.box((1, 1, 1)), transform=trimesh.transformations.translation_matrix((5, 0, 0)))
+    mirrored = np.diag([-2.0, 1, 1, 1])
+    scene.add_geometry(trimesh.creation.box((1, 1, 1)), transform=mirrored)
+    scene.export(tmp_path / "two.glb")
+    mesh = read(tmp_path / "two.glb", up="Z")
+    assert len(mesh.vertices) == 16
+    assert mesh.vertices[:, 0].max() == pytest.approx(5.5)
+    assert trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).volume == pytest.approx(1 + 2)
+
+
+UNREADABLE = {
+    "nothing.obj": (None, "no file"),
+    "mesh.blend": (b"BLENDER", "Cannot read .blend"),
+    "points.obj": (b"v 0 0 0\nv 1 0 0\nv 0 1 0\n", "no faces"),
+    "nan.obj": (b"v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not numbers"),
+    "torn.glb": (b"glTF\x02\x00\x00\x00\xff", "not a sound .glb"),
+    "empty.stl": (b"", "empty.stl"),
+    "index.obj": (b"v 0 0 0\nv 1 0 0\nf 1 2 9\n", "index.obj"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_holds_no_mesh_is_refused_with_words(tmp_path, name):
+    data, words = UNREADABLE[name]
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(Unreadable, match=words):
+        read(tmp_path / name)

@@ -1,0 +1,616 @@
+"""The gateway's side of docs/protocol.md, spoken to with a plain socket: real processes, real pipes."""
+
+import contextlib
+import os
+import re
+import socket as sockets
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+
+import msgspec
+import psutil
+import pytest
+import xxhash
+import zmq
+
+from backend import protocol
+from tests import runners
+from tests.service_client import ROOT, Client, Server, connection_of, until
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("home")) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.connection) as client:
+        yield client
+
+
+def memory(process) -> int:
+    return psutil.Process(process.pid).memory_info().rss
+
+
+# --- The conversation
+
+
+def test_a_job_comes_back_whole(server, client):
+    accepted = client.submit("size=700000 rest=0.01", frames=6, seed=9)
+    assert not accepted.duplicate
+    records, end = client.fetch(accepted.job)
+    assert records == {seq: runners.record(seq, 9, 700_000).tobytes() for seq in range(6)}
+    assert (end.records, end.state) == (6, "done")
+    state = client.jobs()[accepted.job]
+    assert (state.state, state.done, state.records, state.attempt, state.failure) == ("done", 1.0, 6, 1, None)
+
+
+def test_a_job_can_be_read_from_any_record_and_by_any_client(server, client):
+    job = client.submit("x", frames=8).job
+    client.fetch(job)
+    with Client(server.connection) as other:
+        assert job in other.jobs()
+        records, end = other.fetch(job, from_seq=5, stream=3)
+        assert sorted(records) == [5, 6, 7]
+        records, end = other.fetch(job, from_seq=8, stream=4)
+        assert (records, end.records) == ({}, 8)
+        records, end = other.fetch(job, from_seq=1000, stream=5)
+        assert (records, end.records) == ({}, 8)
+
+
+def test_progress_is_told_to_who_submitted_and_to_who_listed(server, client):
+    with Client(server.connection) as listening, Client(server.connection) as other:
+        listening.jobs()
+        job = client.submit("rest=0.1", frames=10).job
+        for watching in (client, listening):
+            state = watching.wait(job, "running", when=lambda state: 0.2 < state.done < 1)
+            assert re.fullmatch(r"Frame \d+ of 10", state.text)
+            assert state.request.prompt == "rest=0.1"
+            assert watching.wait(job).state == "done"
+        while message := other.receive(0.2):
+            assert not isinstance(message[0], protocol.JobState)
+
+
+def test_the_same_job_twice_is_one_job(server, client):
+    job = uuid.uuid4().hex
+    assert not client.submit("x", job=job).duplicate
+    assert client.submit("x", job=job).duplicate
+    client.wait(job)
+    assert client.submit("x", job=job).duplicate
+    refused = client.submit("x", job=job, seed=99)
+    assert refused.failure.code == "conflict"
+    assert client.jobs()[job].request.seed == 1
+
+
+def test_a_mesh_is_sent_once_and_a_job_waits_for_none(server, client):
+    data = os.urandom(600_000)
+    blob = xxhash.xxh3_128_hexdigest(data)
+    request = protocol.Animate(frames=2)
+    submit = protocol.Submit(job=uuid.uuid4().hex, request=request, blob=blob)
+    assert client.ask(submit, protocol.Accepted).failure.code == "unknown_blob"
+    assert client.put(data, chunks=1) == protocol.Have(re=client.calls, blob=blob, offset=262144)
+    with Client(server.connection) as other:  # the first client died while it sent: another goes on
+        question = protocol.Put(blob=blob, size=len(data), offset=0)
+        held = other.ask(question, protocol.Have, payload=data[: protocol.CHUNK_BYTES])
+        assert (held.offset, held.complete) == (262144, False)
+        assert other.put(data, start=held.offset).complete
+    assert client.ask(submit, protocol.Accepted) == protocol.Accepted(re=client.calls, job=submit.job)
+    records, end = client.fetch(submit.job)
+    assert records[0] == data, "the runner was not given the mesh"
+
+
+def test_a_damaged_mesh_is_refused_and_can_be_sent_again(server, client):
+    data = os.urandom(1000)
+    blob = xxhash.xxh3_128_hexdigest(data)
+    put = protocol.Put(blob=blob, size=1000)
+    assert client.ask(put, protocol.Have, payload=bytes(1000)).failure.code == "hash_mismatch"
+    assert client.ask(put, protocol.Have, payload=data).complete
+
+
+def test_hello_comes_first_and_versions_must_meet(server):
+    with Client(server.connection, hello=False) as client:
+        assert client.ask(protocol.List()).failure.code == "not_greeted"
+        for least, most, update in ((2, 5, "backend"), (0, 0, "add-on")):
+            hello = protocol.Hello(client=client.id, protocol_min=least, protocol_max=most, software="Anthesis 0.9")
+            refused = client.ask(hello, protocol.Welcome)
+            assert refused.failure.code == "bad_version"
+            assert f"update the {update}" in refused.failure.text
+            assert client.ask(protocol.Ping()).failure.code == "not_greeted"
+        newer = msgspec.msgpack.encode(
+            {"t": "hello", "id": 9, "client": client.id, "protocol_min": 1, "protocol_max": 7, "a_new_field": [1]}
+        )
+        client.send_raw(b"ANT1", newer)
+        welcome, _ = client.receive()
+        assert (welcome.protocol, welcome.re) == (1, 9)
+        assert welcome.boot == server.connection.boot
+
+
+def test_ping_says_what_goes_on(server, client):
+    until(lambda: client.ask(protocol.Ping(), protocol.Pong).engines, "a worker that is ready")
+    running, waiting = client.submit("rest=0.2", frames=100).job, client.submit("x").job
+    client.wait(running, "running")
+    pong = client.ask(protocol.Ping(), protocol.Pong)
+    assert (pong.running, pong.queued, pong.boot) == (1, 1, server.connection.boot)
+    assert pong.engines == runners.capabilities()
+    assert "rest=0.2" in pong.worker
+    client.send(protocol.Cancel(job=running))
+    client.wait(waiting)
+    assert client.ask(protocol.Ping(), protocol.Pong).store_bytes > 4000
+
+
+# --- Flow
+
+
+def test_a_stream_sends_what_its_credit_allows_and_not_a_byte_more(server, client):
+    job = client.submit("size=1000000", frames=5).job
+    client.wait(job)
+    client.send(protocol.Subscribe(stream=1, job=job, credit=1_300_001))
+
+    def received() -> int:
+        total = 0
+        while message := client.receive(0.5):
+            total += len(message[1]) if isinstance(message[0], protocol.Chunk) else 0
+        return total
+
+    assert received() == 1_300_001
+    for total in (1_300_001, 5, 1_300_000):  # repeated, falling: passed over
+        client.send(protocol.Credit(stream=1, total=total))
+    assert received() == 0
+    client.send(protocol.Credit(stream=1, total=1_500_000))
+    assert received() == 199_999
+    client.send(protocol.Credit(stream=1, total=1 << 40))
+    assert received() == 5_000_000 - 1_500_000
+    for total in (1, 1 << 40):  # late: the stream has ended
+        client.send(protocol.Credit(stream=1, total=total))
+    client.send_raw(b"ANT1", msgspec.msgpack.encode({"t": "credit", "id": 1, "stream": 1, "total": (1 << 40) + 1}))
+    assert client.receive()[0].failure.code == "bad_header"
+    assert client.ask(protocol.Ping(), protocol.Pong)
+
+
+def test_streams_take_turns(server, client):
+    jobs = [client.submit("size=2000000", frames=2, seed=seed).job for seed in (1, 2)]
+    for job in jobs:
+        client.wait(job)
+    for stream, job in enumerate(jobs):
+        client.send(protocol.Subscribe(stream=stream, job=job))
+    order = []
+    while len(order) < 30:
+        answer, _ = client.receive()
+        order += [answer.stream] if isinstance(answer, protocol.Chunk) else []
+    assert abs(order[4:24].count(0) - 10) <= 2
+
+
+def test_a_stream_that_nobody_wants_any_more_stops(server, client):
+    job = client.submit("size=1000000", frames=30).job
+    client.wait(job)
+    client.send(protocol.Subscribe(stream=1, job=job, credit=1 << 40))
+    client.receive()
+    client.send(protocol.Unsubscribe(stream=1))
+    received = 0
+    while message := client.receive(0.5):
+        received += len(message[1] or b"")
+    assert received < 25_000_000
+
+
+def test_previews_are_skipped_for_a_slow_reader_and_told_in_a_gap(server, client):
+    job = client.submit("previews size=100000", frames=10).job
+    client.wait(job)
+    client.send(protocol.Subscribe(stream=1, job=job))
+    seen = [answer for answer, _ in iter(lambda: client.receive(1.0), None) if not isinstance(answer, protocol.JobState)]
+    assert seen[0] == protocol.Gap(stream=1, first=0, last=8)
+    assert [type(answer) for answer in seen[1:]] == [protocol.Chunk, protocol.End]
+    assert seen[1].seq == 9
+
+
+def test_a_slow_reader_costs_no_memory_and_does_not_slow_the_job(server, client):
+    until(lambda: client.ask(protocol.Ping(), protocol.Pong).engines, "a worker that is ready")
+    job = client.submit("size=2000000", frames=100).job
+    client.send(protocol.Subscribe(stream=1, job=job, credit=4_000_000))
+    before, most, received = memory(server.process), 0, 0
+    ends = time.monotonic() + 4
+    while time.monotonic() < ends:
+        answer, payload = client.receive()
+        received += len(payload or b"")
+        if isinstance(answer, protocol.Chunk) and answer.offset + len(payload) == answer.total:
+            client.send(protocol.Credit(stream=1, total=received + 4_000_000))
+            time.sleep(0.2)
+        most = max(most, memory(server.process))
+    assert 10_000_000 < received < 100_000_000
+    assert most - before < 40_000_000
+    client.send(protocol.Unsubscribe(stream=1))
+    until(lambda: client.jobs()[job].state == "done", "a job that is done while its reader is not")
+
+
+def test_a_reader_with_endless_credit_that_does_not_read_costs_no_memory(server, client):
+    with Client(server.connection) as sleeper:
+        job = sleeper.submit("size=4000000", frames=50).job
+        sleeper.wait(job)
+        before = memory(server.process)
+        for stream in range(8):
+            sleeper.send(protocol.Subscribe(stream=stream, job=job, credit=1 << 40))
+        refused = sleeper.ask(protocol.Subscribe(stream=8, job=job), protocol.JobState)
+        assert refused.failure.code == "quota"
+        time.sleep(1.5)
+        assert memory(server.process) - before < 60_000_000
+        began = time.monotonic()
+        assert client.ask(protocol.Ping(), protocol.Pong)
+        assert time.monotonic() - began < 1.0, "one client that does not read holds the others up"
+
+
+def test_large_records_arrive_as_they_were_made(server, client):
+    """Six megabytes each from fresh buffers: a buffer that were used again before it left would show."""
+    job = client.submit("size=6000000", frames=12, seed=5).job
+    records, _ = client.fetch(job)
+    digests = {seq: xxhash.xxh3_64_intdigest(data) for seq, data in records.items()}
+    assert digests == {seq: xxhash.xxh3_64_intdigest(runners.record(seq, 5, 6_000_000)) for seq in range(12)}
+
+
+# --- Cancelling, removing
+
+
+def test_cancel_ends_that_job_and_no_other_once(server, client):
+    running, waiting, last = (client.submit(f"rest=0.1 n={n}", frames=30 - 13 * n).job for n in range(3))
+    client.wait(running, "running", when=lambda state: state.records > 1)
+    assert client.ask(protocol.Cancel(job=waiting), protocol.JobState).state == "cancelled"
+    assert client.ask(protocol.Cancel(job=running), protocol.JobState).state in ("cancelling", "cancelled")
+    client.ask(protocol.Cancel(job=running), protocol.JobState)
+    stopped = client.wait(running)
+    assert stopped.state == "cancelled"
+    assert client.ask(protocol.Cancel(job=running), protocol.JobState).state == "cancelled"
+    assert client.wait(last).state == "done"
+    jobs = client.jobs()
+    assert (jobs[waiting].state, jobs[waiting].records) == ("cancelled", 0)
+    assert jobs[running].records == stopped.records < 30
+    records, end = client.fetch(running)
+    assert len(records) == stopped.records
+    assert end.state == "cancelled"
+    assert client.ask(protocol.Cancel(job="0" * 32)).failure.code == "unknown_job"
+
+
+def test_a_cancel_that_meets_the_end_has_one_winner(server, client):
+    ends = set()
+    for frames in range(1, 9):
+        job = client.submit("rest=0.004", frames=frames).job
+        client.wait(job, "running", "done")
+        asked = client.ask(protocol.Cancel(job=job), protocol.JobState).state
+        state = client.wait(job) if asked not in protocol.FINAL else client.jobs()[job]
+        assert state.state in ("done", "cancelled")
+        assert state.state == "cancelled" or state.records == frames
+        assert client.jobs()[job].state == state.state
+        ends.add(state.state)
+    assert ends
+
+
+def test_a_job_that_takes_no_step_is_cancelled_by_force(server, client):
+    job = client.submit("hang", frames=2).job
+    client.wait(job, "running")
+    before = server.worker().pid
+    client.send(protocol.Cancel(job=job, force=True))
+    assert client.wait(job, seconds=3).state == "cancelled"
+    job = client.submit("x").job
+    assert client.wait(job).state == "done"
+    assert server.worker().pid != before
+
+
+def test_a_running_job_is_stopped_before_it_is_removed(server, client):
+    job = client.submit("rest=0.1", frames=200).job
+    client.wait(job, "running", when=lambda state: state.records > 0)
+    with Client(server.connection) as other:
+        other.jobs()
+        client.send(protocol.Remove(job=job))
+        for one in (client, other):
+            until(lambda one=one: isinstance((one.receive(0.1) or [None])[0], protocol.Removed), "a Removed")
+    assert job not in client.jobs()
+    assert not (server.home / "jobs" / job).exists()
+    assert client.ask(protocol.Remove(job=job), protocol.Removed).job == job
+    assert client.wait(client.submit("x").job).state == "done"
+
+
+def test_clear_forgets_what_is_finished(tmp_path):
+    with Server(tmp_path) as server, Client(server.connection) as client:
+        data = os.urandom(1000)
+        client.put(data)
+        done = [client.submit("x", seed=seed).job for seed in (1, 2)]
+        submit = protocol.Submit(job="a" * 32, request=protocol.Animate(frames=1), blob=xxhash.xxh3_128_hexdigest(data))
+        client.ask(submit, protocol.Accepted)
+        client.wait("a" * 32)
+        running = client.submit("rest=0.1", frames=100).job
+        client.wait(running, "running")
+        assert list((tmp_path / "blobs").iterdir())
+        client.send(protocol.Clear())
+        until(lambda: set(client.jobs()) == {running}, "an empty list")
+        assert {path.name for path in (tmp_path / "jobs").iterdir()} == {running}
+        assert not list((tmp_path / "blobs").iterdir()), "nobody uses the mesh any more"
+        assert not set(done) & set(client.jobs())
+
+
+# --- Limits, nonsense, strangers
+
+
+def test_nonsense_is_refused_and_the_connection_stays(server, client):
+    good = protocol.encode(protocol.Ping(id=1))[1]
+    for header, code in (
+        (good[:-2], "bad_header"),
+        (msgspec.msgpack.encode({"t": 7}), "bad_header"),
+        (msgspec.msgpack.encode({"t": "explode"}), "bad_header"),
+        (b"\x91" * 60_000, "bad_header"),
+        (good.replace(b"ping", b"\xff\xfe\xfd\xfc"), "bad_header"),
+        (bytes(100_000), "too_large"),
+    ):
+        client.send_raw(b"ANT1", header)
+        refused, _ = client.receive()
+        assert refused.failure.code == code, header[:20]
+    client.send_raw(b"GET / HTTP/1.1")
+    assert client.receive()[0].failure.code == "bad_frame"
+    client.send_raw(b"ANT1", good, *[b"x"] * 50)
+    assert client.receive()[0].failure.code == "bad_frame"
+    assert client.ask(protocol.Ping(), protocol.Pong)
+    assert "sent nonsense (8)" in (server.home / "logs" / "gateway.log").read_text()
+
+
+def test_a_client_cannot_queue_without_end(server, client):
+    block = client.submit("hang", frames=1).job
+    client.wait(block, "running")
+    answers = [client.submit("x", seed=seed) for seed in range(protocol.QUEUED_JOBS + 1)]
+    assert all(isinstance(answer, protocol.Accepted) for answer in answers[:-1])
+    assert answers[-1].failure.code == "quota"
+    with Client(server.connection) as other:
+        assert isinstance(other.submit("x"), protocol.Accepted)
+        assert len(other.jobs()) > protocol.QUEUED_JOBS
+    for answer in answers[:-1]:
+        client.send(protocol.Remove(job=answer.job))
+    client.send(protocol.Cancel(job=block, force=True))
+    until(lambda: client.ask(protocol.Ping(), protocol.Pong).queued == 0, "an empty queue")
+
+
+def raw(server: Server) -> sockets.socket:
+    """A plain connection to whatever the gateway listens at."""
+    endpoint = server.connection.endpoint
+    if endpoint.startswith("ipc://"):
+        plain = sockets.socket(sockets.AF_UNIX)
+        plain.connect(endpoint.removeprefix("ipc://"))
+    else:
+        host, port = endpoint.removeprefix("tcp://").rsplit(":", 1)
+        plain = sockets.create_connection((host, int(port)))
+    plain.settimeout(5)
+    return plain
+
+
+def shake_hands(plain: sockets.socket) -> None:
+    """As a DEALER that speaks ZMTP 3.1 without keys."""
+    plain.sendall(b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01NULL" + bytes(48))
+    plain.recv(64)
+    ready = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+    plain.sendall(b"\x04" + bytes([len(ready)]) + ready)
+    plain.recv(256)
+
+
+def test_a_frame_that_declares_six_gigabytes_is_not_believed(server, client):
+    before = memory(server.process)
+    with raw(server) as plain:
+        shake_hands(plain)
+        plain.sendall(b"\x02" + (6 << 30).to_bytes(8, "big") + bytes(1000))
+        assert plain.recv(1000) == b"", "the connection was kept"
+    assert memory(server.process) - before < 5_000_000
+    assert client.ask(protocol.Ping(), protocol.Pong)
+
+
+def test_a_message_without_end_is_cut_off_and_the_jobs_live_on(tmp_path):
+    with Server(tmp_path) as server, Client(server.connection) as honest:
+        job = honest.submit("rest=0.05", frames=60).job
+        honest.wait(job, "running")
+        before, most = memory(server.process), 0
+        log = tmp_path / "logs" / "gateway.log"
+        part = b"\x03" + (1 << 20).to_bytes(8, "big") + bytes(1 << 20)  # a long frame, and more to come
+        with raw(server) as attacker:
+            shake_hands(attacker)
+            try:
+                for _ in range(1500):
+                    attacker.sendall(part)
+                    most = max(most, memory(server.process))
+                    time.sleep(0.001)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+        until(lambda: "all clients were dropped" in log.read_text(), "a line in the log")
+        assert most - before > 200_000_000, "the attack was none"
+        assert most - before < 900_000_000
+        assert server.process.poll() is None
+        until(lambda: memory(server.process) - before < 20_000_000, "the memory back")
+        with Client(server.connection, client=honest.id) as again:
+            records, end = again.fetch(job)
+            assert len(records) == 60
+            assert again.jobs()[job].attempt == 1, "the worker was not left alone"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("guarded"), "--endpoint", "tcp://127.0.0.1:*") as server:
+        yield server
+
+
+def test_tcp_has_keys_and_carries_a_job(guarded):
+    connection = guarded.connection
+    assert connection.endpoint.startswith("tcp://127.0.0.1:")
+    assert len({connection.server_key, connection.client_public, connection.client_secret}) == 3
+    with Client(connection) as client:
+        records, end = client.fetch(client.submit("size=3000000", frames=4, seed=2).job)
+        assert records == {seq: runners.record(seq, 2, 3_000_000).tobytes() for seq in range(4)}
+
+
+def test_a_stranger_without_the_right_keys_is_not_heard(guarded):
+    connection = guarded.connection
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    log = guarded.home / "logs" / "gateway.log"
+    lines = log.read_text().count("unknown key")
+    for wrong in (
+        msgspec.structs.replace(connection, server_key=""),
+        msgspec.structs.replace(connection, client_public=public, client_secret=secret),
+        msgspec.structs.replace(connection, server_key=public),
+    ):
+        with Client(wrong, hello=False, immediate=0) as stranger:
+            with contextlib.suppress(zmq.Again):  # it has been thrown out already
+                stranger.socket.send_multipart(protocol.encode(protocol.Hello(client=stranger.id)), zmq.NOBLOCK)
+            assert stranger.receive(1.0) is None
+            assert stranger.id not in log.read_text()
+    assert log.read_text().count("unknown key") - lines == 1, "once a minute is enough"
+    with Client(connection) as client:
+        assert client.welcome.boot == connection.boot
+
+
+@pytest.mark.parametrize("which", ["server", "guarded"])
+def test_a_web_page_is_not_heard(which, request):
+    server = request.getfixturevalue(which)
+    hello = b"".join(bytes([len(frame)]) + frame for frame in protocol.encode(protocol.Hello(client="d" * 32)))
+    for word in (b"GET", b"POST", b"PUT", b"\x01\x00"):
+        with raw(server) as plain:
+            body = hello * 20
+            plain.settimeout(0.5)
+            plain.sendall(word + b" / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            try:
+                while plain.recv(1000):
+                    pass
+            except (TimeoutError, ConnectionResetError):
+                pass
+    assert "d" * 32 not in (server.home / "logs" / "gateway.log").read_text()
+    with Client(server.connection) as client:
+        assert client.ask(protocol.Ping(), protocol.Pong)
+
+
+# --- Start, stay, end
+
+
+def test_keys_for_other_machines_stay_the_same_and_can_be_shown(tmp_path):
+    def show() -> str:
+        command = [sys.executable, "-m", "backend", "serve", "--home", str(tmp_path), "--show-key"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    keys = re.findall(r"\S{40}(?=\n)", show())
+    assert len(keys) == 3
+    assert (tmp_path / "keys" / "curve.json").stat().st_mode & 0o777 == 0o600
+    with Server(tmp_path, "--endpoint", "tcp://0.0.0.0:*") as server:
+        connection = server.connection
+        assert connection.endpoint.startswith("tcp://127.0.0.1:")
+        assert [connection.server_key, connection.client_public, connection.client_secret] == keys
+        with Client(connection) as client:
+            assert client.welcome
+        server.stop()
+    assert re.findall(r"\S{40}(?=\n)", show()) == keys
+
+
+def test_one_gateway_a_home(server):
+    second = Server(server.home, wait=False)
+    with second:
+        output, _ = second.process.communicate(timeout=20)
+        assert second.process.returncode == 0
+        assert "serves" in output
+    assert server.connection.pid == server.process.pid
+    with Client(server.connection) as client:
+        assert client.welcome.boot == server.connection.boot
+
+
+def test_the_connection_file_is_private_and_a_stale_one_is_replaced(tmp_path):
+    tmp_path.joinpath(protocol.CONNECTION_FILE).write_text('{"protocol": 1, "boot": "' + "0" * 32 + '"}')
+    with Server(tmp_path) as server:
+        assert (tmp_path / protocol.CONNECTION_FILE).stat().st_mode & 0o777 == 0o600
+        first = connection_of(tmp_path)
+        assert first["pid"] == server.process.pid
+        server.kill()
+        assert connection_of(tmp_path) == first, "nobody was there to take it away"
+        server.process.stdout.close()
+        server.start()
+        second = connection_of(tmp_path)
+        assert second["boot"] != first["boot"]
+        with Client(server.connection) as client:
+            assert client.welcome.boot == second["boot"]
+        server.stop()
+        assert not (tmp_path / protocol.CONNECTION_FILE).exists()
+
+
+def test_sigterm_ends_it_within_two_seconds_and_the_job_waits(tmp_path):
+    with Server(tmp_path) as server, Client(server.connection) as client:
+        job = client.submit("hang at=2", frames=10).job
+        client.wait(job, "running", when=lambda state: state.records == 2)
+        worker = server.worker()
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 2
+        assert not worker.is_running()
+        with sqlite3.connect(tmp_path / "store.sqlite3") as table:
+            assert table.execute("SELECT state FROM jobs").fetchall() == [("queued",)]
+        table.close()
+
+
+def test_it_ends_when_its_last_client_said_goodbye(tmp_path):
+    with Server(tmp_path) as server:
+        with Client(server.connection) as first, Client(server.connection) as second:
+            job = first.submit("rest=0.1", frames=10).job
+            first.wait(job, "running")
+            first.send(protocol.Bye())
+            assert second.wait(job, seconds=10) if job in second.jobs() else None
+            second.send(protocol.Bye())
+            server.process.wait(8)
+        assert server.process.returncode == 0
+        assert "nothing to do" in (tmp_path / "logs" / "gateway.log").read_text()
+
+
+def test_it_waits_a_while_for_a_client_that_never_came(tmp_path):
+    with Server(tmp_path, "--idle", "0.5") as server:
+        server.process.wait(10)
+        assert server.process.returncode == 0
+
+
+def test_a_job_goes_on_for_a_client_that_died_and_for_its_grace(tmp_path):
+    with Server(tmp_path, "--grace", "3") as server:
+        with Client(server.connection) as client:
+            job = client.submit("rest=0.2", frames=1000).job
+            client.wait(job, "running")
+            client.send(protocol.Bye())
+        time.sleep(1.5)
+        assert server.process.poll() is None
+        server.process.wait(10)
+        assert "nobody came back" in (tmp_path / "logs" / "gateway.log").read_text()
+        server.process.stdout.close()
+        server.start()
+        with Client(server.connection) as client:
+            resumed = client.wait(job, "running", when=lambda state: state.done > 0) if client.jobs() else None
+            assert resumed.attempt == 2
+            assert resumed.records >= 5
+
+
+def test_shutdown_asks_first_when_there_is_work(tmp_path):
+    with Server(tmp_path) as server, Client(server.connection) as client:
+        job = client.submit("rest=0.1", frames=1000).job
+        client.wait(job, "running")
+        assert client.ask(protocol.Shutdown()).failure.code == "conflict"
+        client.send(protocol.Shutdown(force=True))
+        server.process.wait(5)
+        assert server.process.returncode == 0
+
+
+def test_the_store_is_kept_within_its_limit(tmp_path):
+    with Server(tmp_path, "--cache-gb", "0.0025") as server, Client(server.connection) as client:
+        jobs = [client.submit("size=500000", frames=2, seed=seed).job for seed in range(4)]
+        client.wait(jobs[-1])
+        until(lambda: list(client.jobs()) == jobs[-2:], "a store within its limit")
+        assert {path.name for path in (tmp_path / "jobs").iterdir()} == set(jobs[-2:])
+
+
+def test_a_home_that_cannot_be_is_refused_with_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with Server(tmp_path / "file" / "home", wait=False) as server:
+        output, _ = server.process.communicate(timeout=20)
+        assert server.process.returncode == 1
+        assert re.fullmatch(r"Anthesis cannot write to .*: choose another folder with --home\n", output)
+
+
+def test_the_gateway_imports_nothing_heavy():
+    code = "import backend.service.serve, sys; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    roots = {name.partition(".")[0] for name in loaded.split()}
+    assert not roots & {"torch", "scipy", "numba", "trimesh", "rich", "bpy"}
+    assert "backend.pipelines" not in loaded.split()

@@ -1,0 +1,113 @@
+"""Rooms, and who may import whom: the arrows of the design, read from the source and not from good intentions."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Room -> what it may import beside itself and the standard library. The longest room that holds a file counts;
+# a room of ours stands for all that is in it.
+NOUNS = {"backend.clip", "backend.report", "numpy"}
+ALLOWED = {
+    "kernels": {"numpy", "numba"},
+    "backend/protocol.py": {"numpy", "msgspec", "platformdirs"},
+    "backend/clip.py": {"numpy"},
+    "backend/report.py": set(),
+    "backend/prompt.py": set(),
+    "backend/wire.py": NOUNS | {"backend.protocol"},
+    "backend/certificate.py": NOUNS | {"backend.protocol", "backend.geometry"},
+    "backend/geometry": NOUNS | {"kernels", "scipy"},
+    "backend/specimens": NOUNS | {"kernels", "scipy", "backend.geometry"},
+    "backend/pipelines": NOUNS
+    | {"backend.certificate", "backend.geometry", "backend.prompt", "backend.protocol", "backend.specimens"}
+    | {"backend.wire", "kernels", "scipy"},
+    "backend/files": NOUNS | {"backend.protocol", "backend.wire", "pxr", "scipy", "trimesh"},
+    # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
+    "backend/service": {"backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
+    "backend/commands": NOUNS
+    | {"backend.certificate", "backend.files", "backend.pipelines", "backend.protocol", "backend.wire"}
+    | {"msgspec", "rich", "zmq"},
+    "backend/__main__.py": {"backend.commands", "backend.service"},
+    "backend/__init__.py": set(),
+    "blender_addon/seam.py": {"backend.protocol", "blender_addon.backend.protocol"},
+    "blender_addon/client": {"blender_addon.seam", "msgspec", "numpy", "xxhash", "zmq"},
+    "blender_addon/scene": {"blender_addon.seam", "bpy", "mathutils", "numpy"},
+    "blender_addon": {"bpy", "bpy_extras", "bl_operators", "bl_ui", "msgspec"},
+}
+
+
+def sources() -> list[str]:
+    paths = [path for room in ("backend", "kernels", "blender_addon") for path in (ROOT / room).rglob("*.py")]
+    return sorted(path.relative_to(ROOT).as_posix() for path in paths)
+
+
+def imports(name: str) -> Iterator[str]:
+    """What a file imports, absolute: "numpy", "backend.clip.Mesh", "blender_addon.seam.protocol"."""
+    package = name.removesuffix(".py").split("/")[:-1]
+    for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            yield from (".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names)
+
+
+def within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+def room_of(name: str) -> str:
+    rooms = [room for room in ALLOWED if name == room or name.startswith(f"{room}/")]
+    assert rooms, f"{name} is in no room: say in ALLOWED what it may import"
+    return max(rooms, key=len)
+
+
+@pytest.mark.parametrize("name", sources())
+def test_imports_follow_the_arrows(name):
+    room = room_of(name)
+    itself = room.removesuffix(".py").replace("/", ".")
+    allowed = ALLOWED[room] | ({itself} if not room.endswith("__.py") else set())
+    strangers = [
+        module
+        for module in imports(name)
+        if module.split(".")[0] not in sys.stdlib_module_names
+        and not any(within(module, one) for one in allowed)
+        and module != "backend"  # the bare package is empty; only its folder is of use
+    ]
+    assert not strangers, f"{room} may not import {strangers}"
+
+
+def test_only_the_seam_knows_where_the_protocol_lies():
+    reaching = [name for name in sources() if name.startswith("blender_addon/") and name != "blender_addon/seam.py"]
+    for name in reaching:
+        assert not [module for module in imports(name) if within(module, "backend") or ".backend." in module], name
+
+
+MESH_DATA = {"foreach_get", "foreach_set", "from_pydata", "shape_key_add", "to_mesh", "new_from_object"}
+
+
+def test_mesh_data_is_read_and_written_in_one_folder():
+    for name in sources():
+        if name.startswith("blender_addon/") and not name.startswith("blender_addon/scene/"):
+            tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+            used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & MESH_DATA
+            assert not used, f"{name} uses {used}: that belongs into blender_addon/scene"
+
+
+@pytest.mark.parametrize(
+    ("start", "absent"),
+    [
+        ("backend.service.serve", {"numba", "scipy", "trimesh", "torch", "backend.pipelines", "backend.clip"}),
+        ("backend.pipelines", {"numba", "scipy", "trimesh", "torch", "pxr"}),
+        ("backend.protocol", {"zmq", "scipy", "backend.clip"}),
+    ],
+)
+def test_what_must_start_fast_loads_nothing_heavy(start, absent):
+    script = f"import sys, {start}; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not absent & set(run.stdout.split())

@@ -1,0 +1,220 @@
+"""A life for any mesh: what is refused, and that what comes back is the artist's own mesh, moved."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backend.clip import Mesh
+from backend.geometry.body import Moment
+from backend.pipelines import lifecycle
+from backend.pipelines.lifecycle import UnusableSubject, animate, weld
+from backend.protocol import Animate
+from backend.report import silent
+
+
+def cone(sides=16, rings=12, height=0.8) -> Mesh:
+    """An upright horn, curved so that it has no symmetry, its foot closed; 1.6 units tall, away from the origin."""
+    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
+    z = np.linspace(0, 1, rings)
+    ring = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
+    radius = (0.25 * (1 - z) + 0.02)[:, None, None]
+    vertices = (ring[None] * radius + np.stack([0.3 * z**2, 0.1 * z, z], axis=1)[:, None]).reshape(-1, 3)
+    i = np.arange(rings * sides).reshape(rings, sides)
+    a, b = i[:-1], i[1:]
+    c, d = np.roll(b, -1, axis=1), np.roll(a, -1, axis=1)
+    walls = [np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)]
+    foot, top = len(vertices), len(vertices) + 1
+    caps = [[foot, i[0, (k + 1) % sides], i[0, k]] for k in range(sides)]
+    caps += [[top, i[-1, k], i[-1, (k + 1) % sides]] for k in range(sides)]
+    vertices = np.concatenate([vertices, [[0, 0, 0], [0.3, 0.1, 1]]])
+    return Mesh.from_triangles(vertices * height * 2 + [3.0, -2.0, 0.5], np.concatenate([*walls, caps]))
+
+
+def lived(mesh, **settings):
+    return list(animate(mesh, Animate(**({"frames": 5, "seed": 2} | settings)), silent))
+
+
+def soup(mesh: Mesh) -> Mesh:
+    """The same surface with three vertices to a triangle, none shared: what many importers make."""
+    faces = mesh.faces
+    return Mesh.from_triangles(mesh.vertices[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3))
+
+
+@pytest.mark.parametrize("process", ["wilt", "melt"])
+def test_the_first_frame_is_the_artists_mesh(process):
+    mesh = cone()
+    first = lived(mesh, process=process)[0]
+    size = np.ptp(mesh.vertices, axis=0).max()
+    assert first.positions.dtype == np.float32 and first.tau == 0.0
+    np.testing.assert_allclose(first.positions, mesh.vertices, atol=1e-5 * size)
+
+
+def test_life_time_runs_from_nought_to_one():
+    frames = lived(cone(), frames=5)
+    np.testing.assert_allclose([frame.tau for frame in frames], [0, 0.25, 0.5, 0.75, 1])
+    assert len(lived(cone(), frames=1)) == 1
+
+
+def test_frames_come_while_the_rest_is_still_unmade(monkeypatch):
+    made = []
+
+    def process(body, amount, seed, taus, report):
+        for tau in taus:
+            made.append(tau)
+            yield Moment(float(tau), body.vertices)
+
+    monkeypatch.setattr(lifecycle, "_process", lambda name: process)
+    frames = animate(cone(), Animate(frames=9), silent)
+    next(frames)
+    next(frames)
+    assert len(made) == 2
+
+
+def test_doubled_vertices_stay_together_and_move_like_the_welded_mesh():
+    mesh = cone()
+    apart = lived(soup(mesh))
+    whole = lived(mesh)
+    for one, other in zip(whole, apart, strict=True):
+        np.testing.assert_allclose(other.positions, one.positions[mesh.faces].reshape(-1, 3), atol=1e-5)
+
+
+def test_vertices_come_back_in_the_artists_order():
+    mesh = cone()
+    order = np.random.default_rng(3).permutation(len(mesh.vertices))
+    rank = np.argsort(order)
+    shuffled = Mesh.from_triangles(mesh.vertices[order], rank[mesh.faces])
+    straight, back = lived(mesh)[-1], lived(shuffled)[-1]
+    np.testing.assert_allclose(back.positions[rank], straight.positions, atol=0.01)
+
+
+def test_a_loose_vertex_rides_along_with_its_neighbour():
+    mesh = cone()
+    tip = int(np.argmax(mesh.vertices[:, 2]))
+    loose = np.concatenate([mesh.vertices[:50], mesh.vertices[tip : tip + 1] + [0, 0, 0.02], mesh.vertices[50:]])
+    shift = mesh.faces + (mesh.faces >= 50)
+    with_loose = Mesh.from_triangles(loose, shift)
+    moved = lived(with_loose)[-1].positions - with_loose.vertices
+    tip += tip >= 50
+    assert np.linalg.norm(moved[tip]) > 0.1
+    np.testing.assert_allclose(moved[50], moved[tip], atol=1e-5)
+
+
+def test_size_and_place_do_not_matter():
+    mesh = cone()
+    near, large = lived(mesh)[-1].positions, lived(mesh.at(mesh.vertices * np.float32(256)))[-1].positions
+    np.testing.assert_allclose(large / 256, near, atol=1e-5)
+    away = lived(mesh.at(mesh.vertices + np.float32([40, 70, -30])))[-1].positions  # and its rounding
+    np.testing.assert_allclose(away - [40, 70, -30], near, atol=0.02)
+    assert np.abs(near - mesh.vertices).max() > 0.2
+
+
+def test_reverse_is_the_same_life_backwards():
+    forward, backward = lived(cone()), lived(cone(), reverse=True)
+    for one, other in zip(forward, backward[::-1], strict=True):
+        assert one.tau == other.tau
+        np.testing.assert_array_equal(one.positions, other.positions)
+        np.testing.assert_array_equal(one.albedo, other.albedo)
+
+
+def test_colour_starts_from_the_meshs_own_or_from_grey():
+    mesh = cone()
+    painted = replace(mesh, albedo=np.random.default_rng(0).uniform(size=(len(mesh.vertices), 3)).astype(np.float32))
+    np.testing.assert_allclose(lived(painted)[0].albedo, painted.albedo, atol=1e-6)
+    np.testing.assert_allclose(lived(mesh)[0].albedo, lifecycle.NEUTRAL)
+
+
+def test_pin_and_weight_reach_the_process():
+    mesh = cone()
+    height = (mesh.vertices[:, 2] - 0.5) / 1.6
+    pin = (height > 0.9).astype(np.float32)
+    held = lived(replace(mesh, pin=pin))[-1].positions
+    np.testing.assert_array_equal(held[pin == 1], mesh.vertices[pin == 1])
+    weight = (height > 0.6).astype(np.float32)
+    some, full = lived(replace(mesh, weight=weight))[-1].positions, lived(mesh)[-1].positions
+    below = height < 0.4
+    moved = [np.abs(positions - mesh.vertices)[below].max() for positions in (some, full)]
+    assert moved[0] < 0.2 * moved[1]
+
+
+def test_doubled_and_folded_faces_and_mixed_parts_are_welded_away():
+    mesh = cone()
+    faces = np.concatenate([mesh.faces, mesh.faces[:10, ::-1], mesh.faces[:5, [0, 1, 1]]])
+    body = weld(Mesh.from_triangles(mesh.vertices, faces)).body
+    assert len(body.faces) == len(mesh.faces)
+    assert np.ptp(body.vertices, axis=0).max() == pytest.approx(1.0)
+    assert body.vertices[:, 2].min() == pytest.approx(0.0)
+    np.testing.assert_allclose(body.vertices.min(axis=0)[:2], -body.vertices.max(axis=0)[:2], atol=1e-12)
+
+
+def test_a_heavy_mesh_lives_like_its_light_self(monkeypatch):
+    mesh = cone(sides=60, rings=60)
+    exact = lived(mesh)
+    monkeypatch.setattr(lifecycle, "HEAVY", 2000)
+    monkeypatch.setattr(lifecycle, "LIGHT", 900)
+    carried = lived(mesh)
+    np.testing.assert_array_equal(carried[0].positions, mesh.vertices)
+    for one, other in zip(exact, carried, strict=True):
+        assert np.linalg.norm(one.positions - other.positions, axis=1).mean() < 0.03
+        np.testing.assert_allclose(one.albedo, other.albedo, atol=0.15)
+    # no cracks: what was one edge long stays about that long
+    sides = mesh.faces[:, :2].T
+    before, after = (np.linalg.norm(p[sides[0]] - p[sides[1]], axis=1) for p in (mesh.vertices, carried[-1].positions))
+    assert after.max() < 1.5 * before.max()
+
+
+@pytest.mark.parametrize(
+    ("vertices", "faces"),
+    [
+        ([[0, 0, 0], [1, 0, 0], [0.3, 0.1, 1]], [[0, 1, 2]]),
+        ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]),
+        ([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]]),
+        # a fan of five on one edge, and a needle
+        (
+            [[0, 0, 0], [0, 0, 1], [1, 0, 0.5], [-1, 0.3, 0.5], [0, 1, 0.5], [0, -1, 0.4], [1, 1, 0], [0, 0, 1.0001]],
+            [[0, 1, 2], [0, 1, 3], [0, 1, 4], [0, 1, 5], [0, 1, 6], [0, 1, 7], [1, 7, 2]],
+        ),
+    ],
+    ids=["triangle", "triangle on the floor", "tetrahedron", "fan"],
+)
+def test_small_and_ugly_meshes_stay_finite(vertices, faces):
+    mesh = Mesh.from_triangles(np.array(vertices, np.float32), np.array(faces))
+    frames = lived(mesh, frames=9)
+    assert all(np.isfinite(frame.positions).all() for frame in frames)
+    assert max(np.abs(frame.positions).max() for frame in frames) < 3.0
+
+
+def test_a_cloud_of_scraps_lives(monkeypatch):
+    rng = np.random.default_rng(8)
+    corners = rng.uniform(size=(700, 1, 3)) + 0.01 * rng.normal(size=(700, 3, 3))
+    mesh = Mesh.from_triangles(corners.reshape(-1, 3), np.arange(2100).reshape(-1, 3))
+    light = lived(mesh)
+    monkeypatch.setattr(lifecycle, "HEAVY", 1000)
+    monkeypatch.setattr(lifecycle, "LIGHT", 300)
+    for frame in light + lived(mesh):
+        assert np.isfinite(frame.positions).all()
+
+
+def broken(mesh, value):
+    vertices = mesh.vertices.copy()
+    vertices[7, 1] = value
+    return mesh.at(vertices)
+
+
+REFUSED = {
+    "no vertices": (lambda: Mesh.from_triangles(np.zeros((0, 3)), np.zeros((0, 3))), "no vertices"),
+    "no faces": (lambda: Mesh.from_triangles(cone().vertices, np.zeros((0, 3))), "no faces"),
+    "not a number": (lambda: broken(cone(), np.nan), "1 of the mesh's vertices"),
+    "infinite": (lambda: broken(cone(), np.inf), "not numbers"),
+    "no size": (lambda: cone().at(np.ones_like(cone().vertices)), "no size"),
+    "a line": (lambda: cone().at(cone().vertices * np.float32([0, 0, 1])), "no area"),
+    "all pinned": (lambda: replace(cone(), pin=np.ones(len(cone().vertices), np.float32)), "pinned"),
+    "no weight": (lambda: replace(cone(), weight=np.zeros(len(cone().vertices), np.float32)), "weight"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_live_is_refused_in_words(case):
+    make, words = REFUSED[case]
+    with pytest.raises(UnusableSubject, match=words):
+        next(animate(make(), Animate(frames=3), silent))

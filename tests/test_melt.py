@@ -1,0 +1,297 @@
+"""Melting: the flow that carries it, the volume it keeps, and what it makes of meshes good and bad."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend.geometry.body import Body
+from backend.geometry.viscous import Tank, filling, solenoidal, stokes_flow, velocity_at
+from backend.geometry.volume import close_holes, restore_volume, signed_volume
+from backend.pipelines.processes.melt import melt
+from backend.report import Cancelled, silent
+from kernels.gather import gather, gather_reference
+from kernels.spread import spread, spread_reference
+from kernels.surface_gradients import surface_gradients, surface_gradients_reference
+
+ODD = np.array([1.0, 1.0, -1.0])
+
+
+def body(mesh: trimesh.Trimesh, pin=0.0, weight=1.0) -> Body:
+    """In a body's units: largest extent 1, on the floor, centred; `pin` and `weight` numbers or (N,)."""
+    low, high = mesh.bounds
+    vertices = (mesh.vertices - [*(low + high)[:2] / 2.0, low[2]]) / (high - low).max()
+    n = len(vertices)
+    field = [np.broadcast_to(value, n).astype(float) for value in (pin, weight)]
+    return Body(vertices, mesh.faces.astype(np.int32), *field, np.full((n, 3), 0.6), np.full(n, 0.5))
+
+
+def ball() -> trimesh.Trimesh:
+    return trimesh.creation.icosphere(3)
+
+
+def ring() -> trimesh.Trimesh:
+    mesh = trimesh.creation.torus(0.35, 0.15, 32, 16)
+    return mesh.apply_transform(trimesh.transformations.rotation_matrix(1.2, [1, 0.2, 0]))
+
+
+def molten(subject: Body, amount=1.0, seed=3, taus=(0.0, 0.3, 0.6, 1.0)):
+    return list(melt(subject, amount, seed, np.array(taus), silent))
+
+
+@pytest.fixture(scope="module")
+def lives():
+    return {name: (body(mesh), molten(body(mesh))) for name, mesh in (("ball", ball()), ("ring", ring()))}
+
+
+def centre_height(positions, faces):
+    return trimesh.Trimesh(positions, faces, process=False).center_mass[2]
+
+
+# --- kernels ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cloud():
+    """Points that also lie beside the floor, the lid and the periodic walls; a grid of three sizes."""
+    draw = np.random.default_rng(5)
+    points = draw.uniform([-0.3, 0.0, 0.001], [0.9, 1.4, 0.999], (60, 3))
+    return points, draw.normal(size=(60, 3)), np.array([0.1, 0.2, 0.125]), (6, 7, 8)
+
+
+def test_spread_is_its_reference(cloud):
+    points, values, spacing, shape = cloud
+    expected = spread_reference(points, values, spacing, shape, ODD)
+    np.testing.assert_allclose(spread(points, values, spacing, shape, ODD), expected, atol=1e-12)
+
+
+def test_gather_is_its_reference(cloud):
+    points, _, spacing, shape = cloud
+    field = np.random.default_rng(6).normal(size=(3, *shape))
+    np.testing.assert_allclose(
+        gather(field, points, spacing, ODD), gather_reference(field, points, spacing, ODD), atol=1e-12
+    )
+
+
+def test_gather_is_the_transpose_of_spread(cloud):
+    points, values, spacing, shape = cloud
+    field = np.random.default_rng(7).normal(size=(3, *shape))
+    here = (spread(points, values, spacing, shape, ODD) * field).sum()
+    assert here == pytest.approx((values * gather(field, points, spacing, ODD)).sum(), rel=1e-12)
+
+
+def test_surface_gradients_are_their_reference_and_the_slopes():
+    mesh = ring()
+    draw = np.random.default_rng(8)
+    vertices, faces = np.asarray(mesh.vertices), mesh.faces.astype(np.int32)
+    tension = draw.uniform(0.5, 2.0, len(faces))
+    volume, area = surface_gradients(vertices, faces, tension)
+    for ours, theirs in zip((volume, area), surface_gradients_reference(vertices, faces, tension), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-13)
+    step = 1e-5 * draw.normal(size=vertices.shape)
+    ahead, back = (trimesh.Trimesh(vertices + s * step, faces, process=False) for s in (1.0, -1.0))
+    assert (volume * step).sum() == pytest.approx((ahead.volume - back.volume) / 2.0, rel=1e-6)
+    assert (area * step).sum() == pytest.approx(tension @ (ahead.area_faces - back.area_faces) / 2.0, rel=1e-6)
+
+
+# --- the flow ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tank():
+    return Tank(np.array([-0.5, -0.6, 0.0]), np.array([1.0, 1.2, 0.8]) / (16, 20, 12), (16, 20, 12))
+
+
+def waves(tank):
+    """Coordinates of the cells, and wave numbers that fit the tank."""
+    axes = [(np.arange(n) + 0.5) * h for n, h in zip(tank.shape, tank.spacing, strict=True)]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    return x, y, z, 2.0 * np.pi / 1.0, 4.0 * np.pi / 1.2, 3.0 * np.pi / 0.8
+
+
+def test_a_gradient_has_no_solenoidal_part(tank):
+    x, y, z, kx, ky, kz = waves(tank)
+    gradient = np.stack(
+        [
+            -kx * np.sin(kx * x) * np.cos(ky * y) * np.cos(kz * z),
+            -ky * np.cos(kx * x) * np.sin(ky * y) * np.cos(kz * z),
+            -kz * np.cos(kx * x) * np.cos(ky * y) * np.sin(kz * z),
+        ]
+    ).astype(np.float32)
+    assert np.abs(solenoidal(gradient, tank)).max() < 1e-5 * np.abs(gradient).max()
+
+
+def test_a_solenoidal_field_is_kept_and_the_vertical_vanishes_on_the_floor(tank):
+    x, y, z, kx, ky, kz = waves(tank)
+    swirl = np.stack(
+        [
+            kz * np.sin(kx * x) * np.cos(ky * y) * np.cos(kz * z),
+            kz * np.cos(kx * x) * np.sin(ky * y) * np.cos(kz * z),
+            -(kx + ky) * np.cos(kx * x) * np.cos(ky * y) * np.sin(kz * z),
+        ]
+    ).astype(np.float32)
+    np.testing.assert_allclose(solenoidal(swirl, tank), swirl, atol=1e-4 * np.abs(swirl).max())
+    on_floor = np.random.default_rng(1).uniform([-0.5, -0.6, 0], [0.5, 0.6, 0], (40, 3))
+    assert np.abs(velocity_at(tank, swirl, on_floor)[:, 2]).max() < 1e-6 * np.abs(swirl).max()
+
+
+def test_stokes_flow_answers_one_wave_as_the_formula_does():
+    tank = Tank(np.zeros(3), np.full(3, 1.0 / 24.0), (24, 24, 24))
+    grid = (np.stack(np.meshgrid(*[np.arange(24)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) + 0.5) / 24.0
+    k = 2.0 * np.pi
+    forces = np.zeros_like(grid)
+    forces[:, 1] = np.sin(k * grid[:, 0]) / 24.0**3  # a shear wave: divergence-free, so velocity = force / k^2
+    velocity = velocity_at(tank, stokes_flow(tank, grid, forces), grid)
+    seen_through_the_splines = (0.75 + 0.25 * np.cos(k / 24.0)) ** 2
+    np.testing.assert_allclose(
+        velocity[:, 1], seen_through_the_splines * np.sin(k * grid[:, 0]) / k**2, atol=1e-6
+    )
+    assert np.abs(velocity[:, [0, 2]]).max() < 1e-6
+
+
+def test_filling_tells_inside_from_outside_even_of_an_open_mesh():
+    mesh = trimesh.creation.icosphere(4, radius=0.4)
+    mesh.apply_translation([0.1, 0.0, 0.5])
+    faces = np.delete(mesh.faces, np.arange(0, 40), axis=0).astype(np.int32)
+    outward, _ = surface_gradients(mesh.vertices, faces, np.ones(len(faces)))
+    tank = Tank.around(mesh.vertices, (32, 32, 32))
+    inside = filling(tank, mesh.vertices, outward, np.zeros(len(mesh.vertices)))
+    cells = tank.corner + (np.stack(np.indices(tank.shape), axis=-1) + 0.5) * tank.spacing
+    distance = np.linalg.norm(cells - [0.1, 0.0, 0.5], axis=-1)
+    assert inside[distance < 0.28].min() > 0.8
+    assert inside[distance > 0.55].max() < 0.15
+
+
+# --- volume -----------------------------------------------------------------------------------------------------------
+
+
+def test_close_holes_restores_the_volume_of_a_box_without_lid():
+    box = trimesh.creation.box((1.0, 2.0, 3.0))
+    faces = box.faces[box.face_normals[:, 2] < 0.5].astype(np.int32)
+    fans, middles = close_holes(np.asarray(box.vertices), faces)
+    vertices = np.concatenate([box.vertices + 5.0, middles + 5.0])
+    assert len(middles) == 1
+    assert signed_volume(vertices, np.concatenate([faces, fans])) == pytest.approx(6.0)
+
+
+def test_restore_volume_holds_each_part_to_its_own_target():
+    small, large = ball(), ball()
+    small.apply_scale(0.3)
+    large.apply_translation([2.0, 0.0, 0.0])
+    both = trimesh.util.concatenate([small, large])
+    faces = both.faces.astype(np.int32)
+    parts = np.repeat([0, 1], len(small.faces))
+    targets = np.array([1.05, 0.97]) * (small.volume, large.volume)
+    moved = restore_volume(np.asarray(both.vertices), faces, parts, targets, np.ones(len(both.vertices)))
+    for part, target in enumerate(targets):
+        assert signed_volume(moved, faces[parts == part]) == pytest.approx(target, rel=1e-4)
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ball", "ring"])
+def test_a_closed_mesh_keeps_its_volume_and_stays_above_the_floor(lives, name):
+    subject, moments = lives[name]
+    volume = signed_volume(subject.vertices, subject.faces)
+    for moment in moments:
+        assert signed_volume(moment.positions, subject.faces) == pytest.approx(volume, rel=0.005)
+        assert moment.positions[:, 2].min() >= 0.0
+
+
+@pytest.mark.parametrize("name", ["ball", "ring"])
+def test_it_ends_flat_and_wide_and_the_centre_of_mass_only_falls(lives, name):
+    subject, moments = lives[name]
+    centres = [centre_height(moment.positions, subject.faces) for moment in moments]
+    assert np.all(np.diff(centres) < -0.03)
+    assert centres[-1] < 0.12 * np.cbrt(signed_volume(subject.vertices, subject.faces))
+    assert np.ptp(moments[-1].positions[:, 0]) > 1.25 * np.ptp(subject.vertices[:, 0])
+    assert moments[-1].positions[:, 2].max() < 0.35 * subject.vertices[:, 2].max()
+
+
+def test_at_life_time_0_it_is_the_body_and_the_wet_surface_shines(lives):
+    subject, moments = lives["ball"]
+    np.testing.assert_array_equal(moments[0].positions, subject.vertices)
+    np.testing.assert_array_equal(moments[0].roughness, subject.roughness)
+    assert moments[-1].roughness.mean() < 0.7 * subject.roughness.mean()
+    assert moments[-1].albedo is None
+
+
+@pytest.mark.parametrize("name", ["ball", "ring"])
+def test_few_neighbouring_triangles_are_folded_on_each_other(lives, name):
+    subject, moments = lives[name]
+    pairs = trimesh.graph.face_adjacency(subject.faces)
+    for moment in moments:
+        normals = trimesh.Trimesh(moment.positions, subject.faces, process=False).face_normals
+        assert (np.einsum("ij,ij->i", *(normals[pairs[:, side]] for side in (0, 1))) < -0.5).mean() < 0.01
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_pool():
+    subject = body(ring())
+    first, again, other = (molten(subject, 0.3, seed, (0.5, 1.0)) for seed in (3, 3, 4))
+    for one, two in zip(first, again, strict=True):
+        assert one.positions.tobytes() == two.positions.tobytes()
+    assert np.abs(first[-1].positions - other[-1].positions).max() > 1e-3
+
+
+def test_amount_says_how_far():
+    subject = body(ball())
+    slumped = centre_height(molten(subject, 0.3, taus=(1.0,))[0].positions, subject.faces)
+    assert slumped == pytest.approx(0.5 - 0.3 * (0.5 - 0.5 * 0.17 * np.cbrt(np.pi / 6.0)), abs=0.02)
+
+
+def test_what_is_pinned_stays_and_what_weighs_half_moves_less():
+    mesh = ball()
+    height = mesh.vertices[:, 2]
+    for pin, weight in (((height < 0.0) * 1.0, 1.0), (0.0, (height >= 0.0) * 1.0)):
+        subject = body(mesh, pin, weight)
+        end = molten(subject, taus=(0.5, 1.0))[-1].positions
+        np.testing.assert_array_equal(end[height < 0.0], subject.vertices[height < 0.0])
+        assert end[:, 2].max() < 0.9
+    half = body(mesh, 0.0, np.where(mesh.vertices[:, 0] < 0.0, 0.3, 1.0))
+    fallen = (half.vertices - molten(half, 0.5, taus=(1.0,))[0].positions)[:, 2]
+    upper = height > 0.3
+    assert fallen[upper & (half.weight == 1.0)].mean() > 1.3 * fallen[upper & (half.weight < 1.0)].mean()
+
+
+def flat_grid() -> trimesh.Trimesh:
+    x, y = np.meshgrid(np.arange(5.0), np.arange(4.0), indexing="ij")
+    corner = (np.arange(4)[:, None] * 4 + np.arange(3)).ravel()
+    faces = np.concatenate([corner[:, None] + [0, 4, 5], corner[:, None] + [0, 5, 1]])
+    return trimesh.Trimesh(np.stack([x.ravel(), y.ravel(), 0.0 * x.ravel()], axis=1), faces, process=False)
+
+
+HARD = {
+    "box of 8 vertices": trimesh.creation.box(),
+    "one triangle": trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 0, 1]], [[0, 1, 2]], process=False),
+    "lying sheet": flat_grid(),
+    "standing sheet": flat_grid().apply_transform(trimesh.transformations.rotation_matrix(1.57, [1, 0, 0])),
+    "open bowl": trimesh.Trimesh(ball().vertices, ball().faces[: len(ball().faces) * 2 // 3], process=False),
+    "inside out": trimesh.Trimesh(ball().vertices, ball().faces[:, ::-1], process=False),
+    "face without area": trimesh.Trimesh(
+        [[0, 0, 0], [1, 0, 0], [0, 1, 1], [2, 0, 0]], [[0, 1, 2], [0, 1, 3]], process=False
+    ),
+    "loose vertex": trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 1], [0, 0, 2]], [[0, 1, 2]], process=False),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_a_hard_mesh_stays_finite_above_the_floor_and_in_reach(name):
+    subject = body(HARD[name])
+    for moment in molten(subject, taus=(0.0, 0.5, 1.0)):
+        assert np.isfinite(moment.positions).all()
+        assert moment.positions[:, 2].min() >= 0.0
+        assert np.abs(moment.positions).max() < 3.0
+    assert moment.positions[:, 2].max() <= subject.vertices[:, 2].max() + 0.01
+
+
+def test_a_cancelled_melt_stops():
+    calls = []
+
+    def cancel(done: float, text: str) -> None:
+        calls.append(done)
+        if len(calls) == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        list(melt(body(ball()), 1.0, 0, np.linspace(0.0, 1.0, 8), cancel))
+    assert len(calls) == 3

@@ -1,0 +1,200 @@
+"""`python -m backend run` and `doctor` as a user types them: real processes, what they write, say and return."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend import protocol
+from backend.files import npz
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(*arguments) -> list:
+    return [sys.executable, "-P", "-m", "backend", *arguments]
+
+
+def run(folder: Path, *arguments, **more) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ANTHESIS_HOME": str(folder / "home")}
+    options = {"cwd": folder, "env": environment, "capture_output": True, "text": True, "timeout": 120}
+    return subprocess.run(command(*arguments), **options, **more)
+
+
+@pytest.fixture
+def ball(tmp_path) -> Path:
+    path = tmp_path / "ball.ply"
+    trimesh.creation.icosphere(subdivisions=2, radius=0.5).export(path)
+    return path
+
+
+def test_words_become_a_file_and_a_line_of_json(tmp_path):
+    done = run(tmp_path, "run", "a red rose blooming wonderfully", "--frames", "3", "--seed", "5", "-o", "rose.npz")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    clip = npz.load(tmp_path / "rose.npz")
+    assert told["file"] == "rose.npz"
+    assert told["bytes"] == (tmp_path / "rose.npz").stat().st_size
+    assert (told["frames"], told["vertices"]) == clip.positions.shape[:2] == (3, len(clip.subject.vertices))
+    assert told["understood"] == ["red", "rose", "bloom"]
+    assert told["passed_over"] == ["wonderfully"]
+    request = protocol.Generate(prompt="a red rose blooming wonderfully", frames=3, seed=5)
+    assert clip.provenance == told["made"] == protocol.provenance(request)
+    assert set(told["seconds"]) == {"make", "write"}
+    assert told["measured"]["frames"] == 3
+
+
+def test_a_mesh_melts_into_a_glb(tmp_path, ball):
+    done = run(tmp_path, "run", ball.name, "--process", "melt", "--frames", "3", "--amount", "0.4", "-o", "melt.glb")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["made"]["process"], told["made"]["amount"]) == ("melt", "0.4")
+    assert told["vertices"] == 162
+    assert told["measured"]["largest displacement"] > 0.05
+    (mesh,) = trimesh.load_scene(tmp_path / "melt.glb").geometry.values()
+    assert mesh.extents.max() == pytest.approx(1.0, abs=0.01)  # the first frame is the artist's mesh
+
+
+def test_reverse_and_a_folder_of_obj(tmp_path, ball):
+    for options, name in ((["--reverse"], "back"), ([], "forth")):
+        done = run(tmp_path, "run", ball.name, "--process", "wilt", "--frames", "2", *options, "-o", name)
+        assert done.returncode == 0, done.stderr
+    files = [tmp_path / name / f"{name}_{k:04d}.obj" for name, k in (("back", 2), ("forth", 1))]
+    assert files[0].read_text() == files[1].read_text()
+    assert json.loads(done.stdout)["bytes"] == sum(path.stat().st_size for path in (tmp_path / "forth").iterdir())
+
+
+REFUSED = {
+    "empty": (["", "-o", "x.glb"], "The prompt is empty"),
+    "long": (["a" * 10_000, "-o", "x.glb"], "10,000 bytes and 8,192 are allowed"),
+    "not utf-8": ([b"a r\xff\xfese", "-o", "x.glb"], "not valid text"),
+    "unknown": (["a dragon", "-o", "x.glb"], 'cannot make "a dragon"'),
+    "unknown and not utf-8": ([b"x.obj\xff", "--process", "melt", "-o", "x.glb"], "no file"),
+    "no such file": (["nothing.obj", "--process", "melt", "-o", "x.glb"], "no file nothing.obj"),
+    "no process": (["nothing.obj", "-o", "x.glb"], "--process wilt or melt"),
+    "no faces": (["points.obj", "--process", "melt", "-o", "x.glb"], "no faces"),
+    "nan": (["nan.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
+    "frames": (["rose", "--frames", "0", "-o", "x.glb"], "--frames: Expected int >= 1"),
+    "fps": (["rose", "--fps", "nan", "-o", "x.glb"], "--fps"),
+    "ending": (["rose", "-o", "x.png"], "Cannot write .png"),
+    "folder": (["rose", "-o", "nowhere/x.glb"], "does not exist"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_is_refused_with_one_sentence(tmp_path, name):
+    arguments, words = REFUSED[name]
+    (tmp_path / "points.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
+    (tmp_path / "nan.obj").write_text("v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    before = sorted(tmp_path.iterdir())
+    done = run(tmp_path, "run", *arguments)
+    assert done.returncode == 2
+    (line,) = (line for line in done.stderr.splitlines() if line.strip())
+    assert words in line
+    assert done.stdout == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_mesh_of_two_million_vertices_is_refused(tmp_path):
+    points = np.zeros((2_000_001, 3), np.float32)
+    points[:, 0] = np.arange(len(points))
+    points[-1, 1] = 1
+    path = tmp_path / "huge.ply"
+    trimesh.Trimesh(points, [[0, 1, 2_000_000]], process=False).export(path)
+    done = run(tmp_path, "run", path.name, "--process", "melt", "-o", "x.glb")
+    assert done.returncode == 2
+    assert "2,000,001 vertices; 1,000,000 are allowed" in done.stderr
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
+    def limit():
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    if sys.platform == "win32":
+        pytest.skip("Windows has no limit of a file's size to stand in for a full disk")
+    done = run(tmp_path, "run", "a rose", "--frames", "2", "-o", "rose.npz", preexec_fn=limit)
+    assert done.returncode == 1
+    assert "Could not write rose.npz: File too large" in done.stderr
+    assert not list(tmp_path.glob("*rose*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a process group there, pytest's own")
+def test_ctrl_c_ends_it_quietly(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    arguments = command("run", "a rose", "--frames", "1000", "-o", "rose.npz")
+    process = subprocess.Popen(arguments, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        time.sleep(6)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "Stopped: nothing was written" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_says_each_default_once_and_from_the_protocol(tmp_path):
+    words = " ".join(run(tmp_path, "run", "--help").stdout.split())
+    assert f"(default: {protocol.Animate().frames})" in words
+    for name in ("--frames", "--fps", "--seed", "--amount", "--reverse", "--process", "--up", "--output"):
+        assert name in words
+
+
+# --- doctor
+
+
+def test_doctor_finds_this_machine_well(tmp_path):
+    done = run(tmp_path, "doctor")
+    assert done.returncode == 0, done.stdout
+    assert "The backend can work here" in done.stdout
+    assert str(tmp_path / "home") in done.stdout
+
+
+def test_doctor_says_what_to_do_where_packages_are_missing(tmp_path):
+    # -S: a Python that sees nothing but the standard library
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    bare = [sys.executable, "-S", "-m", "backend", "doctor"]
+    done = subprocess.run(bare, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "numpy" in done.stdout
+    assert "-m pip install -r" in done.stdout
+
+
+def test_doctor_finds_a_backend_that_does_not_answer(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    endpoint = f"ipc://{tmp_path}/nobody"
+    connection = {"protocol": 1, "boot": "0" * 32, "pid": 1, "endpoint": endpoint}
+    (home / protocol.CONNECTION_FILE).write_text(json.dumps(connection))
+    done = run(tmp_path, "doctor", "--home", str(home))
+    assert done.returncode == 1
+    assert "does not answer" in done.stdout
+
+
+def test_doctor_greets_a_backend_that_runs(tmp_path):
+    home = tmp_path / "home"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    backend = subprocess.Popen(command("serve", "--home", str(home)), env=environment, stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 20
+        while protocol.read_connection(home) is None and time.monotonic() < until:
+            time.sleep(0.05)
+        done = run(tmp_path, "doctor", "--home", str(home))
+    finally:
+        backend.terminate()
+        backend.wait(20)
+    assert done.returncode == 0, done.stdout
+    assert f"answers: {protocol.VERSION}" in done.stdout or "protocol 1" in done.stdout

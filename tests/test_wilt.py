@@ -1,0 +1,462 @@
+"""Wilt, its fields and its kernels: closed forms, invariances and what an artist was promised."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from backend.geometry import fields, lattice, shell
+from backend.geometry.anderson import fixed_point
+from backend.geometry.body import Body
+from backend.geometry.proxy import Proxy, clusters
+from backend.pipelines.processes.wilt import wilt
+from backend.report import Cancelled, silent
+from kernels import corotate, thinshell, winding
+
+TAUS = np.linspace(0.0, 1.0, 9)
+
+
+def body_of(vertices, faces, pin=None, weight=None) -> Body:
+    count = len(vertices)
+    return Body(
+        np.asarray(vertices, float),
+        np.asarray(faces, np.int32),
+        np.zeros(count) if pin is None else pin,
+        np.ones(count) if weight is None else weight,
+        np.full((count, 3), [0.1, 0.5, 0.2]),
+        np.full(count, 0.4),
+    )
+
+
+def sheet(columns=14, rows=14, width=0.5, height=1.0):
+    """An upright sheet in the xz plane, slightly bowed so that nothing about it is symmetric."""
+    u, v = np.meshgrid(np.linspace(0, 1, columns), np.linspace(0, 1, rows), indexing="ij")
+    vertices = np.stack([width * (u - 0.5), 0.03 * np.sin(2 * u + v), height * v], axis=-1).reshape(-1, 3)
+    i = np.arange(columns * rows).reshape(columns, rows)
+    a, b, c, d = i[:-1, :-1].ravel(), i[1:, :-1].ravel(), i[1:, 1:].ravel(), i[:-1, 1:].ravel()
+    return vertices, np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+
+
+def column(sides=12, rings=20, radius=0.12, lean=0.05):
+    """A closed, slightly leaning column of height 1 on the floor."""
+    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
+    z = np.linspace(0, 1, rings)
+    ring = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1) * radius
+    vertices = (ring[None] + np.stack([lean * z**2, 0 * z, z], axis=1)[:, None]).reshape(-1, 3)
+    i = np.arange(rings * sides).reshape(rings, sides)
+    a, b = i[:-1], i[1:]
+    c, d = np.roll(b, -1, axis=1), np.roll(a, -1, axis=1)
+    walls = np.concatenate(
+        [np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)]
+    )
+    foot, top = len(vertices), len(vertices) + 1
+    vertices = np.concatenate([vertices, [[0, 0, 0], [lean, 0, 1]]])
+    caps = [[foot, i[0, (k + 1) % sides], i[0, k]] for k in range(sides)]
+    caps += [[top, i[-1, k], i[-1, (k + 1) % sides]] for k in range(sides)]
+    return vertices, np.concatenate([walls, caps])
+
+
+def potted():
+    """A pot, a stem out of it, and a leaf on the stem: closed parts and an open one, none joined by an edge."""
+    pot, pot_faces = column(sides=10, rings=5, radius=0.6, lean=0.0)
+    stem, stem_faces = column(sides=6, rings=14, radius=0.02)
+    leaf, leaf_faces = sheet(8, 6, width=0.12, height=0.35)
+    stem = stem * [1, 1, 0.75] + [0, 0, 0.25]
+    leaf = leaf[:, [2, 0, 1]] + [0.02, 0, 0.8]
+    vertices = np.concatenate([pot * 0.25, stem, leaf])
+    return vertices, np.concatenate([pot_faces, stem_faces + len(pot), leaf_faces + len(pot) + len(stem)])
+
+
+SHAPES = {"solid": column, "sheet": sheet, "mixture": potted}
+
+
+@pytest.fixture(params=SHAPES)
+def subject(request) -> Body:
+    return body_of(*SHAPES[request.param]())
+
+
+def wilted(body, amount=1.0, seed=3, taus=TAUS):
+    return list(wilt(body, amount, seed, taus, silent))
+
+
+# --- what an artist was promised
+
+
+def test_life_begins_with_the_body_itself(subject):
+    first = wilted(subject, taus=TAUS[:1])[0]
+    np.testing.assert_array_equal(first.positions, subject.vertices)
+    np.testing.assert_array_equal(first.albedo, subject.albedo)
+    np.testing.assert_array_equal(first.roughness, subject.roughness)
+
+
+def test_everything_sinks_and_nothing_goes_through_the_floor(subject):
+    moments = wilted(subject)
+    height = np.array([moment.positions[:, 2].mean() for moment in moments])
+    assert (np.diff(height) < 1e-3).all()  # a sheet may rebound by a hair where it lands
+    assert height[-1] < 0.75 * height[0]
+    assert min(moment.positions[:, 2].min() for moment in moments) >= 0.0
+
+
+def test_the_root_stays_where_it_is(subject):
+    foot = subject.vertices[:, 2] <= 0.03
+    assert 0 < np.count_nonzero(foot) < len(foot)
+    for moment in wilted(subject):
+        np.testing.assert_array_equal(moment.positions[foot], subject.vertices[foot])
+
+
+def test_nothing_breaks_off_or_explodes(subject):
+    last = wilted(subject)[-1].positions
+    sides = fields.edges(subject.faces)
+    before = np.linalg.norm(np.subtract(*subject.vertices[sides.T]), axis=1)
+    after = np.linalg.norm(np.subtract(*last[sides.T]), axis=1)
+    assert after.max() < 2.0 * before.max()
+    assert np.percentile(after / before, 99) < 1.6
+
+
+def test_the_leaf_stays_on_its_stem():
+    vertices, faces = potted()
+    body = body_of(vertices, faces)
+    labels = fields.parts(len(vertices), faces)
+    leaf, stem = labels == labels.max(), labels == 1
+    foot = np.flatnonzero(leaf)[np.argsort(vertices[leaf, 0])[:3]]
+
+    def gap(positions):
+        return np.linalg.norm(positions[foot][:, None] - positions[stem][None], axis=2).min(axis=1)
+
+    for moment in wilted(body):
+        assert (gap(moment.positions) < gap(vertices) + 0.02).all()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(subject):
+    one, again, other = (wilted(subject, seed=seed, taus=TAUS[::4]) for seed in (5, 5, 6))
+    for a, b in zip(one, again, strict=True):
+        assert a.positions.tobytes() == b.positions.tobytes()
+        assert a.albedo.tobytes() == b.albedo.tobytes()
+    assert np.abs(one[-1].positions - other[-1].positions).max() > 1e-3
+
+
+def test_frame_rate_does_not_change_the_motion():
+    body = body_of(*column())
+    few, many = wilted(body, taus=np.linspace(0, 1, 7)), wilted(body, taus=np.linspace(0, 1, 97))
+    for a, b in zip(few, many[::16], strict=True):
+        np.testing.assert_array_equal(a.positions, b.positions)
+
+
+def test_frames_between_steps_are_smooth():
+    body = body_of(*column())
+    height = np.array([m.positions[-1, 2] for m in wilted(body, taus=np.linspace(0, 1, 145))])
+    bend = np.abs(np.diff(height, 3))
+    assert bend.max() < 0.2 * np.abs(np.diff(height)).max()
+
+
+def test_amount_scales_how_far_it_goes(subject):
+    sunk = [subject.vertices[:, 2].mean() - wilted(subject, a)[-1].positions[:, 2].mean() for a in (0.2, 0.5, 1.0)]
+    assert 0 < sunk[0] < sunk[1] < sunk[2]
+    brown = [np.abs(wilted(subject, a, taus=TAUS[::8])[-1].albedo - subject.albedo).max() for a in (0.3, 1.0)]
+    assert brown[0] < 0.6 * brown[1]
+
+
+def test_pinned_vertices_stay_and_hold_up_what_hangs_from_them():
+    vertices, faces = sheet()
+    top = vertices[:, 2] > 0.95
+    hung = wilted(body_of(vertices, faces, pin=top.astype(float)))[-1].positions
+    np.testing.assert_array_equal(hung[top], vertices[top])
+    stood = wilted(body_of(vertices, faces))[-1].positions
+    assert hung[:, 2].mean() > stood[:, 2].mean() + 0.2
+
+
+def test_what_has_no_weight_keeps_its_colour_and_its_size():
+    vertices, faces = column()
+    weight = (vertices[:, 2] > 0.5).astype(float)
+    body = body_of(vertices, faces, weight=weight)
+    last = wilted(body)[-1]
+    np.testing.assert_array_equal(last.albedo[weight == 0], body.albedo[weight == 0])
+    assert np.abs(last.albedo[weight == 1] - body.albedo[weight == 1]).max() > 0.1
+    below = vertices[:, 2] < 0.4
+    np.testing.assert_allclose(last.positions[below], vertices[below], atol=0.02)
+
+
+def test_it_browns_from_the_tip_and_grows_rough():
+    body = body_of(*column())
+    tip, foot = np.argmax(body.vertices[:, 2]), np.argmin(body.vertices[:, 2])
+    middle, last = wilted(body)[4], wilted(body)[-1]
+    changed = np.abs(middle.albedo - body.albedo).max(axis=1)
+    assert changed[tip] > 3 * changed[foot]
+    assert (last.albedo[:, 0] > last.albedo[:, 2]).all() and (last.albedo < 0.25).all()
+    assert (last.roughness > body.roughness).all() and last.roughness.max() <= 1.0
+
+
+@pytest.mark.parametrize(("shape", "tolerance"), [(sheet, 0.05), (column, 0.05)])
+def test_turning_the_subject_turns_its_life(shape, tolerance):
+    """Up to chance: the noise is not turned with the body, nor are the cells of a lattice."""
+    vertices, faces = shape()
+    quarter = Rotation.from_euler("z", 90, degrees=True).as_matrix()
+    pin = (vertices[:, 2] < 0.12).astype(float)
+    straight = wilted(body_of(vertices, faces, pin))[-1].positions
+    turned = wilted(body_of(vertices @ quarter.T, faces, pin))[-1].positions
+    assert abs(turned[:, 2].mean() - straight[:, 2].mean()) < tolerance
+
+
+def test_a_sheet_on_the_floor_curls_up_at_its_rim():
+    vertices, faces = sheet(15, 15, width=1.0)
+    flat = vertices[:, [0, 2, 1]] * [1, 1, 0]
+    last = wilted(body_of(flat, faces))[-1].positions
+    corners = np.abs(flat - flat.mean(axis=0)).min(axis=1, where=[True, True, False], initial=9) > 0.45
+    assert last[corners, 2].min() > 0.05
+    assert last[:, 2].min() >= 0.0
+
+
+def test_a_cancelled_wilt_stops_at_once():
+    calls = []
+
+    def cancel(done, text):
+        calls.append(done)
+        if done > 0.3:
+            raise Cancelled
+
+    frames = wilt(body_of(*sheet()), 1.0, 0, np.linspace(0, 1, 48), cancel)
+    with pytest.raises(Cancelled):
+        list(frames)
+    assert 0.3 < calls[-1] < 0.35
+    assert calls == sorted(calls)
+
+
+# --- fields
+
+
+def test_tips_wilt_first_and_in_the_end_all_have():
+    distance = np.array([0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(fields.life(0.0, distance), 0.0)
+    np.testing.assert_array_equal(fields.life(1.0, distance), 1.0)
+    assert (np.diff(fields.life(0.4, distance)) > 0).all()
+
+
+def test_root_distance_is_height_on_an_upright_sheet_and_crosses_gaps():
+    vertices, faces = sheet()
+    body = body_of(vertices, faces)
+    distance = fields.root_distance(body, fields.root(body), np.zeros((0, 2), int))
+    np.testing.assert_allclose(distance, vertices[:, 2] / vertices[:, 2].max(), atol=0.06)
+    mixed = body_of(*potted())
+    labels = fields.parts(len(mixed.vertices), mixed.faces)
+    distance = fields.root_distance(mixed, fields.root(mixed), fields.bridges(mixed.vertices, labels))
+    assert np.isfinite(distance).all() and distance[labels == labels.max()].min() > 0.5
+
+
+def test_bridges_join_all_parts_by_their_nearest_vertices():
+    rng = np.random.default_rng(0)
+    places = np.array([[0, 0, 0], [1, 0, 0], [2.5, 0, 0], [2.5, 2, 0], [9, 9, 9]], float)
+    points = (places[:, None] + 0.1 * rng.uniform(size=(5, 30, 3))).reshape(-1, 3)
+    labels = np.repeat(np.arange(5), 30)
+    found = fields.bridges(points, labels)
+    assert {tuple(sorted(labels[pair])) for pair in found} == {(0, 1), (1, 2), (2, 3), (3, 4)}
+    for a, b in found:
+        gap = np.linalg.norm(points[labels == labels[a]][:, None] - points[labels == labels[b]][None], axis=2)
+        assert np.linalg.norm(points[a] - points[b]) == pytest.approx(gap.min())
+
+
+def test_openness_of_known_shapes():
+    vertices, faces = column()
+    assert fields.openness(vertices, faces, np.zeros(len(vertices), int))[0] == 0.0
+    vertices, faces = sheet(width=1.0)
+    flat = vertices * [1, 0, 1]
+    square = fields.openness(flat, faces, np.zeros(len(flat), int))[0]
+    assert square == pytest.approx(16 / (4 * np.pi))  # perimeter 4, area 1
+
+
+def test_noise_is_smooth_and_even():
+    points = np.random.default_rng(1).uniform(size=(20_000, 3)) * 20
+    values = fields.noise(points, 2.0, 7)
+    assert abs(values.mean()) < 0.05 and values.std() == pytest.approx(1.0, abs=0.15)
+    near = fields.noise(points + 1e-4, 2.0, 7)
+    assert np.abs(near - values).max() < 0.02
+
+
+# --- the lattice
+
+
+def test_kuhn_tetrahedra_fill_their_cells():
+    vertices, faces = column()
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    corner = grid.nodes[grid.tets]
+    volume = np.linalg.det(corner[:, 1:] - corner[:, :1]) / 6
+    np.testing.assert_allclose(volume, grid.volume)
+    np.testing.assert_allclose(volume.sum(), len(grid.cells) * grid.cell**3)
+    assert grid.nodes[:, 2].min() >= 0.0
+
+
+def test_trilinear_embedding_reproduces_affine_maps():
+    vertices, faces = column()
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    follow = grid.embedding(vertices)
+    np.testing.assert_allclose(follow @ grid.nodes, vertices, atol=1e-12)
+    affine = np.array([[1.2, 0.3, 0], [-0.1, 0.8, 0.2], [0, 0.4, 1.1]])
+    np.testing.assert_allclose(follow @ (grid.nodes @ affine), vertices @ affine, atol=1e-12)
+
+
+def test_the_lattice_is_filled_inside_and_empty_outside():
+    vertices, faces = column(sides=24, radius=0.35, lean=0.0)
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    centre = grid.nodes[grid.corners].mean(axis=1)
+    radius = np.linalg.norm(centre[:, :2], axis=1)
+    assert radius.max() < 0.35 + grid.cell
+    assert len(grid.cells) * grid.cell**3 == pytest.approx(np.pi * 0.35**2, rel=0.25)
+
+
+def test_a_solid_at_rest_stays_at_rest_and_a_grown_one_grows():
+    vertices, faces = column(rings=10)
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    held, stiff = np.zeros(len(grid.nodes)), np.full(len(grid.tets), 200.0)
+    solid = lattice.Solid(grid, held, 1 / 24, 200.0, 400.0)
+    unit = np.tile(np.eye(3), (len(grid.tets), 1, 1))
+    solid.step(stiff, unit, 0.0 * held)
+    np.testing.assert_allclose(solid.positions, grid.nodes, atol=1e-12)
+    for _ in range(30):
+        solid.step(stiff, 0.9 * unit, 0.0 * held)
+    size = np.ptp(solid.positions, axis=0)
+    np.testing.assert_allclose(size, 0.9 * np.ptp(grid.nodes, axis=0), rtol=5e-3)
+
+
+def test_winding_numbers_match_exact_solid_angles_one_cell_away():
+    vertices, faces = column(sides=24, rings=24, radius=0.3, lean=0.2)
+    points = np.random.default_rng(2).uniform([-0.5, -0.5, -0.1], [0.6, 0.5, 1.1], (300, 3))
+    samples, areas = lattice.surface_samples(vertices, faces, 0.02)
+    far = np.linalg.norm(points[:, None] - samples[None], axis=2).min(axis=1) > 0.05
+    exact = winding.winding_reference(points, vertices[faces])
+    np.testing.assert_allclose(winding.winding(points, samples, areas)[far], exact[far], atol=0.03)
+    assert set(np.round(exact[far])) == {0.0, 1.0}
+    np.testing.assert_allclose(areas.sum(axis=0), 0.0, atol=1e-12)
+
+
+# --- kernels against their references
+
+
+def bent_lattice(seed):
+    rng = np.random.default_rng(seed)
+    vertices, faces = column(rings=6)
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    turn = Rotation.from_rotvec([0.3, -0.5, 0.4]).as_matrix()
+    positions = grid.nodes @ turn.T + 0.1 * grid.cell * rng.normal(size=grid.nodes.shape)
+    growth = np.eye(3) - 0.2 * rng.uniform(size=(len(grid.tets), 1, 1)) * np.diag([1.0, 0.3, 0.6])
+    return grid, positions, growth, rng.uniform(20, 200, len(grid.tets))
+
+
+def test_corotated_gradient_matches_its_reference():
+    grid, positions, growth, shear = bent_lattice(0)
+    kinds = np.tile(np.arange(6), len(grid.cells))
+    start = np.tile([1.0, 0.0, 0.0, 0.0], (len(grid.tets), 1))
+    rest = (grid.tets, kinds, grid.inverses, grid.volume, shear, 400.0, growth)
+    for _ in range(12):  # warm starts: the rotation arrives over calls
+        out = np.zeros_like(positions)
+        corotate.gradient(positions, *rest, start, out)
+    expected = corotate.gradient_reference(positions, *rest)
+    np.testing.assert_allclose(out, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_corotated_forces_turn_with_the_body_and_pull_nowhere():
+    grid, positions, _, shear = bent_lattice(1)
+    kinds = np.tile(np.arange(6), len(grid.cells))
+    growth = np.tile(0.9 * np.eye(3), (len(grid.tets), 1, 1))
+    rest = (grid.tets, kinds, grid.inverses, grid.volume, shear, 400.0, growth)
+    turn = Rotation.from_rotvec([0.7, 0.2, -1.1]).as_matrix()
+    force = corotate.gradient_reference(positions, *rest)
+    np.testing.assert_allclose(corotate.gradient_reference(positions @ turn.T, *rest), force @ turn.T, atol=1e-10)
+    np.testing.assert_allclose(force.sum(axis=0), 0.0, atol=1e-10)
+
+
+def test_shell_gradient_matches_its_reference():
+    rng = np.random.default_rng(4)
+    vertices, faces = sheet()
+    rest = shell.Sheet(vertices, faces)
+    positions = vertices @ Rotation.from_rotvec([0.2, 0.9, 0.1]).as_matrix().T
+    positions += 0.01 * rng.normal(size=vertices.shape)
+    growth = np.eye(2) - 0.3 * rng.uniform(size=(len(faces), 1, 1)) * np.array([[1.0, 0.2], [0.2, 0.4]])
+    elements = (
+        rest.faces, rest.inverses, 30 * rest.area, growth,
+        rest.hinges, rest.stencils, 0.05 * rest.hinge_weight, rest.kappa + 0.01,
+    )  # fmt: skip
+    out = np.zeros_like(positions)
+    thinshell.gradient(positions, *elements, out)
+    expected = thinshell.gradient_reference(positions, *elements)
+    np.testing.assert_allclose(out, expected, atol=1e-10 * np.abs(expected).max())
+
+
+def test_a_curved_sheet_is_at_rest_in_its_own_shape():
+    vertices, faces = sheet()
+    vertices[:, 1] = 0.2 * np.sin(3 * vertices[:, 0]) + 0.1 * np.cos(5 * vertices[:, 2])
+    rest = shell.Sheet(vertices, faces)
+    out = np.zeros_like(vertices)
+    unit = np.tile(np.eye(2), (len(faces), 1, 1))
+    thinshell.gradient(
+        vertices, rest.faces, rest.inverses, 30 * rest.area, unit,
+        rest.hinges, rest.stencils, rest.hinge_weight, rest.kappa, out,
+    )  # fmt: skip
+    np.testing.assert_allclose(out, 0.0, atol=1e-11)
+
+
+def test_rest_curvature_bends_a_strip_to_that_radius():
+    """A strip whose hinges want curvature k becomes an arc: its chord is 2 sin(k L / 2) / k.
+
+    Up to the mesh: slanted hinges ask for their share of the curvature, and a strip can fold at its rungs alone.
+    """
+    curvature, side, rows = 2.0, 0.03, 40
+    i = np.arange(rows * 4).reshape(rows, 4)
+    shift = 0.5 * side * (np.arange(rows) % 2)[:, None]
+    height = np.sqrt(0.75) * side * np.arange(rows)[:, None]
+    vertices = np.stack(np.broadcast_arrays(side * np.arange(4) + shift, 0.0, height), axis=-1).reshape(-1, 3)
+    even, odd = i[:-1][::2], i[:-1][1::2]  # equilateral: rows lean to either side in turn
+    above_even, above_odd = i[1:][::2], i[1:][1::2]
+    faces = np.concatenate([
+        np.stack([even[:, :-1], even[:, 1:], above_even[:, :-1]], -1).reshape(-1, 3),
+        np.stack([even[:, 1:], above_even[:, 1:], above_even[:, :-1]], -1).reshape(-1, 3),
+        np.stack([odd[:, :-1], odd[:, 1:], above_odd[:, 1:]], -1).reshape(-1, 3),
+        np.stack([odd[:, :-1], above_odd[:, 1:], above_odd[:, :-1]], -1).reshape(-1, 3),
+    ])  # fmt: skip
+    rest = shell.Sheet(vertices, faces)
+    held = (vertices[:, 2] < 1.5 * side).astype(float)
+    strip = shell.Shell(rest, held, np.zeros((0, 2), int), np.full(len(vertices), -9.0), 1 / 24, 5.0, 0.01)
+    kappa = -rest.hinge_area * curvature * (1 - rest.hinge_edge[:, 2] ** 2) * np.sign(rest.hinge_normal[:, 1])
+    unit = np.tile(np.eye(2), (len(faces), 1, 1))
+    for _ in range(150):
+        strip.step(unit, np.full(len(rest.hinges), 0.5), kappa, np.zeros(len(vertices)), vertices)
+    free = height.max() - np.sqrt(0.75) * side
+    chord = np.linalg.norm(strip.positions[-4:].mean(axis=0) - vertices[4:8].mean(axis=0))
+    assert chord == pytest.approx(2 * np.sin(curvature * free / 2) / curvature, rel=0.06)
+    assert strip.positions[-4:, 1].min() > 0.4 * free
+
+
+# --- the solver and the stand-in
+
+
+def test_anderson_finds_the_fixed_point_sooner_than_plain_steps():
+    rng = np.random.default_rng(5)
+    basis = np.linalg.qr(rng.normal(size=(12, 12)))[0]
+    shrink = basis @ np.diag(np.linspace(0.2, 0.97, 12)) @ basis.T
+    goal = rng.normal(size=12)
+    plain = np.zeros(12)
+    for _ in range(20):
+        plain = goal + shrink @ (plain - goal)
+    mixed = fixed_point(lambda x: goal + shrink @ (x - goal), np.zeros(12), 20)
+    assert np.linalg.norm(mixed - goal) < 0.05 * np.linalg.norm(plain - goal)
+
+
+def test_clusters_are_connected_and_about_as_many_as_asked_for():
+    vertices, faces = column(sides=60, rings=100)
+    owner = clusters(vertices, faces, 500)
+    assert 250 < owner.max() + 1 < 1000
+    a, b = fields.edges(faces).T
+    inner = owner[a] == owner[b]
+    pieces = fields.parts(len(vertices), np.stack([a[inner], b[inner], b[inner]], axis=1))
+    assert pieces.max() == owner.max()
+
+
+def test_a_body_follows_its_stand_in_through_any_affine_motion():
+    vertices, faces = column(sides=60, rings=100)
+    heavy = body_of(vertices, faces)
+    proxy = Proxy(heavy, 600)
+    assert len(proxy.body.vertices) < 0.3 * len(vertices)
+    affine = Rotation.from_rotvec([0.5, 0.2, 0.9]).as_matrix() @ np.diag([1.2, 0.9, 1.0])
+    moment = wilted(proxy.body, taus=TAUS[:1])[0]
+    np.testing.assert_allclose(proxy.carry(moment).positions, vertices, atol=1e-12)
+    moved = type(moment)(0.5, proxy.body.vertices @ affine.T + [0, 0, 3], moment.albedo * 0.5, moment.roughness)
+    carried = proxy.carry(moved)
+    np.testing.assert_allclose(carried.positions, vertices @ affine.T + [0, 0, 3], atol=0.02)
+    np.testing.assert_allclose(carried.albedo, heavy.albedo * 0.5, atol=1e-9)
