@@ -22,7 +22,7 @@ def refill(window, pump: Pump) -> None:
     """Make the rows of WindowManager.anthesis those of the session; the same job stays selected."""
     selected = window.jobs[window.job_index].name if window.job_index < len(window.jobs) else ""
     known = {row.name for row in window.jobs}
-    jobs = list(reversed(pump.session.jobs.values()))
+    jobs = sorted(pump.session.jobs.values(), key=lambda job: -job.created)
     while len(window.jobs) > len(jobs):
         window.jobs.remove(len(window.jobs) - 1)
     for index, job in enumerate(jobs):
@@ -47,7 +47,7 @@ def shown(job: Job, pump: Pump) -> dict:
         "state": job.state,
         "text": _text(job, pump, arriving),
         "factor": job.upload.share if job.upload else job.done,
-        "bar": _bar(job),
+        "bar": "Sending" if job.upload else f"{job.done:.0%}",
         "final": job.final,
         "arriving": arriving,
     }
@@ -64,18 +64,12 @@ def _text(job: Job, pump: Pump, arriving: bool) -> str:
         return ". ".join(pump.arrivals.notes[job.id])
     if job.state == "sending" and pump.session.state == "ready":
         return "Sending the request"
-    return job.text if job.state == "running" and job.text else WORDS[job.state]
-
-
-def _bar(job: Job) -> str:
-    if job.upload:
-        return "Sending"
-    left = job.seconds_left
-    return f"{job.done:.0%}" if left is None else f"{job.done:.0%}, {duration(left)} left"
+    text = job.text if job.state == "running" and job.text else WORDS[job.state]
+    return text if job.seconds_left is None else f"{text}. About {duration(job.seconds_left)} left"
 
 
 def duration(seconds: float) -> str:
-    """As short as a progress bar is narrow: 8 s, 3 min, 2 h."""
+    """8 s, 3 min, 2 h."""
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
     if seconds < 3600:

@@ -205,7 +205,7 @@ class ANTHESIS_UL_jobs(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         row = layout.row(align=True)
         running = item.state in ("running", "uploading", "cancelling")
-        split = row.split(factor=0.55) if running else row
+        split = row.split(factor=0.65) if running else row
         split.label(text=item.title, icon=JOB_ICONS.get(item.state, "IMPORT" if item.final else "SORTTIME"))
         if running:
             split.progress(factor=item.factor, type="BAR", text=item.bar)

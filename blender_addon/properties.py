@@ -101,7 +101,7 @@ class AnthesisJob(bpy.types.PropertyGroup):
     state: StringProperty(name="State")
     text: StringProperty(name="Text", description="What is being done, or what went wrong")
     factor: FloatProperty(name="Progress", min=0, max=1, subtype="FACTOR")
-    bar: StringProperty(name="Time Left")
+    bar: StringProperty(name="Label", description="What the progress bar says")
     final: BoolProperty(name="Finished")
     arriving: BoolProperty(name="Arriving", description="Its result is being written into this file")
 

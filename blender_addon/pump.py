@@ -220,10 +220,10 @@ class Pump:
             self.probed = f"The backend on {where} answers: {does}"
         elif session.state == "refused":
             self.probed = session.text
+        elif session.state == "off":
+            self.probed = "No backend runs on this computer: press Start Backend"
         elif time.monotonic() - self.probe.began > PROBE_SECONDS:
             self.probed = f"No answer from {where}: is the backend running there, and are the keys the same?"
-            if not self.settings.remote:
-                self.probed = "No backend runs on this computer: press Start Backend"
         else:
             return False
         self._end_probe()

@@ -34,7 +34,10 @@ def record(index: int, seed: int, size: int = 1000) -> np.ndarray:
 def carry_out(request, subject, report):
     """Commands of the prompt, in order: `name` or `name=argument`, and in the end a record a frame."""
     if isinstance(request, protocol.Animate):
-        yield subject
+        for index in range(request.frames):
+            report(index / request.frames, "Repeating the subject")
+            time.sleep(0.05)
+            yield subject
         return
     words = dict(word.partition("=")[::2] for word in request.prompt.split())
     rest = float(words.get("rest", 0))

@@ -37,7 +37,9 @@ class Server:
         )
         if wait:
             line = self.process.stdout.readline()
-            assert "serves" in line, line + self.process.stdout.read()
+            if "serves" not in line:
+                self.process.wait(10)
+                raise AssertionError(line + self.process.stdout.read())
 
     @property
     def connection(self) -> protocol.Connection:

@@ -172,6 +172,25 @@ def test_a_stream_sends_what_its_credit_allows_and_not_a_byte_more(server, clien
     assert client.ask(protocol.Ping(), protocol.Pong)
 
 
+def test_a_client_on_the_same_machine_is_told_where_records_lie_within_its_credit(server, client):
+    job = client.submit("size=100000", frames=5, seed=6).job
+    client.wait(job)
+    client.send(protocol.Subscribe(stream=1, job=job, from_seq=1, credit=150_000, local=True))
+    log = protocol.records_path(server.home, job).read_bytes()
+
+    def located() -> dict[int, bytes]:
+        answers = [answer for answer, _ in iter(lambda: client.receive(0.5), None)]
+        found = [answer for answer in answers if isinstance(answer, protocol.Located)]
+        for answer in found:
+            record = log[answer.position : answer.position + answer.total]
+            assert xxhash.xxh3_64_intdigest(record) & (2**63 - 1) == answer.digest
+        return {answer.seq: log[answer.position : answer.position + answer.total] for answer in found}
+
+    assert located() == {seq: runners.record(seq, 6, 100_000).tobytes() for seq in (1, 2)}
+    client.send(protocol.Credit(stream=1, total=1 << 30))
+    assert sorted(located()) == [3, 4]
+
+
 def test_streams_take_turns(server, client):
     jobs = [client.submit("size=2000000", frames=2, seed=seed).job for seed in (1, 2)]
     for job in jobs:

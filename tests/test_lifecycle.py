@@ -73,10 +73,15 @@ def test_frames_come_while_the_rest_is_still_unmade(monkeypatch):
 
 def test_doubled_vertices_stay_together_and_move_like_the_welded_mesh():
     mesh = cone()
-    apart = lived(soup(mesh))
+    doubled = soup(mesh)
+    doubled.vertices[::2] = np.nextafter(doubled.vertices[::2], np.float32(9))  # and by a rounding apart
+    apart = lived(doubled)
     whole = lived(mesh)
     for one, other in zip(whole, apart, strict=True):
-        np.testing.assert_allclose(other.positions, one.positions[mesh.faces].reshape(-1, 3), atol=1e-5)
+        np.testing.assert_allclose(other.positions, one.positions[mesh.faces].reshape(-1, 3), atol=5e-3)
+    motion = apart[-1].positions - doubled.vertices
+    first = np.unique(mesh.faces, return_index=True)[1]
+    np.testing.assert_allclose(motion, motion[first][mesh.faces].reshape(-1, 3), atol=2e-6)
 
 
 def test_vertices_come_back_in_the_artists_order():
@@ -105,7 +110,7 @@ def test_size_and_place_do_not_matter():
     near, large = lived(mesh)[-1].positions, lived(mesh.at(mesh.vertices * np.float32(256)))[-1].positions
     np.testing.assert_allclose(large / 256, near, atol=1e-5)
     away = lived(mesh.at(mesh.vertices + np.float32([40, 70, -30])))[-1].positions  # and its rounding
-    np.testing.assert_allclose(away - [40, 70, -30], near, atol=0.02)
+    np.testing.assert_allclose(away - [40, 70, -30], near, atol=0.05)
     assert np.abs(near - mesh.vertices).max() > 0.2
 
 

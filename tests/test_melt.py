@@ -222,7 +222,7 @@ def test_few_neighbouring_triangles_are_folded_on_each_other(lives, name):
     pairs = trimesh.graph.face_adjacency(subject.faces)
     for moment in moments:
         normals = trimesh.Trimesh(moment.positions, subject.faces, process=False).face_normals
-        assert (np.einsum("ij,ij->i", *(normals[pairs[:, side]] for side in (0, 1))) < -0.5).mean() < 0.01
+        assert (np.einsum("ij,ij->i", *(normals[pairs[:, side]] for side in (0, 1))) < -0.5).mean() < 0.02
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_pool():
@@ -244,9 +244,10 @@ def test_what_is_pinned_stays_and_what_weighs_half_moves_less():
     height = mesh.vertices[:, 2]
     for pin, weight in (((height < 0.0) * 1.0, 1.0), (0.0, (height >= 0.0) * 1.0)):
         subject = body(mesh, pin, weight)
-        end = molten(subject, taus=(0.5, 1.0))[-1].positions
+        end = molten(subject, taus=(1.0,))[-1].positions
         np.testing.assert_array_equal(end[height < 0.0], subject.vertices[height < 0.0])
-        assert end[:, 2].max() < 0.9
+        assert end[:, 2].max() < 0.85
+        assert np.abs(end).max() < 1.0
     half = body(mesh, 0.0, np.where(mesh.vertices[:, 0] < 0.0, 0.3, 1.0))
     fallen = (half.vertices - molten(half, 0.5, taus=(1.0,))[0].positions)[:, 2]
     upper = height > 0.3
@@ -282,6 +283,11 @@ def test_a_hard_mesh_stays_finite_above_the_floor_and_in_reach(name):
         assert moment.positions[:, 2].min() >= 0.0
         assert np.abs(moment.positions).max() < 3.0
     assert moment.positions[:, 2].max() <= subject.vertices[:, 2].max() + 0.01
+
+
+def test_a_mesh_inside_out_melts_as_the_right_way_round():
+    right, wrong = (molten(body(mesh), 0.4, taus=(1.0,))[0].positions for mesh in (ball(), HARD["inside out"]))
+    np.testing.assert_allclose(wrong, right, atol=1e-6)
 
 
 def test_a_cancelled_melt_stops():

@@ -55,7 +55,7 @@ def test_petals_nest_all_their_life():
         faces = specimen.mesh.faces
         for tau in LIFE:
             share = crossing_triangles(specimen.at(tau).positions, faces) / len(faces)
-            assert share < 0.01, f"seed {seed}, tau {tau}: {share:.2%} of triangles cross"
+            assert share < 0.005, f"seed {seed}, tau {tau}: {share:.2%} of triangles cross"
 
 
 @pytest.mark.parametrize("tau", [0.02, *LIFE[1:]])
@@ -81,11 +81,12 @@ def test_mesh_is_whole(rose):
 def test_frames_are_physical(rose):
     for tau in LIFE:
         frame = rose.at(tau)
-        for array, shape in ((frame.positions, (-1, 3)), (frame.albedo, (-1, 3)), (frame.roughness, (-1,))):
+        assert frame.positions.shape == frame.albedo.shape == rose.mesh.vertices.shape
+        assert frame.roughness.shape == rose.mesh.vertices.shape[:1]
+        for array in (frame.positions, frame.albedo, frame.roughness):
             assert array.dtype == np.float32 and array.flags.c_contiguous and np.isfinite(array).all()
-            assert array.shape == rose.mesh.vertices.reshape(shape).shape if len(shape) == 2 else array.ndim == 1
-        assert 0 <= frame.albedo.min() and frame.albedo.max() <= 1
-        assert 0 <= frame.roughness.min() and frame.roughness.max() <= 1
+        for material in (frame.albedo, frame.roughness):
+            assert material.min() >= 0 and material.max() <= 1
 
 
 def test_life_has_its_shape(rose):
@@ -129,7 +130,8 @@ def test_seed_is_the_individual(rose):
 
 
 @pytest.mark.parametrize(
-    "change", [{"petals": 25}, {"petals": 60}, {"leaves": 0, "thorns": 0}, {"diameter": 0.15, "height": 0.8}, {"detail": 0.5}]
+    "change",
+    [{"petals": 25}, {"petals": 60}, {"leaves": 0, "thorns": 0}, {"diameter": 0.15, "height": 0.8}, {"detail": 0.5}],
 )
 def test_parameters_hold(change):
     record = Rose(**change)
@@ -148,7 +150,7 @@ def test_scale_is_a_similarity():
 def test_atlas_islands_are_apart(rose):
     """Every island drawn into a 2048 image: no texel belongs to two."""
     mesh = rose.mesh
-    assert 0 <= mesh.uv.min() and mesh.uv.max() <= 1
+    assert mesh.uv.min() >= 0 and mesh.uv.max() <= 1
     island = np.empty(len(mesh.faces), int)
     for k, group in enumerate(islands(mesh, np.ones(len(mesh.faces), bool))):
         island[group] = k
@@ -187,7 +189,9 @@ def test_tube_is_a_tube():
 def test_flat_blade_is_flat_and_folded_blade_is_folded():
     width, length, u = np.full((1, 5), 0.3), np.array([2.0]), np.linspace(-1, 1, 5)
     flat = blade(width, length, u, np.zeros((1, 5)), np.zeros((1, 5)), np.zeros((1, 5)))
-    assert np.allclose(flat[0, :, :, 2], 0) and np.allclose(flat[0, -1, :, 0], 2) and np.allclose(flat[0, :, -1, 1], 0.3)
+    assert (
+        np.allclose(flat[0, :, :, 2], 0) and np.allclose(flat[0, -1, :, 0], 2) and np.allclose(flat[0, :, -1, 1], 0.3)
+    )
     folded = blade(width, length, u, np.zeros((1, 5)), np.full((1, 5), 0.5), np.zeros((1, 5)))
     assert np.allclose(folded[0, :, 0, 1:], [-0.3 * np.cos(0.5), 0.3 * np.sin(0.5)])
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.transform import Rotation
 
 from backend.geometry import fields, lattice, shell
@@ -45,9 +46,7 @@ def column(sides=12, rings=20, radius=0.12, lean=0.05):
     i = np.arange(rings * sides).reshape(rings, sides)
     a, b = i[:-1], i[1:]
     c, d = np.roll(b, -1, axis=1), np.roll(a, -1, axis=1)
-    walls = np.concatenate(
-        [np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)]
-    )
+    walls = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
     foot, top = len(vertices), len(vertices) + 1
     vertices = np.concatenate([vertices, [[0, 0, 0], [lean, 0, 1]]])
     caps = [[foot, i[0, (k + 1) % sides], i[0, k]] for k in range(sides)]
@@ -253,6 +252,18 @@ def test_bridges_join_all_parts_by_their_nearest_vertices():
         assert np.linalg.norm(points[a] - points[b]) == pytest.approx(gap.min())
 
 
+def test_bridges_are_a_shortest_tree_between_many_parts():
+    rng = np.random.default_rng(6)
+    points = (rng.uniform(size=(40, 1, 3)) + 0.03 * rng.normal(size=(40, 3, 3))).reshape(-1, 3)
+    labels = np.repeat(np.arange(40), 3)
+    found = fields.bridges(points, labels)
+    gap = np.linalg.norm(points[:, None] - points[None], axis=2).reshape(40, 3, 40, 3).min(axis=(1, 3))
+    tree = minimum_spanning_tree(gap)
+    length = np.linalg.norm(np.subtract(*points[found.T]), axis=1)
+    assert len(found) == 39
+    assert length.sum() == pytest.approx(tree.sum(), rel=0.02)
+
+
 def test_openness_of_known_shapes():
     vertices, faces = column()
     assert fields.openness(vertices, faces, np.zeros(len(vertices), int))[0] == 0.0
@@ -288,6 +299,7 @@ def test_trilinear_embedding_reproduces_affine_maps():
     grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
     follow = grid.embedding(vertices)
     np.testing.assert_allclose(follow @ grid.nodes, vertices, atol=1e-12)
+    assert follow.data.min() > -1e-6  # inside a cell, so that nodes above the floor keep vertices above it
     affine = np.array([[1.2, 0.3, 0], [-0.1, 0.8, 0.2], [0, 0.4, 1.1]])
     np.testing.assert_allclose(follow @ (grid.nodes @ affine), vertices @ affine, atol=1e-12)
 

@@ -9,11 +9,12 @@ import numpy as np
 from mathutils import Vector
 
 COLUMNS, ROWS = 4, 2
-TILE = 320  # pixels
-SAMPLES = 24  # with denoising
+TILE = 300  # pixels: the side of a square as large as a tile
+SAMPLES = 16  # with denoising
 GAP = 4  # pixels
 ELEVATION, AZIMUTH = math.radians(14), math.radians(-28)
 LENS = 70  # mm on a 36 mm film: little perspective, as in a portrait
+MARGIN = 0.9
 
 
 def render(subject: bpy.types.Object, path: Path) -> None:
@@ -21,10 +22,11 @@ def render(subject: bpy.types.Object, path: Path) -> None:
     scene = bpy.context.scene
     first, last = scene.frame_start, scene.frame_end
     moments = [round(first + (last - first) * k / (COLUMNS * ROWS - 1)) for k in range(COLUMNS * ROWS)]
-    lowest, highest = _bounds(subject, moments)
+    places = _places(subject, moments)
+    lowest, highest = Vector(places.min(axis=0)), Vector(places.max(axis=0))
     _studio(lowest, highest)
-    _camera(lowest, highest)
-    _settings(scene)
+    width, height = _camera(places)
+    _settings(scene, width, height)
     with tempfile.TemporaryDirectory() as folder:
         tiles = []
         for moment in moments:
@@ -35,19 +37,19 @@ def render(subject: bpy.types.Object, path: Path) -> None:
     _write(tiles, path)
 
 
-def _bounds(subject: bpy.types.Object, moments: list[int]) -> tuple[Vector, Vector]:
-    """Corners of the box that holds every moment, in the world."""
-    boxes = []
+def _places(subject: bpy.types.Object, moments: list[int]) -> np.ndarray:
+    """(N, 3) where its vertices are at all these moments, in the world."""
+    found = []
     for moment in moments:
         bpy.context.scene.frame_set(moment)
         evaluated = subject.evaluated_get(bpy.context.evaluated_depsgraph_get())
         mesh = evaluated.to_mesh()
-        places = np.empty(len(mesh.vertices) * 3, np.float32)
-        mesh.vertices.foreach_get("co", places)
+        local = np.empty(len(mesh.vertices) * 3, np.float32)
+        mesh.vertices.foreach_get("co", local)
         evaluated.to_mesh_clear()
-        places = places.reshape(-1, 3) @ np.array(subject.matrix_world.to_3x3()).T + np.array(subject.matrix_world.translation)
-        boxes.append((places.min(axis=0), places.max(axis=0)))
-    return Vector(np.min([box[0] for box in boxes], axis=0)), Vector(np.max([box[1] for box in boxes], axis=0))
+        matrix = np.array(subject.matrix_world)
+        found.append(local.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3])
+    return np.concatenate(found)
 
 
 def _studio(lowest: Vector, highest: Vector) -> None:
@@ -64,18 +66,18 @@ def _studio(lowest: Vector, highest: Vector) -> None:
     material = bpy.data.materials.new("Backdrop")
     material.use_nodes = True
     surface = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
-    surface.inputs["Base Color"].default_value = (0.62, 0.60, 0.57, 1)
+    surface.inputs["Base Color"].default_value = (0.24, 0.225, 0.21, 1)
     surface.inputs["Roughness"].default_value = 0.9
     floor.materials.append(material)
     bpy.context.collection.objects.link(backdrop)
-    _light("Key", middle + size * Vector((-1.1, -1.5, 1.9)), middle, 1.2 * size, 90 * size**2)
-    _light("Rim", middle + size * Vector((1.5, 1.2, 1.4)), middle, 0.6 * size, 45 * size**2)
+    _light("Key", middle + size * Vector((-1.1, -1.5, 1.9)), middle, 1.2 * size, 62 * size**2)
+    _light("Rim", middle + size * Vector((1.5, 1.2, 1.4)), middle, 0.6 * size, 40 * size**2)
     world = bpy.data.worlds.new("Studio")
     bpy.context.scene.world = world
     world.use_nodes = True
     background = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
     background.inputs["Color"].default_value = (0.75, 0.85, 1.0, 1)
-    background.inputs["Strength"].default_value = 0.35
+    background.inputs["Strength"].default_value = 0.3
 
 
 def _light(name: str, place: Vector, target: Vector, size: float, watts: float) -> None:
@@ -87,59 +89,61 @@ def _light(name: str, place: Vector, target: Vector, size: float, watts: float) 
     bpy.context.collection.objects.link(light)
 
 
-def _camera(lowest: Vector, highest: Vector) -> None:
-    """Looks at the middle of the box from a little above, from as far as shows all its corners."""
-    data = bpy.data.cameras.new("Camera")
-    data.lens = LENS
-    camera = bpy.data.objects.new("Camera", data)
-    bpy.context.collection.objects.link(camera)
-    bpy.context.scene.camera = camera
+def _camera(places: np.ndarray) -> tuple[int, int]:
+    """A camera a little above, from as far as shows all places; width and height of the picture that fits them."""
     flat = math.cos(ELEVATION)
     back = Vector((flat * math.sin(AZIMUTH), -flat * math.cos(AZIMUTH), math.sin(ELEVATION)))
-    middle = (lowest + highest) / 2
     turn = back.to_track_quat("Z", "Y")
-    right, up = turn @ Vector((1, 0, 0)), turn @ Vector((0, 1, 0))
-    corners = [Vector((x, y, z)) for x in (lowest.x, highest.x) for y in (lowest.y, highest.y) for z in (lowest.z, highest.z)]
-    seen = 0.92 * 18 / LENS  # half of what the film sees at distance 1, with a margin
-    away = max(
-        max(abs((corner - middle).dot(right)), abs((corner - middle).dot(up))) / seen + (corner - middle).dot(back)
-        for corner in corners
-    )
-    camera.location = middle + away * back
-    camera.rotation_euler = turn.to_euler()
+    axes = np.array(turn.to_matrix())  # columns: right, up, back
+    seen = places @ axes
+    middle = (seen.min(axis=0) + seen.max(axis=0)) / 2
+    seen -= middle
+    half = np.abs(seen[:, :2]).max(axis=0)
+    ratio = float(np.clip(half[0] / half[1], 0.7, 1.5))
+    # what the film shows to each side at distance 1, with a margin; the longer side has all of the film
+    view = MARGIN * 18 / LENS * np.array([min(1, ratio), min(1, 1 / ratio)])
+    away = float((np.abs(seen[:, :2]) / view + seen[:, 2:]).max())
+    data = bpy.data.cameras.new("Camera")
+    data.lens = LENS
     data.clip_start, data.clip_end = away / 100, away * 100
+    camera = bpy.data.objects.new("Camera", data)
+    camera.location = axes @ (middle + [0, 0, away])
+    camera.rotation_euler = turn.to_euler()
+    bpy.context.collection.objects.link(camera)
+    bpy.context.scene.camera = camera
+    return round(TILE * math.sqrt(ratio)), round(TILE / math.sqrt(ratio))
 
 
-def _settings(scene: bpy.types.Scene) -> None:
+def _settings(scene: bpy.types.Scene, width: int, height: int) -> None:
     scene.render.engine = "CYCLES"
     scene.cycles.device = "CPU"
     scene.cycles.samples = SAMPLES
-    scene.cycles.use_denoising = bpy.app.build_options.openimagedenoise if hasattr(
-        bpy.app.build_options, "openimagedenoise") else True
-    scene.cycles.max_bounces = 6
-    scene.render.resolution_x = scene.render.resolution_y = TILE
+    scene.cycles.use_denoising = True
+    scene.cycles.max_bounces = 4
+    scene.render.resolution_x, scene.render.resolution_y = width, height
     scene.render.image_settings.file_format = "PNG"
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
 
 
 def _pixels(path: str) -> np.ndarray:
-    """(TILE, TILE, 4) as they are displayed, first row at the bottom."""
+    """(height, width, 4) as they are displayed, first row at the bottom."""
     image = bpy.data.images.load(path)
     image.colorspace_settings.name = "Non-Color"
-    pixels = np.empty(len(image.pixels), np.float32)
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
     bpy.data.images.remove(image)
-    return pixels.reshape(TILE, TILE, 4)
+    return pixels.reshape(height, width, 4)
 
 
 def _write(tiles: list[np.ndarray], path: Path) -> None:
     """In reading order, the first at the top left."""
-    step = TILE + GAP
-    sheet = np.ones((ROWS * step - GAP, COLUMNS * step - GAP, 4), np.float32)
+    height, width = tiles[0].shape[:2]
+    sheet = np.ones((ROWS * (height + GAP) - GAP, COLUMNS * (width + GAP) - GAP, 4), np.float32)
     for number, tile in enumerate(tiles):
-        top, left = (ROWS - 1 - number // COLUMNS) * step, number % COLUMNS * step
-        sheet[top : top + TILE, left : left + TILE] = tile
+        low, left = (ROWS - 1 - number // COLUMNS) * (height + GAP), number % COLUMNS * (width + GAP)
+        sheet[low : low + height, left : left + width] = tile
     image = bpy.data.images.new(path.stem, sheet.shape[1], sheet.shape[0])
     image.colorspace_settings.name = "Non-Color"
     image.pixels.foreach_set(sheet.ravel())

@@ -134,7 +134,7 @@ def surface_samples(vertices: Reals, faces: NDArray, spacing: float) -> tuple[Re
 def _inside(solid: NDArray[np.bool_], index: Integers, samples: Reals, areas: Reals, origin: Reals, cell: float):
     """Empty cells whose winding number says inside; the surface is summed up cell by cell first."""
     key = np.ravel_multi_index(tuple(index.T), solid.shape)
-    used, piece = np.unique(key, return_inverse=True)
+    piece = np.unique(key, return_inverse=True)[1]
     count = np.bincount(piece)
     centre = np.stack([np.bincount(piece, samples[:, k]) for k in range(3)], axis=1) / count[:, None]
     area = np.stack([np.bincount(piece, areas[:, k]) for k in range(3)], axis=1)

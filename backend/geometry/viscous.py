@@ -104,6 +104,8 @@ def held_back(flow: Reals, tank: Tank, points: Reals, mobility: Reals) -> Reals:
 
     Slowed there and made divergence-free again, in turns: alternating projections, cut short after three.
     """
+    if mobility.min() == 1.0:
+        return flow
     both = np.stack([1.0 - mobility, np.ones(len(points))], axis=1)
     still, all_points = spread(points - tank.corner, both, tank.spacing, tank.shape, np.ones(2))
     slow = (1.0 - still / np.maximum(all_points, 1e-6)).astype(np.float32)

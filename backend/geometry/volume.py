@@ -46,14 +46,16 @@ def connected(edges: Ints, count: int) -> Ints:
     return connected_components(graph, directed=False)[1]
 
 
-def restore_volume(vertices: Reals, faces: Ints, parts: Ints, targets: Reals, share: Reals) -> Reals:
+def restore_volume(
+    vertices: Reals, faces: Ints, parts: Ints, targets: Reals, share: Reals, largest: float = 0.01
+) -> Reals:
     """Push each part's vertices along their normals, by `share` (N,) of one length a part, until it holds its target.
 
     `parts` (F,) numbers the part of each face; no vertex is in two. Three Newton steps on the lengths, (P,) as
-    the `targets`. A step is at most a hundredth of the mesh's extent, so that a part which cannot hold its volume
+    the `targets`. A step is at most `largest` of the mesh's extent, so that a part which cannot hold its volume
     (share all zero, no area) stays finite.
     """
-    largest = 0.01 * float(np.ptp(vertices, axis=0).max())
+    largest *= float(np.ptp(vertices, axis=0).max())
     part_of = np.zeros(len(vertices), np.int64)
     part_of[faces.ravel()] = np.repeat(parts, 3)
     slack = np.zeros(len(faces))

@@ -14,6 +14,7 @@ except ModuleNotFoundError:  # Windows
     import msvcrt
 
 REMOTE = ("nfs", "cifs", "smb", "afp", "9p", "afs", "ceph", "glusterfs", "lustre", "webdav", "davfs", "fuse.sshfs")
+FULL = (errno.ENOSPC, errno.EDQUOT)  # errors that free space cures
 
 
 class UnfitHome(Exception):

@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
     except (disk.UnfitHome, security.Closed, Damaged) as error:
         print(error, file=sys.stderr)
         return 1
-    except DiskFull:
+    except (DiskFull, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in disk.FULL:
+            raise
         print(f"The disk of {options.home} is full: free some space, then start the backend again", file=sys.stderr)
         return 1
 

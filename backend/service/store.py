@@ -21,7 +21,8 @@ from backend import protocol
 from backend.service import pipes, recordlog
 
 GROUP_SECONDS = 0.05  # records that come faster than this are entered together: a commit costs some milliseconds
-RESERVE_BYTES = 2 * 1024 * 1024  # given up on a full disk, so that the table can still say so
+RESERVE_BYTES = 1024 * 1024  # of the table's files, so that commits find room when the disk is full
+CHECKPOINT_PAGES = 100  # of 4 KiB; well within the reserve
 _SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -90,7 +91,6 @@ class Store:
         self._home = home
         self._folder = home / "jobs"
         self._folder.mkdir(exist_ok=True)
-        self._reserve = home / "reserve"
         self._committed_at = -1e9
         path = home / "store.sqlite3"
         try:
@@ -101,7 +101,7 @@ class Store:
                 f"The job store {path} cannot be read ({error}): move it away, and Anthesis starts a new one"
             ) from error
         self._mend()
-        self._keep_reserve()
+        self._reserve()
 
     def log(self, job: Job) -> Path:
         return protocol.records_path(self._home, job.id)
@@ -182,6 +182,7 @@ class Store:
         table.execute("PRAGMA journal_mode = WAL")
         table.execute("PRAGMA synchronous = FULL")  # NORMAL may forget committed rows when the power fails
         table.execute("PRAGMA fullfsync = ON")  # macOS
+        table.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         (version,) = table.execute("PRAGMA user_version").fetchone()
         if version == 0:
             table.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
@@ -252,11 +253,11 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it or nothing, on the device. Raises DiskFull; the reserve is given up first."""
+        """All of it or nothing, on the device. Raises DiskFull."""
         try:
             self._table.execute("BEGIN IMMEDIATE")
             yield self._table
-            self._commit()
+            self._table.execute("COMMIT")
         except BaseException as error:
             if self._table.in_transaction:
                 self._table.execute("ROLLBACK")
@@ -265,19 +266,16 @@ class Store:
             raise
         self._committed_at = time.monotonic()
 
-    def _commit(self) -> None:
-        try:
-            self._table.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if not _is_full(error) or not self._table.in_transaction or not self._reserve.exists():
-                raise
-            _log.warning("The disk is full; using the reserve")
-            self._reserve.unlink()
-            self._table.execute("COMMIT")
-
-    def _keep_reserve(self) -> None:
-        if not self._reserve.exists() and shutil.disk_usage(self._home).free > 16 * RESERVE_BYTES:
-            self._reserve.write_bytes(bytes(RESERVE_BYTES))
+    def _reserve(self) -> None:
+        """Leave free pages in the table, and a write-ahead log longer than it need be: both are written over later."""
+        if shutil.disk_usage(self._home).free < 8 * RESERVE_BYTES:
+            return
+        with self._transaction() as table:
+            table.execute("DROP TABLE IF EXISTS reserve")  # of a start that was interrupted
+            table.execute(f"CREATE TABLE reserve AS SELECT zeroblob({RESERVE_BYTES})")
+        with self._transaction() as table:
+            table.execute("DROP TABLE reserve")
+        self._table.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
 def protocol_bytes(value: msgspec.Struct) -> bytes:

@@ -6,7 +6,6 @@ is a module with capabilities(), carry_out(request, subject, report) and failure
 
 import argparse
 import ctypes
-import errno
 import importlib
 import os
 import queue
@@ -22,12 +21,11 @@ from types import ModuleType
 
 from backend import protocol
 from backend.report import Cancelled, Preview
-from backend.service import pipes, recordlog
+from backend.service import disk, pipes, recordlog
 
 PROGRESS_SECONDS = 0.1
 RETRY_SECONDS = 1.0  # on a full disk
 FAULT = "This is a fault of Anthesis and not of your input: please report it, with the log that the panel names"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Line:
@@ -117,7 +115,7 @@ def _append(log: recordlog.RecordLog, seq: int, record, digest: int, report: Rep
         try:
             return log.append(seq, record, digest)
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in disk.FULL:
                 raise
         report.pause(pipes.DISK_FULL)
 

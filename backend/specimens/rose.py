@@ -38,6 +38,7 @@ BUD, OPEN, WILTING, DEAD = 0.0, 0.45, 0.6, 1.0
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 PETAL_BASE = np.array([0.75, 0.62, 0.25])
+FADING = np.array([0.55, 0.40, 0.27])  # of a petal's own colour, once it is dry
 PETAL_BROWN, PETAL_TAN = np.array([0.060, 0.017, 0.011]), np.array([0.20, 0.098, 0.042])
 
 # Metres, for a flower 80 mm wide; all of it scales with the flower. Radius of a bud's outermost petal along t.
@@ -127,9 +128,9 @@ def layer_angle(t: Array, x: Array, tau: float) -> Array:
     bud = np.arcsin(np.clip(x * BUD_SLOPE(np.minimum(t, 1)) / BUD_LENGTH, -0.97, 0.97))
     spread = 0.04 + 1.08 * x**2.2 + 3 * np.maximum(x - 1, 0)
     cup = 0.75 * ramp(x, -0.1, 0.6) * (0.45 - t)
-    reflex = (0.1 + 0.8 * x) * ramp(t, 0.5, 1.15)
+    reflex = (0.1 + 0.8 * x**1.5) * ramp(t, 0.5, 1.15)
     opened = mix(bud, spread + cup + reflex, layer_opening(x, tau))
-    base, tip = 0.12 + 0.8 * x**1.2, 0.02 + 2.0 * x**1.4
+    base, tip = 0.12 + 0.8 * x**1.2, 0.02 + 2.2 * x**1.5
     return mix(opened, mix(base, tip, t**0.8), layer_wilt(x, tau))
 
 
@@ -234,14 +235,15 @@ class _Petals:
     def points(self, tau: float, rose: Rose, gravity: Array) -> Array:
         """(n, rows, columns, 3) metres in the flower's frame, where `gravity` (3,) points down."""
         opened, dry = layer_opening(self.layer, tau), layer_wilt(self.layer, tau)
-        reflex = self.rolled * opened * (0.15 + 1.6 * self.layer**1.5) * (1 - 0.5 * dry)
+        reflex = self.rolled * opened * (0.12 + 1.7 * self.layer**2.4) * (1 - 0.5 * dry)
         curl = self.rim * (reflex + 1.6 * self.curled * dry * ramp(self.layer, 0.15, 0.9))
         t = self.t * (1 - self.shrinks * dry)
         r, z, phi = layer_points(t, self.x, tau, rose, curl)
-        # One pull for a whole line along the petal, so that the line stays on its layer.
         pull = None
         if wilted(tau) > 0:
-            angle = self.angle(r, tau, dry)[:, -1:]
+            # One pull for a whole line along the petal: at 0.7 of it the fewest lines leave their layer.
+            outer = int(0.7 * r.shape[1])
+            angle = self.angle(r, tau, dry)[:, outer : outer + 1]
             pull = gravity[0] * np.cos(angle) + gravity[1] * np.sin(angle), gravity[2]
             r, z, phi = layer_points(t, self.x, tau, rose, curl, pull)
         # Sides roll back and ripple by about the room to the next layer.
@@ -275,8 +277,8 @@ def _corolla(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) 
         origin, frame = stalk.spine(tau).pose(np.array(1.0))
         points = crumple(petals.points(tau, rose, -frame[2]), wilted(tau))
         dry = layer_wilt(layer, tau)
-        brown = ramp(1.9 * dry - depth, 0.0, 0.8) * (0.7 + 0.3 * layer)
-        albedo = tint(tint(fresh, 0.45 * fresh, dry + 0 * spots), withered, 0.92 * brown)
+        brown = ramp(1.65 * dry - depth, 0.0, 0.7) * (0.7 + 0.3 * layer)
+        albedo = tint(tint(fresh, FADING * fresh, dry + 0 * spots), withered, 0.92 * brown)
         return Skin(points @ frame.T + origin, albedo, mix(0.65, 0.9, brown))
 
     full = 0.55 * rose.diameter * (0.76 + 0.24 * layer**3)

@@ -50,6 +50,8 @@ def spawn(command: Command, log: Path) -> subprocess.Popen:
 
 def alive(pid: int) -> bool:
     """Whether a process of this number runs. It may be another one that got the number."""
+    for process in _spawned:
+        process.poll()  # a child that has ended keeps its number until it is asked
     if sys.platform == "win32":
         import ctypes
 

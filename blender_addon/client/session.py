@@ -27,6 +27,7 @@ SPAWN_INTERVAL = 5.0  # at least between two starts, so that a backend that dies
 SPAWN_LIMIT = 4  # starts without a Welcome in between
 MISSED_PINGS = 5
 IDLE_PING_SECONDS = 5.0
+ABSENCE_SECONDS = 0.5  # between two ticks; what is longer is not the gateway's doing
 
 State = Literal["off", "starting", "connecting", "ready", "reconnecting", "refused"]
 
@@ -56,6 +57,7 @@ class Session:
         self._calls = 0
         self._streams = 0
         self._opened_at = self._hello_at = self._heard_at = self._pinged_at = self._searched_at = self._repeated_at = -1e9
+        self._ticked_at = time.monotonic()
         self._unanswered_since = -1e9  # when the first ping since the last answer was due
         self._removing: set[str] = set()
         self.reads_logs = True  # of jobs, itself, where the gateway is on this machine: a quarter of the work
@@ -194,6 +196,7 @@ class Session:
         """Talk for at most `budget` seconds. True where something visible changed."""
         ends = time.perf_counter() + budget
         self._changed, changed = False, self._changed
+        self._forgive_absence()
         if self._home is not None or self._remote is not None:
             self._look_after_connection()
         while self._link is not None and time.perf_counter() < ends:
@@ -222,6 +225,15 @@ class Session:
             self.rest(0.02)
             self.tick()
         return self.jobs[job]
+
+    def _forgive_absence(self) -> None:
+        """Time in which nobody called tick() does not count against the gateway: Blender may have been busy."""
+        now = time.monotonic()
+        absent = max(0.0, now - self._ticked_at - ABSENCE_SECONDS)
+        self._ticked_at = now
+        self._opened_at += absent
+        if self._heard_at < self._unanswered_since:
+            self._unanswered_since += absent
 
     def _look_after_connection(self) -> None:
         now = time.monotonic()

@@ -26,7 +26,7 @@ SECONDS = 60.0  # that a test waits for what must come
 needs_backend = pytest.mark.skipif(not PYTHON.exists(), reason=f"needs the backend's environment at {PYTHON}")
 
 
-@pytest.fixture()
+@pytest.fixture
 def addon(tmp_path, monkeypatch):
     """The add-on, enabled as Blender's preferences do it, with a home of its own."""
     monkeypatch.setenv("ANTHESIS_HOME", str(tmp_path / "home"))
@@ -114,7 +114,7 @@ class Script:
         return False
 
 
-@pytest.fixture()
+@pytest.fixture
 def script(addon, monkeypatch):
     return Script(addon.running(), monkeypatch)
 
@@ -250,7 +250,8 @@ def test_blender_quits_at_once_though_jobs_are_waiting(tmp_path):
     home = tmp_path / "home"
     text = textwrap.dedent(QUIT).format(root=str(ROOT), python=str(PYTHON))
     environment = os.environ | {"ANTHESIS_HOME": str(home)}
-    ended = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, timeout=SECONDS)
+    command = [sys.executable, "-c", text]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
     now = time.time()
     said = [line for line in ended.stdout.splitlines() if line.startswith("leaves")]
     assert said, ended.stdout + ended.stderr
@@ -309,7 +310,7 @@ def test_animate_selected_puts_the_process_on_the_selected_mesh(addon):
 @needs_backend
 def test_a_prompt_that_is_not_known_is_answered_with_the_backends_sentence(addon):
     bpy.context.scene.anthesis.generate.prompt = "a locomotive"
-    with pytest.raises(RuntimeError, match="locomotive|make"):
+    with pytest.raises(RuntimeError, match="locomotive"):
         bpy.ops.anthesis.generate(wait=True, timeout=SECONDS)
     assert len(bpy.data.objects) == 0
 
@@ -522,7 +523,7 @@ def test_the_connection_is_tested_in_words(addon):
 # --- Installing
 
 
-@pytest.fixture()
+@pytest.fixture
 def requirements(tmp_path):
     """Of what every new environment has already, so that nothing is fetched."""
     file = tmp_path / "requirements.txt"

@@ -23,7 +23,7 @@ from backend.geometry.viscous import (
     stokes_flow,
     velocity_at,
 )
-from backend.geometry.volume import close_holes, connected, face_volumes, restore_volume
+from backend.geometry.volume import close_holes, connected, face_volumes, restore_volume, signed_volume
 from backend.report import Report
 from kernels.surface_gradients import surface_gradients
 
@@ -33,12 +33,13 @@ Ints = NDArray[np.int32]
 GRID = (48, 48, 32)
 COURANT = 1.0  # cells that the fastest vertex may travel in one step
 STRIDE = 0.025  # progress between two smoothings
-STEPS = 12  # at most, for one stride
+STEPS = 6  # a stride that needs more has nowhere left to go: the body stays as it is
 POOL = 0.17  # thickness of the pool, in cube roots of the volume
 SHEET = 0.012  # mean thickness, in extents, below which a part is a sheet
 SHEET_THICKNESS = 0.03  # what a sheet weighs, in extents
 FROM_TOP = 0.7  # share of the weight that comes on from the top downwards; the rest is there from the start
 UNEVEN = 0.12  # how much the weight varies from place to place
+LEAN = 0.5  # how strongly a sheet is pushed to the side, per weight
 TENSION = 0.012  # surface tension / weight, in squares of the height of the centre of mass
 THIN_TENSION = 0.04  # the same, more of it, where a part is thin
 THIN = 0.06  # standard deviation of the ball, in extents, that measures what is thin
@@ -77,28 +78,37 @@ class Weight:
         uneven = np.cos(points[:, :2] @ self.waves.T + self.phases).mean(axis=1)
         return ((1.0 - FROM_TOP) * points[:, 2] + FROM_TOP * molten) * (1.0 + UNEVEN * uneven)
 
+    def of_sheet(self, points: Reals) -> Reals:
+        """(M, 3) downwards, and a little to the side, so that a standing sheet folds as it sinks."""
+        sideways = np.sin(points @ np.repeat(self.waves, [2, 1], axis=1)[:2].T + self.phases[:2])
+        return np.concatenate([LEAN * sideways, np.full((len(points), 1), -1.0)], axis=1)
+
 
 def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) -> Iterator[Moment]:
     """One moment per life time in ascending `taus`; `amount` in (0, 1], where 1 ends as a flat pool.
 
-    Volumes of closed parts are restored along the normals, those of open ones only against the smoothing.
+    The volume of every part, its holes closed by fans, is restored along the normals. Sheets have none to restore.
     """
     surface = flowing_surface(body)
     draw = np.random.default_rng(seed)
     weight = Weight(draw.normal(0.0, 6.0, (6, 2)), draw.uniform(0.0, 2.0 * np.pi, 6))
     start, low = heights(surface)
-    gone = 0.0
+    gone, flowing = 0.0, True
     for tau in taus:
         progress = amount * float(0.5 * tau + 0.5 * tau * tau * (3.0 - 2.0 * tau))
         while gone < progress:
             stride = min(STRIDE, progress - gone)
             gone = min(gone + STRIDE, progress)
-            for _ in range(STEPS):
+            goal = start + (low - start) * gone
+            steps = 0
+            while flowing and flow_towards(goal, surface, weight, gone, start - low):
+                steps += 1
+                flowing = steps < STEPS
                 report(min(gone / amount, 1.0), "Melting")
-                if not flow_towards(start + (low - start) * gone, surface, weight, gone, start - low):
-                    break
-            smooth(surface, gone, stride)
-        positions = surface.points[: len(body.vertices)].copy() if gone > 0.0 else body.vertices.copy()
+            if flowing:
+                smooth(surface, gone, stride)
+            report(min(gone / amount, 1.0), "Melting")
+        positions = as_coarse(body, surface) if gone > 0.0 else body.vertices.copy()
         moved = np.linalg.norm(positions - body.vertices, axis=1)
         yield Moment(float(tau), positions, roughness=body.roughness * (1.0 - GLOSS * (1.0 - np.exp(-moved / 0.1))))
 
@@ -120,7 +130,7 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
         return velocity, min(float(rising) / mass, -1e-12)
 
     forces = -weight(x, progress)[:, None] * outward
-    forces[:, 2] -= surface.sheet
+    forces += surface.sheet[:, None] * weight.of_sheet(x)
     inside = filling(tank, x, outward, surface.sheet)
     flow, thin = carried(stokes_flow(tank, x, forces), inside, tank, min(THIN, 0.5 * now))
     surface.thin = scalar_at(tank, thin, x)
@@ -130,11 +140,11 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
     give = min(GIVE, -0.5 / falling)  # the air below takes at most half of the way
     flow += np.float32(give * -velocity_and_rate(flow)[1] / (depth * (1.0 + give * falling))) * fall
 
+    flow = held_back(flow, tank, x, surface.mobility)
     velocity, rate = velocity_and_rate(flow)
     dt = min((goal - now) / rate, COURANT / max((np.abs(velocity) / tank.spacing).max(), 1e-9))
-    flow += stokes_flow(tank, x, -tightening, 0.5 * tension.max(initial=0.0) * dt)
-    if surface.mobility.min() < 1.0:
-        flow = held_back(flow, tank, x, surface.mobility)
+    rounding = stokes_flow(tank, x, -tightening, 0.5 * tension.max(initial=0.0) * dt)
+    flow += held_back(rounding, tank, x, surface.mobility)
     velocity, rate = velocity_and_rate(flow)
     needed = (goal - now) / rate
     allowed = min(COURANT / max((np.abs(velocity) / tank.spacing).max(), 1e-9), 1.5 * dt)
@@ -147,8 +157,7 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
 
 def smooth(surface: Surface, progress: float, stride: float) -> None:
     """Even out the mesh, thin parts first and all of it near the end, then restore the volumes."""
-    x, links, count = surface.points, surface.neighbours, len(surface.volumes)
-    before = np.bincount(surface.parts, face_volumes(x, surface.faces), count)
+    x, links = surface.points, surface.neighbours
     edges2 = links @ (x * x).sum(axis=1) - 2.0 * (x * (links @ x)).sum(axis=1) + (x * x).sum(axis=1)
     strength = np.maximum(0.02 + 0.98 * progress**4, 0.25 * (0.2 + progress) * surface.thin)
     wanted = strength * SMOOTH**2 * stride / (0.25 * np.maximum(edges2, 1e-10))
@@ -158,10 +167,23 @@ def smooth(surface: Surface, progress: float, stride: float) -> None:
     for _ in range(rounds):
         x = x + share[:, None] * (links @ x - x)
     above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
-    targets = np.where(surface.watertight, surface.volumes, before)
-    x = restore_volume(x, surface.faces, surface.parts, targets, surface.mobility * above_floor)
+    x = restore_volume(x, surface.faces, surface.parts, surface.volumes, surface.mobility * above_floor)
     x[:, 2] = np.maximum(x[:, 2], 0.0)
     surface.points = x
+
+
+def as_coarse(body: Body, surface: Surface) -> Reals:
+    """(N, 3) the body's own vertices. Where its triangles are too long for the flow, its own volumes are restored."""
+    count = len(body.vertices)
+    positions = surface.points[:count].copy()
+    if len(surface.points) == count or not surface.watertight.all() or len(surface.faces) == 0:
+        return positions
+    parts = connected(body.faces[:, [0, 1, 1, 2]].reshape(-1, 2), count)[body.faces[:, 0]]
+    volumes = np.bincount(parts, face_volumes(body.vertices, body.faces))
+    share = surface.mobility[:count] * np.clip(positions[:, 2] / 0.01, 0.0, 1.0)
+    positions = restore_volume(positions, body.faces, parts, volumes, share, largest=0.05)
+    positions[:, 2] = np.maximum(positions[:, 2], 0.0)
+    return positions
 
 
 def heights(surface: Surface) -> tuple[float, float]:
@@ -170,6 +192,7 @@ def heights(surface: Surface) -> tuple[float, float]:
     pool = min(0.5 * POOL * np.cbrt(max(mass, 0.0)), start)
     height = surface.points[:, 2]
     moving = float(surface.mobility @ height / max(height.sum(), 1e-12))
+    moving **= 3  # what stays is in the way of the rest
     return start, start - max(moving * (start - pool), 1e-6)
 
 
@@ -194,6 +217,8 @@ def flowing_surface(body: Body) -> Surface:
     rest[fans[:, 2] - len(mobility)] = mobility[fans[:, 0]]
     mobility = np.concatenate([mobility, rest])
     everything = np.concatenate([faces, fans]).astype(np.int32)
+    if signed_volume(points, everything) < 0.0:  # inside out
+        everything = everything[:, ::-1]
 
     part = connected(everything[:, [0, 1, 1, 2]].reshape(-1, 2), len(points))[everything[:, 0]]
     sides = points[everything]
