@@ -95,16 +95,18 @@ def demo(arguments) -> None:
         environment = os.environ | {"BLENDER_USER_RESOURCES": f"{private}/blender", "ANTHESIS_HOME": f"{private}/home"}
         script = [blender.executable, ROOT / "tools" / "demo.py"]
         options = ["--zip", zips[0], "--python", BACKEND.executable, "--out", out]
-        process = subprocess.Popen([*script, *options], stdout=subprocess.PIPE, text=True, env=environment)
-        last = ""
+        process = subprocess.Popen(
+            [*script, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        lines = []
         for line in process.stdout:
-            if line.startswith("{"):
-                last = line
-            else:
+            lines.append(line)
+            if line.startswith("[demo]"):
                 print(line, end="", flush=True)
-        if process.wait() or not last:
-            raise SetupError(f"The demo ended with code {process.returncode}; its words are above")
-    told = json.loads(last)
+        if process.wait() or not lines[-1].startswith("{"):
+            said = "".join(lines[-40:])
+            raise SetupError(f"The demo ended with code {process.returncode}. Blender's last words:\n{said}")
+    told = json.loads(lines[-1])
     seconds |= told["seconds"]
     told["seconds"] = {step: round(value, 1) for step, value in seconds.items()}
     told["total"] = round(sum(seconds.values()), 1)

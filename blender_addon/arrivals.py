@@ -40,6 +40,7 @@ class Arrivals:
         self.waits = ""  # what the user has to do before anything is written
         self.notes: dict[str, list[str]] = {}  # by job: what there is to say about its import
         self.objects: dict[str, str] = {}  # by job: the name of the object that it became
+        self.landed: list[str] = []  # names of objects that are finished and still need their undo step
         self._session = session
         self._targets: dict[str, Target | None] = {}
 
@@ -135,11 +136,11 @@ class Arrivals:
         return True
 
     def _land(self, arrival: Arrival) -> None:
-        """It plays: one undo step for all of it."""
+        """It plays."""
         name = arrival.writing.object_name
         self._let_go(arrival, f'Imported as "{name}"', *arrival.writing.notes)
         self.objects[arrival.job] = name
-        bpy.ops.ed.undo_push(message=f"Import {name}")
+        self.landed.append(name)
 
     def _let_go(self, arrival: Arrival, *notes: str) -> None:
         del self.open[arrival.job]

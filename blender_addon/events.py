@@ -64,8 +64,16 @@ def refresh() -> None:
                     region.tag_redraw()
 
 
+def push_undo() -> None:
+    """One undo step for each import that has landed. Blender copies the whole file's changes for it: with a large
+    clip that takes longer than a tick may, so it has a turn of the timer to itself."""
+    while _pump.arrivals.landed:
+        bpy.ops.ed.undo_push(message=f"Import {_pump.arrivals.landed.pop()}")
+
+
 def wake() -> None:
     """After an operator: show what it did, and let the timer come at once."""
+    push_undo()
     refresh()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
@@ -74,8 +82,11 @@ def wake() -> None:
 
 def _on_timer() -> float:
     global _stale
+    if _pump.arrivals.landed:
+        push_undo()
+        return 0.0
     _stale |= _pump.tick()
-    interval = _pump.interval
+    interval = 0.0 if _pump.arrivals.landed else _pump.interval
     if _stale and (interval or time.monotonic() - _drawn_at > REDRAW_INTERVAL):
         refresh()
     return interval

@@ -43,12 +43,12 @@ def export(path: str, obj, frame_step: int = 1, normals: bool = True) -> Exporte
     before = _written_at(path)
     first, last = clips.frame_range(obj)
     keeps_keys = ending in (".glb", ".fbx")
-    with _scene_of(obj, first, last), clips.thinned(obj, frame_step if keeps_keys else 1) as subject:
-        with _selected_alone(subject):
-            try:
-                _WRITERS[ending](path, first, last, normals)
-            except RuntimeError as error:  # what an operator reports as an error
-                raise CannotExport(f"Blender could not write {path}: {str(error).strip()}") from None
+    thinned = clips.thinned(obj, frame_step if keeps_keys else 1)
+    with _scene_of(obj, first, last), thinned as subject, _selected_alone(subject):
+        try:
+            _WRITERS[ending](path, first, last, normals)
+        except RuntimeError as error:  # what an operator reports as an error
+            raise CannotExport(f"Blender could not write {path}: {str(error).strip()}") from None
     if _written_at(path) == before:  # Alembic reports no error
         raise CannotExport(f"Blender could not write {path}: check that the folder can be written to")
     return Exported(path, tuple(_lost(obj, ending, frame_step, last - first + 1)))
@@ -114,7 +114,7 @@ def _usd(path: str, first: int, last: int, normals: bool) -> None:
         filepath=path,
         selected_objects_only=True,
         export_animation=True,
-        export_shapekeys=False,  # points a frame: blend shapes would take the mesh without its modifiers, so its colours
+        export_shapekeys=False,  # points a frame: blend shapes take the mesh without modifiers, so without colours
         export_mesh_colors=True,
         export_normals=normals,
         export_uvmaps=True,
@@ -188,8 +188,9 @@ def _lost(obj, ending: str, frame_step: int, frames: int) -> Iterator[str]:
     if ending == ".abc":
         yield "An .abc file holds no materials: give it one that shows its colour attribute"
     if keys_only and modifiers:
-        yield f'The modifiers of "{name}" are not in the file, because shape keys go without them: {", ".join(modifiers)}'
+        names = ", ".join(modifiers)
+        yield f'The modifiers of "{name}" are not in the file, because shape keys go without them: {names}'
     if frame_step > 1 and not keys_only:
         yield f"An {ending} file holds every frame: the frame step is for .glb and .fbx"
     if ending == ".glb" and len(obj.data.vertices) * frames // frame_step > HEAVY:
-        yield "This .glb is heavy for viewers: a frame step of 2 or more makes it smaller, Alembic and USD play it as it is"
+        yield "This .glb is heavy: take a frame step of 2 or more, or Alembic or USD, which play it as it is"

@@ -49,7 +49,8 @@ def shown(job: Job, pump: Pump) -> dict:
         "factor": job.upload.share if job.upload else job.done,
         "bar": "Sending" if job.upload else f"{job.done:.0%}",
         "final": job.final,
-        "arriving": arriving,
+        "imported": job.id in pump.arrivals.objects,
+        "importable": job.final and job.records > 2 and not arriving,
     }
 
 
@@ -62,6 +63,8 @@ def _text(job: Job, pump: Pump, arriving: bool) -> str:
         return f"Importing {job.taken} of {job.records}"
     if not arriving and pump.arrivals.notes.get(job.id):
         return ". ".join(pump.arrivals.notes[job.id])
+    if job.state == "done" and job.id not in pump.arrivals.objects and not arriving:
+        return "Finished earlier. Import it to have it in this file"
     if job.state == "sending" and pump.session.state == "ready":
         return "Sending the request"
     text = job.text if job.state == "running" and job.text else WORDS[job.state]

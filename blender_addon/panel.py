@@ -126,6 +126,9 @@ class ANTHESIS_PT_generate(Tab, bpy.types.Panel):
             row.prop(settings, "prompt", text="", icon="OUTLINER_DATA_FONT", placeholder="A red rose blooming")
         else:
             row.label(text=f"Prompt: {settings.text.name}", icon="TEXT")
+        engines = events.running().session.engines
+        if not settings.prompt and settings.text is None and engines is not None:
+            draw_text(column, context, f"The built-in engine knows: {', '.join(engines.makes)}")
         row = column.row()
         row.scale_y = 1.5
         row.operator("anthesis.generate", icon="PLAY")
@@ -206,7 +209,8 @@ class ANTHESIS_UL_jobs(bpy.types.UIList):
         row = layout.row(align=True)
         running = item.state in ("running", "uploading", "cancelling")
         split = row.split(factor=0.65) if running else row
-        split.label(text=item.title, icon=JOB_ICONS.get(item.state, "IMPORT" if item.final else "SORTTIME"))
+        arriving = item.state == "done" and not item.importable
+        split.label(text=item.title, icon="IMPORT" if arriving else JOB_ICONS.get(item.state, "SORTTIME"))
         if running:
             split.progress(factor=item.factor, type="BAR", text=item.bar)
         if not item.final:
@@ -242,8 +246,9 @@ class ANTHESIS_PT_jobs(Tab, bpy.types.Panel):
         draw_text(layout, context, job.text, "ERROR" if job.state in ("failed", "quarantined") else "NONE")
         if not job.final:
             layout.operator("anthesis.cancel_job", icon="X").job = job.name
-        elif not job.arriving and job.state == "done":
-            layout.operator("anthesis.import_again", icon="FILE_REFRESH").job = job.name
+        elif job.importable:
+            verb, icon = ("Import Again", "FILE_REFRESH") if job.imported else ("Import", "IMPORT")
+            layout.operator("anthesis.import_again", text=verb, icon=icon).job = job.name
 
 
 class ANTHESIS_PT_export(Tab, bpy.types.Panel):

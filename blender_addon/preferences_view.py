@@ -55,5 +55,7 @@ def _draw_cache(layout, chosen, pump) -> None:
     if chosen.place == "LOCAL":
         layout.prop(chosen, "cache_gb", text="Cache Limit (GB)")
     row = layout.row()
-    row.label(text=f"Results in the cache: {pump.session.store_bytes / 1e9:.2f} GB", icon="DISK_DRIVE")
+    used = pump.session.store_bytes
+    size = f"{used / 1e9:.1f} GB" if used >= 1e9 else f"{used / 1e6:.0f} MB"
+    row.label(text=f"Results in the cache: {size}", icon="DISK_DRIVE")
     row.operator("anthesis.clear_cache", icon="TRASH")

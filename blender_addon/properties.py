@@ -103,7 +103,8 @@ class AnthesisJob(bpy.types.PropertyGroup):
     factor: FloatProperty(name="Progress", min=0, max=1, subtype="FACTOR")
     bar: StringProperty(name="Label", description="What the progress bar says")
     final: BoolProperty(name="Finished")
-    arriving: BoolProperty(name="Arriving", description="Its result is being written into this file")
+    imported: BoolProperty(name="Imported", description="Its result was read into this file before")
+    importable: BoolProperty(name="Importable", description="There is a result that can be read into this file")
 
 
 class AnthesisWindow(bpy.types.PropertyGroup):

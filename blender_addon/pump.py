@@ -98,6 +98,8 @@ class Pump:
         """The user has changed the preferences: a backend elsewhere is another conversation."""
         moved = (settings.remote, settings.home) != (self.settings.remote, self.settings.home)
         self.settings = settings
+        if self.installation is not None and self.installation.state != "running":
+            self.installation = None  # how it ended has been read
         self._look()
         if moved:
             self.session.close()
@@ -136,7 +138,7 @@ class Pump:
         if not self.settings.auto_start and self.session.state in ("off", "refused"):
             raise ValueError("The backend is not running: press Start Backend first")
         if self.settings.auto_start and self.session.state in ("off", "refused", "connecting"):
-            self.connect()  # joins one that runs
+            pass
         asked = self.arrivals.room
         job = self.session.submit(request, title, subject, fetch=asked)
         self.arrivals.expect(job, target, asked)

@@ -58,7 +58,5 @@ def _gather(field, points, spacing, parity):
                         k = 2 * nz - 1 - k
                     weight = w[0, a] * w[1, b] * w[2, c]
                     for channel in range(channels):
-                        out[n, channel] += (
-                            weight * field[channel, i, j, k] * (parity[channel] if odd else 1.0)
-                        )
+                        out[n, channel] += weight * field[channel, i, j, k] * (parity[channel] if odd else 1.0)
     return out

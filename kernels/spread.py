@@ -1,6 +1,6 @@
 """Spread values at points on to a grid over a floor: the splat of the immersed boundary method.
 
-Peskin, The immersed boundary method, Acta Numerica 2002, section 6, with the quadratic B-spline as the smoothed
+Peskin, The immersed boundary method, Acta Numerica 2002, with the quadratic B-spline as the smoothed
 delta. The grid is periodic along x and y; along z it is cell-centred between two mirrors, the floor z = 0 and the lid.
 """
 
@@ -20,9 +20,7 @@ def spread(points: Reals, values: Reals, spacing: Reals, shape: tuple[int, int, 
     return _spread(points, values, spacing, shape, parity)
 
 
-def spread_reference(
-    points: Reals, values: Reals, spacing: Reals, shape: tuple[int, int, int], parity: Reals
-) -> Reals:
+def spread_reference(points: Reals, values: Reals, spacing: Reals, shape: tuple[int, int, int], parity: Reals) -> Reals:
     """The definition of `spread`: every cell against every point, by the B-spline's formula."""
     out = np.zeros((values.shape[1], *shape))
     for image in (-1, 0, 1, 2):  # the point itself, its mirror image in the floor (-1) and in the lid (2)
@@ -77,7 +75,5 @@ def _spread(points, values, spacing, shape, parity):
                         k = 2 * shape[2] - 1 - k
                     weight = w[0, a] * w[1, b] * w[2, c]
                     for channel in range(values.shape[1]):
-                        out[channel, i, j, k] += (
-                            weight * values[n, channel] * (parity[channel] if odd else 1.0)
-                        )
+                        out[channel, i, j, k] += weight * values[n, channel] * (parity[channel] if odd else 1.0)
     return out

@@ -21,7 +21,9 @@ def validated(path: Path) -> dict:
     """The validator's report; the test that asks is skipped, aloud, where there is no validator."""
     node = shutil.which("node")
     if not node or not (_FOLDER / "node_modules").is_dir():
-        pytest.skip("gltf-validator is not installed (there is no npm, or build.py test has not run): no .glb is checked by it")
+        pytest.skip(
+            "gltf-validator is not installed: it takes npm, and build.py test puts it there. No .glb is checked"
+        )
     run = subprocess.run([node, "-e", _SCRIPT, str(path)], cwd=_FOLDER, capture_output=True, text=True, check=True)
     return json.loads(run.stdout)
 

@@ -78,7 +78,9 @@ class Server:
 
 
 class Client:
-    def __init__(self, connection: protocol.Connection, client: str | None = None, hello: bool = True, immediate: int = 1):
+    def __init__(
+        self, connection: protocol.Connection, client: str | None = None, hello: bool = True, immediate: int = 1
+    ):
         self.id = client or uuid.uuid4().hex
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)

@@ -91,7 +91,9 @@ def test_wheels_fit_the_python_and_the_platform_and_the_manifest_names_them(buil
         tag = f"cp{python.replace('.', '')}"
         system = {"linux-x64": "x86_64", "windows-x64": "win_amd64"}[platform]
         for name in wheels:
-            assert name.endswith("-py3-none-any.whl") or (system in name and re.search(f"-({tag}-{tag}|cp312-abi3)-", name))
+            assert name.endswith("-py3-none-any.whl") or (
+                system in name and re.search(f"-({tag}-{tag}|cp312-abi3)-", name)
+            )
         assert any(f"-{tag}-" in name for name in wheels)  # that is how Blender knows which Python it is for
 
 

@@ -47,10 +47,9 @@ def test_npz_keeps_everything(clip, tmp_path):
     save(clip, tmp_path / "clip.npz")
     again = npz.load(tmp_path / "clip.npz")
     for thing, other in ((clip, again), (clip.subject, again.subject)):
-        for field in fields(thing):
-            if field.name != "subject":
-                np.testing.assert_array_equal(getattr(thing, field.name), getattr(other, field.name), err_msg=field.name)
-                assert type(getattr(thing, field.name)) is type(getattr(other, field.name)), field.name
+        for name in (field.name for field in fields(thing) if field.name != "subject"):
+            np.testing.assert_array_equal(getattr(thing, name), getattr(other, name), err_msg=name)
+            assert type(getattr(thing, name)) is type(getattr(other, name)), name
 
 
 def test_npz_holds_what_its_page_says_for_readers_without_us(clip, tmp_path):
@@ -141,7 +140,7 @@ def test_glb_splits_vertices_at_the_seam_only(clip, tmp_path):
     assert document["accessors"][attributes["POSITION"]]["count"] == 7  # 5, and the two on the seam once more
     whole = replace(clip, subject=replace(clip.subject, uv=None))
     gltf.save(whole, tmp_path / "whole.glb")
-    document, buffer = glb_parts(tmp_path / "whole.glb")
+    document, _ = glb_parts(tmp_path / "whole.glb")
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
     assert document["accessors"][attributes["POSITION"]]["count"] == 5
 
@@ -252,7 +251,7 @@ def test_obj_says_polygons_uvs_and_colours(clip, tmp_path):
 
 
 def test_nothing_is_left_behind_when_writing_fails(clip, tmp_path):
-    with pytest.raises(ValueError, match="shape|broadcast|dimension|size|axis"):
+    with pytest.raises(ValueError, match=r"index|dimension|shape|Cannot"):
         save(replace(clip, positions=clip.positions[:, :, :2]), tmp_path / "clip.usdc")
     assert list(tmp_path.iterdir()) == []
 
@@ -274,7 +273,9 @@ def box(path, **more):
     return path
 
 
-@pytest.mark.parametrize(("ending", "size"), [("obj", (2, 6, 4)), ("glb", (2, 6, 4)), ("ply", (2, 4, 6)), ("stl", (2, 4, 6))])
+@pytest.mark.parametrize(
+    ("ending", "size"), [("obj", (2, 6, 4)), ("glb", (2, 6, 4)), ("ply", (2, 4, 6)), ("stl", (2, 4, 6))]
+)
 def test_up_is_the_formats_habit(tmp_path, ending, size):
     path = box(tmp_path / f"box.{ending}")
     mesh = read(path)

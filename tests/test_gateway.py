@@ -100,7 +100,7 @@ def test_a_mesh_is_sent_once_and_a_job_waits_for_none(server, client):
         assert (held.offset, held.complete) == (262144, False)
         assert other.put(data, start=held.offset).complete
     assert client.ask(submit, protocol.Accepted) == protocol.Accepted(re=client.calls, job=submit.job)
-    records, end = client.fetch(submit.job)
+    records, _end = client.fetch(submit.job)
     assert records[0] == data, "the runner was not given the mesh"
 
 
@@ -128,6 +128,17 @@ def test_hello_comes_first_and_versions_must_meet(server):
         welcome, _ = client.receive()
         assert (welcome.protocol, welcome.re) == (1, 9)
         assert welcome.boot == server.connection.boot
+
+
+def test_a_hello_that_was_repeated_takes_nothing_away(server, client):
+    job = client.submit("size=3000000", frames=1).job
+    client.wait(job)
+    client.send(protocol.Subscribe(stream=1, job=job, credit=100))
+    assert isinstance(client.ask(protocol.Hello(client=client.id), protocol.Welcome), protocol.Welcome)
+    client.send(protocol.Credit(stream=1, total=8_000_000))
+    records, end = client.read_stream(1, 8_000_000)
+    assert records == {0: runners.record(0, 1, 3_000_000).tobytes()}
+    assert end.state == "done"
 
 
 def test_ping_says_what_goes_on(server, client):
@@ -158,10 +169,10 @@ def test_a_stream_sends_what_its_credit_allows_and_not_a_byte_more(server, clien
         return total
 
     assert received() == 1_300_001
-    for total in (1_300_001, 5, 1_300_000):  # repeated, falling: passed over
-        client.send(protocol.Credit(stream=1, total=total))
+    client.send(protocol.Credit(stream=1, total=1_300_001))
     assert received() == 0
-    client.send(protocol.Credit(stream=1, total=1_500_000))
+    for total in (1_500_000, 5, 1_300_000):  # what falls is passed over
+        client.send(protocol.Credit(stream=1, total=total))
     assert received() == 199_999
     client.send(protocol.Credit(stream=1, total=1 << 40))
     assert received() == 5_000_000 - 1_500_000
@@ -170,6 +181,14 @@ def test_a_stream_sends_what_its_credit_allows_and_not_a_byte_more(server, clien
     client.send_raw(b"ANT1", msgspec.msgpack.encode({"t": "credit", "id": 1, "stream": 1, "total": (1 << 40) + 1}))
     assert client.receive()[0].failure.code == "bad_header"
     assert client.ask(protocol.Ping(), protocol.Pong)
+
+
+def test_a_credit_never_falls(server, client):
+    job = client.submit("rest=0.2", frames=4).job
+    client.send(protocol.Subscribe(stream=1, job=job, credit=10))
+    for total in (1 << 20, 5):
+        client.send(protocol.Credit(stream=1, total=total))
+    assert len(client.read_stream(1, 1 << 20)[0]) == 4
 
 
 def test_a_client_on_the_same_machine_is_told_where_records_lie_within_its_credit(server, client):
@@ -198,10 +217,10 @@ def test_streams_take_turns(server, client):
     for stream, job in enumerate(jobs):
         client.send(protocol.Subscribe(stream=stream, job=job))
     order = []
-    while len(order) < 30:
+    while len(order) < 16:
         answer, _ = client.receive()
         order += [answer.stream] if isinstance(answer, protocol.Chunk) else []
-    assert abs(order[4:24].count(0) - 10) <= 2
+    assert 4 <= order[4:].count(0) <= 8
 
 
 def test_a_stream_that_nobody_wants_any_more_stops(server, client):
@@ -220,7 +239,9 @@ def test_previews_are_skipped_for_a_slow_reader_and_told_in_a_gap(server, client
     job = client.submit("previews size=100000", frames=10).job
     client.wait(job)
     client.send(protocol.Subscribe(stream=1, job=job))
-    seen = [answer for answer, _ in iter(lambda: client.receive(1.0), None) if not isinstance(answer, protocol.JobState)]
+    seen = [
+        answer for answer, _ in iter(lambda: client.receive(1.0), None) if not isinstance(answer, protocol.JobState)
+    ]
     assert seen[0] == protocol.Gap(stream=1, first=0, last=8)
     assert [type(answer) for answer in seen[1:]] == [protocol.Chunk, protocol.End]
     assert seen[1].seq == 9
@@ -292,17 +313,20 @@ def test_cancel_ends_that_job_and_no_other_once(server, client):
 
 
 def test_a_cancel_that_meets_the_end_has_one_winner(server, client):
-    ends = set()
     for frames in range(1, 9):
         job = client.submit("rest=0.004", frames=frames).job
-        client.wait(job, "running", "done")
+        at = frames - frames % 3  # in every third round it is nearly done, or it is
+        client.wait(job, "running", "done", when=lambda state, at=at: state.state == "done" or state.records >= at)
         asked = client.ask(protocol.Cancel(job=job), protocol.JobState).state
         state = client.wait(job) if asked not in protocol.FINAL else client.jobs()[job]
-        assert state.state in ("done", "cancelled")
-        assert state.state == "cancelled" or state.records == frames
+        assert state.state == "cancelled" or (state.state, state.records) == ("done", frames)
+        assert asked in (state.state, "cancelling")
+        time.sleep(0.05)
         assert client.jobs()[job].state == state.state
-        ends.add(state.state)
-    assert ends
+    job = client.submit("x").job
+    client.wait(job)
+    assert client.ask(protocol.Cancel(job=job, force=True), protocol.JobState).state == "done"
+    assert client.wait(client.submit("x", seed=2).job).state == "done"
 
 
 def test_a_job_that_takes_no_step_is_cancelled_by_force(server, client):
@@ -441,7 +465,7 @@ def test_a_message_without_end_is_cut_off_and_the_jobs_live_on(tmp_path):
         assert server.process.poll() is None
         until(lambda: memory(server.process) - before < 20_000_000, "the memory back")
         with Client(server.connection, client=honest.id) as again:
-            records, end = again.fetch(job)
+            records, _end = again.fetch(job)
             assert len(records) == 60
             assert again.jobs()[job].attempt == 1, "the worker was not left alone"
 
@@ -457,7 +481,7 @@ def test_tcp_has_keys_and_carries_a_job(guarded):
     assert connection.endpoint.startswith("tcp://127.0.0.1:")
     assert len({connection.server_key, connection.client_public, connection.client_secret}) == 3
     with Client(connection) as client:
-        records, end = client.fetch(client.submit("size=3000000", frames=4, seed=2).job)
+        records, _end = client.fetch(client.submit("size=3000000", frames=4, seed=2).job)
         assert records == {seq: runners.record(seq, 2, 3_000_000).tobytes() for seq in range(4)}
 
 
@@ -536,6 +560,11 @@ def test_the_connection_file_is_private_and_a_stale_one_is_replaced(tmp_path):
     tmp_path.joinpath(protocol.CONNECTION_FILE).write_text('{"protocol": 1, "boot": "' + "0" * 32 + '"}')
     with Server(tmp_path) as server:
         assert (tmp_path / protocol.CONNECTION_FILE).stat().st_mode & 0o777 == 0o600
+        with Client(server.connection) as client:
+            client.wait(client.submit("x").job)
+        made = list(tmp_path.rglob("*"))
+        assert len(made) > 8
+        assert not any(path.stat().st_mode & 0o077 for path in made), "others can read what a user makes"
         first = connection_of(tmp_path)
         assert first["pid"] == server.process.pid
         server.kill()
@@ -584,12 +613,12 @@ def test_it_waits_a_while_for_a_client_that_never_came(tmp_path):
 
 
 def test_a_job_goes_on_for_a_client_that_died_and_for_its_grace(tmp_path):
-    with Server(tmp_path, "--grace", "3") as server:
+    with Server(tmp_path, "--grace", "4") as server:
         with Client(server.connection) as client:
             job = client.submit("rest=0.2", frames=1000).job
             client.wait(job, "running")
             client.send(protocol.Bye())
-        time.sleep(1.5)
+        time.sleep(2.8)  # longer than it would stay with nothing to do
         assert server.process.poll() is None
         server.process.wait(10)
         assert "nobody came back" in (tmp_path / "logs" / "gateway.log").read_text()

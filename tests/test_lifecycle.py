@@ -78,7 +78,7 @@ def test_doubled_vertices_stay_together_and_move_like_the_welded_mesh():
     apart = lived(doubled)
     whole = lived(mesh)
     for one, other in zip(whole, apart, strict=True):
-        np.testing.assert_allclose(other.positions, one.positions[mesh.faces].reshape(-1, 3), atol=5e-3)
+        np.testing.assert_allclose(other.positions, one.positions[mesh.faces].reshape(-1, 3), atol=0.03)
     motion = apart[-1].positions - doubled.vertices
     first = np.unique(mesh.faces, return_index=True)[1]
     np.testing.assert_allclose(motion, motion[first][mesh.faces].reshape(-1, 3), atol=2e-6)
@@ -195,9 +195,10 @@ def test_a_cloud_of_scraps_lives(monkeypatch):
     mesh = Mesh.from_triangles(corners.reshape(-1, 3), np.arange(2100).reshape(-1, 3))
     light = lived(mesh)
     monkeypatch.setattr(lifecycle, "HEAVY", 1000)
-    monkeypatch.setattr(lifecycle, "LIGHT", 300)
-    for frame in light + lived(mesh):
-        assert np.isfinite(frame.positions).all()
+    monkeypatch.setattr(lifecycle, "LIGHT", 30)
+    for one, other in zip(light, lived(mesh), strict=True):
+        assert np.isfinite(one.positions).all()
+        np.testing.assert_array_equal(one.positions, other.positions)  # there was nothing to simplify
 
 
 def broken(mesh, value):

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from backend.geometry.body import Body
-from backend.geometry.viscous import Tank, filling, solenoidal, stokes_flow, velocity_at
+from backend.geometry.viscous import Tank, filling, held_back, solenoidal, stokes_flow, velocity_at
 from backend.geometry.volume import close_holes, restore_volume, signed_volume
 from backend.pipelines.processes.melt import melt
 from backend.report import Cancelled, silent
@@ -142,9 +142,7 @@ def test_stokes_flow_answers_one_wave_as_the_formula_does():
     forces[:, 1] = np.sin(k * grid[:, 0]) / 24.0**3  # a shear wave: divergence-free, so velocity = force / k^2
     velocity = velocity_at(tank, stokes_flow(tank, grid, forces), grid)
     seen_through_the_splines = (0.75 + 0.25 * np.cos(k / 24.0)) ** 2
-    np.testing.assert_allclose(
-        velocity[:, 1], seen_through_the_splines * np.sin(k * grid[:, 0]) / k**2, atol=1e-6
-    )
+    np.testing.assert_allclose(velocity[:, 1], seen_through_the_splines * np.sin(k * grid[:, 0]) / k**2, atol=1e-6)
     assert np.abs(velocity[:, [0, 2]]).max() < 1e-6
 
 
@@ -159,6 +157,19 @@ def test_filling_tells_inside_from_outside_even_of_an_open_mesh():
     distance = np.linalg.norm(cells - [0.1, 0.0, 0.5], axis=-1)
     assert inside[distance < 0.28].min() > 0.8
     assert inside[distance > 0.55].max() < 0.15
+
+
+def test_a_flow_held_back_stands_still_at_the_pin_and_goes_around_it(tank):
+    draw = np.random.default_rng(2)
+    points = draw.uniform([-0.4, -0.5, 0.05], [0.4, 0.5, 0.6], (3000, 3))
+    mobility = (points[:, 0] > 0.0) * 1.0
+    flow = stokes_flow(tank, points, np.stack([np.sin(2.0 * np.pi * points[:, 1] / 1.2), *np.zeros((2, 3000))], axis=1))
+    held = held_back(flow, tank, points, mobility)
+    masked = held_back(flow, tank, points, np.ones(3000)) * (np.arange(16) > 7)[:, None, None]
+    inside = velocity_at(tank, held, points[points[:, 0] < -0.15])
+    assert np.abs(inside).max() < 0.02 * np.abs(velocity_at(tank, flow, points)).max()
+    leaks = [np.linalg.norm(one - solenoidal(one, tank)) / np.linalg.norm(one) for one in (held, masked)]
+    assert leaks[0] < 0.7 * leaks[1]
 
 
 # --- volume -----------------------------------------------------------------------------------------------------------
@@ -271,6 +282,7 @@ HARD = {
     "face without area": trimesh.Trimesh(
         [[0, 0, 0], [1, 0, 0], [0, 1, 1], [2, 0, 0]], [[0, 1, 2], [0, 1, 3]], process=False
     ),
+    "no area at all": trimesh.Trimesh([[0, 0, 0], [1, 0, 1], [2, 0, 2]], [[0, 1, 2]], process=False),
     "loose vertex": trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 1], [0, 0, 2]], [[0, 1, 2]], process=False),
 }
 

@@ -3,6 +3,7 @@
 import itertools
 import random
 import tracemalloc
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -183,7 +184,7 @@ def declared(record: protocol.Record, **shapes: tuple) -> bytes:
         declared(FRAME, positions=(6, 3)),
         declared(FRAME, positions=(0, 3), roughness=(2**26,)),
         declared(FRAME, roughness=(64,)),
-        declared(protocol.Certificate(), **{}).replace(b"certificate", b"certificatf"),
+        declared(protocol.Certificate()).replace(b"certificate", b"certificatf"),
         b"ANR1" + (2**32 - 1).to_bytes(4, "little"),
         b"ANR1",
         b"",
@@ -225,11 +226,10 @@ def mutated(data: bytes, chance: random.Random, others: list[bytes]) -> bytes:
 
 
 def outcome(decode, *arguments) -> str:
-    """"good" or the code; anything but BadMessage comes through."""
+    """ "good" or the code; anything but BadMessage comes through."""
     try:
         decode(*arguments)
     except BadMessage as error:
-        assert error.code in msgspec.inspect.type_info(protocol.Code).values
         return error.code
     return "good"
 
@@ -270,6 +270,7 @@ def test_mutated_bytes_are_refused_and_nothing_else_happens(kind, count):
 
     within(2 * 1024 * 1024, run)
     assert {"good", "bad_header", "bad_frame"} <= seen, "the mutations do not reach deep enough"
+    assert seen <= {"good", *get_args(protocol.Code)}
 
 
 @settings(max_examples=600, deadline=None, derandomize=True)
@@ -281,7 +282,12 @@ def test_any_bytes_are_refused(frames):
 
 
 things = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=40) | st.binary(max_size=40),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=40)
+    | st.binary(max_size=40),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
@@ -315,4 +321,6 @@ def test_an_array_that_is_declared_otherwise_is_refused_or_fits(data):
     if outcome(protocol.unpack, packed) == "good":
         record, arrays = protocol.unpack(packed)
         assert sum(array.nbytes for array in arrays.values()) <= len(packed)
-        assert {spec.name: spec.shape for spec in record.arrays} == {name: array.shape for name, array in arrays.items()}
+        assert {spec.name: spec.shape for spec in record.arrays} == {
+            name: array.shape for name, array in arrays.items()
+        }

@@ -83,7 +83,7 @@ REFUSED = {
     "nan": (["nan.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
     "frames": (["rose", "--frames", "0", "-o", "x.glb"], "--frames: Expected int >= 1"),
     "fps": (["rose", "--fps", "nan", "-o", "x.glb"], "--fps"),
-    "ending": (["rose", "-o", "x.png"], "Cannot write .png"),
+    "ending": (["a dragon", "-o", "x.png"], "Cannot write .png"),
     "folder": (["rose", "-o", "nowhere/x.glb"], "does not exist"),
 }
 

@@ -46,7 +46,7 @@ def test_crossings_are_counted():
     cross = np.array([[0, 0, 0], [2, 0, 0], [0, 2, 0], [0.5, 0.5, -1], [0.5, 0.5, 1], [0.6, 0.6, 1]])
     faces = np.array([[0, 1, 2], [3, 4, 5]])
     assert crossing_triangles(cross, faces) == 1
-    assert crossing_triangles(cross + np.repeat([[0, 0, 0], [0, 0, 5]], 3, axis=0), faces) == 0
+    assert crossing_triangles(cross + np.repeat([[0, 0, 0], [0, 0, -5]], 3, axis=0), faces) == 0
 
 
 def test_petals_nest_all_their_life():
@@ -213,4 +213,4 @@ def test_ramp_is_smooth_at_its_ends():
     x = np.linspace(-0.2, 1.2, 1401)
     y = ramp(x)
     assert y[0] == 0 and y[-1] == 1 and (np.diff(y) >= 0).all()
-    assert np.abs(np.diff(y, 2)).max() < 6e-6
+    assert np.abs(np.diff(y, 2)[np.abs(x[1:-1]) < 0.003]).max() < 3e-7  # times 1e6, its second derivative at 0

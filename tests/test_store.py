@@ -1,5 +1,6 @@
 """The store: what was entered is there after any death, in order, whole; what was not is cut away."""
 
+import errno
 import os
 import signal
 import sqlite3
@@ -160,6 +161,39 @@ def test_a_store_that_cannot_be_read_says_what_to_do(tmp_path):
         Store(tmp_path)
 
 
+def test_a_record_that_found_no_space_leaves_the_log_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "job").mkdir()
+    path = tmp_path / "job" / "records.log"
+    log = RecordLog(path, 0)
+    first = log.append(0, b"first", 1)
+    whole = path.read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync", full)
+        with pytest.raises(OSError, match="No space"):
+            log.append(1, b"second", 2)
+    assert path.read_bytes() == whole
+    assert log.append(1, b"again", 3) == first + len(b"first") + recordlog.HEAD.size
+    log.close()
+    size = path.stat().st_size
+    with path.open("ab") as torn:
+        torn.write(b"half a rec")
+    RecordLog(path, size).close()
+    assert path.stat().st_size == size
+
+
+def test_a_store_of_another_version_is_left_alone(tmp_path):
+    Store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "store.sqlite3") as table:
+        table.execute("PRAGMA user_version = 7")
+    table.close()
+    with pytest.raises(Damaged, match=r"is of version 7 .* update the backend"):
+        Store(tmp_path)
+
+
 def test_two_workers_do_not_write_to_one_log(tmp_path, monkeypatch):
     monkeypatch.setattr(recordlog, "LOCK_SECONDS", 0.1)
     (tmp_path / "job").mkdir()
@@ -257,6 +291,16 @@ def test_a_blob_that_is_not_what_its_name_says_is_thrown_away(tmp_path):
         blobs.put(name, len(wrong), *parts[1])
     assert blobs.path(name) is None
     assert [blobs.put(name, len(data), *part) for part in chunks(data)][-1] == (300_000, True)
+
+
+def test_a_blob_that_was_begun_with_another_size_does_not_block_the_right_one(tmp_path):
+    data = os.urandom(1000)
+    name = xxhash.xxh3_128_hexdigest(data)
+    blobs = Blobs(tmp_path, ())
+    assert blobs.put(name, 5000, 0, data) == (1000, False)
+    with pytest.raises(Mismatch):
+        blobs.put(name, 1000, 0, data)
+    assert blobs.put(name, 1000, 0, data) == (1000, True)
 
 
 def test_many_uploads_at_once_keep_few_files_open(tmp_path):

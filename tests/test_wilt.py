@@ -6,6 +6,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.transform import Rotation
 
 from backend.geometry import fields, lattice, shell
+from backend.geometry.anatomy import Anatomy
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Body
 from backend.geometry.proxy import Proxy, clusters
@@ -271,6 +272,18 @@ def test_openness_of_known_shapes():
     flat = vertices * [1, 0, 1]
     square = fields.openness(flat, faces, np.zeros(len(flat), int))[0]
     assert square == pytest.approx(16 / (4 * np.pi))  # perimeter 4, area 1
+
+
+def test_anatomy_tells_sheets_from_solids_and_from_scraps():
+    assert Anatomy(body_of(*sheet())).is_sheet.all()
+    assert not Anatomy(body_of(*column())).is_sheet.any()
+    vertices, faces = potted()
+    labels = fields.parts(len(vertices), faces)
+    np.testing.assert_array_equal(Anatomy(body_of(vertices, faces)).is_sheet, labels == labels.max())
+    standing, walls = column()
+    scrap = np.array([[0.3, 0, 0.5], [0.31, 0, 0.5], [0.3, 0.01, 0.5]])
+    with_scrap = body_of(np.concatenate([standing, scrap]), np.concatenate([walls, len(standing) + np.arange(3)[None]]))
+    assert not Anatomy(with_scrap).is_sheet.any()
 
 
 def test_noise_is_smooth_and_even():

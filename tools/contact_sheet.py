@@ -58,13 +58,18 @@ def _studio(lowest: Vector, highest: Vector) -> None:
     middle = (lowest + highest) / 2
     floor = bpy.data.meshes.new("Backdrop")
     turn = [(math.sin(a), 1 - math.cos(a)) for a in np.linspace(0, math.pi / 2, 16)]
-    profile = [(-20 * size, 0.0), *((3 * size + size * y, size * z) for y, z in turn), (4 * size, 20 * size)]
+    profile = [
+        (-20 * size, 0.0),
+        *((1.2 * size + 2 * size * y, 2 * size * z) for y, z in turn),
+        (3.2 * size, 20 * size),
+    ]
     points = [(x, middle.y + y, lowest.z + z) for y, z in profile for x in (middle.x - 30 * size, middle.x + 30 * size)]
     floor.from_pydata(points, [], [(2 * k, 2 * k + 1, 2 * k + 3, 2 * k + 2) for k in range(len(profile) - 1)])
     floor.shade_smooth()
     backdrop = bpy.data.objects.new("Backdrop", floor)
     material = bpy.data.materials.new("Backdrop")
-    material.use_nodes = True
+    if material.node_tree is None:  # from 5.0 on a material is born with one
+        material.use_nodes = True
     surface = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     surface.inputs["Base Color"].default_value = (0.24, 0.225, 0.21, 1)
     surface.inputs["Roughness"].default_value = 0.9
@@ -74,7 +79,8 @@ def _studio(lowest: Vector, highest: Vector) -> None:
     _light("Rim", middle + size * Vector((1.5, 1.2, 1.4)), middle, 0.6 * size, 40 * size**2)
     world = bpy.data.worlds.new("Studio")
     bpy.context.scene.world = world
-    world.use_nodes = True
+    if world.node_tree is None:
+        world.use_nodes = True
     background = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
     background.inputs["Color"].default_value = (0.75, 0.85, 1.0, 1)
     background.inputs["Strength"].default_value = 0.3

@@ -45,8 +45,7 @@ def main() -> None:
             melt()
         hand_out("monkey", options.out)
     finally:
-        bpy.ops.anthesis.stop_backend(force=True)
-        wait_until(lambda: running().session.state == "off", "stopping the backend")
+        stop_backend()
     files = {path.name: path.stat().st_size for path in sorted(options.out.iterdir())}
     print(json.dumps({"files": files, "seconds": seconds}), flush=True)
 
@@ -85,6 +84,14 @@ def start_backend() -> None:
     wait_until(lambda: running().session.state == "ready", "starting the backend")
 
 
+def stop_backend() -> None:
+    """A long render is silence to the backend, which may have let go of us: greet it first, so that it listens."""
+    ends = time.monotonic() + 1
+    wait_until(lambda: time.monotonic() > ends and running().session.state == "ready", "reaching the backend again")
+    bpy.ops.anthesis.stop_backend(force=True)
+    wait_until(lambda: running().session.state == "off", "stopping the backend")
+
+
 def empty_file() -> None:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
@@ -104,7 +111,8 @@ def monkey() -> None:
     bpy.ops.object.modifier_apply(modifier="Smooth")
     bpy.ops.object.shade_smooth()
     material = bpy.data.materials.new("Wax")
-    material.use_nodes = True
+    if material.node_tree is None:  # from 5.0 on a material is born with one
+        material.use_nodes = True
     surface = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     surface.inputs["Base Color"].default_value = (0.75, 0.33, 0.08, 1)
     surface.inputs["Roughness"].default_value = 0.35

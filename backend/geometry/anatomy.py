@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from backend.geometry import fields
 from backend.geometry.body import Body, Reals
 
-SHEET = 0.35  # openness from which a part is a sheet and no longer a solid
+SHEET = 0.45  # openness from which a part is a sheet: an open pot is still a solid, half a ball is not
 SCRAP = 0.03  # a sheet smaller than this is too small to be seen bending: it rides along with the solids
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_opening
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
 
@@ -93,6 +94,7 @@ def build(vertices: Reals, faces: NDArray, rods: Reals) -> Lattice:
 def _build(vertices: Reals, faces: NDArray, rods: Reals, low: Reals, high: Reals, cell: float) -> Lattice:
     # never one cell more than a flat body needs, and a hair of room so that rounding leaves no vertex outside
     size = np.maximum(np.ceil((high - low) / cell - 1e-9), 1).astype(np.int64)
+    size += [2, 2, 1]  # room to thicken what is thin
     origin = 0.5 * (low + high - size * cell)
     origin[2] = max(low[2] - 1e-12, 0.0)
     samples, areas = surface_samples(vertices, faces, 0.5 * cell)
@@ -100,11 +102,14 @@ def _build(vertices: Reals, faces: NDArray, rods: Reals, low: Reals, high: Reals
     solid = np.zeros(size, bool)
     solid[tuple(index.T)] = True
     solid |= _inside(solid, index, samples, areas, origin, cell)
+    # one cell across is sixteen times as limp as two, and which of them a thin limb gets would be chance
+    thin = samples[~binary_opening(solid, np.ones((2, 2, 2)))[tuple(index.T)]]
+    for side in CORNERS - 0.5:
+        _mark(solid, (thin + cell * side - origin) / cell)
     for start, end in rods:
         steps = np.linspace(0.0, 1.0, 2 + int(3 * np.linalg.norm(end - start) / cell))[:, None]
         for side in np.concatenate([np.zeros((1, 3)), 0.5 * cell * np.eye(3), -0.5 * cell * np.eye(3)]):
-            point = np.floor((start + steps * (end - start) + side - origin) / cell).astype(np.int64)
-            solid[tuple(np.clip(point, 0, size - 1).T)] = True
+            _mark(solid, (start + steps * (end - start) + side - origin) / cell)
 
     cells = np.argwhere(solid)
     corner = cells[:, None] + CORNERS
@@ -112,6 +117,11 @@ def _build(vertices: Reals, faces: NDArray, rods: Reals, low: Reals, high: Reals
     _, first, corners = np.unique(key, return_index=True, return_inverse=True)
     nodes = origin + cell * corner.reshape(-1, 3)[first]
     return Lattice(cell, origin, cells, nodes, corners.reshape(-1, 8).astype(np.int64))
+
+
+def _mark(solid: NDArray[np.bool_], grid: Reals) -> None:
+    """Makes the cells at grid coordinates (S, 3) solid; the nearest there are, where those lie outside."""
+    solid[tuple(np.clip(np.floor(grid).astype(np.int64), 0, np.array(solid.shape) - 1).T)] = True
 
 
 def surface_samples(vertices: Reals, faces: NDArray, spacing: float) -> tuple[Reals, Reals]:

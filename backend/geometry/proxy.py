@@ -6,8 +6,9 @@ from scipy.sparse import csr_matrix, diags, identity
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
+from backend.geometry.anatomy import SHEET
 from backend.geometry.body import Body, Moment, Reals
-from backend.geometry.fields import edges, sound_faces
+from backend.geometry.fields import edges, openness, sound_faces
 
 
 class Proxy:
@@ -131,16 +132,14 @@ def clusters(vertices: Reals, faces: NDArray, count: int) -> NDArray[np.int64]:
     Their dual, a triangle where three patches meet, has good triangles even on a flat sheet, where decimation by
     quadrics leaves needles. After Valette and Chassery, "Approximated centroidal Voronoi diagrams", EG 2004.
     """
-    corner = vertices[faces]
-    area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1).sum()
-    spacing = np.sqrt(1.5 * area / count)  # a surface meets about 1.5 boxes of side s for each s^2 of its area
     a, b = edges(faces).T
-    box = np.unique(np.floor(vertices / spacing).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
-    within = box[a] == box[b]
     shape = (len(vertices),) * 2
-    owner = connected_components(csr_matrix((np.ones(within.sum()), (a[within], b[within])), shape=shape), False)[1]
     graph = csr_matrix((np.linalg.norm(vertices[a] - vertices[b], axis=1) + 1e-12, (a, b)), shape=shape)
     part = connected_components(graph, directed=False)[1]
+    box = np.floor(vertices / _spacing(vertices, faces, part, count)[part][:, None]).astype(np.int64)
+    box = np.unique(box, axis=0, return_inverse=True)[1].ravel()
+    within = box[a] == box[b]
+    owner = connected_components(csr_matrix((np.ones(within.sum()), (a[within], b[within])), shape=shape), False)[1]
     size = np.bincount(owner)
     crumbs = size < 0.3 * np.median(size)
     for _ in range(3):
@@ -154,3 +153,19 @@ def clusters(vertices: Reals, faces: NDArray, count: int) -> NDArray[np.int64]:
         owner = np.unique(source, return_inverse=True)[1]
         crumbs = np.zeros(len(seeds), bool)
     return owner
+
+
+def _spacing(vertices: Reals, faces: NDArray, part: NDArray, count: int) -> Reals:
+    """(P,) between patches: even, but close enough that a thin tube stays a tube, seven patches around."""
+    corner = vertices[faces]
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    owner, parts = part[faces[:, 0]], part.max() + 1
+    area = np.bincount(owner, 0.5 * np.linalg.norm(normal, axis=1), minlength=parts)
+    # a surface meets about 1.5 boxes of side s for each s^2 of its area
+    even = np.sqrt(1.5 * area.sum() / count)
+    weight = np.maximum(np.bincount(part), 1)
+    middle = np.stack([np.bincount(part, column) for column in vertices.T], axis=1) / weight[:, None]
+    volume = np.einsum("fi,fi->f", corner.mean(axis=1) - middle[owner], normal) / 6.0
+    radius = 2.0 * np.abs(np.bincount(owner, volume, minlength=parts)) / np.maximum(area, 1e-300)
+    closed = openness(vertices, faces, part) <= SHEET
+    return np.where(closed, np.clip(0.9 * radius, 0.25 * even, even), even)

@@ -1,13 +1,14 @@
 """Viscous flow of a heavy body with air around it, on a grid over a floor, driven from the body's surface alone.
 
-Stokes flow, -mu lap u + grad p = F, div u = 0, one viscosity everywhere, solved exactly by fast transforms. The body is
-only its surface: the weight of what is inside, -rho g z_hat, equals up to a pressure the force -rho g z n on
-the surface (Pozrikidis, Boundary Integral and Singularity Methods, 1992, section 5.5), which is spread on to the grid, and
-the velocity is read back at the surface, as in Peskin, The immersed boundary method, Acta Numerica 2002.
+Stokes flow, -mu lap u + grad p = F, div u = 0, one viscosity everywhere, solved exactly by fast transforms. The
+body is only its surface: the weight of what is inside, -rho g z_hat, equals up to a pressure the force -rho g z n
+on the surface (Pozrikidis, Boundary Integral and Singularity Methods, 1992, chapter 5), which is spread on to the
+grid, and the velocity is read back at the surface, as in Peskin, The immersed boundary method, Acta Numerica 2002.
 So no cell is ever inside or outside, one smooth and divergence-free field moves everything, and surfaces with
 holes, sheets and nested parts are as good as closed ones.
 
-Departs from both: the floor and the lid are mirrors without friction, and x and y are periodic.
+Departs from both: the floor and the lid are mirrors without friction, and x and y are periodic. `carried` and
+`giving_way` correct for air that is in truth thin, at the price of a little divergence.
 """
 
 from dataclasses import dataclass

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import NoReturn
 
 import xxhash
 
@@ -84,7 +85,9 @@ class Blobs:
         if blob in self._sizes:
             return self._sizes[blob], True
         upload = self._uploads.get(blob) or self._begin(blob, size)
-        if offset != upload.held or size != upload.size:
+        if size != upload.size:  # one of the two is wrong, and nobody knows which
+            self._throw_away(blob)
+        if offset != upload.held:
             return upload.held, False
         upload.add(payload)
         if upload.held < upload.size:
@@ -107,12 +110,17 @@ class Blobs:
         self._uploads[blob] = _Upload(self._folder / (blob + _PART), size)
         return self._uploads[blob]
 
-    def _finish(self, blob: str) -> None:
+    def _throw_away(self, blob: str) -> NoReturn:
         upload = self._uploads.pop(blob)
         upload.file.close()
+        upload.path.unlink()
+        raise Mismatch
+
+    def _finish(self, blob: str) -> None:
+        upload = self._uploads[blob]
         if upload.digest.hexdigest() != blob:
-            upload.path.unlink()
-            raise Mismatch
+            self._throw_away(blob)
+        self._uploads.pop(blob).file.close()
         os.replace(upload.path, self._folder / blob)
         disk.sync_folder(self._folder)
         self._sizes[blob] = upload.size

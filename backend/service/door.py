@@ -1,9 +1,8 @@
 """The gateway's one socket: bound, guarded, and bound anew when somebody stuffs it."""
 
 import errno
-import logging
-import os
 import time
+from pathlib import Path
 
 import zmq
 
@@ -41,7 +40,7 @@ class Door:
         try:
             self.socket.bind(endpoint)
         except zmq.ZMQError as error:
-            raise security.Closed(f"Anthesis cannot listen at {endpoint} ({error}): choose another --endpoint") from None
+            raise security.Closed(f"Nobody can listen at {endpoint} ({error}): choose another --endpoint") from None
         self.endpoint = self.socket.last_endpoint.decode()
 
     def receive(self) -> tuple[bytes, list] | None:
@@ -82,7 +81,7 @@ class Door:
     def close(self) -> None:
         self.socket.close(linger=0)
         if self.endpoint.startswith("ipc://"):
-            os.unlink(self.endpoint.removeprefix("ipc://"))
+            Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
         if self._guard is not None:
             self._guard.stop()
 

@@ -3,22 +3,21 @@
 A single thread turns one loop: calls from clients, events from the worker, what time asks, records to who reads.
 """
 
-import ctypes
 import logging
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psutil
 import zmq
 
 from backend import protocol
 from backend.service.blobs import Blobs, Mismatch
+from backend.service.clock import Clock
 from backend.service.door import Door, Full, Gone
-from backend.service.jobs import Clock, Jobs, Refusal
+from backend.service.jobs import Jobs, Refusal
 from backend.service.peers import OUTBOX, Peer, Stream
 from backend.service.pipes import DISK_FULL
+from backend.service.stay import Memory, Stay
 from backend.service.store import DiskFull, Store
 from backend.service.supervisor import Supervisor
 
@@ -26,10 +25,7 @@ TURN_SECONDS = 0.1
 CALLS_A_TURN = 64
 CHUNKS_A_TURN = 32
 CLIENTS = 64
-BYE_SECONDS = 2.0  # after the last client said goodbye
 RETRY_SECONDS = 1.0  # on a full disk
-MEMORY_BYTES = 256 * 1024 * 1024  # beyond what the process had at its start; a message without end is what makes it
-SETTLE_SECONDS = 1.0  # for libzmq's own threads to let go of what a socket held
 BAD_LOGGED = 10  # malformed messages of one peer that are worth a line
 
 
@@ -52,15 +48,12 @@ class Gateway:
         self._supervisor, self._jobs, self._clock, self._settings = supervisor, jobs, clock, settings
         self._peers: dict[bytes, Peer] = {}
         self._ending = False
+        self._chunks = 0  # sent, in all
         self._held_event = None  # of the worker, while the disk is too full to enter it
         self._retry_at = 0.0
-        self._quiet_since: float | None = None  # nobody is connected, and as busy as it was then
-        self._was_busy = False
-        self._left_by_bye = False
-        self._process = psutil.Process()
-        self._memory_limit = self._process.memory_info().rss + MEMORY_BYTES
+        self._stay = Stay(settings.idle, settings.grace)
+        self._memory = Memory()
         self._watched_at = clock.now
-        self._shed_at: float | None = None
 
     def end(self) -> None:
         """From a signal handler, too."""
@@ -151,13 +144,8 @@ class Gateway:
                 f"The add-on ({call.software or 'unknown'}) speaks protocol {call.protocol_min} to {call.protocol_max},"
                 f" the backend ({protocol.VERSION}) {protocol.PROTOCOL}: update {older}",
             )
-        for other in [peer for peer in self._peers.values() if peer.client == call.client]:
-            self._drop(other)  # the same client on a connection that it has given up
-        if len(self._peers) >= CLIENTS:
-            raise Refusal("quota", f"{CLIENTS} clients are connected already: close one")
-        peer = self._peers[route] = Peer(route, call.client, self._clock.now)
-        self._left_by_bye = False
-        _log.info("Hello from %s (%s)", call.client, call.software)
+        if (peer := self._peers.get(route)) is None:
+            peer = self._admit(route, call)
         peer.post(
             protocol.Welcome(
                 re=call.id,
@@ -168,13 +156,23 @@ class Gateway:
             )
         )
 
+    def _admit(self, route: bytes, call: protocol.Hello) -> Peer:
+        for other in [peer for peer in self._peers.values() if peer.client == call.client]:
+            self._drop(other)  # the same client on a connection that it has given up
+        if len(self._peers) >= CLIENTS:
+            raise Refusal("quota", f"{CLIENTS} clients are connected already: close one")
+        self._stay.farewell = False
+        _log.info("Hello from %s (%s)", call.client, call.software)
+        self._peers[route] = Peer(route, call.client, self._clock.now)
+        return self._peers[route]
+
     def _carry_out(self, peer: Peer, call: protocol.Calls, payload: memoryview | None) -> None:
         """Raises Refusal and DiskFull."""
         match call:
             case protocol.Ping():
                 peer.post(self._pong(call.id))
             case protocol.Bye():
-                self._left_by_bye = True
+                self._stay.farewell = True
                 self._drop(peer)
             case protocol.Put():
                 self._put(peer, call, payload)
@@ -290,18 +288,17 @@ class Gateway:
         """A chunk of every stream, in turns, for a while. True where there is more to send."""
         hungry = True
         for _ in range(CHUNKS_A_TURN):
-            fed = []
-            self._each_peer(
-                lambda peer: fed.extend(
-                    peer.feed(stream, self._door, self._store, self._clock.now)
-                    for stream in list(peer.streams.values())
-                )
-            )
-            hungry = any(fed)
+            before = self._chunks
+            self._each_peer(self._feed_once)
+            hungry = self._chunks > before
             if not hungry:
                 break
         self._each_peer(lambda peer: peer.flush(self._door, self._store, self._clock.now))
         return hungry
+
+    def _feed_once(self, peer: Peer) -> None:
+        for stream in list(peer.streams.values()):
+            self._chunks += peer.feed(stream, self._door, self._store, self._clock.now)
 
     def _each_peer(self, act: Callable[[Peer], None]) -> None:
         for peer in list(self._peers.values()):
@@ -314,51 +311,28 @@ class Gateway:
     # --- Time
 
     def _watch(self, poller: zmq.Poller) -> None:
-        """Ten times a second: who is still there, how much memory and disk is used, whether there is a reason to stay."""
+        """Ten times a second: who is there, how much memory and disk is used, whether there is a reason to stay."""
         now = self._clock.now
         for peer in list(self._peers.values()):
             if now - peer.heard_at > protocol.LEASE_SECONDS or len(peer.outbox) > OUTBOX:
                 _log.info("Client %s does not %s", peer.client, "listen" if len(peer.outbox) > OUTBOX else "speak")
-                self._left_by_bye = False
+                self._stay.farewell = False
                 self._drop(peer)
-        if self._shed_at is not None and now - self._shed_at > SETTLE_SECONDS:
-            self._shed_at = None
-            _give_back_memory()
-        if self._shed_at is None and self._process.memory_info().rss > self._memory_limit:
+        if self._memory.overflows(now):
             self._shed(poller)
         in_use = {stream.job.id for peer in self._peers.values() for stream in peer.streams.values()}
         try:
             self._jobs.prune(self._settings.cache, in_use)
         except DiskFull:
             pass  # tried again in a moment
-        self._stay_or_go(now)
+        self._ending |= self._stay.is_over(now, bool(self._peers), self._jobs.busy)
 
     def _shed(self, poller: zmq.Poller) -> None:
         """Somebody fills the socket with a message that never ends: drop all connections. Who is honest comes back."""
-        before = self._process.memory_info().rss
         poller.unregister(self._door.socket)
         for peer in list(self._peers.values()):
             self._drop(peer)
         self._door.rebind()
         poller.register(self._door.socket, zmq.POLLIN)
-        self._shed_at = self._clock.now
-        _log.warning("Memory grew to %d MB: all clients were dropped", before >> 20)
-
-    def _stay_or_go(self, now: float) -> None:
-        if self._peers:
-            self._quiet_since = None
-            return
-        busy = self._jobs.busy
-        if self._quiet_since is None or busy != self._was_busy:
-            self._quiet_since, self._was_busy = now, busy
-        patience = self._settings.grace if busy else BYE_SECONDS if self._left_by_bye else self._settings.idle
-        if now - self._quiet_since > patience:
-            _log.info("Nobody is connected, and %s: the end", "nobody came back" if busy else "there is nothing to do")
-            self._ending = True
-
-
-def _give_back_memory() -> None:
-    """Let the C library return freed memory to the system, where it would keep it (glibc)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
+        self._memory.settle(self._clock.now)
+        _log.warning("Memory grew without end: all clients were dropped")

@@ -2,12 +2,12 @@
 
 import logging
 import shutil
-import time
 from pathlib import Path
 
 from backend import protocol
 from backend.service import pipes
 from backend.service.blobs import Blobs
+from backend.service.clock import Clock
 from backend.service.store import DiskFull, Job, Store
 from backend.service.supervisor import RESTART_SECONDS, RESTARTS, Supervisor
 
@@ -26,21 +26,6 @@ class Refusal(Exception):
     def __init__(self, code: protocol.Code, text: str):
         super().__init__(text)
         self.failure = protocol.Failure(code, text)
-
-
-class Clock:
-    """Seconds that this process was awake: a suspended laptop is no reason to give anybody up."""
-
-    LONGEST = 1.0  # between two ticks
-
-    def __init__(self):
-        self.now = 0.0
-        self._read = time.monotonic()
-
-    def tick(self) -> None:
-        read = time.monotonic()
-        self.now += min(read - self._read, self.LONGEST)
-        self._read = read
 
 
 class Jobs:
@@ -169,6 +154,9 @@ class Jobs:
             case pipes.Paused():
                 job.text = event.text
                 self._beat()
+            case pipes.Stored() if event.seq != job.records + len(job.pending):
+                _log.error("The worker stored record %d out of turn", event.seq)
+                self._supervisor.kill(blame=True)
             case pipes.Stored():
                 job.pending.append(event)
                 self._step = self._step or 1e-9  # it is past loading, whether or not it reports

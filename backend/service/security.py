@@ -155,6 +155,8 @@ def words_for_owner(home: Path, endpoint: str) -> str:
     """What the user of another machine has to type into the add-on there."""
     keys = kept_keys(home)
     return (
-        f"Backend key:   {keys.server_public}\nClient key:    {keys.client_public}\nClient secret: {keys.client_secret}\n"
+        f"Backend key:   {keys.server_public}\n"
+        f"Client key:    {keys.client_public}\n"
+        f"Client secret: {keys.client_secret}\n"
         f"Whoever has these can use the backend at {endpoint}. Delete {home / 'keys'} to make new ones."
     )

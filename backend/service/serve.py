@@ -3,6 +3,7 @@
 import argparse
 import logging
 import logging.handlers
+import os
 import signal
 import sys
 import uuid
@@ -13,9 +14,10 @@ import zmq
 from backend import protocol
 from backend.service import disk, security
 from backend.service.blobs import Blobs
+from backend.service.clock import Clock
 from backend.service.door import Door
 from backend.service.gateway import Gateway, Settings
-from backend.service.jobs import Clock, Jobs
+from backend.service.jobs import Jobs
 from backend.service.store import Damaged, DiskFull, Store
 from backend.service.supervisor import LOG_BYTES, LOGS, Supervisor
 
@@ -45,6 +47,7 @@ def _serve(home: Path, options: argparse.Namespace) -> int:
     if not lock.take():
         print(f"A backend serves {home} already")
         return 0
+    os.umask(0o077)  # what is made from here on is its user's own
     _start_logging(home)
     boot, clock, context = uuid.uuid4().hex, Clock(), zmq.Context()
     store = Store(home)

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from backend import protocol
-from backend.service import pipes, recordlog
+from backend.service import disk, pipes, recordlog
 
 GROUP_SECONDS = 0.05  # records that come faster than this are entered together: a commit costs some milliseconds
 RESERVE_BYTES = 1024 * 1024  # of the table's files, so that commits find room when the disk is full
@@ -87,7 +87,7 @@ class Entry:
 
 class Store:
     def __init__(self, home: Path):
-        """Open or make the store of `home`. Raises Damaged."""
+        """Open or make the store of `home`. Raises Damaged and DiskFull."""
         self._home = home
         self._folder = home / "jobs"
         self._folder.mkdir(exist_ok=True)
@@ -97,6 +97,8 @@ class Store:
             self._table = self._open(path)
             self.jobs = {job.id: job for job in self._load()}
         except sqlite3.DatabaseError as error:
+            if _is_full(error):
+                raise DiskFull from error
             raise Damaged(
                 f"The job store {path} cannot be read ({error}): move it away, and Anthesis starts a new one"
             ) from error
@@ -115,12 +117,12 @@ class Store:
         """A new job, queued, on the device. Raises DiskFull."""
         created = time.time()
         row = (job, client, call.title, protocol_bytes(call.request), call.blob, created, "queued")
+        self._make_folder(job)
         with self._transaction() as table:
             number = table.execute(
                 "INSERT INTO jobs (id, client, title, request, blob, created, state) VALUES (?, ?, ?, ?, ?, ?, ?)", row
             ).lastrowid
         self.jobs[job] = Job(number, job, client, call.title, call.request, call.blob, created, "queued")
-        (self._folder / job).mkdir(exist_ok=True)
         return self.jobs[job]
 
     def move(self, job: Job, to: protocol.State, *, since: tuple[protocol.State, ...], **fields) -> bool:
@@ -187,7 +189,10 @@ class Store:
         if version == 0:
             table.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
         elif version != _SCHEMA_VERSION:
-            raise sqlite3.DatabaseError(f"it is of version {version}, and this software knows {_SCHEMA_VERSION}")
+            raise Damaged(
+                f"The job store {path} is of version {version} and this software knows {_SCHEMA_VERSION}:"
+                " update the backend, or move the store away"
+            )
         os.chmod(path, 0o600)
         return table
 
@@ -198,21 +203,20 @@ class Store:
                 "SELECT job, COUNT(*), MAX(offset + length) FROM records GROUP BY job"
             )
         }
-        for number, id_, client, title, request, blob, created, state, attempt, crashes, failure in self._table.execute(
-            "SELECT number, id, client, title, request, blob, created, state, attempt, crashes, failure"
-            " FROM jobs ORDER BY number"
-        ):
-            records, size = ends.get(number, (0, 0))
-            failure = _failures.decode(failure) if failure else None
+        columns = "number, id, client, title, request, blob, created, state, attempt, crashes, failure"
+        rows = self._table.execute(f"SELECT {columns} FROM jobs ORDER BY number")
+        rows.row_factory = sqlite3.Row
+        for row in rows:
+            job = Job(**row)
             try:
-                request = _requests.decode(request)
+                job.request = _requests.decode(row["request"])
             except ValueError as error:
-                _log.warning("Job %s was asked for in words of another version, and is passed over: %s", id_, error)
+                _log.warning("Job %s was asked for in words of another version, and is passed over: %s", job.id, error)
                 continue
-            done = float(state == "done")
-            yield Job(
-                number, id_, client, title, request, blob, created, state, attempt, crashes, failure, records, size, done
-            )
+            job.failure = _failures.decode(row["failure"]) if row["failure"] else None
+            job.records, job.size = ends.get(job.number, (0, 0))
+            job.done = float(job.state == "done")
+            yield job
 
     def _mend(self) -> None:
         """After whatever happened: logs end at their last entered record, what ran is queued, the rest is swept."""
@@ -233,6 +237,14 @@ class Store:
         for folder in self._folder.iterdir():
             if folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _make_folder(self, job: str) -> None:
+        try:
+            (self._folder / job).mkdir(exist_ok=True)
+        except OSError as error:
+            if error.errno in disk.FULL:
+                raise DiskFull from error
+            raise
 
     def _enter(self, table: sqlite3.Connection, jobs: list[Job]) -> None:
         table.executemany(
@@ -261,7 +273,7 @@ class Store:
         except BaseException as error:
             if self._table.in_transaction:
                 self._table.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and _is_full(error):
+            if _is_full(error):
                 raise DiskFull from error
             raise
         self._committed_at = time.monotonic()
@@ -282,6 +294,7 @@ def protocol_bytes(value: msgspec.Struct) -> bytes:
     return msgspec.msgpack.encode(value)
 
 
-def _is_full(error: sqlite3.OperationalError) -> bool:
+def _is_full(error: BaseException) -> bool:
     # a full disk shows as an I/O error where SQLite was growing its shared-memory file
-    return error.sqlite_errorcode == sqlite3.SQLITE_FULL or error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR
+    full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in full

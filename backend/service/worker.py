@@ -16,8 +16,11 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from backend import protocol
 from backend.report import Cancelled, Preview
@@ -26,6 +29,9 @@ from backend.service import disk, pipes, recordlog
 PROGRESS_SECONDS = 0.1
 RETRY_SECONDS = 1.0  # on a full disk
 FAULT = "This is a fault of Anthesis and not of your input: please report it, with the log that the panel names"
+
+
+Written = TypeVar("Written")
 
 
 class Line:
@@ -93,7 +99,7 @@ def carry_out(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> 
     """Run the pipeline and store what it yields, from the first record on that is not there yet."""
     report = Reporter(line, run.job)
     subject = None if run.subject is None else Path(run.subject).read_bytes()
-    log = recordlog.RecordLog(Path(run.log), run.size)
+    log = _with_space(lambda: recordlog.RecordLog(Path(run.log), run.size), report)
     try:
         for seq, record in enumerate(getattr(runner, function)(run.request, subject, report)):
             if seq < run.records - 1:
@@ -103,17 +109,18 @@ def carry_out(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> 
                 if digest != run.digest:
                     raise Diverged
                 continue
-            offset = _append(log, seq, record, digest, report)
+            offset = _with_space(partial(log.append, seq, record, digest), report)
             line.send(pipes.Stored(run.job, seq, offset, len(record), digest, isinstance(record, Preview)))
             report.check()
     finally:
         log.close()
 
 
-def _append(log: recordlog.RecordLog, seq: int, record, digest: int, report: Reporter) -> int:
+def _with_space(write: Callable[[], Written], report: Reporter) -> Written:
+    """What `write` returns, once there is space on the disk for it."""
     while True:
         try:
-            return log.append(seq, record, digest)
+            return write()
         except OSError as error:
             if error.errno not in disk.FULL:
                 raise
@@ -131,7 +138,7 @@ def outcome(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> pi
         failure = protocol.Failure(
             "store_corrupt", "The job was interrupted, and going on gave another result than before: run it again"
         )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the border of the job: whatever it is becomes a failure with words)
         traceback.print_exc()
         failure = _explained(error, runner)
     return pipes.Failed(run.job, failure)

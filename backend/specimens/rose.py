@@ -114,7 +114,7 @@ def wilted(tau: float) -> float:
 def layer_opening(x: Array, tau: float) -> Array:
     """How far layer x has opened, 0 to 1: the outer ones first, the innermost never wholly."""
     bloom, lag = min(tau / OPEN, 1.0), 0.7
-    return ramp(bloom * (1 + lag) - lag * (1 - x)) * (0.45 + 0.55 * ramp(x, 0.0, 0.55))
+    return ramp(bloom * (1 + lag) - lag * (1 - x), 0.0, 1.2) * (0.45 + 0.55 * ramp(x, 0.0, 0.55))
 
 
 def layer_wilt(x: Array, tau: float) -> Array:

@@ -109,8 +109,8 @@ class Installation:
         said = self.log.read_text(errors="replace")
         if "ensurepip" in said:
             return (
-                "This Python cannot make environments (Debian: apt install python3-venv): "
-                "install that, or name another Python in the Preferences"
+                "Blender's Python cannot make environments here (Debian: apt install python3-venv): "
+                "install that, or name a Python that has the backend's packages in the Preferences"
             )
         if any(sign in said for sign in ("NewConnectionError", "Temporary failure", "ConnectTimeout", "getaddrinfo")):
             return "The packages could not be fetched: check the network and install again"

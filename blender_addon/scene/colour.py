@@ -1,9 +1,12 @@
 """Albedo and roughness over life: images that a Geometry Nodes group samples at (vertex, frame).
 
 One texel a vertex and frame: a frame is a band of rows, an image holds a few frames, the first at the top; red,
-green and blue are the sRGB-encoded albedo, alpha is the roughness. The group stores what it finds as the corner byte colour
-attribute that Material Preview, Alembic and USD all show (the only type that Alembic animates). The static
-attributes of the same names hold the start of life, for glTF and FBX.
+green and blue are the sRGB-encoded albedo, alpha is the roughness. The group stores what it finds as the corner
+byte colour attribute that Material Preview, Alembic and USD all show (the only type that Alembic animates). The
+static attributes of the same names hold the start of life, for glTF and FBX.
+
+Where an artist's material has a texture, colours per vertex would take its detail away: the texture is then
+multiplied by how much the albedo has changed since the start.
 """
 
 import struct
@@ -17,6 +20,7 @@ MODIFIER = "Anthesis Colour"
 ROW = 4096  # widest image row
 IMAGE_TEXELS = 1 << 20  # of one image: written and decoded in a few milliseconds, and only when its frames are shown
 TEXELS = 1 << 25  # of all images: Blender decodes them to 16 bytes a texel, half a gigabyte
+CHANGE = "Anthesis Change"  # attribute: albedo now over albedo at the start, linear; white in the mesh itself
 MATERIAL_IS_OURS = "anthesis"  # custom property of a material that we made or copied
 
 
@@ -114,6 +118,7 @@ def dress(obj, names: tuple[str, str], lives: set[str], metallic: float) -> None
     stay as they are."""
     if not obj.material_slots:
         obj.data.materials.append(None)
+    textured = False
     for slot in obj.material_slots:
         if slot.material is None:
             slot.material = new_material(obj.name, names, None, metallic)
@@ -125,15 +130,35 @@ def dress(obj, names: tuple[str, str], lives: set[str], metallic: float) -> None
             slot.material = copy
         if principled(slot.material) is not None:
             if "albedo" in lives:
-                _feed_albedo(slot.material, names[0])
+                textured |= _feed_albedo(slot.material, names[0])
             if "roughness" in lives:
                 _feed_roughness(slot.material, names[1])
+    if textured and CHANGE not in obj.data.attributes:
+        white = obj.data.attributes.new(CHANGE, "FLOAT_COLOR", "POINT")
+        white.data.foreach_set("color", np.ones(4 * len(white.data), np.float32))
 
 
-def _feed_albedo(material, attribute: str) -> None:
-    # The Color Attribute node, not the general one: glTF's exporter writes COLOR_0 for it.
-    node = _input_node(material, "Base Color", "ShaderNodeVertexColor", "Color")
-    node.layer_name = attribute
+def _feed_albedo(material, attribute: str) -> bool:
+    """Base Color from the attribute, or, True, what feeds it already times the change."""
+    tree, socket = material.node_tree, principled(material).inputs["Base Color"]
+    link = next(iter(socket.links), None)
+    if link is None or link.from_node.bl_idname == "ShaderNodeVertexColor":
+        # The Color Attribute node, not the general one: glTF's exporter writes COLOR_0 for it.
+        node = _input_node(material, "Base Color", "ShaderNodeVertexColor", "Color")
+        node.layer_name = attribute
+        return False
+    if link.from_node.label != CHANGE:
+        mix = tree.nodes.new("ShaderNodeMixRGB")
+        mix.label, mix.blend_type, mix.location = CHANGE, "MULTIPLY", link.from_node.location
+        mix.location.y -= 300
+        mix.inputs["Fac"].default_value = 1.0
+        change = tree.nodes.new("ShaderNodeAttribute")
+        change.attribute_name = CHANGE
+        change.location = (mix.location.x - 220, mix.location.y)
+        tree.links.new(link.from_socket, mix.inputs["Color1"])
+        tree.links.new(change.outputs["Color"], mix.inputs["Color2"])
+        tree.links.new(mix.outputs["Color"], socket)
+    return True
 
 
 def _feed_roughness(material, attribute: str) -> None:
@@ -160,7 +185,8 @@ def play(obj, images: list, strip: Strip, first_frame: int, names: tuple[str, st
         modifier = obj.modifiers.new(MODIFIER, "NODES")
         obj.modifiers.move(len(obj.modifiers) - 1, 0)
     earlier = modifier.node_group
-    modifier.node_group = _node_group(f"{obj.name} Colour", images, strip, first_frame, names)
+    changes = CHANGE in obj.data.attributes
+    modifier.node_group = _node_group(f"{obj.name} Colour", images, strip, first_frame, names, changes)
     if earlier is not None and not earlier.users:
         _remove(earlier)
 
@@ -186,7 +212,7 @@ def _remove(group) -> None:
             bpy.data.images.remove(image)
 
 
-def _node_group(name: str, images: list, strip: Strip, first_frame: int, names: tuple[str, str]):
+def _node_group(name: str, images: list, strip: Strip, first_frame: int, names: tuple[str, str], changes: bool):
     tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
     tree.is_modifier = True
     for in_out in ("INPUT", "OUTPUT"):
@@ -214,6 +240,14 @@ def _node_group(name: str, images: list, strip: Strip, first_frame: int, names: 
     on_points = add.node("GeometryNodeFieldOnDomain", domain="POINT", data_type="FLOAT_COLOR")
     add.link(texture.outputs["Color"], _enabled(on_points.inputs))
     geometry = add.node("NodeGroupInput").outputs[0]
+    if changes:  # before the albedo of the start is written over
+        start = add.node("GeometryNodeInputNamedAttribute", data_type="FLOAT_COLOR")
+        start.inputs["Name"].default_value = names[0]
+        ratio = add.node("ShaderNodeMixRGB", blend_type="DIVIDE")
+        ratio.inputs["Fac"].default_value = 1.0
+        add.link(texture.outputs["Color"], ratio.inputs["Color1"])
+        add.link(next(socket for socket in start.outputs if socket.enabled), ratio.inputs["Color2"])
+        geometry = add.stored(geometry, CHANGE, "FLOAT_COLOR", "POINT", ratio.outputs["Color"])
     geometry = add.stored(geometry, names[1], "FLOAT", "POINT", texture.outputs["Alpha"])
     geometry = add.stored(geometry, names[0], "BYTE_COLOR", "CORNER", _enabled(on_points.outputs))
     add.link(geometry, add.node("NodeGroupOutput").inputs[0])

@@ -177,7 +177,7 @@ def _groups(obj, **names: str) -> dict[str, np.ndarray]:
 
 
 def _notes(obj):
-    if obj.modifiers and any(modifier.type != "NODES" or modifier.name != colour.MODIFIER for modifier in obj.modifiers):
+    if any(modifier.name != colour.MODIFIER for modifier in obj.modifiers):
         yield f'The modifiers of "{obj.name}" stay: the mesh under them is animated'
     blocks = obj.data.shape_keys.key_blocks[1:] if obj.data.shape_keys else ()
     if any(key.value and not keys.OURS.fullmatch(key.name) for key in blocks):

@@ -3,7 +3,6 @@
 import numpy as np
 
 
-
 def material_of_start(obj) -> dict[str, np.ndarray]:
     """albedo (V, 3) sRGB bytes, roughness and metallic (V,) bytes; empty where the artist gave no material at all.
 

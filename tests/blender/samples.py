@@ -3,9 +3,10 @@
 import bpy
 import msgspec
 import numpy as np
+from mathutils import Euler, Matrix
+
 from blender_addon.scene import reading, writing
 from blender_addon.seam import protocol
-from mathutils import Euler, Matrix
 
 FRAMES = 7
 

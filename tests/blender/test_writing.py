@@ -5,7 +5,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
-from blender_addon.scene import colour, keys, provenance, reading, writing  # noqa: E402
+from blender_addon.scene import colour, keys, provenance, reading, surface, writing  # noqa: E402
 from blender_addon.seam import protocol  # noqa: E402
 from tests.blender import samples  # noqa: E402
 from tests.blender.samples import clip, frames_of, imported, subject_of  # noqa: E402
@@ -113,7 +113,7 @@ def test_missing_frames_are_blended_over():
     record, arrays, target = subject_of(samples.grid())
     records = clip(record, arrays, colour=True)
     del records[3:5]  # frames 3 and 4
-    result, obj = imported(records, target)
+    _, obj = imported(records, target)
     frames = frames_of(records)
     bpy.context.scene.frame_set(3)
     between = (2 * frames[1]["positions"].astype(float) + frames[2]["positions"]) / 3
@@ -296,6 +296,43 @@ def test_the_artists_materials_are_copied_never_changed():
     assert sorted(material.name for material in bpy.data.materials) == ["Grid", "Red", "Red (Life)"]
 
 
+def textured_grid():
+    """A grid under a texture of its own for every corner, none of it black."""
+    obj = samples.grid()
+    image = bpy.data.images.new("Texture", 8, 8)
+    texels = np.random.default_rng(2).integers(60, 256, (64, 4)) / 255
+    image.pixels.foreach_set(texels.astype(np.float32).ravel())
+    material, shader = samples.principled("Painted")
+    texture = material.node_tree.nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    material.node_tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
+    obj.data.materials.append(material)
+    return obj, material
+
+
+def test_a_texture_keeps_its_detail_and_is_multiplied_by_the_change():
+    obj, material = textured_grid()
+    record, arrays, target = subject_of(obj)
+    records = clip(record, arrays, colour=True)
+    for _ in range(2):
+        imported(records, target)
+        copy = obj.material_slots[0].material
+        mix = copy.node_tree.nodes["Principled BSDF"].inputs["Base Color"].links[0].from_node
+        assert mix.blend_type == "MULTIPLY" and mix.inputs["Color1"].links[0].from_node.type == "TEX_IMAGE"
+        assert mix.inputs["Color2"].links[0].from_node.attribute_name == colour.CHANGE
+        assert len(material.node_tree.nodes) == 3
+    assert_coloured(obj, records)
+    change = np.empty((36, 4), np.float32)
+    for number, frame in enumerate(frames_of(records)):
+        bpy.context.scene.frame_set(1 + number)
+        samples.evaluated(obj).data.attributes[colour.CHANGE].data.foreach_get("color", change.ravel())
+        start, now = (surface.linear(each["albedo"] / 255) for each in (arrays, frame))
+        np.testing.assert_allclose(change[:, :3] * start, now, atol=1e-4)
+    imported(clip(record, arrays), target)  # without colours the texture is as it was
+    samples.evaluated(obj).data.attributes[colour.CHANGE].data.foreach_get("color", change.ravel())
+    assert (change == 1).all()
+
+
 def test_a_clip_without_colour_leaves_materials_and_attributes_alone():
     obj = samples.grid()
     obj.data.materials.append(samples.principled("Red", (1, 0, 0, 1))[0])
@@ -410,7 +447,7 @@ def test_a_result_finds_its_object_in_a_file_that_was_opened_again(tmp_path):
     for number in range(20):  # ids of this session that are not the object's
         samples.add(f"Other {number}", [(0, 0, 0), (1, 0, 0), (0, 1, 0)], [[0, 1, 2]])
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
-    result, same = imported(records, target)
+    _, same = imported(records, target)
     assert same.name == "Prism" and len(bpy.data.objects) == 1
     assert_plays(same, records)
 
@@ -618,8 +655,8 @@ def test_abandoned_early_the_scene_is_as_it_was(frames, animate):
     record, arrays, target = subject_of(obj)
     before = samples.blocks(), untouched(obj)[0], key_names(obj), bpy.context.scene.frame_end
     running = writing.Import("a test", {}, target if animate else None)
-    for record, arrays in clip(record, arrays, colour=True)[: 1 + frames]:
-        running.apply(record, arrays)
+    for each in clip(record, arrays, colour=True)[: 1 + frames]:
+        running.apply(*each)
     running.abandon()
     assert list(running.finish()) == []
     assert (samples.blocks(), untouched(obj)[0], key_names(obj), bpy.context.scene.frame_end) == before
@@ -719,7 +756,7 @@ def test_roughness_that_changes_reaches_the_material_of_a_new_object():
 
 def test_an_object_says_what_made_it(tmp_path):
     record, arrays, target = subject_of(samples.grid())
-    _, obj = imported(clip(record, arrays), target)
+    imported(clip(record, arrays), target)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     facts = provenance.read(bpy.data.objects["Grid"])

@@ -78,10 +78,11 @@ class Weight:
         uneven = np.cos(points[:, :2] @ self.waves.T + self.phases).mean(axis=1)
         return ((1.0 - FROM_TOP) * points[:, 2] + FROM_TOP * molten) * (1.0 + UNEVEN * uneven)
 
-    def of_sheet(self, points: Reals) -> Reals:
-        """(M, 3) downwards, and a little to the side, so that a standing sheet folds as it sinks."""
+    def of_sheet(self, points: Reals, mass: Reals) -> Reals:
+        """(M, 3) force: mass (M,) downwards, and to sides that cancel, so that a standing sheet folds as it sinks."""
         sideways = np.sin(points @ np.repeat(self.waves, [2, 1], axis=1)[:2].T + self.phases[:2])
-        return np.concatenate([LEAN * sideways, np.full((len(points), 1), -1.0)], axis=1)
+        sideways -= mass @ sideways / max(mass.sum(), 1e-12)
+        return mass[:, None] * np.concatenate([LEAN * sideways, np.full((len(points), 1), -1.0)], axis=1)
 
 
 def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) -> Iterator[Moment]:
@@ -104,7 +105,6 @@ def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) ->
             while flowing and flow_towards(goal, surface, weight, gone, start - low):
                 steps += 1
                 flowing = steps < STEPS
-                report(min(gone / amount, 1.0), "Melting")
             if flowing:
                 smooth(surface, gone, stride)
             report(min(gone / amount, 1.0), "Melting")
@@ -130,7 +130,7 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
         return velocity, min(float(rising) / mass, -1e-12)
 
     forces = -weight(x, progress)[:, None] * outward
-    forces += surface.sheet[:, None] * weight.of_sheet(x)
+    forces += weight.of_sheet(x, surface.sheet)
     inside = filling(tank, x, outward, surface.sheet)
     flow, thin = carried(stokes_flow(tank, x, forces), inside, tank, min(THIN, 0.5 * now))
     surface.thin = scalar_at(tank, thin, x)
@@ -226,9 +226,7 @@ def flowing_surface(body: Body) -> Surface:
     thickness = 2.0 * np.abs(np.bincount(part, face_volumes(points, everything)))
     is_sheet = (thickness < SHEET * np.bincount(part, areas))[part]
     areas[len(faces) :] = 0.0
-    sheet = np.bincount(
-        everything.ravel(), np.repeat(SHEET_THICKNESS / 3.0 * areas * is_sheet, 3), len(points)
-    )
+    sheet = np.bincount(everything.ravel(), np.repeat(SHEET_THICKNESS / 3.0 * areas * is_sheet, 3), len(points))
     is_open = np.bincount(part, np.arange(len(everything)) >= len(faces)) > 0
     solid, part = everything[~is_sheet], part[~is_sheet]
     volumes = np.bincount(part, face_volumes(points, solid), len(is_open))

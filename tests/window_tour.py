@@ -1,0 +1,292 @@
+"""A tour of the real window: install the zip, start the backend, generate, cancel, play, export, with a picture of each.
+
+python -m tests.window_tour dist/anthesis-0.1.0-linux-x64-python3.13.zip
+
+Where the window is comes from the environment: ANTHESIS_BLENDER names a Blender executable (a display must be there),
+ANTHESIS_BLENDER_GUI a driver script that knows `start ARG...`, `py FILE`, `shot FILE` and `stop`. With neither the tour
+is skipped, and says so. Pictures and tour.json go to out/tour/; the exit code is 1 where something did not happen.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+OUT = ROOT / "out" / "tour"
+SECONDS = 180.0  # that a step may take; a software renderer on a busy machine is slow
+GROWING_FRAMES = 120
+CANCELLED_FRAMES = 1000
+
+LISTENER = """
+import bpy, contextlib, io, os, traceback
+INBOX = {inbox!r}
+bpy.context.preferences.view.show_splash = False
+def poll():
+    for name in sorted(n for n in os.listdir(INBOX) if n.endswith(".py")):
+        path = os.path.join(INBOX, name)
+        with open(path) as file: source = file.read()
+        os.remove(path)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            try: exec(compile(source, name, "exec"), {{"bpy": bpy, "__name__": "__main__"}})
+            except BaseException: print(traceback.format_exc())
+        with open(path[:-3] + ".tmp", "w") as file: file.write(out.getvalue())
+        os.rename(path[:-3] + ".tmp", path[:-3] + ".out")
+    return 0.1
+bpy.app.timers.register(poll, persistent=True)
+"""
+
+# What every question to Blender may use.
+PRELUDE = """
+import json, sys
+window = bpy.context.window_manager.windows[0]
+area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+regions = {region.type: region for region in area.regions}
+def here(): return bpy.context.temp_override(window=window, area=area, region=regions["WINDOW"])
+name = next((m for m in sys.modules if m.startswith("bl_ext.") and m.endswith(".anthesis.events")), "")
+pump = sys.modules[name].running() if name else None
+def newest(): return max(pump.session.jobs.values(), key=lambda job: job.created)
+def keys():
+    meshes = [o for o in bpy.data.objects if o.type == "MESH" and o.data.shape_keys]
+    return max((len(o.data.shape_keys.key_blocks) - 1 for o in meshes), default=0)
+"""
+
+
+class Plain:
+    """A Blender executable on the display that is there."""
+
+    def __init__(self, executable: str):
+        self._executable = executable
+        self._inbox = OUT / "inbox"
+
+    def start(self, *options: str) -> None:
+        self._inbox.mkdir(parents=True)
+        listener = OUT / "listen.py"
+        listener.write_text(LISTENER.format(inbox=str(self._inbox)))
+        geometry = ["--window-geometry", "0", "0", "1600", "1000"]
+        self._process = subprocess.Popen([self._executable, *geometry, *options, "--python", str(listener)])
+
+    def py(self, source: str) -> str:
+        question = self._inbox / f"{time.time_ns()}.part"
+        question.write_text(source)
+        question.rename(question.with_suffix(".py"))
+        answer, ends = question.with_suffix(".out"), time.monotonic() + SECONDS
+        while not answer.exists():
+            if self._process.poll() is not None or time.monotonic() > ends:
+                raise RuntimeError("Blender is gone or does not answer")
+            time.sleep(0.05)
+        return answer.read_text()
+
+    def shot(self, file: Path) -> None:
+        self.py(PRELUDE + f"with here(): bpy.ops.screen.screenshot(filepath={str(file)!r})")
+
+    def stop(self) -> None:
+        self._process.wait(30)
+
+
+class Driven:
+    """A window behind a driver script, which may lie in another root with this project mounted at its path."""
+
+    def __init__(self, driver: str):
+        self._driver = driver
+
+    def _call(self, *words: str, source: str | None = None) -> str:
+        command = [self._driver, *words]
+        done = subprocess.run(command, input=source, capture_output=True, text=True, cwd=ROOT, timeout=600)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self, *options: str) -> None:
+        self._call("start", *options)
+
+    def py(self, source: str) -> str:
+        return self._call("py", "-", source=source)
+
+    def shot(self, file: Path) -> None:
+        self._call("shot", str(file))
+
+    def stop(self) -> None:
+        self._call("stop")
+
+
+class Tour:
+    """One walk through the window. Each step is a picture and a fact that must hold."""
+
+    def __init__(self, window: Plain | Driven, python: Path):
+        self._window, self._python = window, python
+        self._pictures = 0
+        self.facts: dict[str, object] = {}
+
+    def do(self, source: str) -> str:
+        said = self._window.py(PRELUDE + source)
+        if "Traceback" in said:
+            raise RuntimeError(said)
+        return said
+
+    def ask(self, expression: str):
+        return json.loads(self.do(f"print(json.dumps({expression}))").splitlines()[-1])
+
+    def until(self, expression: str) -> float:
+        """Seconds until it is true."""
+        began = time.monotonic()
+        while not self.ask(f"bool({expression})"):
+            if time.monotonic() - began > SECONDS:
+                state = self.ask("[pump.session.text, *(f'{j.title}: {j.state} {j.text}' for j in pump.session.jobs.values())]")
+                raise RuntimeError(f"Waited {SECONDS:g} s for {expression}. Blender says: {state}")
+            time.sleep(0.2)
+        return round(time.monotonic() - began, 2)
+
+    def picture(self, name: str) -> None:
+        time.sleep(1.0)  # panels slide
+        self._pictures += 1
+        self._window.shot(OUT / f"{self._pictures:02d}-{name}.png")
+        print(f"{self._pictures:02d} {name}", flush=True)
+
+    # --- The steps, in order
+
+    def install(self, zip: Path) -> None:
+        self.do(
+            f"bpy.ops.extensions.package_install_files(filepath={str(zip)!r}, repo='user_default', enable_on_install=True)"
+        )
+        assert self.ask("pump is not None"), "the add-on is not enabled after its installation"
+        self.do(
+            "preferences = next(a for a in bpy.context.preferences.addons if a.module.endswith('.anthesis')).preferences\n"
+            f"preferences.python, preferences.home = {str(self._python)!r}, {str(OUT / 'home')!r}\n"
+            "for obj in [o for o in bpy.data.objects if o.type == 'MESH']: bpy.data.objects.remove(obj)\n"
+            "area.spaces.active.show_region_ui = True"
+        )
+        self.picture("installed")
+
+    def open_tab(self) -> None:
+        """Click down the tabs of the sidebar until ours is the open one."""
+        for offset in range(30, 500, 20):
+            if self.ask("regions['UI'].active_panel_category") == "Anthesis":
+                break
+            self.do(
+                "ui = regions['UI']\n"
+                f"at = dict(x=ui.x + ui.width - 12, y=ui.y + ui.height - {offset})\n"
+                "window.event_simulate(type='MOUSEMOVE', value='NOTHING', **at)\n"
+                "window.event_simulate(type='LEFTMOUSE', value='PRESS', **at)\n"
+                "window.event_simulate(type='LEFTMOUSE', value='RELEASE', **at)"
+            )
+            time.sleep(0.5)
+        assert self.ask("regions['UI'].active_panel_category") == "Anthesis", "there is no tab Anthesis"
+        self.picture("tab")
+
+    def start_backend(self) -> None:
+        self.do("bpy.ops.anthesis.start_backend()")
+        self.facts["seconds to ready"] = self.until("pump.session.state == 'ready' and pump.session.engines")
+        self.picture("backend-ready")
+
+    def generate(self) -> None:
+        self.do(
+            "settings = bpy.context.scene.anthesis.generate\n"
+            f"settings.prompt, settings.frames = 'a red rose blooming, then wilting', {GROWING_FRAMES}\n"
+            "bpy.ops.anthesis.generate()"
+        )
+        self.facts["seconds to the first frames"] = self.until("keys() >= 2")
+        self.do("with here(): bpy.ops.view3d.view_selected()")
+        self.picture("growing")
+        self.facts["keys while growing"] = self.ask("keys()")
+        self.facts["seconds to the end"] = self.until("newest().id in pump.arrivals.objects")
+        assert self.ask("keys()") >= GROWING_FRAMES - 1, "not every frame became a shape key"
+        self.do("area.spaces.active.shading.type = 'MATERIAL'")
+        self.do(f"bpy.context.scene.frame_set({GROWING_FRAMES // 2})")
+        time.sleep(15)  # shaders are compiled
+        self.picture("finished")
+
+    def cancel(self) -> None:
+        self.do(
+            "bpy.context.scene.cursor.location.x = -0.3\n"
+            f"bpy.context.scene.anthesis.generate.frames = {CANCELLED_FRAMES}\n"
+            "bpy.ops.anthesis.generate()"
+        )
+        self.until("newest().state == 'running' and newest().taken > 3")
+        self.picture("second-job")
+        self.do("bpy.ops.anthesis.cancel_job(job=newest().id)")
+        self.facts["seconds to cancelled"] = self.until("newest().state == 'cancelled'")
+        self.until("not pump.arrivals.open")
+        self.facts["frames kept of the cancelled job"] = self.ask("newest().taken - 1")
+        self.picture("cancelled")
+
+    def play(self) -> None:
+        self.do(
+            "rose = bpy.data.objects[next(iter(pump.arrivals.objects.values()))]\n"
+            "for obj in bpy.data.objects: obj.select_set(obj == rose); obj.hide_set(obj.type == 'MESH' and obj != rose)\n"
+            "bpy.context.view_layer.objects.active = rose\n"
+            "with here(): bpy.ops.anthesis.play()"
+        )
+        first = self.ask("bpy.context.scene.frame_current")
+        self.until(f"bpy.context.scene.frame_current != {first}")
+        self.picture("playing")
+        self.do("with here(): bpy.ops.anthesis.play()")
+
+    def export(self) -> None:
+        target = OUT / "rose.glb"
+        self.do(f"with here(): bpy.ops.anthesis.export(filepath={str(target)!r}, format='GLTF', frame_step=4)")
+        assert target.stat().st_size > 100_000, "the exported file is empty"
+        self.facts["bytes of rose.glb"] = target.stat().st_size
+        self.picture("exported")
+
+    def quit(self) -> None:
+        self.do("pump.session.shutdown_backend(force=True)")
+        self.until("pump.session.state == 'off'")
+        self.do(
+            "def leave():\n"
+            "    with here(): bpy.ops.wm.quit_blender()\n"
+            "bpy.app.timers.register(leave, first_interval=1)"
+        )
+        time.sleep(3)
+
+
+def window_named() -> Plain | Driven | None:
+    if driver := os.environ.get("ANTHESIS_BLENDER_GUI"):
+        return Driven(driver)
+    if executable := os.environ.get("ANTHESIS_BLENDER"):
+        return Plain(executable)
+    return None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("zip", type=Path, help="the built extension, for the Python of that Blender")
+    arguments = parser.parse_args()
+    window = window_named()
+    if window is None:
+        print("SKIPPED: the tour of the window needs ANTHESIS_BLENDER (an executable) or ANTHESIS_BLENDER_GUI (a driver)")
+        return 0
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    # A configuration of its own: the tour neither needs nor changes what is set up on this machine.
+    os.environ["BLENDER_USER_RESOURCES"] = str(OUT / "blender")
+    python = Path(os.environ.get("ANTHESIS_PYTHON", ROOT / ".env" / "backend" / "bin" / "python"))
+    tour = Tour(window, python)
+    window.start("--factory-startup", "--enable-event-simulate")
+    try:
+        tour.install(arguments.zip.resolve())
+        tour.open_tab()
+        tour.start_backend()
+        tour.generate()
+        tour.cancel()
+        tour.play()
+        tour.export()
+    except (AssertionError, RuntimeError) as error:
+        tour.picture("failed")
+        print(f"FAILED: {error}")
+        return 1
+    finally:
+        tour.quit()
+        window.stop()
+        (OUT / "tour.json").write_text(json.dumps(tour.facts, indent=1))
+    print(json.dumps(tour.facts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
