@@ -138,7 +138,7 @@ class Pump:
         if not self.settings.auto_start and self.session.state in ("off", "refused"):
             raise ValueError("The backend is not running: press Start Backend first")
         if self.settings.auto_start and self.session.state in ("off", "refused", "connecting"):
-            pass
+            self.connect()  # joins one that runs
         asked = self.arrivals.room
         job = self.session.submit(request, title, subject, fetch=asked)
         self.arrivals.expect(job, target, asked)

@@ -135,7 +135,7 @@ def test_glb_of_a_loop_ends_where_it_began_and_another_does_not(clip, tmp_path):
 
 def test_glb_splits_vertices_at_the_seam_only(clip, tmp_path):
     gltf.save(clip, tmp_path / "clip.glb")
-    document, buffer = glb_parts(tmp_path / "clip.glb")
+    document, _ = glb_parts(tmp_path / "clip.glb")
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
     assert document["accessors"][attributes["POSITION"]]["count"] == 7  # 5, and the two on the seam once more
     whole = replace(clip, subject=replace(clip.subject, uv=None))
@@ -251,7 +251,7 @@ def test_obj_says_polygons_uvs_and_colours(clip, tmp_path):
 
 
 def test_nothing_is_left_behind_when_writing_fails(clip, tmp_path):
-    with pytest.raises(ValueError, match=r"index|dimension|shape|Cannot"):
+    with pytest.raises(ValueError, match=r"shape|broadcast|dimension|size|axis"):
         save(replace(clip, positions=clip.positions[:, :, :2]), tmp_path / "clip.usdc")
     assert list(tmp_path.iterdir()) == []
 

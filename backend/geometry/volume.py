@@ -2,10 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
-
-from kernels.surface_gradients import surface_gradients
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -42,6 +38,9 @@ def close_holes(vertices: Reals, faces: Ints) -> tuple[Ints, Reals]:
 
 def connected(edges: Ints, count: int) -> Ints:
     """(count,) number of the connected part each vertex is in, by the edges (E, 2)."""
+    from scipy import sparse  # the certificate loads this file in processes that must start fast
+    from scipy.sparse.csgraph import connected_components
+
     graph = sparse.coo_array((np.ones(len(edges)), edges.T), shape=(count, count))
     return connected_components(graph, directed=False)[1]
 
@@ -55,6 +54,8 @@ def restore_volume(
     the `targets`. A step is at most `largest` of the mesh's extent, so that a part which cannot hold its volume
     (share all zero, no area) stays finite.
     """
+    from kernels.surface_gradients import surface_gradients  # numba
+
     largest *= float(np.ptp(vertices, axis=0).max())
     part_of = np.zeros(len(vertices), np.int64)
     part_of[faces.ravel()] = np.repeat(parts, 3)

@@ -21,7 +21,7 @@ from tests.blender import samples  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("ANTHESIS_PYTHON", ROOT / ".env" / "backend" / "bin" / "python"))
-SECONDS = 20.0  # that a test waits for what must come
+SECONDS = 60.0  # that a test waits for what must come
 
 needs_backend = pytest.mark.skipif(not PYTHON.exists(), reason=f"needs the backend's environment at {PYTHON}")
 
