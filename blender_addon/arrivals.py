@@ -19,6 +19,9 @@ from .scene.reading import Target
 from .scene.writing import BadResult, Import
 from .seam import protocol
 
+SHOW_INTERVAL = 0.2  # seconds between two looks at the colour of what is arriving
+SHOW_VERTICES = 20_000  # of a mesh with more, one look takes longer than a tick may: its colour comes at the end
+
 
 @dataclass
 class Arrival:
@@ -30,6 +33,8 @@ class Arrival:
     asked: bool
     writing: Import | None = None
     finishing: Iterator[None] | None = None
+    news: bool = False  # frames came whose colour is not shown yet
+    shown_at: float = -1e9
 
 
 class Arrivals:
@@ -53,6 +58,7 @@ class Arrivals:
         """A job was submitted; write what comes. `target` None makes a new object at the 3D cursor."""
         self._targets[job] = target
         self.notes.pop(job, None)
+        self.objects.pop(job, None)
         self.open[job] = Arrival(job, target, tuple(bpy.context.scene.cursor.location), asked)
 
     def again(self, job: str) -> None:
@@ -68,9 +74,10 @@ class Arrivals:
                 self._session.stop_fetching(job)
             self.notes[job] = ["Another file was opened: import it again to have it there"]
         self.open.clear()
+        self.landed.clear()
 
     def advance(self, ends: float) -> bool:
-        """Write until perf_counter() is `ends`, at least one step. True where something was written."""
+        """Write until perf_counter() is `ends`. True where something was written."""
         self.waits = obstacle() if self.open else ""
         if self.waits:
             return False
@@ -90,14 +97,19 @@ class Arrivals:
 
     def _write(self, arrival: Arrival, job: Job | None, ends: float) -> bool:
         """Step after step until `ends`."""
-        wrote = False
-        while self.open.get(arrival.job) is arrival and self._step(arrival, job):
+        wrote = job is not None and (job.vertices or 0) <= SHOW_VERTICES and self._show(arrival)
+        while time.perf_counter() < ends and self.open.get(arrival.job) is arrival and self._step(arrival, job):
             wrote = True
-            if time.perf_counter() >= ends:
-                break
-        if wrote and arrival.writing and arrival.finishing is None:
-            arrival.writing.show()
         return wrote
+
+    @staticmethod
+    def _show(arrival: Arrival) -> bool:
+        """Colour the newest frame now and then. First thing in a tick, for it may take half of one."""
+        if not arrival.news or time.monotonic() - arrival.shown_at < SHOW_INTERVAL:
+            return False
+        arrival.writing.show()
+        arrival.news, arrival.shown_at = False, time.monotonic()
+        return True
 
     def _step(self, arrival: Arrival, job: Job | None) -> bool:
         """One record, or one step of finishing. False where there is nothing to do now."""
@@ -119,6 +131,7 @@ class Arrivals:
                 made_by = protocol.provenance(job.request)
                 arrival.writing = Import(job.title, made_by, arrival.target, arrival.location)
             arrival.writing.apply(record, arrays)
+            arrival.news = True
             return True
         over = job.final and job.download is None and (arrival.asked or not job.accepted)
         if over or self._session.fetched(job.id):
@@ -127,6 +140,7 @@ class Arrivals:
 
     def _close(self, arrival: Arrival, whole: bool) -> bool:
         """Nothing more will come."""
+        arrival.news = False  # the end shows it all
         if arrival.writing is not None and not whole:
             arrival.writing.abandon()
         if arrival.writing is None or not arrival.writing.object_name:

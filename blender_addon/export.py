@@ -48,7 +48,7 @@ def export(path: str, obj, frame_step: int = 1, normals: bool = True) -> Exporte
         try:
             _WRITERS[ending](path, first, last, normals)
         except RuntimeError as error:  # what an operator reports as an error
-            raise CannotExport(f"Blender could not write {path}: {str(error).strip()}") from None
+            raise CannotExport(f"Blender could not write {path}: {_last_words(error)}") from None
     if _written_at(path) == before:  # Alembic reports no error
         raise CannotExport(f"Blender could not write {path}: check that the folder can be written to")
     return Exported(path, tuple(_lost(obj, ending, frame_step, last - first + 1)))
@@ -131,6 +131,12 @@ def _call(operator, **settings) -> None:
     operator(**{name: value for name, value in settings.items() if name in known})
 
 
+def _last_words(error: RuntimeError) -> str:
+    """Of an operator's report, which may be a whole traceback and where it was called from."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return [line for line in lines if line and not line.startswith("Location:")][-1]
+
+
 def _written_at(path: str) -> int | None:
     """Nanoseconds; None where there is no such file."""
     file = Path(path)
@@ -187,6 +193,8 @@ def _lost(obj, ending: str, frame_step: int, frames: int) -> Iterator[str]:
         yield "Roughness over life is not in an .abc file: USD keeps it"
     if ending == ".abc":
         yield "An .abc file holds no materials: give it one that shows its colour attribute"
+    if ending == ".usdc" and colour_lives:
+        yield "Colour over life is in the .usdc file as the primvar Albedo: let the material read it where you open it"
     if keys_only and modifiers:
         names = ", ".join(modifiers)
         yield f'The modifiers of "{name}" are not in the file, because shape keys go without them: {names}'

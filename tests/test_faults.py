@@ -150,6 +150,7 @@ def test_two_gateways_at_once_are_one(tmp_path):
         with Client(connection) as one, Client(connection) as other:
             assert one.welcome.boot == other.welcome.boot
             until(lambda: sum(server.process.poll() is None for server in servers) == 1, "one gateway alone")
+            assert sorted(server.process.poll() or 0 for server in servers) == [0, 0, 0], "the others did not know why"
             job = one.submit("x").job
             one.wait(job)
             assert job in other.jobs()

@@ -1,4 +1,4 @@
-"""A tour of the real window: install the zip, start the backend, generate, cancel, play, export, with a picture of each.
+"""A tour of the real window: install the zip, start the backend, generate, cancel, play, export; a picture of each.
 
 python -m tests.window_tour dist/anthesis-0.1.0-linux-x64-python3.13.zip
 
@@ -83,6 +83,9 @@ class Plain:
         return answer.read_text()
 
     def shot(self, file: Path) -> None:
+        if shutil.which("import"):  # ImageMagick: Blender's own screenshot is black with a software renderer
+            subprocess.run(["import", "-window", "root", str(file)], check=True)
+            return
         self.py(PRELUDE + f"with here(): bpy.ops.screen.screenshot(filepath={str(file)!r})")
 
     def stop(self) -> None:
@@ -137,7 +140,8 @@ class Tour:
         began = time.monotonic()
         while not self.ask(f"bool({expression})"):
             if time.monotonic() - began > SECONDS:
-                state = self.ask("[pump.session.text, *(f'{j.title}: {j.state} {j.text}' for j in pump.session.jobs.values())]")
+                jobs = "[f'{job.title}: {job.state} {job.text}' for job in pump.session.jobs.values()]"
+                state = self.ask(f"[pump.session.text, *{jobs}]")
                 raise RuntimeError(f"Waited {SECONDS:g} s for {expression}. Blender says: {state}")
             time.sleep(0.2)
         return round(time.monotonic() - began, 2)
@@ -145,18 +149,22 @@ class Tour:
     def picture(self, name: str) -> None:
         time.sleep(1.0)  # panels slide
         self._pictures += 1
-        self._window.shot(OUT / f"{self._pictures:02d}-{name}.png")
+        file = OUT / f"{self._pictures:02d}-{name}.png"
+        self._window.shot(file)
+        assert file.stat().st_size > 30_000, f"{file} shows nothing"
         print(f"{self._pictures:02d} {name}", flush=True)
 
     # --- The steps, in order
 
     def install(self, zip: Path) -> None:
         self.do(
-            f"bpy.ops.extensions.package_install_files(filepath={str(zip)!r}, repo='user_default', enable_on_install=True)"
+            f"bpy.ops.extensions.package_install_files(filepath={str(zip)!r},"
+            " repo='user_default', enable_on_install=True)"
         )
         assert self.ask("pump is not None"), "the add-on is not enabled after its installation"
         self.do(
-            "preferences = next(a for a in bpy.context.preferences.addons if a.module.endswith('.anthesis')).preferences\n"
+            "addons = bpy.context.preferences.addons\n"
+            "preferences = next(addon for addon in addons if addon.module.endswith('.anthesis')).preferences\n"
             f"preferences.python, preferences.home = {str(self._python)!r}, {str(OUT / 'home')!r}\n"
             "for obj in [o for o in bpy.data.objects if o.type == 'MESH']: bpy.data.objects.remove(obj)\n"
             "area.spaces.active.show_region_ui = True"
@@ -218,7 +226,9 @@ class Tour:
     def play(self) -> None:
         self.do(
             "rose = bpy.data.objects[next(iter(pump.arrivals.objects.values()))]\n"
-            "for obj in bpy.data.objects: obj.select_set(obj == rose); obj.hide_set(obj.type == 'MESH' and obj != rose)\n"
+            "for obj in bpy.data.objects:\n"
+            "    obj.select_set(obj == rose)\n"
+            "    obj.hide_set(obj.type == 'MESH' and obj != rose)\n"
             "bpy.context.view_layer.objects.active = rose\n"
             "with here(): bpy.ops.anthesis.play()"
         )
@@ -235,12 +245,14 @@ class Tour:
         self.picture("exported")
 
     def quit(self) -> None:
-        self.do("pump.session.shutdown_backend(force=True)")
-        self.until("pump.session.state == 'off'")
+        self.do("pump and pump.session.shutdown_backend(force=True)")
+        self.until("pump is None or pump.session.state == 'off'")
         self.do(
-            "def leave():\n"
-            "    with here(): bpy.ops.wm.quit_blender()\n"
-            "bpy.app.timers.register(leave, first_interval=1)"
+            """
+def leave():
+    with here(): bpy.ops.wm.quit_blender()
+bpy.app.timers.register(leave, first_interval=1)
+"""
         )
         time.sleep(3)
 
@@ -259,7 +271,7 @@ def main() -> int:
     arguments = parser.parse_args()
     window = window_named()
     if window is None:
-        print("SKIPPED: the tour of the window needs ANTHESIS_BLENDER (an executable) or ANTHESIS_BLENDER_GUI (a driver)")
+        print("SKIPPED: a tour of the window needs ANTHESIS_BLENDER (an executable) or ANTHESIS_BLENDER_GUI (a driver)")
         return 0
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)

@@ -35,9 +35,9 @@ def new_object(name: str, arrays: dict[str, np.ndarray], location):
 
 def _link(obj) -> None:
     view_layer = bpy.context.view_layer
-    layer_collection = view_layer.active_layer_collection
-    usable = not (layer_collection.exclude or layer_collection.collection.library)
-    collection = layer_collection.collection if usable else bpy.context.scene.collection
+    collection = view_layer.active_layer_collection.collection
+    if collection.library:  # of another file: nothing can be linked into it
+        collection = bpy.context.scene.collection
     collection.objects.link(obj)
     active = view_layer.objects.active
     if active is None or active.mode == "OBJECT":

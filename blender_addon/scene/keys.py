@@ -40,10 +40,7 @@ def prepare(obj) -> None:
 def write(obj, index: int, positions: np.ndarray) -> None:
     """The key of one frame, (V, 3) float32 in object space; overwrites the one of an earlier clip."""
     shape_keys = obj.data.shape_keys
-    key = shape_keys.key_blocks.get(name_of(index))
-    if key is None:
-        key = obj.shape_key_add(name=name_of(index), from_mix=False)
-        key.value = 0.0  # since Blender 5.0 a new key is on
+    key = shape_keys.key_blocks.get(name_of(index)) or obj.shape_key_add(name=name_of(index), from_mix=False)
     key.points.foreach_set("co", np.ascontiguousarray(positions, np.float32).ravel())
 
 

@@ -27,9 +27,7 @@ class BadResult(ValueError):
 class Import:
     """Feed it the records of one job in order, then run finish(). Never holds a bpy reference between calls."""
 
-    def __init__(
-        self, title: str, made_by: dict[str, str], target: Target | None, location=(0.0, 0.0, 0.0)
-    ):
+    def __init__(self, title: str, made_by: dict[str, str], target: Target | None, location=(0.0, 0.0, 0.0)):
         """`made_by` is protocol.provenance(request). Without a target a new object is made at `location`."""
         self.title = title
         self.object_name = ""
@@ -47,6 +45,7 @@ class Import:
         self._strip: colour.Strip | None = None
         self._newest: tuple[np.ndarray, np.ndarray] | None = None  # albedo, roughness that show() has not shown yet
         self._lives: set[str] = set()  # of "albedo" and "roughness", what the frames bring
+        self._metal_lives = False
         self._attributes: tuple[str, str] | None = None  # names of ours in the mesh, once they are there
         self._measured: tuple = ()
         self._first_frame = 0
@@ -140,6 +139,7 @@ class Import:
             raise BadResult(f"Frame {record.index + 1} came after frame {self._frames[-1][0] + 1}")
         self._frames.append((record.index, positions))
         self._take_colour(record.index, arrays)
+        self._metal_lives |= "metallic" in arrays and (arrays["metallic"] != self._subject.get("metallic", 0)).any()
         # The first frame of an artist's mesh is its rest shape: until a second one is there, nothing is touched.
         if self._owned or len(self._frames) >= 2:
             self._write()
@@ -238,9 +238,7 @@ class Import:
 
     def _dress_new(self, obj) -> None:
         """The subject's own colour and a material that shows it."""
-        self._attributes = colour.write_attributes(
-            obj.data, None, self._subject["corners"], *self._start_colour()
-        )
+        self._attributes = colour.write_attributes(obj.data, None, self._subject["corners"], *self._start_colour())
         attributes = obj.data.color_attributes
         attributes.active_color_name = self._attributes[0]
         attributes.render_color_index = attributes.active_color_index
@@ -254,18 +252,10 @@ class Import:
         matrix = np.array(self._target.matrix).reshape(3, 3)
         if np.abs(matrix - np.eye(3)).max() < TOLERANCE:
             return None
-        back = np.linalg.inv(matrix).T
-        # Four vertices a row: BLAS is several times slower on three columns than on twelve.
-        wide, back = np.kron(np.eye(4), back).astype(np.float32), back.astype(np.float32)
-        fours = len(self._subject["vertices"]) // 4 * 4
+        back = np.linalg.inv(matrix).astype(np.float32)
         result = np.empty((len(self._subject["vertices"]), 3), np.float32)
-
-        def transform(positions: np.ndarray) -> np.ndarray:
-            np.dot(positions[:fours].reshape(-1, 12), wide, out=result[:fours].reshape(-1, 12))
-            np.dot(positions[fours:], back, out=result[fours:])
-            return result
-
-        return transform
+        # Not @: BLAS would start its threads for this, and those wait for Blender's.
+        return lambda positions: np.einsum("ij,vj->vi", back, positions, out=result)
 
     # --- Finishing
 
@@ -352,6 +342,8 @@ class Import:
         }
         if self._attributes is not None:
             facts["attributes"] = self._attributes
+        if self._metal_lives:
+            self.notes.append("Metallic stays as it is at the start: only albedo and roughness change in Blender")
         provenance.write(obj, self._made_by, facts)
         self._frames_done()
 

@@ -398,6 +398,8 @@ def test_another_file_is_opened_during_an_import(script, tmp_path):
     assert job.id in script.session.jobs
     assert "Another file" in script.pump.arrivals.notes[job.id][0]
     script.pump.arrivals.again(job.id)
+    with pytest.raises(ValueError, match="imported already"):
+        script.pump.arrivals.again(job.id)
     script.give(job)
     assert len(key_positions(bpy.data.objects[script.pump.arrivals.objects[job.id]])) >= 5
 
@@ -469,6 +471,16 @@ def test_a_tick_stops_when_its_time_is_over(script, monkeypatch):
     script.pump.tick(budget=0.012)
     assert 1 <= script.given[job.id] <= 12
     assert script.pump.interval == 0.0  # and the next one comes at once
+
+
+def test_the_ending_of_an_exported_file_follows_the_format(script, tmp_path):
+    job = script.job(GENERATE, packed_clip()[0])
+    script.give(job)
+    bpy.context.view_layer.objects.active = bpy.data.objects[script.pump.arrivals.objects[job.id]]
+    assert bpy.ops.anthesis.export(filepath=str(tmp_path / "life.abc"), format="GLTF") == {"FINISHED"}
+    assert [file.name for file in tmp_path.glob("life*")] == ["life.glb"]
+    with pytest.raises(RuntimeError, match="There is no folder"):
+        bpy.ops.anthesis.export(filepath=str(tmp_path / "nowhere" / "life.fbx"), format="FBX")
 
 
 def test_an_idle_blender_is_asked_seldom(script):

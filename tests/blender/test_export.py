@@ -34,6 +34,7 @@ def placed_clip(colour=False, frames=FRAMES, generate=False):
     record, arrays, target = subject_of(obj)
     records = clip(record, arrays, colour=colour, frames=frames)
     _, obj = imported(records, None if generate else target, location=(1, 2, 3))
+    bpy.context.scene.frame_end = 60  # the clip is not all that the scene plays
     samples.grid(name="Bystander").select_set(True)
     bpy.context.view_layer.objects.active = bpy.data.objects["Bystander"]
     return obj, records
@@ -148,6 +149,21 @@ def test_gltf_holds_the_colour_of_the_start(tmp_path):
     assert (colour == full * np.array([1, 0, 0, 1])[: colour.shape[1]]).all()
 
 
+def test_gltf_holds_the_texture_of_an_artists_material(tmp_path):
+    obj = samples.grid()
+    material, shader = samples.principled("Painted")
+    texture = material.node_tree.nodes.new("ShaderNodeTexImage")
+    texture.image = bpy.data.images.new("Texture", 8, 8)
+    texture.image.pixels.foreach_set(np.full(256, 0.5, np.float32))
+    texture.image.pack()
+    material.node_tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
+    obj.data.materials.append(material)
+    record, arrays, target = subject_of(obj)
+    imported(clip(record, arrays, colour=True), target)
+    glb = Glb(export(str(tmp_path / "a.glb"), obj).path)
+    assert "baseColorTexture" in glb.json["materials"][0]["pbrMetallicRoughness"]
+
+
 @pytest.mark.parametrize("ending", ["glb", "fbx"])
 def test_a_frame_step_keeps_every_nth_key_and_the_last_and_blends_the_rest(tmp_path, ending):
     obj, records = placed_clip()
@@ -168,9 +184,7 @@ def test_a_frame_step_keeps_every_nth_key_and_the_last_and_blends_the_rest(tmp_p
 def blended(frames):
     """Kept are 0, 4 and 6."""
     kept = {0: (0, 4), 1: (0, 4), 2: (0, 4), 3: (0, 4), 4: (4, 6), 5: (4, 6), 6: (4, 6)}
-    return [
-        frames[low] + (k - low) / (high - low) * (frames[high] - frames[low]) for k, (low, high) in kept.items()
-    ]
+    return [frames[low] + (k - low) / (high - low) * (frames[high] - frames[low]) for k, (low, high) in kept.items()]
 
 
 # --- FBX and Alembic, by Blender's own importers
@@ -307,6 +321,9 @@ def test_what_a_format_cannot_hold_is_said(tmp_path):
         "Roughness over life is not in an .abc file: USD keeps it",
         "An .abc file holds no materials: give it one that shows its colour attribute",
     )
+    assert sentences(tmp_path, obj, "usdc") == (
+        "Colour over life is in the .usdc file as the primvar Albedo: let the material read it where you open it",
+    )
     assert sentences(tmp_path, obj, "abc", frame_step=2)[-1] == (
         "An .abc file holds every frame: the frame step is for .glb and .fbx"
     )
@@ -325,6 +342,17 @@ def test_a_heavy_gltf_is_said_to_be_heavy(tmp_path, monkeypatch):
         "This .glb is heavy: take a frame step of 2 or more, or Alembic or USD, which play it as it is",
     )
     assert sentences(tmp_path, obj, "glb", frame_step=2) == ()
+
+
+def test_of_a_python_exporters_failure_only_the_last_words_are_told(tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError(
+            "Error: Python: Traceback (most recent call last):\n  File x\nOSError: disk full\nLocation: y\n"
+        )
+
+    monkeypatch.setitem(exporting._WRITERS, ".fbx", fails)
+    obj, _ = placed_clip()
+    assert refusal(tmp_path / "a.fbx", obj) == f"Blender could not write {tmp_path / 'a.fbx'}: OSError: disk full"
 
 
 def refusal(path, obj):

@@ -267,9 +267,7 @@ def test_linked_library_objects(tmp_path, override):
     if override:
         obj = obj.override_create()
     bpy.context.scene.collection.objects.link(obj)
-    assert refusal(obj) == (
-        '"Grid" comes from another file: make it local with Object > Relations > Make Local > All'
-    )
+    assert refusal(obj) == ('"Grid" comes from another file: make it local with Object > Relations > Make Local > All')
 
 
 # --- The way back

@@ -1,5 +1,7 @@
 """What enters Blender: every frame as it was sent, and nothing of the artist's touched."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -134,9 +136,7 @@ def test_halfway_between_two_frames_each_has_half_the_weight():
         expected = np.zeros(samples.FRAMES)
         expected[[k - 1, k]] = 0.5
         np.testing.assert_allclose(weights(obj, k + 0.5), expected, atol=1e-6)
-        np.testing.assert_allclose(
-            weights(obj, k + 0.5), (weights(obj, k) + weights(obj, k + 1)) / 2, atol=1e-6
-        )
+        np.testing.assert_allclose(weights(obj, k + 0.5), (weights(obj, k) + weights(obj, k + 1)) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize(("frame", "key"), [(-20, 0), (0, 0), (0.5, 0), (7.5, -1), (8, -1), (300, -1)])
@@ -360,9 +360,7 @@ def test_an_attribute_of_the_artists_with_the_same_name_is_not_overwritten():
         assert (samples.colours(obj.data, "Roughness") == 51).all()
         bpy.context.scene.frame_set(4)
         seen = samples.evaluated(obj).data
-        assert (
-            samples.colours(seen, "Albedo.001") == records[4][1]["albedo"][samples.corner_vertices(seen)]
-        ).all()
+        assert (samples.colours(seen, "Albedo.001") == records[4][1]["albedo"][samples.corner_vertices(seen)]).all()
     assert base_colour_source(obj.material_slots[0].material) == "Albedo.001"
 
 
@@ -376,6 +374,14 @@ def test_an_artists_colour_attribute_called_albedo_is_not_overwritten():
     assert base_colour_source(obj.material_slots[0].material) == "Albedo.001"
 
 
+def test_metallic_over_life_is_said_to_stay():
+    record, arrays, target = subject_of(samples.grid())
+    records = clip(record, arrays)
+    records[3][1]["metallic"] = np.full(36, 200, np.uint8)
+    result, _ = imported(records, target)
+    assert result.notes[-1] == "Metallic stays as it is at the start: only albedo and roughness change in Blender"
+
+
 # --- The artist's own things
 
 
@@ -383,6 +389,7 @@ def test_shape_keys_of_the_artist_stay():
     obj = smiling_grid()
     smile = obj.data.shape_keys.key_blocks["Smile"]
     before = np.array([tuple(point.co) for point in smile.points])
+    obj.active_shape_key_index = 1
     record, arrays, target = subject_of(obj)
     records = clip(record, arrays)
     imported(records, target)
@@ -444,11 +451,11 @@ def test_a_result_finds_its_object_in_a_file_that_was_opened_again(tmp_path):
     records = clip(record, arrays)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    for number in range(20):  # ids of this session that are not the object's
-        samples.add(f"Other {number}", [(0, 0, 0), (1, 0, 0), (0, 1, 0)], [[0, 1, 2]])
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    samples.grid()  # an object of this session with the id that the target had in the last one
+    target = replace(target, uid=bpy.data.objects["Grid"].session_uid)
     _, same = imported(records, target)
-    assert same.name == "Prism" and len(bpy.data.objects) == 1
+    assert same.name == "Prism" and len(bpy.data.objects) == 2
     assert_plays(same, records)
 
 
@@ -696,9 +703,7 @@ def test_another_frame_rate_is_said_and_left():
     record, arrays, target = subject_of(samples.grid())
     result, _ = imported(clip(record, arrays), target)
     assert bpy.context.scene.render.fps == 60
-    assert result.notes[-1] == (
-        "Made for 24 frames a second, and the scene plays 60: life passes 2.5 times as fast"
-    )
+    assert result.notes[-1] == ("Made for 24 frames a second, and the scene plays 60: life passes 2.5 times as fast")
 
 
 # --- A new object
@@ -731,15 +736,18 @@ def test_a_new_object_is_the_subject_where_it_was_asked_for():
     assert shader.inputs["Metallic"].default_value == 1
 
 
-def test_an_excluded_collection_does_not_swallow_the_result():
-    collection = bpy.data.collections.new("Off")
-    bpy.context.scene.collection.children.link(collection)
-    layer = bpy.context.view_layer.layer_collection.children["Off"]
-    bpy.context.view_layer.active_layer_collection = layer
-    layer.exclude = True
+def test_a_collection_of_another_file_does_not_stop_the_result(tmp_path):
+    path, collection = str(tmp_path / "library.blend"), bpy.data.collections.new("Theirs")
+    bpy.data.libraries.write(path, {collection})
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(path, link=True) as (_, wanted):
+        wanted.collections = ["Theirs"]
+    bpy.context.scene.collection.children.link(wanted.collections[0])
+    view_layer = bpy.context.view_layer
+    view_layer.active_layer_collection = view_layer.layer_collection.children["Theirs"]
     record, arrays, _ = subject_of(samples.grid())
     _, obj = imported(clip(record, arrays))
-    assert obj.visible_get()
+    assert obj.visible_get() and list(obj.users_collection) == [bpy.context.scene.collection]
 
 
 def test_roughness_that_changes_reaches_the_material_of_a_new_object():
