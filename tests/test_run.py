@@ -130,19 +130,28 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a process group there, pytest's own")
 def test_ctrl_c_ends_it_quietly(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    # The bar is drawn into the pipe, so that the moment is known when frames are being made.
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "FORCE_COLOR": "1", "COLUMNS": "80"}
     arguments = command("run", "a rose", "--frames", "1000", "-o", "rose.npz")
-    process = subprocess.Popen(arguments, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+
+    def hear_ctrl_c():  # which a shell's background jobs ignore, and so would their children
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    options = {"cwd": tmp_path, "env": environment, "stderr": subprocess.PIPE, "preexec_fn": hear_ctrl_c}
+    process = subprocess.Popen(arguments, **options)
+    said = b""
     try:
-        time.sleep(6)
+        while b"Frame" not in said:
+            said += process.stderr.read1()
+            assert process.poll() is None, said
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        said += process.communicate(timeout=60)[1]
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 130
-    assert "Stopped: nothing was written" in said
-    assert "Traceback" not in said
+    assert b"Stopped: nothing was written" in said
+    assert b"Traceback" not in said
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "out" / "tour"
 SECONDS = 180.0  # that a step may take; a software renderer on a busy machine is slow
-GROWING_FRAMES = 120
+GROWING_FRAMES = 240
 CANCELLED_FRAMES = 1000
 
 LISTENER = """
