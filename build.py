@@ -37,6 +37,7 @@ from tools.environments import (
 
 BACKEND = BACKEND_ENVIRONMENT
 VALIDATOR = "gltf-validator@2.0.0-dev.3.10"
+PARTS = ("style", "backend", *BPY, "window")
 
 
 def main() -> int:
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where the files go (out/demo)")
     added = action(test, "test")
     added.add_argument("--quick", action="store_true", help="the backend's tests and one Blender (5.0)")
-    added.add_argument("--only", metavar="NAME", nargs="+", choices=["style", "backend", *BPY], help="parts to run")
+    added.add_argument("--only", metavar="NAME", nargs="+", choices=PARTS, help="parts to run: %(choices)s")
     added.add_argument("pytest", nargs="*", help="after --: passed on to pytest, for example -- -k melt")
     added = action(bench, "bench")
     added.add_argument("name", nargs="?", metavar="NAME", help="a module of tests/bench; without it, all of them")
@@ -114,8 +115,12 @@ def demo(arguments) -> None:
 
 
 def test(arguments) -> int:
-    """Style, the backend's tests, and the tests in each Blender. The last line counts them all."""
-    parts = arguments.only or (["style", "backend", "5.0"] if arguments.quick else ["style", "backend", *BPY])
+    """Style, the backend's tests, those in each Blender, and a tour of the window. The last line counts them all.
+
+    The tour needs a Blender with a window: ANTHESIS_BLENDER names its executable, or ANTHESIS_BLENDER_GUI a script that
+    drives one (see tests/window_tour.py). ANTHESIS_BLENDER_PYTHON says which Python such a script's Blender has (3.13).
+    """
+    parts = arguments.only or (("style", "backend", "5.0") if arguments.quick else PARTS)
     blenders = [version for version in BPY if version in parts and _has_python(version)]
     ensure(BACKEND, package.BUILDER, *(BPY[version] for version in blenders))
     _ensure_validator()
@@ -126,6 +131,8 @@ def test(arguments) -> int:
         told += _pytest(BACKEND, [ROOT / "tests", f"--ignore={ROOT / 'tests' / 'blender'}", *arguments.pytest])
     for version in blenders:
         told += _pytest(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest])
+    if "window" in parts:
+        told += _tour()
     print(f"{told['passed']} passed, {told['failed']} failed, {told['skipped']} skipped")
     return 1 if told["failed"] or not told["passed"] else 0
 
@@ -173,8 +180,28 @@ def _pytest(environment: Environment, options: list) -> Counter:
 
 def _step(name: str, command: list) -> Counter:
     say(f"\n--- {name}: {' '.join(str(part) for part in command[1:])}")
-    failed = subprocess.run(command, cwd=ROOT).returncode != 0
+    failed = subprocess.run(command, cwd=ROOT, env=_environment()).returncode != 0
     return Counter(failed=1) if failed else Counter(passed=1)
+
+
+def _tour() -> Counter:
+    """The scripted tour of a real window, with the zip for its Python."""
+    if driver := os.environ.get("ANTHESIS_BLENDER_GUI"):
+        python = os.environ.get("ANTHESIS_BLENDER_PYTHON", "3.13")
+    elif driver := os.environ.get("ANTHESIS_BLENDER"):
+        ask = [
+            "--background",
+            "--factory-startup",
+            "--python-expr",
+            "import sys; print('PYTHON', *sys.version_info[:2])",
+        ]
+        said = subprocess.run([driver, *ask], capture_output=True, text=True, check=True).stdout
+        python = ".".join(re.search(r"^PYTHON (\d+) (\d+)", said, re.MULTILINE).groups())
+    else:
+        say("[window] SKIPPED: neither ANTHESIS_BLENDER nor ANTHESIS_BLENDER_GUI names a Blender with a window")
+        return Counter(skipped=1)
+    (path,) = package.build([python], [package.this_platform()], ROOT / "dist")
+    return _step("window", [BACKEND.executable, "-m", "tests.window_tour", path])
 
 
 def bench(arguments) -> int:

@@ -86,7 +86,7 @@ class Arrivals:
             job = self._session.jobs.get(arrival.job)  # None: it was removed
             try:
                 wrote |= self._write(arrival, job, ends)
-            except BadResult as error:
+            except (BadResult, protocol.BadMessage) as error:
                 self._let_go(arrival, str(error))
             except Exception as error:  # noqa: BLE001  the border of the job: the others go on
                 traceback.print_exc()
@@ -97,7 +97,7 @@ class Arrivals:
 
     def _write(self, arrival: Arrival, job: Job | None, ends: float) -> bool:
         """Step after step until `ends`."""
-        wrote = job is not None and (job.vertices or 0) <= SHOW_VERTICES and self._show(arrival)
+        wrote = self._show(arrival)
         while time.perf_counter() < ends and self.open.get(arrival.job) is arrival and self._step(arrival, job):
             wrote = True
         return wrote
@@ -106,6 +106,8 @@ class Arrivals:
     def _show(arrival: Arrival) -> bool:
         """Colour the newest frame now and then. First thing in a tick, for it may take half of one."""
         if not arrival.news or time.monotonic() - arrival.shown_at < SHOW_INTERVAL:
+            return False
+        if arrival.writing.vertices > SHOW_VERTICES:
             return False
         arrival.writing.show()
         arrival.news, arrival.shown_at = False, time.monotonic()

@@ -44,16 +44,15 @@ def build(pythons: list[str], platforms: list[str], out: Path) -> list[Path]:
     ensure(BACKEND_ENVIRONMENT, BUILDER)
     out.mkdir(parents=True, exist_ok=True)
     version = manifest()["version"]
-    for old in out.glob("anthesis-*.zip"):
-        if f"-{version}-" not in old.name:
-            old.unlink()
+    # Blender 5.0 was the last for Intel Macs.
+    all_kinds = [(python, name) for python in PYTHONS for name in PLATFORMS if (python, name) != ("3.13", "macos-x64")]
+    names = {kind: f"anthesis-{version}-{kind[1]}-python{kind[0]}.zip" for kind in all_kinds}
+    for old in set(out.glob("anthesis-*.zip")) - {out / name for name in names.values()}:
+        old.unlink()  # of an earlier version: the index would offer it
     zips = []
-    for python in pythons:
-        for name in platforms:
-            if (python, name) == ("3.13", "macos-x64"):
-                continue  # Blender 5.0 was the last for Intel Macs
-            zips.append(_zip(python, name, out / f"anthesis-{version}-{name}-python{python}.zip"))
-            say(f"[package] {zips[-1].name}: {zips[-1].stat().st_size / 1e6:.1f} MB")
+    for kind in (kind for kind in all_kinds if kind[0] in pythons and kind[1] in platforms):
+        zips.append(_zip(*kind, out / names[kind]))
+        say(f"[package] {zips[-1].name}: {zips[-1].stat().st_size / 1e6:.1f} MB")
     _blender_tool("server-generate", "--repo-dir", out, "--html")
     return zips
 

@@ -29,7 +29,6 @@ class Job:
     accepted: bool = False
     cancel: protocol.Cancel | None = None  # wanted, and repeated until the job's state shows it
     damaged: int = 0
-    vertices: int | None = None
     _started: tuple[float, float] | None = None  # (when, how far) the job was first seen running
 
     @property

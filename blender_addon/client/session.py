@@ -159,8 +159,6 @@ class Session:
         job = self.jobs[job]
         self._drop_stream(job)
         job.download, job.taken, job.damaged = Download(from_seq), from_seq, 0
-        if from_seq == 0:
-            job.vertices = None
         self._subscribe(job)
 
     def stop_fetching(self, job: str) -> None:
@@ -176,7 +174,6 @@ class Session:
         self._grant(job)
         try:
             record, arrays = protocol.unpack(data)
-            self._check(job, record, arrays)
         except protocol.BadMessage as error:
             self._drop_stream(job)
             job.fail(error.code, f"The result cannot be used ({error.text}). Remove the job and run it again")
@@ -547,16 +544,3 @@ class Session:
         credit = job.download.grant()
         if credit is not None and job.stream is not None:
             self._send(protocol.Credit(stream=job.stream, total=credit))
-
-    @staticmethod
-    def _check(job: Job, record: protocol.Records, arrays: dict[str, np.ndarray]) -> None:
-        """What Blender would crash on: indices out of range, numbers that are none, another vertex count."""
-        if isinstance(record, protocol.Subject):
-            protocol.check_subject(arrays)
-            job.vertices = len(arrays["vertices"])
-        elif isinstance(record, protocol.FrameRecord):
-            positions = arrays["positions"]
-            if job.vertices is not None and len(positions) != job.vertices:
-                raise protocol.BadMessage("bad_frame", f"a frame has {len(positions)} vertices, not {job.vertices}")
-            if not np.isfinite(positions).all():
-                raise protocol.BadMessage("nan_result", f"frame {record.index} holds NaN or infinity")

@@ -60,6 +60,11 @@ class Import:
             case protocol.Certificate():
                 self._measured = record.measured
 
+    @property
+    def vertices(self) -> int:
+        """How many the subject has; 0 before it came."""
+        return len(self._subject.get("vertices", ()))
+
     def show(self) -> None:
         """Colour the newest frame; once a tick is enough. Only a mesh of our own changes colour before the end."""
         obj = self._found()

@@ -78,14 +78,16 @@ def once(way: str) -> dict[str, float]:
 
 
 def main() -> None:
-    found: dict[str, list[dict]] = {"bare": [], "ipc": [], "ipc chunks": [], "tcp": []}
+    found: dict[str, list[dict]] = {"bare": [], "ipc": [], "ipc chunks": [], "tcp": [], "curve": []}
     for _ in range(ROUNDS):  # in turn, so that a slow moment of the machine meets all of them
         for way, results in found.items():
             command = [sys.executable, "-m", "tests.bench.transfer", "--once", way]
+            if way == "curve":
+                command = [sys.executable, "-m", "tests.bench.raw", str(VERTICES * FRAMES * 12)]
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             results.append(json.loads(output.splitlines()[-1]))
     median = {way: statistics.median(result["seconds"] for result in results) for way, results in found.items()}
-    longest = max(result["longest"] for way, results in found.items() if way != "bare" for result in results)
+    longest = max(result["longest"] for way in ("ipc", "ipc chunks", "tcp") for result in found[way])
     table = Table(
         f"Store to shape keys, {VERTICES:,} vertices x {FRAMES} frames, medians of {ROUNDS}, {bpy.app.version_string}"
     )
@@ -93,9 +95,11 @@ def main() -> None:
     table.add("ipc, the client reads the log", median["ipc"], "s")
     table.add("ipc, chunks over the socket", median["ipc chunks"], "s")
     table.add("TCP with CURVE", median["tcp"], "s")
+    table.add("the same bytes over bare ZeroMQ, TCP with CURVE, no Blender", median["curve"], "s")
     table.add("ipc / bare", median["ipc"] / median["bare"], "x", 1.5)
     table.add("ipc, chunks over the socket / bare", median["ipc chunks"] / median["bare"], "x")
     table.add("TCP with CURVE / bare", median["tcp"] / median["bare"], "x", 4)
+    table.add("TCP with CURVE / (bare loop + bare ZeroMQ)", median["tcp"] / (median["bare"] + median["curve"]), "x")
     table.add("longest application of one frame", longest * 1000, "ms", 20)
     table.show()
 
