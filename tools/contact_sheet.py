@@ -12,7 +12,7 @@ COLUMNS, ROWS = 4, 2
 TILE = 300  # pixels: the side of a square as large as a tile
 SAMPLES = 16  # with denoising
 GAP = 4  # pixels
-ELEVATION, AZIMUTH = math.radians(14), math.radians(-28)
+ELEVATION, AZIMUTH = math.radians(22), math.radians(32)
 LENS = 70  # mm on a 36 mm film: little perspective, as in a portrait
 MARGIN = 0.9
 
@@ -75,15 +75,15 @@ def _studio(lowest: Vector, highest: Vector) -> None:
     surface.inputs["Roughness"].default_value = 0.9
     floor.materials.append(material)
     bpy.context.collection.objects.link(backdrop)
-    _light("Key", middle + size * Vector((-1.1, -1.5, 1.9)), middle, 1.2 * size, 62 * size**2)
-    _light("Rim", middle + size * Vector((1.5, 1.2, 1.4)), middle, 0.6 * size, 40 * size**2)
+    _light("Key", middle + size * Vector((-1.1, -1.5, 1.9)), middle, 1.2 * size, 80 * size**2)
+    _light("Rim", middle + size * Vector((1.5, 1.2, 1.4)), middle, 0.6 * size, 50 * size**2)
     world = bpy.data.worlds.new("Studio")
     bpy.context.scene.world = world
     if world.node_tree is None:
         world.use_nodes = True
     background = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
     background.inputs["Color"].default_value = (0.75, 0.85, 1.0, 1)
-    background.inputs["Strength"].default_value = 0.3
+    background.inputs["Strength"].default_value = 0.5
 
 
 def _light(name: str, place: Vector, target: Vector, size: float, watts: float) -> None:

@@ -6,6 +6,7 @@ Run by build.py demo, which prepares what the options name. The last line printe
 import argparse
 import importlib
 import json
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -160,3 +161,5 @@ def hand_out(name: str, out: Path) -> None:
 
 
 main()
+# Everything is written and the backend has ended. As a module Blender 4.2 may crash while Python takes it down.
+os._exit(0)
