@@ -34,11 +34,13 @@ RECORD_BYTES = 256 * 1024 * 1024
 MAX_VERTICES = 1_000_000
 MAX_FRAMES = 1024
 MAX_CREDIT = 1 << 40
+DIGEST_MASK = (1 << 63) - 1  # of a record's xxh3-64: msgpack integers stay signed everywhere
 QUEUED_JOBS = 256  # waiting at once, of one client
 STREAMS = 8  # open at once, of one client
 LEASE_SECONDS = 15.0  # a client that has not been heard for this long is gone
 PING_SECONDS = 1.0
 REQUEST_SECONDS = 2.0  # an unanswered call is repeated after this
+CACHE_GB = 20.0  # of results that the backend keeps, unless told otherwise
 
 CONNECTION_FILE = "connection.json"
 
@@ -133,7 +135,7 @@ FINAL = frozenset({"done", "cancelled", "failed", "quarantined"})
 Code = Literal[
     "bad_frame", "bad_header", "bad_version", "too_large", "quota", "unknown_job", "unknown_blob", "conflict",
     "hash_mismatch", "unsupported", "bad_subject", "nan_result", "worker_crashed", "worker_hung", "disk_full",
-    "store_corrupt", "not_greeted", "degraded", "shutting_down", "internal",
+    "store_corrupt", "not_greeted", "degraded", "internal",
 ]  # fmt: skip
 
 
@@ -315,7 +317,7 @@ class Chunk(Answer, tag="chunk"):
     seq: Count
     offset: Count
     total: Annotated[int, Meta(ge=1, le=RECORD_BYTES)]
-    digest: Annotated[int, Meta(ge=0, le=2**63 - 1)]  # the low 63 bits: msgpack integers stay signed everywhere
+    digest: Annotated[int, Meta(ge=0, le=DIGEST_MASK)]
     payload_limit: ClassVar[int] = CHUNK_BYTES
 
 
@@ -327,7 +329,7 @@ class Located(Answer, tag="located"):
     seq: Count
     position: Count
     total: Annotated[int, Meta(ge=1, le=RECORD_BYTES)]
-    digest: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    digest: Annotated[int, Meta(ge=0, le=DIGEST_MASK)]
 
 
 class Gap(Answer, tag="gap"):
@@ -352,6 +354,7 @@ class Refused(Answer, tag="refused", forbid_unknown_fields=False):
 
     failure: Failure
     job: Id | None = None
+    blob: Id | None = None  # of a Put
 
 
 Calls = Union[

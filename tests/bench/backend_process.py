@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 def backend_python() -> str:
     """The Python that has the backend's packages: named by build.py where this process runs in Blender's."""
-    return os.environ.get("ANTHESIS_BACKEND_PYTHON", sys.executable)
+    return os.environ.get("ANTHESIS_PYTHON", sys.executable)
 
 
 class Backend:
