@@ -40,7 +40,7 @@ class Measure:
         size = self._size or 1.0
         measured = [
             ("frames", float(self._count), ""),
-            ("largest displacement", self._longest / size, "of the size"),
+            (protocol.Certificate.DISPLACEMENT, self._longest / size, "of the size"),
             ("largest step between frames", self._step / size, "of the size"),
             ("faces turned over within one frame", float(self._flipped), f"of {len(self._faces)}"),
         ]

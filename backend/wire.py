@@ -1,6 +1,6 @@
-"""Meshes and frames to records and back: the one place where colours become bytes.
+"""Meshes and frames to records and back: the one place of the backend where colours become bytes.
 
-Colours travel sRGB-encoded in 8 bits (IEC 61966-2-1), the precision of a texture; positions as float32.
+Colours travel sRGB-encoded in 8 bits, the precision of a texture; positions as float32.
 """
 
 import numpy as np
@@ -51,29 +51,18 @@ def unpack_frame(data) -> Frame:
 def _material(source: Mesh | Frame) -> dict[str, np.ndarray]:
     arrays = {}
     if source.albedo is not None:
-        arrays["albedo"] = _to_byte(linear_to_srgb(source.albedo))
-    return arrays | {name: _to_byte(value) for name in _BYTES if (value := getattr(source, name)) is not None}
+        arrays["albedo"] = _to_bytes(protocol.linear_to_srgb(source.albedo))
+    return arrays | {name: _to_bytes(value) for name in _BYTES if (value := getattr(source, name)) is not None}
 
 
 def _decoded(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     decoded = dict(arrays)
     if "albedo" in arrays:
-        decoded["albedo"] = srgb_to_linear(arrays["albedo"].astype(np.float32) / 255)
+        decoded["albedo"] = protocol.srgb_to_linear(arrays["albedo"].astype(np.float32) / 255)
     return decoded | {name: arrays[name].astype(np.float32) / 255 for name in _BYTES if name in arrays}
 
 
-def _to_byte(value: np.ndarray) -> np.ndarray:
+def _to_bytes(value: np.ndarray) -> np.ndarray:
     if not np.isfinite(value).all():
         raise NotFinite("A material holds values that are not numbers")
-    return np.rint(np.clip(value, 0, 1) * 255).astype(np.uint8)
-
-
-def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
-    encoded = np.clip(encoded, 0, 1)
-    low = encoded <= 0.04045
-    return np.where(low, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return protocol.to_bytes(value)

@@ -1,11 +1,19 @@
-"""The one place that knows where the shared protocol lies.
+"""The one place that knows where the backend lies: its protocol, its folder, what it needs.
 
 In the shipped extension `backend/` lies inside the add-on; in the source tree it lies beside it.
 """
 
+from pathlib import Path
+
 try:
     from .backend import protocol
-except ModuleNotFoundError:
+except ModuleNotFoundError as error:
+    if error.name != f"{__package__}.backend":  # a package that the backend's own module misses is another matter
+        raise
     from backend import protocol
 
-__all__ = ["protocol"]
+# Where `python -m backend` finds its package, and the list of what that Python has to have.
+BACKEND_FOLDER = Path(protocol.__file__).resolve().parents[1]
+REQUIREMENTS = BACKEND_FOLDER / "backend" / "requirements.txt"
+
+__all__ = ["BACKEND_FOLDER", "REQUIREMENTS", "protocol"]

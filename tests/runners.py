@@ -58,6 +58,8 @@ def _misbehave(words: dict[str, str], index: int) -> None:
         if marker.exists():
             return
         marker.touch()
+    if "sleep" in words:
+        time.sleep(float(words["sleep"]))
     if "kill" in words:
         os.kill(os.getpid(), signal.SIGKILL)
     if "segfault" in words:

@@ -22,7 +22,7 @@ SECONDS = 30.0  # that a test waits for what must come
 class Server:
     """A gateway process of its own home."""
 
-    def __init__(self, home: Path, *options: str, runner: str = "tests.runners:carry_out", wait: bool = True):
+    def __init__(self, home: Path, *options: str, runner: str = "tests.runners", wait: bool = True):
         self.home = Path(home)
         self.options = ("--runner", runner, *options)
         self.start(wait)

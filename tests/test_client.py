@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def command(home: Path, *options: str) -> Command:
-    argv = (sys.executable, "-m", "backend", "serve", "--home", str(home), "--runner", "tests.paced:carry_out")
+    argv = (sys.executable, "-m", "backend", "serve", "--home", str(home), "--runner", "tests.paced")
     return Command((*argv, "--idle", "20", *options), ROOT)
 
 

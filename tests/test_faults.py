@@ -78,7 +78,7 @@ def test_a_worker_that_holds_the_interpreter_dies_with_its_gateway(server):
 
 def test_a_worker_whose_pipe_ends_ends_too():
     """What ties it to the gateway where the system has no better way; here its parent lives on."""
-    command = [sys.executable, "-m", "backend.service.worker", "--runner", "tests.runners:carry_out"]
+    command = [sys.executable, "-m", "backend.service.worker", "--runner", "tests.runners"]
     worker = subprocess.Popen(
         [*command, "--parent", str(os.getpid())], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -199,11 +199,11 @@ def test_a_job_that_crashes_its_worker_twice_is_set_aside_and_the_next_one_runs(
 @pytest.mark.parametrize("how", ["hang", "stuck"])
 def test_a_step_that_never_ends_is_ended(tmp_path, how):
     with Server(tmp_path, "--step-deadline", "1") as server, Client(server.connection) as client:
-        job = client.submit(f"{how} at=2 rest=0.02 once={tmp_path / 'once'}", frames=6).job
+        job = client.submit(f"{how} at=8 rest=0.05 once={tmp_path / 'once'}", frames=10).job
         records, end = client.fetch(job)
-        assert records == expected(6)
+        assert records == expected(10)
         assert (end.state, attempts(client, job)) == ("done", 2)
-        job, after = client.submit(f"{how} at=1 rest=0.02", frames=3).job, client.submit("x").job
+        job, after = client.submit(f"{how} at=8 rest=0.05", frames=10).job, client.submit("x").job
         state = client.wait(job)
         assert (state.state, state.failure.code, state.attempt) == ("quarantined", "worker_hung", 2)
         assert "no progress" in state.failure.text
@@ -213,6 +213,15 @@ def test_a_step_that_never_ends_is_ended(tmp_path, how):
 def test_a_slow_step_that_reports_is_not_a_hang(tmp_path):
     with Server(tmp_path, "--step-deadline", "0.5") as server, Client(server.connection) as client:
         job = client.submit("rest=0.1", frames=25).job
+        assert client.wait(job).state == "done"
+        assert attempts(client, job) == 1
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_job_that_reports_before_its_kernels_compile_is_given_the_time(tmp_path, at):
+    """As an animated mesh does: a report, the subject, the first frame as it was, and then the first computing."""
+    with Server(tmp_path, "--step-deadline", "0.3") as server, Client(server.connection) as client:
+        job = client.submit(f"sleep=1.5 at={at}", frames=4).job
         assert client.wait(job).state == "done"
         assert attempts(client, job) == 1
 
@@ -283,6 +292,16 @@ def test_a_cancel_that_is_not_heard_is_done_by_force_after_a_while(server, clien
     assert client.ask(protocol.Cancel(job=job), protocol.JobState).state == "cancelling"
     assert client.wait(job, seconds=8.5).state == "cancelled"
     assert time.monotonic() - began > 4
+    assert client.wait(client.submit("x").job).state == "done"
+
+
+def test_a_cancel_by_force_ends_a_worker_that_holds_the_interpreter(server, client):
+    job = client.submit("stuck at=1", frames=3).job
+    client.wait(job, "running", when=lambda state: state.records == 1)
+    worker = server.worker()
+    client.ask(protocol.Cancel(job=job, force=True), protocol.JobState)
+    assert client.wait(job, seconds=4.0).state == "cancelled", "it took until the cancel was pressed without force"
+    assert gone(worker.pid)
     assert client.wait(client.submit("x").job).state == "done"
 
 
@@ -392,6 +411,55 @@ def test_a_table_that_cannot_grow_waits_for_space(small_disk):
         assert 5 < held < 100
         assert end.state == "done"
         assert "disk is full" not in client.jobs()[job].text
+
+
+def test_a_job_whose_worker_died_on_a_full_disk_can_be_cancelled(small_disk):
+    """The death cannot be entered, so the job stays as it was, with no worker to speak to."""
+    fill(small_disk, 450_000)
+    with Server(small_disk / "home") as server, Client(server.connection) as client:
+        data = b"subject"
+        client.put(data)
+        job, request = uuid.uuid4().hex, protocol.Animate(frames=400)
+        client.ask(protocol.Submit(job=job, request=request, blob=xxhash.xxh3_128_hexdigest(data)), protocol.Accepted)
+        client.wait(job, "running", when=lambda state: state.records > 5)
+        fill(small_disk, 0)
+        client.wait(job, "running", when=lambda state: "disk is full" in state.text)
+        worker = server.worker().pid
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: not psutil.pid_exists(worker), "a gateway that knows of the death")
+        for force in (False, True):
+            assert client.ask(protocol.Cancel(job=job, force=force), protocol.JobState).state == "cancelling"
+        assert isinstance(client.ask(protocol.Ping(), protocol.Pong), protocol.Pong)
+        (small_disk / "ballast").unlink()
+        assert client.wait(job).state == "cancelled"
+        assert client.wait(client.submit("x").job).state == "done"
+
+
+def test_a_mesh_that_finds_no_space_is_named_in_the_refusal(small_disk):
+    data = os.urandom(600_000)
+    blob = xxhash.xxh3_128_hexdigest(data)
+    with Server(small_disk / "home") as server, Client(server.connection) as client:
+        fill(small_disk, 300_000)
+        refused = client.put(data, chunks=2)
+        assert (refused.failure.code, refused.blob, refused.job) == ("disk_full", blob, None)
+        (small_disk / "ballast").unlink()
+        assert client.put(data, start=protocol.CHUNK_BYTES).complete
+
+
+def test_a_mesh_asks_for_the_space_of_its_frames_and_not_of_itself(small_disk):
+    """A frame has the positions and shades of a mesh and not its faces."""
+    with Server(small_disk / "home") as server, Client(server.connection) as client:
+        data = os.urandom(1_000_000)
+        client.put(data)
+        answers = []
+        for frames in (60, 200):
+            request = protocol.Animate(frames=frames)
+            call = protocol.Submit(job=uuid.uuid4().hex, request=request, blob=xxhash.xxh3_128_hexdigest(data))
+            answers.append(client.ask(call, protocol.Accepted))
+            client.send(protocol.Cancel(job=call.job))
+        assert isinstance(answers[0], protocol.Accepted)
+        assert answers[1].failure.code == "disk_full"
+        assert "may need 67 MB" in answers[1].failure.text
 
 
 def test_a_backend_that_finds_no_space_to_start_says_so(small_disk):

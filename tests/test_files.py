@@ -9,7 +9,7 @@ import pytest
 import trimesh
 from pxr import Usd, UsdGeom
 
-from backend import wire
+from backend import protocol
 from backend.clip import Clip, Frame, Mesh
 from backend.files import Unwritable, check_output, gltf, npz, obj, save, usd
 from backend.files.mesh import read
@@ -245,7 +245,7 @@ def test_obj_says_polygons_uvs_and_colours(clip, tmp_path):
     assert [line for line in lines if line.startswith("f")] == ["f 1/1 2/2 3/3 4/4", "f 2/5 5/6 3/7"]
     numbers = np.array([line.split()[1:] for line in lines if line.startswith("v ")], float)
     np.testing.assert_allclose(z_up(numbers[:, :3]), clip.positions[1], rtol=1e-6)
-    np.testing.assert_allclose(numbers[:, 3:], wire.linear_to_srgb(clip.albedo[1]), atol=1e-4)
+    np.testing.assert_allclose(numbers[:, 3:], protocol.linear_to_srgb(clip.albedo[1]), atol=1e-4)
     uv = np.array([line.split()[1:] for line in lines if line.startswith("vt")], float)
     np.testing.assert_allclose(uv, clip.subject.uv, atol=1e-6)
 

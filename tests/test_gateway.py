@@ -17,6 +17,11 @@ import xxhash
 import zmq
 
 from backend import protocol
+from backend.service import pipes
+from backend.service.door import Full
+from backend.service.peers import Peer, Stream
+from backend.service.recordlog import RecordLog, digest_of
+from backend.service.store import Store
 from tests import runners
 from tests.service_client import ROOT, Client, Server, connection_of, until
 
@@ -108,7 +113,8 @@ def test_a_damaged_mesh_is_refused_and_can_be_sent_again(server, client):
     data = os.urandom(1000)
     blob = xxhash.xxh3_128_hexdigest(data)
     put = protocol.Put(blob=blob, size=1000)
-    assert client.ask(put, protocol.Have, payload=bytes(1000)).failure.code == "hash_mismatch"
+    refused = client.ask(put, protocol.Have, payload=bytes(1000))
+    assert (refused.failure.code, refused.blob, refused.job) == ("hash_mismatch", blob, None)
     assert client.ask(put, protocol.Have, payload=data).complete
 
 
@@ -247,6 +253,37 @@ def test_previews_are_skipped_for_a_slow_reader_and_told_in_a_gap(server, client
     assert seen[1].seq == 9
 
 
+class Pipe:
+    """A door whose pipe to the peer is full whenever the next of `takes` is False."""
+
+    def __init__(self, *takes: bool):
+        self.takes, self.sent = list(takes), []
+
+    def send(self, route, answer, payload=None):
+        if self.takes and not self.takes.pop(0):
+            raise Full
+        self.sent.append(answer)
+
+
+def test_no_chunk_overtakes_the_gap_before_it(tmp_path):
+    store = Store(tmp_path)
+    call = protocol.Submit(job="a" * 32, request=protocol.Generate(prompt="x"))
+    job = store.add(call.job, call, "c" * 32)
+    log, data = RecordLog(store.log(job), 0), [b"preview", b"record"]
+    for seq, part in enumerate(data):
+        digest = digest_of(part)
+        job.pending.append(pipes.Stored(job.id, seq, log.append(seq, part, digest), len(part), digest, seq == 0))
+    log.close()
+    store.commit()
+    peer, door = Peer(b"route", "c" * 32, 0.0), Pipe(False, True)  # full for the Gap, open a moment later
+    stream = peer.streams[1] = Stream(1, job, store.log(job), 0, 1000)
+    assert not peer.feed(stream, door, store, now=0.0)
+    assert peer.feed(stream, door, store, now=1.0)
+    assert [type(answer) for answer in door.sent] == [protocol.Gap, protocol.Chunk]
+    peer.close()
+    store.close()
+
+
 def test_a_slow_reader_costs_no_memory_and_does_not_slow_the_job(server, client):
     until(lambda: client.ask(protocol.Ping(), protocol.Pong).engines, "a worker that is ready")
     job = client.submit("size=2000000", frames=100).job
@@ -352,6 +389,26 @@ def test_a_running_job_is_stopped_before_it_is_removed(server, client):
     assert not (server.home / "jobs" / job).exists()
     assert client.ask(protocol.Remove(job=job), protocol.Removed).job == job
     assert client.wait(client.submit("x").job).state == "done"
+
+
+def test_a_mesh_that_somebody_deleted_does_not_matter_to_its_removal(tmp_path):
+    with Server(tmp_path) as server, Client(server.connection) as client:
+        jobs = []
+        for number in range(2):
+            data = bytes([number]) * 1000
+            client.put(data)
+            blob = xxhash.xxh3_128_hexdigest(data)
+            jobs.append(uuid.uuid4().hex)
+            submit = protocol.Submit(job=jobs[-1], request=protocol.Animate(frames=1), blob=blob)
+            client.ask(submit, protocol.Accepted)
+            client.wait(jobs[-1])
+        for path in (tmp_path / "blobs").iterdir():
+            path.unlink()
+        client.send(protocol.Remove(job=jobs[0]))
+        until(lambda: set(client.jobs()) == {jobs[1]}, "one job")
+        client.send(protocol.Clear())
+        until(lambda: not client.jobs(), "an empty list")
+        assert server.process.poll() is None
 
 
 def test_clear_forgets_what_is_finished(tmp_path):

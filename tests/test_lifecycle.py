@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend import pipelines, protocol, wire
 from backend.clip import Mesh
+from backend.geometry import proxy
 from backend.geometry.body import Moment
 from backend.pipelines import lifecycle
 from backend.pipelines.lifecycle import UnusableSubject, animate, weld
-from backend.protocol import Animate
+from backend.protocol import Animate, Generate
 from backend.report import silent
 
 
@@ -53,7 +55,17 @@ def test_the_first_frame_is_the_artists_mesh(process):
 def test_life_time_runs_from_nought_to_one():
     frames = lived(cone(), frames=5)
     np.testing.assert_allclose([frame.tau for frame in frames], [0, 0.25, 0.5, 0.75, 1])
-    assert len(lived(cone(), frames=1)) == 1
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_one_frame_is_the_end_of_the_process(monkeypatch, reverse):
+    last = lived(cone(), frames=2)[-1]
+    for heavy in (lifecycle.HEAVY, 100):
+        monkeypatch.setattr(lifecycle, "HEAVY", heavy)
+        (only,) = lived(cone(), frames=1, reverse=reverse)
+        assert only.tau == 1.0
+        np.testing.assert_allclose(only.positions, last.positions, atol=0.3)  # a stand-in may have moved it
+    np.testing.assert_array_equal(lived(cone(), frames=2)[0].positions, cone().vertices)
 
 
 def test_frames_come_while_the_rest_is_still_unmade(monkeypatch):
@@ -126,7 +138,21 @@ def test_colour_starts_from_the_meshs_own_or_from_grey():
     mesh = cone()
     painted = replace(mesh, albedo=np.random.default_rng(0).uniform(size=(len(mesh.vertices), 3)).astype(np.float32))
     np.testing.assert_allclose(lived(painted)[0].albedo, painted.albedo, atol=1e-6)
-    np.testing.assert_allclose(lived(mesh)[0].albedo, lifecycle.NEUTRAL)
+    np.testing.assert_allclose(lived(mesh)[0].albedo, protocol.GREY)
+    np.testing.assert_allclose(lived(mesh)[0].roughness, protocol.MATT)
+
+
+def test_the_first_frame_looks_like_the_subject_to_the_byte():
+    """Also where vertices lie on one another and only the brightest of their colours is the body's."""
+    mesh, random = soup(cone()), np.random.default_rng(4)
+    albedo = protocol.srgb_to_linear(random.integers(0, 256, (len(mesh.vertices), 3)) / 255)
+    roughness = (random.integers(0, 256, len(mesh.vertices)) / 255).astype(np.float32)
+    subject = bytes(wire.pack_mesh(replace(mesh, albedo=albedo, roughness=roughness)))
+    records = pipelines.carry_out(Animate(frames=3), subject, silent)
+    (_, sent), (_, first), (_, second), *_ = (protocol.unpack(record) for record in records)
+    for name in ("albedo", "roughness"):
+        np.testing.assert_array_equal(first[name], sent[name])
+        assert np.abs(second[name].astype(int) - sent[name]).mean() > 5
 
 
 def test_pin_and_weight_reach_the_process():
@@ -224,3 +250,33 @@ def test_what_cannot_live_is_refused_in_words(case):
     make, words = REFUSED[case]
     with pytest.raises(UnusableSubject, match=words):
         next(animate(make(), Animate(frames=3), silent))
+
+
+@pytest.mark.parametrize("case", ["no vertices", "no faces", "a line"])
+def test_nothing_of_a_job_is_stored_whose_subject_is_refused(case):
+    make, words = REFUSED[case]
+    records = pipelines.carry_out(Animate(frames=3), bytes(wire.pack_mesh(make())), silent)
+    with pytest.raises(UnusableSubject, match=words):
+        next(records)
+
+
+def test_a_reverse_that_memory_cannot_hold_is_refused(monkeypatch):
+    monkeypatch.setattr(lifecycle, "REVERSIBLE", 7 * len(cone().vertices) * 28)
+    with pytest.raises(UnusableSubject, match="8 frames of 194 vertices are too many .* at most 7, or take a lighter"):
+        animate(cone(), Animate(frames=8, reverse=True), silent)
+    animate(cone(), Animate(frames=8), silent)
+    assert len(lived(cone(), frames=7, reverse=True)) == 7
+
+
+def test_a_result_says_which_backend_made_it():
+    subject = bytes(wire.pack_mesh(cone(), version="of a client"))
+    for request, mesh in ((Animate(frames=2), subject), (Generate(prompt="a rose", frames=2), None)):
+        record, _ = protocol.unpack(next(pipelines.carry_out(request, mesh, silent)))
+        assert record.version == protocol.VERSION
+
+
+def test_simplifying_a_heavy_mesh_can_be_stopped_in_every_round(monkeypatch):
+    heard = []
+    mesh = cone(sides=60, rings=60)
+    proxy.clusters(mesh.vertices, mesh.faces, 300, lambda done, text: heard.append(text))
+    assert heard == ["Simplifying the mesh"] * 4

@@ -185,6 +185,26 @@ def test_a_record_that_found_no_space_leaves_the_log_as_it_was(tmp_path, monkeyp
     assert path.stat().st_size == size
 
 
+def test_a_log_whose_folder_found_no_space_can_be_opened_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(recordlog, "LOCK_SECONDS", 0.1)
+    (tmp_path / "job").mkdir()
+    path, synced = tmp_path / "job" / "records.log", []
+
+    def full_at_first(folder):
+        synced.append(folder)
+        if len(synced) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk, "sync_folder", full_at_first)
+    with pytest.raises(OSError, match="No space"):
+        RecordLog(path, 0)
+    log = RecordLog(path, 0)  # the first one has let go of it
+    assert synced[1:] == [path.parent, tmp_path], "its name is not on the device"
+    log.append(0, b"record", 1)
+    log.close()
+    assert not [file for file in psutil.Process().open_files() if file.path == str(path)]
+
+
 def test_a_store_of_another_version_is_left_alone(tmp_path):
     Store(tmp_path).close()
     with sqlite3.connect(tmp_path / "store.sqlite3") as table:
@@ -261,6 +281,20 @@ def test_a_blob_is_there_once_it_is_whole_and_verified(tmp_path):
     blobs.remove(name)
     assert blobs.path(name) is None
     assert not list((tmp_path / "blobs").iterdir())
+
+
+def test_a_blob_that_cannot_be_deleted_is_told_to_the_log(tmp_path, caplog):
+    blobs = Blobs(tmp_path, ())
+    for data in (b"deleted by somebody", b"in the way"):
+        name = xxhash.xxh3_128_hexdigest(data)
+        blobs.put(name, len(data), 0, data)
+        blobs.path(name).unlink()
+        if data == b"in the way":
+            (tmp_path / "blobs" / name).mkdir()
+        blobs.remove(name)
+        assert blobs.path(name) is None
+    assert caplog.text.count("cannot be deleted") == 1
+    assert blobs.size == 0
 
 
 def test_half_a_blob_is_gone_on_with_after_a_restart(tmp_path):

@@ -52,8 +52,8 @@ def test_a_frame_comes_back_as_it_was():
 def test_the_srgb_curve_meets_its_published_points():
     """IEC 61966-2-1: the linear part up to 0.0031308, and middle grey."""
     linear = np.array([0, 0.0031308, 0.2140411, 1.0])
-    np.testing.assert_allclose(wire.linear_to_srgb(linear), [0, 0.04045, 0.5, 1], atol=1e-5)
-    np.testing.assert_allclose(wire.srgb_to_linear(wire.linear_to_srgb(linear)), linear, atol=1e-6)
+    np.testing.assert_allclose(protocol.linear_to_srgb(linear), [0, 0.04045, 0.5, 1], atol=1e-5)
+    np.testing.assert_allclose(protocol.srgb_to_linear(protocol.linear_to_srgb(linear)), linear, atol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -20,6 +20,7 @@ from backend.clip import Clip, Frame
 from backend.files import ENDINGS, Unwritable, check_output, save
 from backend.files.mesh import ENDINGS as MESH_ENDINGS
 from backend.files.mesh import Unreadable, read
+from backend.files.obj import frames_in
 
 BAD_INPUT, FAILED, STOPPED = 2, 1, 130
 _PROCESSES = get_args(get_args(protocol.Process)[0])
@@ -52,9 +53,9 @@ def _add_option(parser: argparse.ArgumentParser, field: msgspec.structs.FieldInf
     kind, meta = get_args(field.type)
     about = f"{meta.description} (default: {field.default})"
     if kind is bool:
-        parser.add_argument(f"--{field.name}", action="store_true", help=meta.description)
+        parser.add_argument(f"--{field.name}", action="store_true", default=argparse.SUPPRESS, help=meta.description)
     else:
-        parser.add_argument(f"--{field.name}", type=kind, default=field.default, metavar="N", help=about)
+        parser.add_argument(f"--{field.name}", type=kind, default=argparse.SUPPRESS, metavar="N", help=about)
 
 
 def main(options: list[str]) -> int:
@@ -71,7 +72,7 @@ def main(options: list[str]) -> int:
     except OSError as error:
         _say(f"Could not write {arguments.output}: {error.strerror or error}")
         return FAILED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the border of the command: pipelines know which errors have words)
         failure = pipelines.failure(error)
         if failure is None:
             raise
@@ -96,7 +97,7 @@ def make(arguments: argparse.Namespace) -> dict:
         def report(done: float, text: str) -> None:
             progress.update(task, completed=done, description=text)
 
-        clip, understood = _clip(request, subject, report)
+        clip, understood = pipelines.clip(request, subject, report)
         made = time.perf_counter()
         progress.update(task, completed=1.0, description=f"Writing {arguments.output}")
         save(clip, arguments.output)
@@ -108,7 +109,7 @@ def make(arguments: argparse.Namespace) -> dict:
         "vertices": len(clip.subject.vertices),
         "triangles": len(clip.subject.triangles),
         "made": clip.provenance,
-        **understood,
+        **({} if understood is None else {"understood": understood.understood, "passed_over": understood.passed_over}),
         "measured": _measured(clip),
         "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
     }
@@ -123,21 +124,16 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
         raise _BadOption(f"Say what should happen to {arguments.subject}: --process {' or '.join(_PROCESSES)}")
     else:
         kind = protocol.Generate
-        asked = {name: value for name, value in asked.items() if name not in ("process", "amount")}
+        for name in ("amount", "up"):
+            if getattr(arguments, name, None) is not None:
+                raise _BadOption(f"--{name} is for a mesh file with --process, not for words: leave it out")
+        del asked["process"]
         asked["prompt"] = arguments.subject
     try:
         return msgspec.convert(asked, kind)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$.")
         raise _BadOption(f"--{where.rstrip('`')}: {problem.replace('`', '')}" if where else problem) from None
-
-
-def _clip(request: protocol.Request, subject: bytes | None, report) -> tuple[Clip, dict]:
-    mesh, frames, understanding = pipelines.living(request, subject, report)
-    clip = Clip.from_frames(mesh, list(frames), request.fps, provenance=protocol.provenance(request))
-    if understanding is None:
-        return clip, {}
-    return clip, {"understood": understanding.understood, "passed_over": understanding.passed_over}
 
 
 def _measured(clip: Clip) -> dict[str, float]:
@@ -148,7 +144,7 @@ def _measured(clip: Clip) -> dict[str, float]:
 
 
 def _size(path: Path) -> int:
-    return sum(part.stat().st_size for part in ([path] if path.is_file() else path.glob("*.obj")))
+    return sum(part.stat().st_size for part in ([path] if path.is_file() else frames_in(path)))
 
 
 def _say(text: str) -> None:

@@ -20,7 +20,6 @@ from backend.files import Unwritable
 
 _FLOAT, _SHORT, _INT = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963
-_GREY, _MATT = 0.5, 0.6  # of a clip that brings no material
 _LARGEST = 2**32 - 1  # bytes; a .glb says its length in 32 bits
 
 
@@ -117,9 +116,9 @@ def _material(clip: Clip) -> dict:
 
     coloured = clip.albedo is not None or clip.subject.albedo is not None
     surface = {
-        "baseColorFactor": [1, 1, 1, 1] if coloured else [_GREY, _GREY, _GREY, 1],
+        "baseColorFactor": [1, 1, 1, 1] if coloured else [*[protocol.GREY] * 3, 1],
         "metallicFactor": mean(clip.metallic, clip.subject.metallic, 0.0),
-        "roughnessFactor": mean(clip.roughness, clip.subject.roughness, _MATT),
+        "roughnessFactor": mean(clip.roughness, clip.subject.roughness, protocol.MATT),
     }
     return {"name": "Anthesis", "doubleSided": True, "pbrMetallicRoughness": surface}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend import wire
+from backend import protocol
 from backend.clip import Mesh
 
 Y_UP = (".obj", ".glb", ".gltf")  # by specification for glTF, by habit for .obj; other formats are taken as Z up
@@ -34,7 +34,7 @@ def read(path: Path, up: str | None = None) -> Mesh:
         scene = trimesh.load_scene(path, process=False)
         placed = [(scene.geometry[name], matrix) for matrix, name in map(scene.graph.get, scene.graph.nodes_geometry)]
         meshes = [_converted(part, matrix) for part, matrix in placed if len(getattr(part, "faces", ()))]
-    except Exception as error:  # whatever a parser meets in a stranger's file
+    except Exception as error:  # noqa: BLE001 (a stranger's file: trimesh's parsers name no error of their own)
         raise Unreadable(f"{path.name} is not a sound {path.suffix} file: {error or type(error).__name__}") from error
     if not meshes:
         raise Unreadable(f"{path.name} has no faces: only a surface can be animated")
@@ -68,7 +68,7 @@ def _converted(part, matrix: np.ndarray) -> Mesh:
 def _colours(part) -> np.ndarray | None:
     """(V, 3) linear: colours of the vertices, or glTF's colour factor; None where the file brings neither."""
     if part.visual.kind == "vertex":
-        return wire.srgb_to_linear(np.asarray(part.visual.vertex_colors)[:, :3].astype(np.float32) / 255)
+        return protocol.srgb_to_linear(np.asarray(part.visual.vertex_colors)[:, :3].astype(np.float32) / 255)
     factor = getattr(getattr(part.visual, "material", None), "baseColorFactor", None)
     if factor is None:
         return None
@@ -81,8 +81,8 @@ def _merged(parts: list[Mesh]) -> Mesh:
     before = np.cumsum([0, *(len(part.vertices) for part in parts)])
     albedo = None
     if any(part.albedo is not None for part in parts):
-        grey = [np.full_like(part.vertices, 0.5) if part.albedo is None else part.albedo for part in parts]
-        albedo = np.concatenate(grey)
+        own = [np.full_like(part.vertices, protocol.GREY) if part.albedo is None else part.albedo for part in parts]
+        albedo = np.concatenate(own)
     uv = None
     if all(part.uv is not None for part in parts):
         uv = np.concatenate([part.uv for part in parts])

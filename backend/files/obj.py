@@ -4,16 +4,20 @@ Y up, as Blender and most others expect of this format; polygons as they were dr
 sRGB-encoded, as Blender, MeshLab and trimesh read it.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
 
-from backend import wire
+from backend import protocol
 from backend.clip import Clip, Mesh
 
 
 def save(clip: Clip, folder: Path) -> None:
+    """Frames of an earlier, longer clip of this name are removed; other files in the folder stay."""
     folder.mkdir(exist_ok=True)
+    for earlier in frames_in(folder):
+        earlier.unlink()
     uv, faces = _uv(clip.subject), _faces(clip.subject)
     for number, positions in enumerate(clip.positions, start=1):
         colours = clip.subject.albedo if clip.albedo is None else clip.albedo[number - 1]
@@ -21,10 +25,16 @@ def save(clip: Clip, folder: Path) -> None:
         (folder / f"{folder.name}_{number:04d}.obj").write_text(text, encoding="ascii")
 
 
+def frames_in(folder: Path) -> list[Path]:
+    """The files that save() writes, of any length, as they are there."""
+    ours = re.compile(re.escape(folder.name) + r"_\d{4,}\.obj")
+    return sorted(path for path in folder.iterdir() if ours.fullmatch(path.name))
+
+
 def _vertices(positions: np.ndarray, colours: np.ndarray | None) -> str:
     columns = [positions[:, [0, 2, 1]] * [1, 1, -1]]
     if colours is not None:
-        columns.append(wire.linear_to_srgb(colours))
+        columns.append(protocol.linear_to_srgb(colours))
     rows = np.concatenate(columns, axis=1)
     line = "v" + " %.9g" * 3 + " %.4f" * (rows.shape[1] - 3) + "\n"
     return (line * len(rows)) % tuple(rows.ravel().tolist())

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, Vt
 
+from backend import protocol
 from backend.clip import Clip
 
 _READERS = {
-    "displayColor": ("diffuseColor", "UsdPrimvarReader_float3", Sdf.ValueTypeNames.Float3, Gf.Vec3f(0.5)),
-    "roughness": ("roughness", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, 0.6),
+    "displayColor": ("diffuseColor", "UsdPrimvarReader_float3", Sdf.ValueTypeNames.Float3, Gf.Vec3f(protocol.GREY)),
+    "roughness": ("roughness", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, protocol.MATT),
     "metallic": ("metallic", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, 0.0),
 }
 

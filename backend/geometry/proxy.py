@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from backend.geometry.anatomy import SHEET
 from backend.geometry.body import Body, Moment, Reals
 from backend.geometry.fields import edges, openness, sound_faces
+from backend.report import Report, silent
 
 
 class Proxy:
@@ -19,9 +20,10 @@ class Proxy:
     connected shares neighbours, so nothing cracks, and what is only near does not stick.
     """
 
-    def __init__(self, heavy: Body, count: int):
+    def __init__(self, heavy: Body, count: int, report: Report = silent):
         self.heavy = heavy
-        owner = clusters(heavy.vertices, heavy.faces, count)
+        owner = clusters(heavy.vertices, heavy.faces, count, report)
+        report(0.0, "Simplifying the mesh")
         share = np.bincount(owner)
 
         def averaged(values: Reals) -> Reals:
@@ -126,12 +128,13 @@ def _normalised(weights: csr_matrix) -> csr_matrix:
     return (diags(1.0 / np.asarray(weights.sum(axis=1)).ravel()) @ weights).tocsr()
 
 
-def clusters(vertices: Reals, faces: NDArray, count: int) -> NDArray[np.int64]:
+def clusters(vertices: Reals, faces: NDArray[np.int32], count: int, report: Report = silent) -> NDArray[np.int64]:
     """(V,) about `count` connected patches of even size: Lloyd's algorithm with distances along the surface.
 
     Their dual, a triangle where three patches meet, has good triangles even on a flat sheet, where decimation by
     quadrics leaves needles. After Valette and Chassery, "Approximated centroidal Voronoi diagrams", EG 2004.
     """
+    report(0.0, "Simplifying the mesh")
     a, b = edges(faces).T
     shape = (len(vertices),) * 2
     graph = csr_matrix((np.linalg.norm(vertices[a] - vertices[b], axis=1) + 1e-12, (a, b)), shape=shape)
@@ -143,6 +146,7 @@ def clusters(vertices: Reals, faces: NDArray, count: int) -> NDArray[np.int64]:
     size = np.bincount(owner)
     crumbs = size < 0.3 * np.median(size)
     for _ in range(3):
+        report(0.0, "Simplifying the mesh")
         middle = np.stack([np.bincount(owner, column) for column in vertices.T], axis=1) / np.bincount(owner)[:, None]
         order = np.lexsort((np.linalg.norm(vertices - middle[owner], axis=1), owner))
         seeds = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]

@@ -48,9 +48,10 @@ def connected(edges: Ints, count: int) -> Ints:
 def restore_volume(
     vertices: Reals, faces: Ints, parts: Ints, targets: Reals, share: Reals, largest: float = 0.01
 ) -> Reals:
-    """Push each part's vertices along their normals, by `share` (N,) of one length a part, until it holds its target.
+    """Push each part's vertices along their normals, by `share` of one length a part, until it holds its target.
 
-    `parts` (F,) numbers the part of each face; no vertex is in two. Three Newton steps on the lengths, (P,) as
+    `share` (N, 1), or (N, 3) where a vertex may move more along one axis than along another. `parts` (F,) numbers
+    the part of each face; no vertex is in two. Three Newton steps on the lengths, (P,) as
     the `targets`. A step is at most `largest` of the mesh's extent, so that a part which cannot hold its volume
     (share all zero, no area) stays finite.
     """
@@ -63,9 +64,9 @@ def restore_volume(
     for _ in range(3):
         gradient = surface_gradients(vertices, faces, slack)[0]
         length = np.linalg.norm(gradient, axis=1)
-        normals = gradient / np.maximum(length, 1e-30)[:, None]
-        slope = np.maximum(np.bincount(part_of, share * length, len(targets)), 1e-12)
+        way = share * gradient / np.maximum(length, 1e-30)[:, None]
+        slope = np.maximum(np.bincount(part_of, (gradient * way).sum(axis=1), len(targets)), 1e-12)
         missing = targets - np.bincount(parts, face_volumes(vertices, faces), len(targets))
         push = np.clip(missing / slope, -largest, largest)
-        vertices = vertices + (push[part_of] * share)[:, None] * normals
+        vertices = vertices + push[part_of, None] * way
     return vertices

@@ -35,9 +35,9 @@ def failure(error: Exception) -> protocol.Failure | None:
 
 
 def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
-    """Records of one job, each as soon as it is there."""
+    """Records of one job, each as soon as it is there; nothing of a job whose subject is refused."""
     mesh, frames, understood = living(request, subject, report)
-    header = {} if understood is None else understood.header()
+    header = {"version": protocol.VERSION} | ({} if understood is None else understood.header())
     measure = certificate.Measure(mesh)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
     for index, frame in enumerate(frames):
@@ -63,9 +63,9 @@ def living(
     return mesh, lifecycle.animate(mesh, request, report), None
 
 
-def clip(request: protocol.Request, subject: Mesh | None, report: Report) -> Clip:
-    """The whole of a request at once, for files and tests."""
-    data = None if subject is None else bytes(wire.pack_mesh(subject))
-    mesh, frames, _ = living(request, data, report)
-    provenance = protocol.provenance(request)
-    return Clip.from_frames(mesh, list(frames), request.fps, provenance=provenance)
+def clip(
+    request: protocol.Request, subject: bytes | None, report: Report
+) -> tuple[Clip, Understanding | None]:
+    """The whole of a request at once, for files; otherwise as `living`."""
+    mesh, frames, understood = living(request, subject, report)
+    return Clip.from_frames(mesh, list(frames), request.fps, provenance=protocol.provenance(request)), understood

@@ -1,7 +1,8 @@
 """A life for any mesh: weld it, give it a floor and a root, let a process act on it, hand the frames back.
 
 The process sees a Body (welded, one unit large, standing on z = 0) and tells Moments; what goes in and what comes
-out are the artist's own vertices, in their order and their units. The first frame is the artist's mesh.
+out are the artist's own vertices, in their order and their units. The first frame is the artist's mesh; where one
+frame alone is asked for, it is the end of the process.
 Reversed, the same frames come last to first, and each keeps its tau: it then falls from 1 to 0.
 """
 
@@ -15,6 +16,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from backend import protocol
 from backend.clip import Frame, Mesh
 from backend.geometry.body import Body, Moment, Reals
 from backend.geometry.fields import sound_faces
@@ -22,68 +24,12 @@ from backend.report import Report
 
 COINCIDENT = 1e-6  # of the mesh's size: vertices closer than this are one
 HEAVY, LIGHT = 60_000, 15_000  # above so many vertices a stand-in with so many is moved in the mesh's place
-NEUTRAL = 0.5  # albedo of a mesh without colour
-MATT = 0.6  # roughness of a mesh without one
+REVERSIBLE = 8 * 10**9  # bytes of frames, which are all held before the last can go first
+FRAME_BYTES = 28  # of each vertex of a frame: position, albedo, roughness
 
 
 class UnusableSubject(ValueError):
     """The mesh cannot live. The message says why and what to do."""
-
-
-def animate(subject: Mesh, settings, report: Report) -> Iterator[Frame]:
-    """The life of `subject` under settings.process, frame by frame as it is computed."""
-    refuse_unusable(subject)
-    report(0.0, "Preparing the mesh")
-    welded = weld(subject)
-    taus = np.linspace(0.0, 1.0, settings.frames)
-    moments = _moments(_process(settings.process), welded.body, settings, taus, report)
-    frames = (welded.frame(subject, moment) for moment in moments)
-    yield from reversed(list(frames)) if settings.reverse else frames
-
-
-def _moments(process, body: Body, settings, taus: Reals, report: Report) -> Iterator[Moment]:
-    if len(body.vertices) <= HEAVY:
-        yield from process(body, settings.amount, settings.seed, taus, report)
-        return
-    from backend.geometry.proxy import Proxy
-
-    yield Moment(0.0, body.vertices, body.albedo, body.roughness)
-    report(0.0, "Simplifying the mesh")
-    proxy = Proxy(body, LIGHT)
-    if proxy.lost > 0.5:  # a cloud of scraps: there is nothing to simplify
-        moments = process(body, settings.amount, settings.seed, taus, report)
-    else:
-        moments = map(proxy.carry, process(proxy.body, settings.amount, settings.seed, taus, report))
-    yield from islice(moments, 1, None)
-
-
-def _process(name: str):
-    if name == "wilt":
-        from backend.pipelines.processes.wilt import wilt
-
-        return wilt
-    from backend.pipelines.processes.melt import melt
-
-    return melt
-
-
-def refuse_unusable(subject: Mesh) -> None:
-    if not len(subject.vertices):
-        raise UnusableSubject("The mesh has no vertices: choose an object with a surface.")
-    if not len(subject.triangles):
-        raise UnusableSubject("The mesh has no faces: fill its edges with faces, then animate it.")
-    bad = int(np.count_nonzero(~np.isfinite(subject.vertices).all(axis=1)))
-    if bad:
-        raise UnusableSubject(
-            f"{bad} of the mesh's vertices have coordinates that are not numbers: delete them, or run Mesh > Clean Up."
-        )
-    used = subject.vertices[np.unique(subject.faces)].astype(np.float64)
-    if not np.ptp(used, axis=0).max() > 1e-30:
-        raise UnusableSubject("The mesh has no size: all its vertices are at one point.")
-    if subject.pin is not None and (subject.pin >= 1.0).all():
-        raise UnusableSubject("Every vertex is pinned, so nothing can move: take some out of the pin group.")
-    if subject.weight is not None and not (subject.weight > 0.0).any():
-        raise UnusableSubject("The weight group is zero everywhere, so nothing can move: paint some weight.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +49,93 @@ class Welded:
         return Frame(
             moment.tau,
             positions,
-            None if moment.albedo is None else moment.albedo[self.vertex].astype(np.float32),
-            None if moment.roughness is None else moment.roughness[self.vertex].astype(np.float32),
+            self._spread(moment.albedo, self.body.albedo, subject.albedo),
+            self._spread(moment.roughness, self.body.roughness, subject.roughness),
         )
+
+    def _spread(self, now: Reals | None, rest: Reals, own: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        """The body's material on the artist's vertices. Of those at one place the body has the brightest colour;
+        a darker one stays darker in the same ratio, so that the clip begins with every vertex's own."""
+        if now is None:
+            return None
+        now, rest = now[self.vertex], rest[self.vertex]
+        if own is not None:
+            darker = own < rest
+            now = np.where(darker, now * (own / np.where(darker, rest, 1.0)), now)
+        return now.astype(np.float32)
+
+
+def animate(subject: Mesh, request: protocol.Animate, report: Report) -> Iterator[Frame]:
+    """The life of `subject` under request.process, frame by frame as it is computed.
+
+    Raises UnusableSubject at once, before the first frame is asked for.
+    """
+    refuse_unusable(subject)
+    if request.reverse:
+        _refuse_too_long(request.frames, len(subject.vertices))
+    report(0.0, "Preparing the mesh")
+    return _frames(subject, weld(subject), request, report)
+
+
+def _frames(subject: Mesh, welded: Welded, request: protocol.Animate, report: Report) -> Iterator[Frame]:
+    taus = np.linspace(0.0, 1.0, max(request.frames, 2))
+    moments = _moments(_process(request.process), welded.body, request, taus, report)
+    frames = (welded.frame(subject, moment) for moment in moments)
+    if request.frames == 1:
+        frames = islice(frames, 1, None)
+    yield from reversed(list(frames)) if request.reverse else frames
+
+
+def _moments(process, body: Body, request: protocol.Animate, taus: Reals, report: Report) -> Iterator[Moment]:
+    if len(body.vertices) <= HEAVY:
+        yield from process(body, request.amount, request.seed, taus, report)
+        return
+    from backend.geometry.proxy import Proxy
+
+    yield Moment(0.0, body.vertices, body.albedo, body.roughness)
+    proxy = Proxy(body, LIGHT, report)
+    if proxy.lost > 0.5:  # a cloud of scraps: there is nothing to simplify
+        moments = process(body, request.amount, request.seed, taus, report)
+    else:
+        moments = map(proxy.carry, process(proxy.body, request.amount, request.seed, taus, report))
+    yield from islice(moments, 1, None)
+
+
+def _process(name: str):
+    if name == "wilt":
+        from backend.pipelines.processes.wilt import wilt
+
+        return wilt
+    from backend.pipelines.processes.melt import melt
+
+    return melt
+
+
+def _refuse_too_long(frames: int, vertices: int) -> None:
+    if frames * vertices * FRAME_BYTES > REVERSIBLE:
+        raise UnusableSubject(
+            f"{frames:,} frames of {vertices:,} vertices are too many to play in reverse: ask for fewer frames, at most "
+            f"{REVERSIBLE // (vertices * FRAME_BYTES):,}, or take a lighter mesh."
+        )
+
+
+def refuse_unusable(subject: Mesh) -> None:
+    if not len(subject.vertices):
+        raise UnusableSubject("The mesh has no vertices: choose an object with a surface.")
+    if not len(subject.triangles):
+        raise UnusableSubject("The mesh has no faces: fill its edges with faces, then animate it.")
+    bad = int(np.count_nonzero(~np.isfinite(subject.vertices).all(axis=1)))
+    if bad:
+        raise UnusableSubject(
+            f"{bad} of the mesh's vertices have coordinates that are not numbers: delete them, or run Mesh > Clean Up."
+        )
+    used = subject.vertices[np.unique(subject.faces)].astype(np.float64)
+    if not np.ptp(used, axis=0).max() > 1e-30:
+        raise UnusableSubject("The mesh has no size: all its vertices are at one point.")
+    if subject.pin is not None and (subject.pin >= 1.0).all():
+        raise UnusableSubject("Every vertex is pinned, so nothing can move: take some out of the pin group.")
+    if subject.weight is not None and not (subject.weight > 0.0).any():
+        raise UnusableSubject("The weight group is zero everywhere, so nothing can move: paint some weight.")
 
 
 def weld(subject: Mesh) -> Welded:
@@ -143,7 +173,7 @@ def weld(subject: Mesh) -> Welded:
         faces=faces.reshape(-1, 3).astype(np.int32),
         pin=gathered(subject.pin, 0.0),
         weight=gathered(subject.weight, 1.0),
-        albedo=np.full((len(kept), 3), NEUTRAL) if subject.albedo is None else gathered(subject.albedo, NEUTRAL),
-        roughness=gathered(subject.roughness, MATT),
+        albedo=np.full((len(kept), 3), protocol.GREY) if subject.albedo is None else gathered(subject.albedo, 0.0),
+        roughness=gathered(subject.roughness, protocol.MATT),
     )
     return Welded(body, vertex, metres)

@@ -4,6 +4,7 @@ A blob arrives in chunks and grows in a file of its own; whole, it is verified, 
 is there is there for good, and one that is half there can be gone on with, by any client, after any crash.
 """
 
+import logging
 import os
 import time
 from collections.abc import Collection
@@ -18,6 +19,7 @@ SYNC_BYTES = 8 * 1024 * 1024  # a sync at the end alone would hold the gateway u
 OPEN_UPLOADS = 16
 FORGET_SECONDS = 24 * 3600  # a blob that no job came to use
 _PART = ".part"
+_log = logging.getLogger(__name__)
 
 
 class Mismatch(Exception):
@@ -96,8 +98,12 @@ class Blobs:
         return size, True
 
     def remove(self, blob: str) -> None:
-        if self._sizes.pop(blob, None) is not None:
-            (self._folder / blob).unlink()
+        if self._sizes.pop(blob, None) is None:
+            return
+        try:
+            (self._folder / blob).unlink(missing_ok=True)
+        except OSError as error:  # what stays is swept a day later, at a start
+            _log.warning("The blob %s cannot be deleted: %s", blob, error)
 
     def close(self) -> None:
         for upload in self._uploads.values():
@@ -113,7 +119,7 @@ class Blobs:
     def _throw_away(self, blob: str) -> NoReturn:
         upload = self._uploads.pop(blob)
         upload.file.close()
-        upload.path.unlink()
+        upload.path.unlink(missing_ok=True)
         raise Mismatch
 
     def _finish(self, blob: str) -> None:

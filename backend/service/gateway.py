@@ -33,7 +33,7 @@ BAD_LOGGED = 10  # malformed messages of one peer that are worth a line
 class Settings:
     idle: float = 120.0  # seconds to stay when nobody is connected and nothing is to be done
     grace: float = 600.0  # seconds to go on with a job that nobody is connected for
-    cache: int = 20 * 10**9  # bytes of results to keep
+    cache: float = protocol.CACHE_GB  # of results to keep
 
 
 _log = logging.getLogger(__name__)
@@ -114,20 +114,26 @@ class Gateway:
             else:
                 self._carry_out(peer, call, payload)
         except Refusal as refusal:
-            self._refuse(route, call.id, refusal.failure, getattr(call, "job", None))
+            self._refuse(route, call, refusal.failure)
         except DiskFull:
             failure = protocol.Failure("disk_full", "The disk is full: free some space, then try again")
-            self._refuse(route, call.id, failure, getattr(call, "job", None))
+            self._refuse(route, call, failure)
 
     def _hear_nonsense(self, route: bytes, peer: Peer | None, error: protocol.BadMessage) -> None:
         if peer is not None:
             peer.bad += 1
             if peer.bad <= BAD_LOGGED:
                 _log.warning("Client %s sent nonsense (%d): %s", peer.client, peer.bad, error.text)
-        self._refuse(route, 0, protocol.Failure(error.code, error.text), None)
+        self._refuse(route, None, protocol.Failure(error.code, error.text))
 
-    def _refuse(self, route: bytes, call: int, failure: protocol.Failure, job: str | None) -> None:
-        refused = protocol.Refused(re=call, failure=failure, job=job)
+    def _refuse(self, route: bytes, call: protocol.Calls | None, failure: protocol.Failure) -> None:
+        """`call`: None where it could not be read."""
+        refused = protocol.Refused(
+            re=call.id if call else 0,
+            failure=failure,
+            job=getattr(call, "job", None),
+            blob=call.blob if isinstance(call, protocol.Put) else None,
+        )
         if peer := self._peers.get(route):
             peer.post(refused)
             return
@@ -322,7 +328,7 @@ class Gateway:
             self._shed(poller)
         in_use = {stream.job.id for peer in self._peers.values() for stream in peer.streams.values()}
         try:
-            self._jobs.prune(self._settings.cache, in_use)
+            self._jobs.prune(round(self._settings.cache * 1e9), in_use)
         except DiskFull:
             pass  # tried again in a moment
         self._ending |= self._stay.is_over(now, bool(self._peers), self._jobs.busy)

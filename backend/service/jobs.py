@@ -14,8 +14,10 @@ from backend.service.supervisor import RESTART_SECONDS, RESTARTS, Supervisor
 CRASHES = 2  # of one job, then it is the job
 CANCEL_SECONDS = 5.0  # for the next step to come; then the worker is asked to end, then it is killed
 STEPS = 10  # times the usual step, and at least the deadline
-LOADING = 20  # times the deadline, before the first step: libraries load and kernels compile
-FRAME_BYTES = 512 * 1024  # of a generated object; an animated one's frame is smaller than its subject
+LOADING = 20  # times the deadline, until WARM: libraries load and kernels compile
+WARM = 3  # records made: the subject and the first frame may need no computing, the second frame does
+GENERATED_FRAME_BYTES = 512 * 1024  # a guess
+FRAMES_A_SUBJECT = 3  # of an animated mesh: 12 to 17 bytes a vertex, against 55 to 80 with its faces
 _LIVE = ("running", "cancelling")
 _log = logging.getLogger(__name__)
 
@@ -42,7 +44,8 @@ class Jobs:
         self._removing: set[str] = set()
         self._cancelled_at: float | None = None
         self._beat_at = 0.0
-        self._step = 0.0  # the worker's usual one, seconds; 0 before the first
+        self._step = 0.0  # the worker's usual one, seconds
+        self._made = 0  # records in this attempt, with those that the log has from an earlier one
         self._hung = False
 
     @property
@@ -149,7 +152,7 @@ class Jobs:
                 _log.error("The worker speaks of another job than it was given: %s", event)
                 self._supervisor.kill(blame=True)
             case pipes.Progress():
-                job.done, job.text, self._step = event.done, event.text, event.step
+                job.done, job.text, self._step, self._made = event.done, event.text, event.step, event.made
                 self._beat()
             case pipes.Paused():
                 job.text = event.text
@@ -159,7 +162,7 @@ class Jobs:
                 self._supervisor.kill(blame=True)
             case pipes.Stored():
                 job.pending.append(event)
-                self._step = self._step or 1e-9  # it is past loading, whether or not it reports
+                self._made = event.seq + 1
                 self._beat()
             case pipes.Finished():
                 self._over("cancelled" if job.state == "cancelling" else "done")
@@ -210,7 +213,7 @@ class Jobs:
         self._forget_removed()
         if not self._supervisor.running:
             if not self._supervisor.degraded(now):
-                self._beat_at, self._step = now, 0.0
+                self._beat_at, self._step, self._made = now, 0.0, 0
                 self._supervisor.start()
             return
         if self._ready and self._current is None:
@@ -234,7 +237,7 @@ class Jobs:
                 _log.warning("The disk is full; the next start of the backend will mend the state of job %s", job.id)
 
     def _patience(self) -> float:
-        return max(self._deadline, STEPS * self._step) if self._step else LOADING * self._deadline
+        return LOADING * self._deadline if self._made < WARM else max(self._deadline, STEPS * self._step)
 
     def _press(self, waited: float) -> None:
         if waited > 2 * CANCEL_SECONDS:
@@ -253,7 +256,8 @@ class Jobs:
             self.changed.add(job.id)
             return
         self._store.move(job, "running", since=("queued",), attempt=job.attempt + 1)
-        self._current, self._beat_at, self._step = job, self._clock.now, 0.0
+        self._current, self._beat_at = job, self._clock.now
+        self._step, self._made = 0.0, 0
         job.text = "Starting"
         self.changed.add(job.id)
         last = self._store.entry(job, job.records - 1)
@@ -270,7 +274,10 @@ class Jobs:
         )
 
     def _check_space(self, call: protocol.Submit) -> None:
-        frame = FRAME_BYTES if call.blob is None else self._blobs.size_of(call.blob)
+        if call.blob is None:
+            frame = GENERATED_FRAME_BYTES
+        else:
+            frame = self._blobs.size_of(call.blob) // FRAMES_A_SUBJECT
         needed = call.request.frames * frame
         free = shutil.disk_usage(self._home).free
         if free < needed:

@@ -165,9 +165,11 @@ class Peer:
             return False
         if stream.sent >= stream.credit:
             return False
+        if self.outbox:  # a Gap or an earlier End goes first
+            self.flush(door, store, now)
+            if self.outbox:
+                return False
         try:
-            if self.outbox:  # a Gap or an earlier End goes first
-                self.flush(door, store, now)
             if stream.local:
                 size = stream.entry.length
                 door.send(self.route, stream.locate())

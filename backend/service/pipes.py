@@ -41,12 +41,13 @@ class Ready(Struct, frozen=True, tag=True):
 
 
 class Progress(Struct, frozen=True, tag=True):
-    """`step` is the median of the seconds between two reports."""
+    """`step` is the median of the seconds between two reports, `made` counts the records of this attempt."""
 
     job: str
     done: float
     text: str
     step: float
+    made: int
 
 
 class Paused(Struct, frozen=True, tag=True):

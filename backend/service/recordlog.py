@@ -11,11 +11,11 @@ from pathlib import Path
 
 import xxhash
 
+from backend import protocol
 from backend.service import disk
 
 MAGIC = b"ANL1"
 HEAD = struct.Struct("<4sIQQ")
-DIGEST_MASK = (1 << 63) - 1  # as in protocol.Chunk
 LOCK_SECONDS = 10.0  # a worker whose gateway died may need a moment to follow it
 
 
@@ -24,18 +24,17 @@ class RecordLog:
 
     def __init__(self, path: Path, size: int):
         """Keep the first `size` bytes and cut the rest. Raises OSError."""
-        new = not path.exists()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-        ends = time.monotonic() + LOCK_SECONDS
-        while not disk.lock(self._file):
-            if time.monotonic() > ends:
-                raise OSError(f"{path} is held by another process")
-            time.sleep(0.05)
         self._size = size
-        self._cut()
-        if new:
-            disk.sync_folder(path.parent)
-            disk.sync_folder(path.parent.parent)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            self._lock(path)
+            self._cut()
+            if size == 0:  # its name may be new, or was never synced
+                disk.sync_folder(path.parent)
+                disk.sync_folder(path.parent.parent)
+        except OSError:
+            os.close(self._file)  # and with it the lock: whoever tries again would wait for it
+            raise
 
     def append(self, seq: int, payload, digest: int) -> int:
         """The offset of the payload, which is on the device. Raises OSError, and then the log is as it was."""
@@ -54,6 +53,13 @@ class RecordLog:
     def close(self) -> None:
         os.close(self._file)
 
+    def _lock(self, path: Path) -> None:
+        ends = time.monotonic() + LOCK_SECONDS
+        while not disk.lock(self._file):
+            if time.monotonic() > ends:
+                raise OSError(f"{path} is held by another process")
+            time.sleep(0.05)
+
     def _write(self, data) -> None:
         rest = memoryview(data)
         while rest:
@@ -65,7 +71,7 @@ class RecordLog:
 
 
 def digest_of(payload) -> int:
-    return xxhash.xxh3_64_intdigest(payload) & DIGEST_MASK
+    return xxhash.xxh3_64_intdigest(payload) & protocol.DIGEST_MASK
 
 
 def cut(path: Path, size: int) -> bool:

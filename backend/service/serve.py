@@ -57,7 +57,7 @@ def _serve(home: Path, options: argparse.Namespace) -> int:
     door = Door(context, endpoint, keys)
     supervisor = Supervisor(context, home, options.runner)
     jobs = Jobs(store, blobs, supervisor, clock, options.step_deadline, home)
-    settings = Settings(idle=options.idle, grace=options.grace, cache=round(options.cache_gb * 1e9))
+    settings = Settings(idle=options.idle, grace=options.grace, cache=options.cache_gb)
     gateway = Gateway(boot, door, store, blobs, supervisor, jobs, clock, settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: gateway.end())
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--show-key", action="store_true", help="print the keys that an add-on on another machine needs, and end")
     add("--idle", type=float, default=Settings.idle, metavar="S", help="seconds to stay with nobody and nothing to do")
     add("--grace", type=float, default=Settings.grace, metavar="S", help="seconds to go on with a job for nobody")
-    add("--cache-gb", type=float, default=Settings.cache / 1e9, metavar="N", help="results to keep, in gigabytes")
-    add("--runner", default="backend.pipelines:carry_out", help=argparse.SUPPRESS)
+    add("--cache-gb", type=float, default=protocol.CACHE_GB, metavar="N", help="results to keep, in gigabytes")
+    add("--runner", default="backend.pipelines", help=argparse.SUPPRESS)
     add("--step-deadline", type=float, default=30.0, metavar="S", help="seconds that one step of a job may take")
     return parser

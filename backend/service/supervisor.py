@@ -74,20 +74,26 @@ class Supervisor:
         listening = (self._process.stdout, _GENERATION.pack(self._generation))
         threading.Thread(target=self._listen, args=listening, daemon=True).start()
 
+    # A worker may be dead and its job not yet over: its death waits to be entered while the disk is full.
+
     def send(self, command: pipes.Commands) -> None:
+        if not self.running:
+            return
         try:
             os.write(self._process.stdin.fileno(), pipes.framed(command))
         except OSError:
             pass  # it died: the end of its events says so
 
     def terminate(self) -> None:
-        self._wanted = True
-        self._process.terminate()
+        if self.running:
+            self._wanted = True
+            self._process.terminate()
 
     def kill(self, blame: bool = False) -> None:
         """`blame`: count it as a death of its own."""
-        self._wanted = not blame
-        self._process.kill()
+        if self.running:
+            self._wanted = not blame
+            self._process.kill()
 
     def hear(self, now: float) -> Iterator[pipes.Events | pipes.Died]:
         """What the present worker has said since, and whether it died."""

@@ -1,6 +1,6 @@
 """The process that carries jobs out. Expendable: the gateway kills it and starts another, and nothing is lost.
 
-python -m backend.service.worker --runner MODULE:FUNCTION --parent PID, started by the supervisor alone. The runner
+python -m backend.service.worker --runner MODULE --parent PID, started by the supervisor alone. The runner
 is a module with capabilities(), carry_out(request, subject, report) and failure(error), as in backend.pipelines.
 """
 
@@ -67,6 +67,7 @@ class Reporter:
 
     def __init__(self, line: Line, job: str):
         self._line, self._job = line, job
+        self.made = 0  # records, those of an earlier attempt too
         self._sent_at = -1e9
         self._step_at = time.monotonic()
         self._steps: deque[float] = deque(maxlen=64)
@@ -79,7 +80,7 @@ class Reporter:
         if now - self._sent_at >= PROGRESS_SECONDS:
             self._sent_at = now
             step = statistics.median(self._steps)
-            self._line.send(pipes.Progress(self._job, min(max(float(done), 0.0), 1.0), text[:200], step))
+            self._line.send(pipes.Progress(self._job, min(max(float(done), 0.0), 1.0), text[:200], step, self.made))
 
     def check(self) -> None:
         if self._job in self._line.stopped:
@@ -95,13 +96,14 @@ class Diverged(Exception):
     """A job that was taken up again gave another result than before."""
 
 
-def carry_out(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> None:
+def carry_out(run: pipes.Run, runner: ModuleType, line: Line) -> None:
     """Run the pipeline and store what it yields, from the first record on that is not there yet."""
     report = Reporter(line, run.job)
     subject = None if run.subject is None else Path(run.subject).read_bytes()
     log = _with_space(lambda: recordlog.RecordLog(Path(run.log), run.size), report)
     try:
-        for seq, record in enumerate(getattr(runner, function)(run.request, subject, report)):
+        for seq, record in enumerate(runner.carry_out(run.request, subject, report)):
+            report.made = seq + 1
             if seq < run.records - 1:
                 continue
             digest = recordlog.digest_of(record)
@@ -127,10 +129,10 @@ def _with_space(write: Callable[[], Written], report: Reporter) -> Written:
         report.pause(pipes.DISK_FULL)
 
 
-def outcome(run: pipes.Run, runner: ModuleType, function: str, line: Line) -> pipes.Events:
+def outcome(run: pipes.Run, runner: ModuleType, line: Line) -> pipes.Events:
     """How the job ended. The border where a pipeline's errors become a failure with words."""
     try:
-        carry_out(run, runner, function, line)
+        carry_out(run, runner, line)
         return pipes.Finished(run.job)
     except Cancelled:
         return pipes.Stopped(run.job)
@@ -170,12 +172,11 @@ def main() -> None:
     follow(options.parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the group; the gateway decides
     line = Line()
-    module, function = options.runner.split(":")
-    runner = importlib.import_module(module)
+    runner = importlib.import_module(options.runner)
     line.send(pipes.Ready(runner.capabilities()))
     while True:
         run = line.runs.get()
-        line.send(outcome(run, runner, function, line))
+        line.send(outcome(run, runner, line))
         line.stopped.discard(run.job)
 
 

@@ -78,13 +78,15 @@ class Installation:
         code = self._process.poll()
         if code is not None:
             self._listen()
-            self._go_on(code)
+            try:
+                self._go_on(code)
+            except OSError as error:
+                reason = error.strerror or error
+                self.state, self.text = "failed", f"The installation cannot go on ({reason}): {error.filename}"
         return self.state != "running" or before != (self.text, self.progress)
 
     def _listen(self) -> None:
-        with self.log.open("rb") as log:
-            log.seek(self._read)
-            news = log.read()
+        news = self._said()[self._read :]
         whole = news.rfind(b"\n") + 1  # a line that is half written is read next time
         self._read += whole
         for step, name in STEP.findall(news[:whole].decode(errors="replace")):
@@ -94,6 +96,13 @@ class Installation:
                 self._seen.add(name)
                 share = len(self._seen) / (len(self._seen) + self._expected)  # packages bring others along
                 self.text, self.progress = f"Fetching {name}", max(self.progress, 0.1 + 0.75 * share)
+
+    def _said(self) -> bytes:
+        """The log so far; nothing where somebody has deleted it: that is no reason to fail."""
+        try:
+            return self.log.read_bytes()
+        except FileNotFoundError:
+            return b""
 
     def _go_on(self, code: int) -> None:
         if code:
@@ -106,7 +115,7 @@ class Installation:
             self.state, self.text, self.progress = "done", "The backend is installed", 1.0
 
     def _reason(self) -> str:
-        said = self.log.read_text(errors="replace")
+        said = self._said().decode(errors="replace")
         if "ensurepip" in said:
             return (
                 "Blender's Python cannot make environments here (Debian: apt install python3-venv): "

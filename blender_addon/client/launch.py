@@ -71,9 +71,11 @@ def alive(pid: int) -> bool:
     return True
 
 
-def tail(log: Path, size: int = 2000) -> str:
-    """The last lines of a log, for a failure's detail."""
+def tail(log: Path, size: int) -> str:
+    """The last `size` bytes of a log as text; nothing where there is none. Raises OSError where it cannot be read."""
     try:
-        return log.read_bytes()[-size:].decode(errors="replace")
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - size))
+            return file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""

@@ -1,14 +1,38 @@
 """One DEALER socket: frames out and in, never blocking. The wire and nothing else."""
 
+import re
+import struct
+
 import zmq
+from zmq.utils import z85
 
 from ..seam import protocol
 
+ADDRESS = re.compile(r"tcp://(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]*]+):(\d{1,5})")
+KEY_LENGTH = 40
+
+
+def remote(endpoint: str, server_key: str, client_public: str, client_secret: str) -> protocol.Connection:
+    """A gateway on another machine. Raises ValueError, saying what to type, for an address or a key that is none."""
+    address = ADDRESS.fullmatch(endpoint)
+    if address is None or not 0 < int(address[2]) < 65536:
+        typed = endpoint.removeprefix("tcp://")
+        raise ValueError(f'"{typed}" is no address: type host and port, for example 192.168.1.20:5577')
+    for key in (server_key, client_public, client_secret):
+        if len(key) != KEY_LENGTH:
+            raise ValueError("A key of the remote backend is missing or cut: copy all three from it again")
+        try:
+            z85.decode(key)
+        except (ValueError, KeyError, struct.error):  # not ASCII, not a letter of Z85, more than four bytes hold
+            raise ValueError("A key of the remote backend was mistyped: copy all three from it again") from None
+    return protocol.Connection(protocol.PROTOCOL, "0" * 32, 0, endpoint, server_key, client_public, client_secret)
+
 
 class Link:
-    """A connection that is being made, or made. `heard` grows with every message that arrives."""
+    """A connection that is being made, or made."""
 
     def __init__(self, context: zmq.Context, connection: protocol.Connection):
+        """Raises zmq.ZMQError for an address or a key that libzmq does not take."""
         self.connection = connection
         self._socket = context.socket(zmq.DEALER)
         for option, value in (
@@ -25,11 +49,15 @@ class Link:
             (zmq.RCVHWM, 64),
         ):
             self._socket.setsockopt(option, value)
-        if connection.server_key:
-            self._socket.curve_serverkey = connection.server_key.encode()
-            self._socket.curve_publickey = connection.client_public.encode()
-            self._socket.curve_secretkey = connection.client_secret.encode()
-        self._socket.connect(connection.endpoint)
+        try:
+            if connection.server_key:
+                self._socket.curve_serverkey = connection.server_key.encode()
+                self._socket.curve_publickey = connection.client_public.encode()
+                self._socket.curve_secretkey = connection.client_secret.encode()
+            self._socket.connect(connection.endpoint)
+        except zmq.ZMQError:
+            self.close()
+            raise
 
     def send(self, call: protocol.Call, payload: memoryview | None = None) -> bool:
         """False where the message cannot leave now: nobody is there, or the pipe is full."""

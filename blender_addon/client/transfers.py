@@ -30,6 +30,11 @@ class Upload:
         self._sent = self._held = 0
         self._asked = False
         self._known = False  # whether the gateway has said how much it holds
+        self.refused = False
+
+    def refuse(self) -> None:
+        """The gateway cannot take it now: nothing is sent until probe() asks again."""
+        self.refused = True
 
     @property
     def share(self) -> float:
@@ -38,7 +43,7 @@ class Upload:
 
     def next(self) -> tuple[protocol.Put, memoryview] | None:
         """The next chunk to send, or None while the window is full or an answer is awaited."""
-        if self.complete or self._sent >= len(self.data):
+        if self.complete or self.refused or self._sent >= len(self.data):
             return None
         if self._asked and not self._known:
             return None

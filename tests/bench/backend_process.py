@@ -21,7 +21,7 @@ def backend_python() -> str:
 class Backend:
     """`with Backend(...) as backend:` starts it and waits for the first Welcome; `ready_seconds` is how long."""
 
-    def __init__(self, runner: str = "backend.pipelines:carry_out", *options: str):
+    def __init__(self, runner: str = "backend.pipelines", *options: str):
         self._folder = tempfile.TemporaryDirectory(prefix="anthesis-bench-")
         self.home = Path(self._folder.name)
         argv = (backend_python(), "-m", "backend", "serve", "--home", str(self.home), "--runner", runner, *options)

@@ -16,7 +16,7 @@ SECONDS = 20
 
 
 def main() -> None:
-    with Backend("tests.bench.runner:carry_out") as backend:
+    with Backend("tests.bench.runner") as backend:
         session = backend.session()
         session.reads_logs = False  # every byte goes through the gateway
         job = session.submit(protocol.Generate(prompt=str(VERTICES), frames=FRAMES), "2 GB", fetch=False)

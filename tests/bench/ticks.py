@@ -41,7 +41,7 @@ def measure(pump: Pump, prompt: str) -> list[tuple[float, float, float]]:
 
 
 def main() -> None:
-    with Backend("tests.bench.runner:carry_out") as backend:
+    with Backend("tests.bench.runner") as backend:
         pump = Pump(Settings(home=Path(backend.home)))
         pump.join()
         while pump.session.state != "ready":

@@ -67,7 +67,7 @@ def once(way: str) -> dict[str, float]:
         mesh = sheet(VERTICES)
         return {"seconds": bare(mesh, [wave(mesh.vertices, k / (FRAMES - 1)) for k in range(FRAMES)])}
     endpoint = ("--endpoint", "tcp://127.0.0.1:0") if way == "tcp" else ()
-    with Backend("tests.bench.runner:carry_out", *endpoint) as backend:
+    with Backend("tests.bench.runner", *endpoint) as backend:
         session = backend.session()
         session.reads_logs = way == "ipc"
         job = session.submit(protocol.Generate(prompt=str(VERTICES), frames=FRAMES), way, fetch=False)

@@ -34,6 +34,7 @@ GRID = (48, 48, 32)
 COURANT = 1.0  # cells that the fastest vertex may travel in one step
 STRIDE = 0.025  # progress between two smoothings
 STEPS = 6  # a stride that needs more has nowhere left to go: the body stays as it is
+ROUNDS = 8  # of restoring the volume of a coarse mesh; one that cannot hold it, being pinned, stays short of it
 POOL = 0.17  # thickness of the pool, in cube roots of the volume
 SHEET = 0.012  # mean thickness, in extents, below which a part is a sheet
 SHEET_THICKNESS = 0.03  # what a sheet weighs, in extents
@@ -167,7 +168,7 @@ def smooth(surface: Surface, progress: float, stride: float) -> None:
     for _ in range(rounds):
         x = x + share[:, None] * (links @ x - x)
     above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
-    x = restore_volume(x, surface.faces, surface.parts, surface.volumes, surface.mobility * above_floor)
+    x = restore_volume(x, surface.faces, surface.parts, surface.volumes, (surface.mobility * above_floor)[:, None])
     x[:, 2] = np.maximum(x[:, 2], 0.0)
     surface.points = x
 
@@ -180,9 +181,14 @@ def as_coarse(body: Body, surface: Surface) -> Reals:
         return positions
     parts = connected(body.faces[:, [0, 1, 1, 2]].reshape(-1, 2), count)[body.faces[:, 0]]
     volumes = np.bincount(parts, face_volumes(body.vertices, body.faces))
-    share = surface.mobility[:count] * np.clip(positions[:, 2] / 0.01, 0.0, 1.0)
-    positions = restore_volume(positions, body.faces, parts, volumes, share, largest=0.05)
-    positions[:, 2] = np.maximum(positions[:, 2], 0.0)
+    for _ in range(ROUNDS):
+        share = np.repeat(surface.mobility[:count, None], 3, axis=1)
+        share[:, 2] *= np.clip(positions[:, 2] / 0.01, 0.0, 1.0)  # what lies on the floor only spreads
+        positions = restore_volume(positions, body.faces, parts, volumes, share, largest=0.05)
+        positions[:, 2] = np.maximum(positions[:, 2], 0.0)
+        missing = volumes - np.bincount(parts, face_volumes(positions, body.faces))
+        if np.all(np.abs(missing) <= 1e-4 * np.abs(volumes)):
+            break
     return positions
 
 

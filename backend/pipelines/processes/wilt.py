@@ -28,8 +28,7 @@ def wilt(body: Body, amount: float, seed: int, taus: Reals, report: Report) -> I
         yield from _wilt(anatomy, amount, seed, taus, report)
         return
     yield Moment(float(taus[0]), body.vertices, body.albedo, body.roughness)
-    report(0.0, "Simplifying the mesh")
-    proxy = Proxy(body, len(body.vertices) * MOST // sheets)
+    proxy = Proxy(body, len(body.vertices) * MOST // sheets, report)
     moments = _wilt(Anatomy(proxy.body), amount, seed, taus, report)
     yield from islice(map(proxy.carry, moments), 1, None)
 
