@@ -12,7 +12,7 @@ import math
 import os
 import struct
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Union
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -357,10 +357,10 @@ class Refused(Answer, tag="refused", forbid_unknown_fields=False):
     blob: Id | None = None  # of a Put
 
 
-Calls = Union[
-    Hello, Ping, Bye, Put, Submit, Cancel, List, Subscribe, Credit, Unsubscribe, Remove, Clear, Shutdown
-]  # fmt: skip
-Answers = Union[Welcome, Pong, Have, Accepted, JobState, Listed, Removed, Chunk, Located, Gap, End, Refused]
+Calls = (
+    Hello | Ping | Bye | Put | Submit | Cancel | List | Subscribe | Credit | Unsubscribe | Remove | Clear | Shutdown
+)  # fmt: skip
+Answers = Welcome | Pong | Have | Accepted | JobState | Listed | Removed | Chunk | Located | Gap | End | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _calls = msgspec.msgpack.Decoder(Calls)
@@ -404,7 +404,7 @@ def _decode(frames: list, decoder: msgspec.msgpack.Decoder):
     size = len(payload) if payload is not None else 0
     if size > message.payload_limit:
         raise BadMessage("too_large", f"A payload of {size:,} bytes; {message.payload_limit:,} are allowed here")
-    if message.payload_limit and not 0 < size:
+    if message.payload_limit and not size:
         raise BadMessage("bad_frame", "A chunk without bytes")
     total = {Put: "size", Chunk: "total"}.get(type(message))
     if total and message.offset + size > getattr(message, total):
@@ -511,7 +511,7 @@ class Certificate(Record, tag="certificate"):
     measured: tuple[tuple[Line, float, Line], ...] = ()
 
 
-Records = Union[Subject, FrameRecord, Certificate]
+Records = Subject | FrameRecord | Certificate
 _records = msgspec.msgpack.Decoder(Records)
 _PREFIX = struct.Struct("<4sI")  # magic, header bytes
 _RECORD_MAGIC = b"ANR1"

@@ -35,6 +35,13 @@ class Arrival:
     finishing: Iterator[None] | None = None
     news: bool = False  # frames came whose colour is not shown yet
     shown_at: float = -1e9
+    broken: str = ""  # why nothing more of it is read
+
+    @property
+    def landed_as(self) -> str:
+        """The name of its object, if it has one in the open file."""
+        name = self.writing.object_name if self.writing is not None else ""
+        return name if name in bpy.data.objects else ""
 
 
 class Arrivals:
@@ -45,6 +52,7 @@ class Arrivals:
         self.waits = ""  # what the user has to do before anything is written
         self.notes: dict[str, list[str]] = {}  # by job: what there is to say about its import
         self.objects: dict[str, str] = {}  # by job: the name of the object that it became
+        self.partial: set[str] = set()  # jobs of whose result only the beginning could be used
         self.landed: list[str] = []  # names of objects that are finished and still need their undo step
         self._session = session
         self._targets: dict[str, Target | None] = {}
@@ -59,6 +67,7 @@ class Arrivals:
         self._targets[job] = target
         self.notes.pop(job, None)
         self.objects.pop(job, None)
+        self.partial.discard(job)
         self.open[job] = Arrival(job, target, tuple(bpy.context.scene.cursor.location), asked)
 
     def again(self, job: str) -> None:
@@ -87,13 +96,31 @@ class Arrivals:
             try:
                 wrote |= self._write(arrival, job, ends)
             except (BadResult, protocol.BadMessage) as error:
-                self._let_go(arrival, str(error))
+                self._break_off(arrival, str(error))
             except Exception as error:  # noqa: BLE001  the border of the job: the others go on
                 traceback.print_exc()
-                self._let_go(arrival, f"The result could not be imported ({error}). The system console says where")
+                self._break_off(arrival, f"The result could not be imported ({error}). The system console says where")
             if time.perf_counter() >= ends:
                 break
         return wrote
+
+    def close(self) -> None:
+        """The add-on goes: end all that is half written now, by the rule for a job that was cancelled."""
+        for arrival in list(self.open.values()):
+            arrival.broken = arrival.broken or "The add-on was disabled: import it again to have all of it"
+            while arrival.job in self.open:
+                try:
+                    self._step(arrival, None)
+                except Exception as error:  # noqa: BLE001  the border of the job: the others are ended too
+                    traceback.print_exc()
+                    self._break_off(arrival, str(error))
+
+    def _break_off(self, arrival: Arrival, reason: str) -> None:
+        """A record cannot be used, or writing it failed. The next step closes what came before it."""
+        closing = arrival.broken or arrival.finishing is not None
+        arrival.broken = arrival.broken or reason
+        if closing:  # it is the closing that fails: what there is stays as it is
+            self._land(arrival)
 
     def _write(self, arrival: Arrival, job: Job | None, ends: float) -> bool:
         """Step after step until `ends`."""
@@ -121,7 +148,7 @@ class Arrivals:
             except StopIteration:
                 self._land(arrival)
             return True
-        if job is None:
+        if job is None or arrival.broken:
             return self._close(arrival, whole=False)
         if not arrival.asked and job.accepted and self.room:
             arrival.asked = True
@@ -146,21 +173,22 @@ class Arrivals:
         if arrival.writing is not None and not whole:
             arrival.writing.abandon()
         if arrival.writing is None or not arrival.writing.object_name:
-            self._let_go(arrival)
+            self._land(arrival)
         else:
             arrival.finishing = arrival.writing.finish()
         return True
 
     def _land(self, arrival: Arrival) -> None:
-        """It plays."""
-        name = arrival.writing.object_name
-        self._let_go(arrival, f'Imported as "{name}"', *arrival.writing.notes)
-        self.objects[arrival.job] = name
-        self.landed.append(name)
-
-    def _let_go(self, arrival: Arrival, *notes: str) -> None:
+        """It plays, or nothing of it is in the file."""
+        notes, name = [arrival.broken] if arrival.broken else [], arrival.landed_as
+        if name:
+            notes += [f'Imported as "{name}"', *arrival.writing.notes]
+            self.objects[arrival.job] = name
+            self.landed.append(name)
+        if arrival.broken:
+            self.partial.add(arrival.job)
         del self.open[arrival.job]
-        self.notes[arrival.job] = list(notes)
+        self.notes[arrival.job] = notes
         if arrival.job in self._session.jobs:
             self._session.stop_fetching(arrival.job)
 

@@ -6,8 +6,14 @@ import bpy
 from bpy.props import BoolProperty
 
 from . import events
+from .client import launch
 
 EXPECTED = (ValueError, OSError)
+LOGS = {  # in the folder logs of the home, by whether it is about the installation
+    False: ("backend.log", "gateway.log", "worker.log"),  # the start, the conversation, what went wrong in jobs
+    True: ("install.log",),
+}
+LOG_BYTES = 100_000  # of each, from its end
 
 
 class Act:
@@ -66,7 +72,7 @@ class ANTHESIS_OT_disconnect(Act, bpy.types.Operator):
     bl_description = "Leave the backend alone until it is started again. Its jobs go on"
 
     def act(self, pump):
-        pump.session.close()
+        pump.leave()
 
 
 class ANTHESIS_OT_test_connection(Act, bpy.types.Operator):
@@ -105,47 +111,42 @@ class ANTHESIS_OT_cancel_installation(Act, bpy.types.Operator):
         pump.installation.cancel()
 
 
-class ANTHESIS_OT_clear_cache(bpy.types.Operator):
-    bl_idname = "anthesis.clear_cache"
-    bl_label = "Clear Cache"
-    bl_description = "Delete the results of all finished jobs. Imported objects stay"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        if events.running().session.state != "ready":
-            cls.poll_message_set("Start the backend first: it keeps the cache")
-            return False
-        return True
-
-    def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(self, event)
-
-    def execute(self, context):
-        events.running().session.clear()
-        events.wake()
-        return {"FINISHED"}
-
-
 class ANTHESIS_OT_show_log(bpy.types.Operator):
     bl_idname = "anthesis.show_log"
     bl_label = "Show Log"
-    bl_description = "Load the log into a text datablock and show it where a text editor is open"
+    bl_description = "Load the ends of all logs into a text datablock and show it where a text editor is open"
     bl_options = {"INTERNAL"}
     installation: BoolProperty(name="Of the Installation", options={"SKIP_SAVE"})
 
     def execute(self, context):
-        log = events.running().settings.home / "logs" / ("install.log" if self.installation else "backend.log")
-        if not log.is_file():
-            self.report({"ERROR"}, f"There is no log yet at {log}")
+        pump = events.running()
+        folder = pump.settings.home / "logs"
+        try:
+            ends = {folder / name: launch.tail(folder / name, LOG_BYTES) for name in LOGS[self.installation]}
+        except OSError as error:
+            self.report({"ERROR"}, f"{error.filename} cannot be read: {error.strerror}")
             return {"CANCELLED"}
-        text = bpy.data.texts.get(log.name) or bpy.data.texts.new(log.name)
-        text.from_string(log.read_text(errors="replace")[-100_000:])
-        for area in context.screen.areas if context.screen else ():
-            if area.type == "TEXT_EDITOR":
-                area.spaces.active.text = text
-        self.report({"INFO"}, f'The log is in the text "{text.name}"')
+        parts = [f"=== {log}\n{end}" for log, end in ends.items() if end]
+        if pump.fault:
+            parts.append(f"=== The add-on\n{pump.fault}")
+        if not parts:
+            self.report({"ERROR"}, f"There is no log yet in {folder}")
+            return {"CANCELLED"}
+        if pump.settings.remote:
+            parts.insert(0, "The logs of the backend that does the jobs are on its own computer.\n")
+        pump.fault = ""
+        self.report({"INFO"}, f'The log is in the text "{show_text(context, "Anthesis Log", *parts)}"')
         return {"FINISHED"}
+
+
+def show_text(context, name: str, *parts: str) -> str:
+    """Put words into a text datablock, and before the user's eyes where a text editor is open. Its name."""
+    text = bpy.data.texts.get(name) or bpy.data.texts.new(name)
+    text.from_string("\n\n".join(parts))
+    for area in context.screen.areas if context.screen else ():
+        if area.type == "TEXT_EDITOR":
+            area.spaces.active.text = text
+    return text.name
 
 
 class ANTHESIS_OT_preferences(bpy.types.Operator):
@@ -167,7 +168,6 @@ CLASSES = (
     ANTHESIS_OT_test_connection,
     ANTHESIS_OT_install_backend,
     ANTHESIS_OT_cancel_installation,
-    ANTHESIS_OT_clear_cache,
     ANTHESIS_OT_show_log,
     ANTHESIS_OT_preferences,
 )

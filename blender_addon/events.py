@@ -3,7 +3,9 @@
 """Where Blender calls us: its timer, a file being opened, its end. And the one Pump that they all reach."""
 
 import atexit
+import sys
 import time
+import traceback
 
 import bpy
 from bpy.app.handlers import persistent
@@ -11,6 +13,7 @@ from bpy.app.handlers import persistent
 from . import job_list, preferences
 from .pump import Pump
 
+FAULT_INTERVAL = 1.0  # seconds after a fault of ours
 REDRAW_INTERVAL = 1 / 30  # seconds: a viewport drawn more often only takes time from the import
 PLACES = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}  # where we draw; the viewport itself is left alone
 
@@ -41,6 +44,9 @@ def stop() -> None:
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     atexit.unregister(_pump.close)
+    if not bpy.app.is_job_running("RENDER"):  # which reads what would be written to
+        _pump.arrivals.close()
+        push_undo()
     _pump.close()
     _pump = None
 
@@ -57,7 +63,11 @@ def refresh() -> None:
     _drawn_at, _stale = time.monotonic(), False
     manager = bpy.context.window_manager
     job_list.refill(manager.anthesis, _pump)
-    for window in manager.windows:
+    _redraw()
+
+
+def _redraw() -> None:
+    for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             for region in area.regions:
                 if (area.type, region.type) in PLACES:
@@ -81,6 +91,18 @@ def wake() -> None:
 
 
 def _on_timer() -> float:
+    """The border of all that goes on by itself: Blender would never again call a timer that raises."""
+    try:
+        return _turn()
+    except Exception:  # noqa: BLE001  see above
+        _pump.fault = traceback.format_exc()
+        print(_pump.fault, file=sys.stderr)
+        _redraw()
+        return FAULT_INTERVAL
+
+
+def _turn() -> float:
+    """One tick and what is to be seen of it. Seconds until the next."""
     global _stale
     if _pump.arrivals.landed:
         push_undo()

@@ -32,8 +32,11 @@ def export(path: str, obj, frame_step: int = 1, normals: bool = True) -> Exporte
 
     `frame_step`: every nth shape key goes into a .glb or .fbx, and the frames between are blended by the player.
     `normals`: with them surfaces shade right in every frame; without them a .glb has half the size.
-    Raises CannotExport.
+    A path that starts with // is beside the saved .blend. Raises CannotExport.
     """
+    if path.startswith("//") and not bpy.data.filepath:
+        raise CannotExport(f"{path} is beside a .blend that was never saved: save it first, or choose a folder")
+    path = bpy.path.abspath(path)
     ending = Path(path).suffix.lower()
     if ending not in _WRITERS:
         raise CannotExport(f'"{Path(path).name}" has no ending that can be exported: use {", ".join(_WRITERS)}')
@@ -198,6 +201,9 @@ def _lost(obj, ending: str, frame_step: int, frames: int) -> Iterator[str]:
     if keys_only and modifiers:
         names = ", ".join(modifiers)
         yield f'The modifiers of "{name}" are not in the file, because shape keys go without them: {names}'
+    if frame_step > 1 and keys_only and not clips.can_thin(obj):
+        yield f'"{name}" has not just the shape keys that Anthesis gave it, so the frame step was passed over'
+        frame_step = 1
     if frame_step > 1 and not keys_only:
         yield f"An {ending} file holds every frame: the frame step is for .glb and .fbx"
     if ending == ".glb" and len(obj.data.vertices) * frames // frame_step > HEAVY:

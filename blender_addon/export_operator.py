@@ -2,6 +2,7 @@
 
 """Export, with the settings under which each exporter keeps the animation."""
 
+from os.path import splitext
 from pathlib import Path
 
 import bpy
@@ -63,7 +64,7 @@ class ANTHESIS_OT_export(ExportHelper, bpy.types.Operator):
 
     def check(self, context):
         """The ending follows the format."""
-        wanted = str(Path(self.filepath).with_suffix(ENDINGS[self.format]))
+        wanted = splitext(self.filepath)[0] + ENDINGS[self.format]  # not a Path, which knows nothing of Blender's //
         changed, self.filepath = wanted != self.filepath, wanted
         return changed
 

@@ -49,6 +49,7 @@ def shown(job: Job, pump: Pump) -> dict:
         "factor": job.upload.share if job.upload else job.done,
         "bar": "Sending" if job.upload else f"{job.done:.0%}",
         "final": job.final,
+        "details": job.failure is not None and bool(job.failure.detail),
         "imported": job.id in pump.arrivals.objects,
         "importable": job.final and job.records > 2 and not arriving,
     }
@@ -67,7 +68,7 @@ def _text(job: Job, pump: Pump, arriving: bool) -> str:
         return "Finished earlier. Import it to have it in this file"
     if job.state == "sending" and pump.session.state == "ready":
         return "Sending the request"
-    text = job.text if job.state == "running" and job.text else WORDS[job.state]
+    text = job.text if job.state in ("running", "uploading") and job.text else WORDS[job.state]
     return text if job.seconds_left is None else f"{text}. About {duration(job.seconds_left)} left"
 
 

@@ -106,10 +106,14 @@ class OfJob:
 class ANTHESIS_OT_cancel_job(OfJob, bpy.types.Operator):
     bl_idname = "anthesis.cancel_job"
     bl_label = "Cancel Job"
-    bl_description = "Stop the job. The frames that have arrived are kept if there are at least two"
+    bl_description = (
+        "Stop the job. The frames that have arrived are kept if there are at least two. "
+        "Once more, while it is stopping: end it by force"
+    )
 
     def act(self, context, job):
-        events.running().session.cancel(job)
+        session = events.running().session
+        session.cancel(job, force=session.jobs[job].state == "cancelling")
 
 
 class ANTHESIS_OT_import_again(OfJob, Waits, bpy.types.Operator):
@@ -133,15 +137,33 @@ class ANTHESIS_OT_remove_job(OfJob, bpy.types.Operator):
         events.running().session.remove(job)
 
 
+class ANTHESIS_OT_show_details(OfJob, bpy.types.Operator):
+    bl_idname = "anthesis.show_details"
+    bl_label = "Show Details"
+    bl_description = "Load what a developer needs to know about the failure into a text datablock"
+
+    def act(self, context, job):
+        found = events.running().session.jobs[job]
+        if found.failure is None or not found.failure.detail:
+            raise ValueError("There is nothing more to say about this job")
+        about = f"{found.title}\n{found.failure.text}"
+        name = backend_operators.show_text(context, "Anthesis Details", about, found.failure.detail)
+        self.report({"INFO"}, f'The details are in the text "{name}"')
+
+
 class ANTHESIS_OT_clear_jobs(bpy.types.Operator):
     bl_idname = "anthesis.clear_jobs"
     bl_label = "Clear Finished Jobs"
-    bl_description = "Forget all finished jobs and delete their results from the cache. Imported objects stay"
+    bl_description = (
+        "Forget all finished jobs and delete their results from the cache. Imported objects stay, "
+        "and so does what is being imported"
+    )
     bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context):
-        if not any(job.final for job in events.running().session.jobs.values()):
+        pump = events.running()
+        if not any(job.final and job.id not in pump.arrivals.open for job in pump.session.jobs.values()):
             cls.poll_message_set("No job is finished")
             return False
         return True
@@ -150,7 +172,8 @@ class ANTHESIS_OT_clear_jobs(bpy.types.Operator):
         return context.window_manager.invoke_confirm(self, event)
 
     def execute(self, context):
-        events.running().session.clear()
+        pump = events.running()
+        pump.session.clear(keep=pump.arrivals.open)
         events.wake()
         return {"FINISHED"}
 
@@ -189,6 +212,7 @@ CLASSES = (
     ANTHESIS_OT_cancel_job,
     ANTHESIS_OT_import_again,
     ANTHESIS_OT_remove_job,
+    ANTHESIS_OT_show_details,
     ANTHESIS_OT_clear_jobs,
     ANTHESIS_OT_play,
     *backend_operators.CLASSES,

@@ -36,6 +36,8 @@ JOB_ICONS = {
     "cancelled": "CANCEL",
 }
 
+FAULT = "Anthesis met a fault of its own and goes on as well as it can. Please report it, with the log"
+
 
 def draw_text(layout: bpy.types.UILayout, context, text: str, icon: str = "NONE") -> None:
     """A sentence, over as many lines as the panel's width asks for: Blender's labels do not wrap."""
@@ -63,6 +65,9 @@ class ANTHESIS_PT_backend(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout, pump = self.layout, events.running()
+        if pump.fault:
+            draw_text(layout, context, FAULT, "ERROR")
+            layout.operator("anthesis.show_log", icon="TEXT")
         if pump.installation is not None:
             draw_installation(layout, context, pump.installation)
         elif not pump.installed and pump.session.state != "ready":
@@ -214,7 +219,8 @@ class ANTHESIS_UL_jobs(bpy.types.UIList):
         if running:
             split.progress(factor=item.factor, type="BAR", text=item.bar)
         if not item.final:
-            row.operator("anthesis.cancel_job", text="", icon="X", emboss=False).job = item.name
+            icon = "CANCEL" if item.state == "cancelling" else "X"
+            row.operator("anthesis.cancel_job", text="", icon=icon, emboss=False).job = item.name
 
     def filter_items(self, context, data, propname):
         jobs = getattr(data, propname)
@@ -244,11 +250,17 @@ class ANTHESIS_PT_jobs(Tab, bpy.types.Panel):
     def draw_selected(self, context, job):
         layout = self.layout
         draw_text(layout, context, job.text, "ERROR" if job.state in ("failed", "quarantined") else "NONE")
-        if not job.final:
+        if job.state == "cancelling":
+            layout.operator("anthesis.cancel_job", text="Stop by Force", icon="CANCEL").job = job.name
+        elif not job.final:
             layout.operator("anthesis.cancel_job", icon="X").job = job.name
         elif job.importable:
             verb, icon = ("Import Again", "FILE_REFRESH") if job.imported else ("Import", "IMPORT")
             layout.operator("anthesis.import_again", text=verb, icon=icon).job = job.name
+        if job.details:
+            row = layout.row(align=True)
+            row.operator("anthesis.show_details", icon="TEXT").job = job.name
+            row.operator("anthesis.show_log", icon="TEXT")
 
 
 class ANTHESIS_PT_export(Tab, bpy.types.Panel):

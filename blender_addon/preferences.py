@@ -10,12 +10,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
 from .client import install
-from .seam import protocol
-
-ADDON_FOLDER = Path(__file__).resolve().parent
-# In the shipped extension `backend/` lies inside the add-on; in the source tree it lies beside it.
-BACKEND_FOLDER = ADDON_FOLDER if (ADDON_FOLDER / "backend").is_dir() else ADDON_FOLDER.parent
-REQUIREMENTS = BACKEND_FOLDER / "backend" / "requirements.txt"
+from .seam import REQUIREMENTS, protocol
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class Settings:
     server_key: str = ""
     client_public: str = ""
     client_secret: str = ""
-    cache_gb: float = 20.0
+    cache_gb: float = protocol.CACHE_GB
     auto_start: bool = True
 
     def backend_python(self) -> str:
@@ -41,8 +36,14 @@ class Settings:
 
     @property
     def loopback(self) -> bool:
-        host = self.endpoint.removeprefix("tcp://").rpartition(":")[0]
-        return host in ("localhost", "127.0.0.1", "[::1]") or self.endpoint.startswith("ipc://")
+        return self.endpoint.removeprefix("tcp://").rsplit(":", 1)[0] in ("localhost", "127.0.0.1", "[::1]")
+
+    @property
+    def place(self) -> tuple:
+        """What tells one backend from another."""
+        if self.remote:
+            return self.endpoint, self.server_key, self.client_public, self.client_secret
+        return (self.home,)
 
 
 def environment_folder() -> Path:
@@ -63,7 +64,7 @@ def current() -> Settings:
         remote=chosen.place == "REMOTE",
         python=bpy.path.abspath(chosen.python),
         home=Path(bpy.path.abspath(chosen.home)) if chosen.home else protocol.default_home(),
-        endpoint=chosen.endpoint if "://" in chosen.endpoint else f"tcp://{chosen.endpoint}",
+        endpoint=f"tcp://{chosen.endpoint.strip().removeprefix('tcp://')}",
         server_key=chosen.server_key.strip(),
         client_public=chosen.client_public.strip(),
         client_secret=chosen.client_secret.strip(),
@@ -115,7 +116,10 @@ class AnthesisPreferences(bpy.types.AddonPreferences):
     )
     cache_gb: FloatProperty(
         name="Cache Limit",
-        description="Gigabytes of finished results that are kept for Import Again; the oldest go first",
+        description=(
+            "Gigabytes of finished results that are kept for Import Again; the oldest go first. "
+            "A backend that runs already takes it at its next start"
+        ),
         default=Settings.cache_gb,
         min=0.5,
         soft_max=500,

@@ -58,4 +58,4 @@ def _draw_cache(layout, chosen, pump) -> None:
     used = pump.session.store_bytes
     size = f"{used / 1e9:.1f} GB" if used >= 1e9 else f"{used / 1e6:.0f} MB"
     row.label(text=f"Results in the cache: {size}", icon="DISK_DRIVE")
-    row.operator("anthesis.clear_cache", icon="TRASH")
+    row.operator("anthesis.clear_jobs", text="Clear Cache", icon="TRASH")

@@ -104,6 +104,7 @@ class AnthesisJob(bpy.types.PropertyGroup):
     bar: StringProperty(name="Label", description="What the progress bar says")
     final: BoolProperty(name="Finished")
     imported: BoolProperty(name="Imported", description="Its result was read into this file before")
+    details: BoolProperty(name="Details", description="There is more to show about what went wrong")
     importable: BoolProperty(name="Importable", description="There is a result that can be read into this file")
 
 

@@ -15,10 +15,10 @@ from .arrivals import Arrivals
 from .client import launch
 from .client.install import Installation
 from .client.jobs import Job
-from .client.session import Session
-from .preferences import BACKEND_FOLDER, REQUIREMENTS, Settings, base_python, environment_folder
+from .client.session import Session, Starts
+from .preferences import Settings, base_python, environment_folder
 from .scene import reading
-from .seam import protocol
+from .seam import BACKEND_FOLDER, REQUIREMENTS, protocol
 
 BUDGET = 0.008  # seconds of one tick; its last step may take as long again (a first frame with colour, 50,000 vertices)
 TALK = 0.004  # of it for messages at a time
@@ -51,6 +51,7 @@ class Pump:
         self.installation: Installation | None = None
         self.probe: Probe | None = None
         self.probed = ""  # the answer of the last Test Connection, in words
+        self.fault = ""  # the last traceback of a fault of ours, until it has been shown
         self._busy = False
         self._restarting = False
         self._look()
@@ -62,14 +63,19 @@ class Pump:
         if not self.settings.remote:
             self.session.start(self.settings.home, None)
 
-    def connect(self) -> None:
+    def connect(self, starts: Starts = "always") -> None:
         """Start the backend here, or connect to the one elsewhere. Raises ValueError saying what to set first."""
-        self._reach(self.session, None if self.settings.remote else self._command())
+        self._reach(self.session, None if self.settings.remote else self._command(), starts)
 
-    def _reach(self, session: Session, command: launch.Command | None) -> None:
+    def leave(self) -> None:
+        """Leave the backend alone. What it goes on with is found again in its list."""
+        self.session.close()
+        self.session.forget_jobs()
+
+    def _reach(self, session: Session, command: launch.Command | None, starts: Starts) -> None:
         settings = self.settings
         if not settings.remote:
-            session.start(settings.home, command)
+            session.start(settings.home, command, starts)
             return
         if settings.endpoint == "tcp://":
             raise ValueError("No backend is named: type the address of one in the Preferences")
@@ -96,21 +102,20 @@ class Pump:
 
     def change_settings(self, settings: Settings) -> None:
         """The user has changed the preferences: a backend elsewhere is another conversation."""
-        moved = (settings.remote, settings.home) != (self.settings.remote, self.settings.home)
+        moved = (settings.remote, settings.place) != (self.settings.remote, self.settings.place)
         self.settings = settings
         if self.installation is not None and self.installation.state != "running":
             self.installation = None  # how it ended has been read
         self._look()
         if moved:
-            self.session.close()
-            self.session.jobs.clear()
+            self.leave()
             self.join()
 
     def test(self) -> None:
         """Begin Test Connection. It starts nothing and leaves the jobs' conversation alone. Raises ValueError."""
         self._end_probe()
         session = Session(SOFTWARE, uuid.uuid4().hex)
-        self._reach(session, None)
+        self._reach(session, None, "never")
         self.probe = Probe(session, self.settings.endpoint if self.settings.remote else "this computer")
         self.probed = "Asking the backend"
 
@@ -138,7 +143,9 @@ class Pump:
         if not self.settings.auto_start and self.session.state in ("off", "refused"):
             raise ValueError("The backend is not running: press Start Backend first")
         if self.settings.auto_start and self.session.state in ("off", "refused", "connecting"):
-            self.connect()  # joins one that runs
+            self.connect("for jobs")  # joins one that runs
+        elif self.settings.auto_start and not self.settings.remote and self.settings.backend_python():
+            self.session.allow_start(self._command())  # one that has been joined may die
         asked = self.arrivals.room
         job = self.session.submit(request, title, subject, fetch=asked)
         self.arrivals.expect(job, target, asked)
@@ -154,20 +161,22 @@ class Pump:
         while job in self.arrivals.open:
             self.tick()
             if self.arrivals.waits:
-                raise JobFailed("Leave Edit Mode first: results are only written in Object Mode")
+                raise JobFailed(f'"{title}" is not imported yet. {self.arrivals.waits}')
             if self.session.state == "refused":
                 raise ConnectionError(self.session.text)
             if time.monotonic() > ends:
                 raise TimeoutError(f'"{title}" took longer than {seconds:g} s. It goes on, and can be imported later')
             if not self._busy:
                 self.session.rest(0.02)
-        state = self.session.jobs[job].state
-        if state == "cancelled":
+        found = self.session.jobs.get(job)
+        if found is None:
+            raise JobFailed(f'"{title}" was removed before its result had arrived')
+        if found.state == "cancelled":
             raise JobFailed(f'"{title}" was cancelled')
-        if state != "done":
-            raise JobFailed(self.session.jobs[job].failure.text)
-        if job not in self.arrivals.objects:
-            raise JobFailed(" ".join(self.arrivals.notes[job]))
+        if found.failure is not None:
+            raise JobFailed(found.failure.text)
+        if job not in self.arrivals.objects or job in self.arrivals.partial:
+            raise JobFailed(". ".join(self.arrivals.notes[job]))
 
     # --- Time passes
 

@@ -1,4 +1,4 @@
-"""The add-on's session against real backend processes: found, started, lost, found again; nothing lost, nothing twice."""
+"""The add-on's session against real backends: found, started, lost, found again; nothing lost, nothing twice."""
 
 import os
 import sys

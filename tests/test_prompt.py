@@ -26,7 +26,7 @@ def test_what_a_prompt_names(prompt, colour, stages, passed_over):
 
 @pytest.mark.parametrize("prompt", ["a blue dragon", "prose", "rosemary wilting", "42", "🌹", "x" * 5000])
 def test_an_unknown_object_is_refused_with_what_there_is(prompt):
-    with pytest.raises(NotUnderstood, match="a rose, in red.*Animate Selected") as refusal:
+    with pytest.raises(NotUnderstood, match=r"a rose, in red.*Animate Selected") as refusal:
         understand(prompt)
     assert len(str(refusal.value).encode()) < protocol.TEXT_BYTES
 

@@ -82,6 +82,8 @@ REFUSED = {
     "no faces": (["points.obj", "--process", "melt", "-o", "x.glb"], "no faces"),
     "nan": (["nan.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
     "frames": (["rose", "--frames", "0", "-o", "x.glb"], "--frames: Expected int >= 1"),
+    "amount of words": (["a rose", "--amount", "0.3", "-o", "x.glb"], "--amount is for a mesh file with --process"),
+    "up of words": (["a rose", "--up", "Y", "-o", "x.glb"], "--up is for a mesh file with --process"),
     "fps": (["rose", "--fps", "nan", "-o", "x.glb"], "--fps"),
     "ending": (["a dragon", "-o", "x.png"], "Cannot write .png"),
     "folder": (["rose", "-o", "nowhere/x.glb"], "does not exist"),

@@ -7,7 +7,7 @@ import pytest
 import xxhash
 
 from backend import protocol
-from blender_addon.client.transfers import DIGEST_MASK, Broken, Download, LocalLog, Upload
+from blender_addon.client.transfers import Broken, Download, LocalLog, Upload
 
 JOB = "0" * 32
 
@@ -25,7 +25,7 @@ class Gateway:
 
 
 def chunks(seq, record, size=protocol.CHUNK_BYTES):
-    digest = xxhash.xxh3_64_intdigest(record) & DIGEST_MASK
+    digest = xxhash.xxh3_64_intdigest(record) & protocol.DIGEST_MASK
     for offset in range(0, len(record), size):
         yield (
             protocol.Chunk(stream=1, job=JOB, seq=seq, offset=offset, total=len(record), digest=digest),
@@ -113,7 +113,7 @@ def test_a_log_on_this_machine_gives_the_same_records(tmp_path, monkeypatch, map
         with (tmp_path / "records.log").open("ab") as file:
             file.write(bytes(24) + record)
         position += 24
-        digest = xxhash.xxh3_64_intdigest(record) & DIGEST_MASK
+        digest = xxhash.xxh3_64_intdigest(record) & protocol.DIGEST_MASK
         located = protocol.Located(stream=1, job=JOB, seq=seq, position=position, total=len(record), digest=digest)
         download.place(located, log.read(located.position, located.total))
         position += len(record)

@@ -12,20 +12,23 @@ COLUMNS, ROWS = 4, 2
 TILE = 300  # pixels: the side of a square as large as a tile
 SAMPLES = 16  # with denoising
 GAP = 4  # pixels
-ELEVATION, AZIMUTH = math.radians(22), math.radians(32)
+AZIMUTH = math.radians(32)
 LENS = 70  # mm on a 36 mm film: little perspective, as in a portrait
 MARGIN = 0.9
 
 
-def render(subject: bpy.types.Object, path: Path) -> None:
-    """Write the sheet of the object's whole clip. The open file gets a studio around it."""
+def render(subject: bpy.types.Object, path: Path, elevation: float) -> None:
+    """Write the sheet of the object's whole clip, seen from `elevation` radians above the horizon.
+
+    The open file gets a studio around it.
+    """
     scene = bpy.context.scene
     first, last = scene.frame_start, scene.frame_end
     moments = [round(first + (last - first) * k / (COLUMNS * ROWS - 1)) for k in range(COLUMNS * ROWS)]
     places = _places(subject, moments)
     lowest, highest = Vector(places.min(axis=0)), Vector(places.max(axis=0))
     _studio(lowest, highest)
-    width, height = _camera(places)
+    width, height = _camera(places, elevation)
     _settings(scene, width, height)
     with tempfile.TemporaryDirectory() as folder:
         tiles = []
@@ -95,10 +98,10 @@ def _light(name: str, place: Vector, target: Vector, size: float, watts: float) 
     bpy.context.collection.objects.link(light)
 
 
-def _camera(places: np.ndarray) -> tuple[int, int]:
+def _camera(places: np.ndarray, elevation: float) -> tuple[int, int]:
     """A camera a little above, from as far as shows all places; width and height of the picture that fits them."""
-    flat = math.cos(ELEVATION)
-    back = Vector((flat * math.sin(AZIMUTH), -flat * math.cos(AZIMUTH), math.sin(ELEVATION)))
+    flat = math.cos(elevation)
+    back = Vector((flat * math.sin(AZIMUTH), -flat * math.cos(AZIMUTH), math.sin(elevation)))
     turn = back.to_track_quat("Z", "Y")
     axes = np.array(turn.to_matrix())  # columns: right, up, back
     seen = places @ axes

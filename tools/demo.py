@@ -6,6 +6,7 @@ Run by build.py demo, which prepares what the options name. The last line printe
 import argparse
 import importlib
 import json
+import math
 import os
 import sys
 import time
@@ -39,12 +40,12 @@ def main() -> None:
         empty_file()
         with step("generate the rose"):
             generate()
-        hand_out("rose", options.out)
+        hand_out("rose", options.out, elevation=46)
         empty_file()
         monkey()
         with step("melt the monkey"):
             melt()
-        hand_out("monkey", options.out)
+        hand_out("monkey", options.out, elevation=22)
     finally:
         stop_backend()
     files = {path.name: path.stat().st_size for path in sorted(options.out.iterdir())}
@@ -149,15 +150,15 @@ def follow() -> None:
         print(f"[demo]   {note}")
 
 
-def hand_out(name: str, out: Path) -> None:
-    """Export the active object in every format, save the file, and make its contact sheet."""
+def hand_out(name: str, out: Path, elevation: float) -> None:
+    """Export the active object in every format, save the file, and make its contact sheet, seen from that high."""
     for form, ending in FORMATS.items():
         with step(f"export {name}{ending}"):
             bpy.ops.anthesis.export(filepath=str(out / f"{name}{ending}"), format=form)
     with step(f"save {name}.blend"):
         bpy.ops.wm.save_as_mainfile(filepath=str(out / f"{name}.blend"), compress=True)
     with step(f"render {name}.png"):
-        contact_sheet.render(bpy.context.active_object, out / f"{name}.png")
+        contact_sheet.render(bpy.context.active_object, out / f"{name}.png", math.radians(elevation))
 
 
 main()

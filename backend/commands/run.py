@@ -72,7 +72,7 @@ def main(options: list[str]) -> int:
     except OSError as error:
         _say(f"Could not write {arguments.output}: {error.strerror or error}")
         return FAILED
-    except Exception as error:  # noqa: BLE001 (the border of the command: pipelines know which errors have words)
+    except Exception as error:  # pipelines know which errors have words; the others go on
         failure = pipelines.failure(error)
         if failure is None:
             raise

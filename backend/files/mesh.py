@@ -34,7 +34,7 @@ def read(path: Path, up: str | None = None) -> Mesh:
         scene = trimesh.load_scene(path, process=False)
         placed = [(scene.geometry[name], matrix) for matrix, name in map(scene.graph.get, scene.graph.nodes_geometry)]
         meshes = [_converted(part, matrix) for part, matrix in placed if len(getattr(part, "faces", ()))]
-    except Exception as error:  # noqa: BLE001 (a stranger's file: trimesh's parsers name no error of their own)
+    except Exception as error:  # a stranger's file: trimesh's parsers name no error of their own
         raise Unreadable(f"{path.name} is not a sound {path.suffix} file: {error or type(error).__name__}") from error
     if not meshes:
         raise Unreadable(f"{path.name} has no faces: only a surface can be animated")

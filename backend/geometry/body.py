@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.clip import Mesh
-
 Reals = NDArray[np.float64]
 
 

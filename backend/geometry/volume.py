@@ -36,6 +36,18 @@ def close_holes(vertices: Reals, faces: Ints) -> tuple[Ints, Reals]:
     return fans.astype(np.int32), middles
 
 
+def closed_parts(vertices: Reals, faces: Ints) -> tuple[Ints, Ints, Reals]:
+    """The parts of a mesh without a hole: their faces (K, 3), the part (K,) each is of, the volumes (P,) of all parts.
+
+    The volume of a part with a hole reads 0.
+    """
+    label = connected(faces[:, [0, 1, 1, 2]].reshape(-1, 2), len(vertices))
+    closed = ~np.isin(label[faces[:, 0]], label[close_holes(vertices, faces)[0][:, 0]])
+    parts = label[faces[closed, 0]]
+    volumes = np.bincount(parts, face_volumes(vertices, faces[closed]), label.max() + 1)
+    return faces[closed], parts, volumes
+
+
 def connected(edges: Ints, count: int) -> Ints:
     """(count,) number of the connected part each vertex is in, by the edges (E, 2)."""
     from scipy import sparse  # the certificate loads this file in processes that must start fast

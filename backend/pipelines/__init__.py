@@ -63,9 +63,7 @@ def living(
     return mesh, lifecycle.animate(mesh, request, report), None
 
 
-def clip(
-    request: protocol.Request, subject: bytes | None, report: Report
-) -> tuple[Clip, Understanding | None]:
+def clip(request: protocol.Request, subject: bytes | None, report: Report) -> tuple[Clip, Understanding | None]:
     """The whole of a request at once, for files; otherwise as `living`."""
     mesh, frames, understood = living(request, subject, report)
     return Clip.from_frames(mesh, list(frames), request.fps, provenance=protocol.provenance(request)), understood

@@ -114,8 +114,8 @@ def _process(name: str):
 def _refuse_too_long(frames: int, vertices: int) -> None:
     if frames * vertices * FRAME_BYTES > REVERSIBLE:
         raise UnusableSubject(
-            f"{frames:,} frames of {vertices:,} vertices are too many to play in reverse: ask for fewer frames, at most "
-            f"{REVERSIBLE // (vertices * FRAME_BYTES):,}, or take a lighter mesh."
+            f"{frames:,} frames of {vertices:,} vertices are too many to play in reverse: ask for fewer frames, "
+            f"at most {REVERSIBLE // (vertices * FRAME_BYTES):,}, or take a lighter mesh."
         )
 
 

@@ -51,7 +51,7 @@ def life(stages: tuple[str, ...]) -> list[float]:
 
 
 def pace(points: list[float], frames: int) -> Floats:
-    """(T,) life times that go through the turning points at an even pace; one frame shows the end of the first stage."""
+    """(T,) life times through the turning points at an even pace; one frame shows the end of the first stage."""
     if frames == 1:
         return np.array(points[1:2], np.float32)
     travelled = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(points)))])

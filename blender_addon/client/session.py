@@ -8,6 +8,7 @@ on once because records are numbered. So a lost connection is only a pause.
 import subprocess
 import time
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ import numpy as np
 import zmq
 
 from ..seam import protocol
-from . import launch
+from . import launch, link
 from .jobs import Job
 from .link import Link
 from .transfers import Broken, Download, LocalLog, Upload
@@ -30,6 +31,7 @@ IDLE_PING_SECONDS = 5.0
 ABSENCE_SECONDS = 0.5  # between two ticks; what is longer is not the gateway's doing
 
 State = Literal["off", "starting", "connecting", "ready", "reconnecting", "refused"]
+Starts = Literal["never", "for jobs", "always"]  # whether a gateway that is not there is started
 
 
 class Session:
@@ -48,6 +50,8 @@ class Session:
         self._link: Link | None = None
         self._home: Path | None = None
         self._command: launch.Command | None = None
+        self._starts: Starts = "never"
+        self._shutdown = -1  # the call that asked the gateway to end, while it may still be obeyed
         self._remote: protocol.Connection | None = None
         self._process: subprocess.Popen | None = None
         self._spawned_at = -1e9
@@ -65,24 +69,29 @@ class Session:
 
     # --- Where the gateway is
 
-    def start(self, home: Path, command: launch.Command | None) -> None:
-        """Join the gateway of `home`; start one with `command` where there is none (None: wait for one)."""
+    def start(self, home: Path, command: launch.Command | None, starts: Starts = "always") -> None:
+        """Join the gateway of `home`. Where there is none, or it dies, `command` starts one (None: wait for one):
+        "always", or "for jobs" while jobs of this client are under way.
+        """
         self._reset()
         self._home, self._command, self._remote = Path(home), command, None
+        self._starts, self._shutdown = starts, -1
         self._failed_starts = 0
         self._spawned_at = -1e9
         self._say("connecting", "Looking for the backend")
 
+    def allow_start(self, command: launch.Command) -> None:
+        """For the jobs of this client, `command` may start the gateway that has been joined, should it die."""
+        self._command = command
+        if self._starts == "never":
+            self._starts = "for jobs"
+
     def connect_remote(self, endpoint: str, server_key: str, client_public: str, client_secret: str) -> None:
-        """Join a gateway on another machine. Raises ValueError where a key is not one."""
-        for key in (server_key, client_public, client_secret):
-            if len(key) != 40:
-                raise ValueError("A key of the remote backend is missing or cut: copy all three from it again")
+        """Join a gateway on another machine. Raises ValueError for an address or a key that is none."""
+        connection = link.remote(endpoint, server_key, client_public, client_secret)
         self._reset()
         self._home = self._command = None
-        self._remote = protocol.Connection(
-            protocol.PROTOCOL, "0" * 32, 0, endpoint, server_key, client_public, client_secret
-        )
+        self._remote, self._shutdown = connection, -1
         self._say("connecting", f"Connecting to {endpoint}")
 
     def close(self) -> None:
@@ -97,10 +106,18 @@ class Session:
         self._home = self._command = self._remote = None
         self._say("off", "The backend is not running")
 
+    def forget_jobs(self) -> None:
+        """Those of one gateway are of no meaning to another."""
+        for job in self.jobs.values():
+            self._drop_stream(job)
+        self.jobs.clear()
+        self._removing.clear()
+        self._changed = True
+
     def shutdown_backend(self, force: bool = False) -> None:
-        """Ask the gateway to end, and do not start another."""
-        self._send(protocol.Shutdown(force=force))
-        self._command = None
+        """Ask the gateway to end. Where it obeys, no other is started until start() or allow_start()."""
+        if self._send(protocol.Shutdown(force=force)):
+            self._shutdown = self._calls
 
     def _reset(self) -> None:
         if self._link is not None:
@@ -147,12 +164,10 @@ class Session:
         self._send(protocol.Remove(job=job))
         self._changed = True
 
-    def clear(self) -> None:
-        """Forget every finished job, here and in the store."""
-        for job in [job for job in self.jobs.values() if job.final]:
-            self._drop_stream(self.jobs.pop(job.id))
-        self._send(protocol.Clear())
-        self._changed = True
+    def clear(self, keep: Collection[str] = ()) -> None:
+        """Forget every finished job but those to `keep`, here and in the store."""
+        for job in [job.id for job in self.jobs.values() if job.final and job.id not in keep]:
+            self.remove(job)
 
     def fetch(self, job: str, from_seq: int = 0) -> None:
         """Read a job's records from the store, from this one on."""
@@ -212,7 +227,9 @@ class Session:
             time.sleep(seconds)
 
     def wait(self, job: str, seconds: float) -> Job:
-        """Tick until the job is final; records are left to be taken. Raises TimeoutError."""
+        """For programs without a window (tests, benchmarks, scripts): tick until the job is final; its records are
+        left to be taken. Raises TimeoutError, ConnectionError. In Blender it is Pump.wait() that also imports.
+        """
         ends = time.monotonic() + seconds
         while not self.jobs[job].final:
             if self.state == "refused":
@@ -272,7 +289,12 @@ class Session:
 
     def _search(self) -> None:
         """One look for a gateway: open a link, start a process, or wait for the one that was started."""
-        connection = self._remote or protocol.read_connection(self._home)
+        try:
+            connection = self._remote or protocol.read_connection(self._home)
+        except OSError as error:
+            reason = error.strerror or error
+            self._say("refused", f"{self._home} cannot be read ({reason}): choose another Home Folder in the Preferences")
+            return
         if connection is not None and self._lives(connection):
             if self._unanswered and self._remote is None:
                 self._spawn()  # its number may be another process's now; the lock decides who serves
@@ -281,20 +303,33 @@ class Session:
         elif self._process is None or self._process.poll() is not None or self._overdue():
             self._spawn()
 
+    @property
+    def _may_start(self) -> bool:
+        if self._command is None or self._starts == "never":
+            return False
+        return self._starts == "always" or any(job.mine and not job.final for job in self.jobs.values())
+
     def _overdue(self) -> bool:
         return time.monotonic() - self._spawned_at > START_SECONDS
 
     def _open(self, connection: protocol.Connection) -> None:
-        if self._context is None:
-            self._context = zmq.Context(io_threads=1)
-        self._link = Link(self._context, connection)
+        try:
+            if self._context is None:
+                self._context = zmq.Context(io_threads=1)
+            self._link = Link(self._context, connection)
+        except zmq.ZMQError as error:
+            where = f"{connection.endpoint} cannot be reached ({error.strerror})"
+            self._say("refused", f"{where}: check the address and the keys in the Preferences")
+            return
         self._hello_at = -1e9
         self._opened_at = time.monotonic()
 
     def _spawn(self) -> None:
         """Start a backend, at a measured pace. One that finds another at work ends with 0, which is no failure."""
         now = time.monotonic()
-        if self._command is None:
+        if self._shutdown >= 0:  # it was asked to end, and has
+            self._starts, self._shutdown = "never", -1
+        if not self._may_start:
             self._say("off", "The backend is not running")
             return
         if now - self._spawned_at < SPAWN_INTERVAL:
@@ -359,6 +394,8 @@ class Session:
                 for job in self.jobs.values():
                     if job.upload and job.upload.blob == answer.blob:
                         job.upload.heard(answer)
+                        if answer.offset > job.upload.stuck_at:
+                            job.text = ""  # it goes on
                         self._advance(job)
             case protocol.Accepted():
                 if job:
@@ -370,14 +407,19 @@ class Session:
                 if job:
                     self._drop_stream(self.jobs.pop(answer.job))
                     self._changed = True
+            case protocol.Refused(blob=str()):
+                self._hear_upload_refused(answer)
             case protocol.Refused():
                 self._removing.discard(answer.job)
+                if answer.re == self._shutdown:
+                    self._shutdown = -1
+                    self._say("ready", answer.failure.text)
                 self._hear_refusal(answer.failure, job)
 
     def _greet(self, welcome: protocol.Welcome) -> None:
         """A connection, perhaps not the first: take up what was interrupted."""
         self._boot, self.engines = welcome.boot, welcome.engines
-        self._failed_starts = 0
+        self._failed_starts, self._shutdown = 0, -1
         self._pinged_at = time.monotonic()
         self._say("ready", "Connected")
         self._changed = True
@@ -403,7 +445,7 @@ class Session:
             self._accept(job)
         if not (job.state == "cancelling" and news.state == "running"):
             job.update(news)
-        if job.final or news.state == "cancelling":
+        if job.final or (news.state == "cancelling" and job.cancel and not job.cancel.force):
             job.cancel = None
         self._changed = True
 
@@ -428,15 +470,20 @@ class Session:
         elif failure.code == "unknown_blob" and job and job.upload:
             job.upload.complete = False
             job.upload.probe()
-        elif failure.code == "hash_mismatch":  # the gateway has dropped what it held
-            for waiting in self.jobs.values():
-                if waiting.upload and not waiting.upload.complete:
-                    waiting.upload.probe()
         elif failure.code == "store_corrupt" and job and job.download:
             self._drop_stream(job)
             job.fail(failure.code, failure.text)
         elif job and (not job.accepted or failure.code == "unknown_job"):
             job.fail(failure.code, failure.text)
+        self._changed = True
+
+    def _hear_upload_refused(self, answer: protocol.Refused) -> None:
+        """A full disk, or bytes that were damaged on their way: it is asked again, and goes on where it can."""
+        for job in self.jobs.values():
+            if job.upload and job.upload.blob == answer.blob and not job.upload.complete:
+                job.upload.refuse()
+                damaged = answer.failure.code == "hash_mismatch"
+                job.text = "The mesh was damaged on its way and is sent again" if damaged else answer.failure.text
         self._changed = True
 
     # --- Jobs
@@ -448,6 +495,8 @@ class Session:
             return
         self._repeated_at = now
         for job in self.jobs.values():
+            if job.upload and job.upload.refused:
+                job.upload.probe()
             self._advance(job)
             if job.cancel and job.accepted:
                 self._send(job.cancel)

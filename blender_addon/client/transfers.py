@@ -14,8 +14,6 @@ import xxhash
 
 from ..seam import protocol
 
-DIGEST_MASK = (1 << 63) - 1  # as in protocol.Chunk
-
 
 class Upload:
     """One blob. After a (re)connection the first chunk is a question: its answer says where to go on."""
@@ -24,6 +22,7 @@ class Upload:
         self.data = memoryview(data)
         self.blob = xxhash.xxh3_128_hexdigest(data)
         self.complete = False
+        self.stuck_at = -1  # how much the gateway held when it could not take more
         self.probe()
 
     def probe(self) -> None:
@@ -34,7 +33,7 @@ class Upload:
 
     def refuse(self) -> None:
         """The gateway cannot take it now: nothing is sent until probe() asks again."""
-        self.refused = True
+        self.refused, self.stuck_at = True, max(self.stuck_at, self._held)
 
     @property
     def share(self) -> float:
@@ -134,7 +133,7 @@ class Download:
             self._keep(chunk.seq, record, chunk.digest)
 
     def _keep(self, seq: int, record: np.ndarray, digest: int) -> None:
-        if xxhash.xxh3_64_intdigest(record) & DIGEST_MASK != digest:
+        if xxhash.xxh3_64_intdigest(record) & protocol.DIGEST_MASK != digest:
             raise Broken(f"Record {seq} is damaged")
         self._whole.append((seq, record))
         self._waiting += len(record)

@@ -22,33 +22,46 @@ def colour_over_life(obj) -> bool:
     return colour.MODIFIER in obj.modifiers
 
 
+def can_thin(obj) -> bool:
+    """Whether every key of the clip is still there under the name that it was given."""
+    facts = provenance.read(obj)
+    return bool(facts) and 0 < facts.get("frames", 0) == len(keys.ours(obj))
+
+
 @contextmanager
 def thinned(obj, step: int) -> Iterator:
-    """A passing copy under the same name with every nth key, and always the last; the object itself for step 1."""
-    facts = provenance.read(obj)
-    if step == 1 or not facts or obj.data.shape_keys is None:
+    """A passing copy under the same name with every nth key, and always the last; the object itself for step 1, and
+    where it cannot be thinned."""
+    if step == 1 or not can_thin(obj):
         yield obj
         return
-    name = obj.name
+    name, own = obj.name, _action(obj)
     copy = obj.copy()
     copy.data = obj.data.copy()
-    for collection in obj.users_collection:
-        collection.objects.link(copy)
-    obj.name = f"{name} (Whole)"
-    copy.name = name
-    _thin(copy, step, facts["first_frame"])
     try:
+        for collection in obj.users_collection:
+            collection.objects.link(copy)
+        obj.name = f"{name} (Whole)"
+        copy.name = name
+        _thin(copy, step, provenance.read(obj)["first_frame"])
         yield copy
     finally:
-        mesh, action = copy.data, copy.data.shape_keys.animation_data.action
+        mesh, action = copy.data, _action(copy)
         bpy.data.objects.remove(copy)
         bpy.data.meshes.remove(mesh)
-        bpy.data.actions.remove(action)
+        if action is not None and action != own:
+            bpy.data.actions.remove(action)
         obj.name = name
 
 
+def _action(obj):
+    """What plays the object's shape keys, or None."""
+    animation = obj.data.shape_keys.animation_data
+    return animation and animation.action
+
+
 def _thin(obj, step: int, first_frame: int) -> None:
-    indices = [keys.index_of(key.name) for key in obj.data.shape_keys.key_blocks if keys.OURS.fullmatch(key.name)]
+    indices = keys.ours(obj)
     kept = sorted({*indices[::step], indices[-1]})
     keys.remove(obj, [keys.name_of(index) for index in indices if index not in kept])
     keys.silence(obj.data.shape_keys)

@@ -24,6 +24,12 @@ def index_of(name: str) -> int:
     return int(name.rsplit(" ", 1)[1]) - 1
 
 
+def ours(obj) -> list[int]:
+    """The frames of our keys that are on the object, in their order there."""
+    blocks = obj.data.shape_keys.key_blocks if obj.data.shape_keys else ()
+    return [index_of(key.name) for key in blocks if OURS.fullmatch(key.name)]
+
+
 def prepare(obj) -> None:
     """Ready to take frames: a Basis is there, the keys of an earlier clip are silent, the artist's untouched."""
     if obj.data.shape_keys is None:
@@ -87,7 +93,7 @@ def curves(shape_keys):
     data = shape_keys.animation_data_create()
     if data.action is None:
         data.action = bpy.data.actions.new(f"{shape_keys.user.name} Life")
-    elif data.action.users > 1 or data.action.library:
+    elif data.action.users - data.action.use_fake_user > 1 or data.action.library:
         data.action = data.action.copy()  # the others that play it keep what they had
     action = data.action
     if not hasattr(action, "slots"):

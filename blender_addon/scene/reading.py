@@ -14,6 +14,7 @@ from ..seam import protocol
 from . import colour, keys, surface
 
 FAR = 1e15  # metres: Blender writes 3.4e38 where a script says infinity
+NAME = 200  # characters of a name that a record may hold; since 5.0 Blender allows more
 FLAT = 1e-6  # smallest to largest scale of an object, below which its shape cannot be brought back from world space
 
 
@@ -31,6 +32,7 @@ class Target:
     matrix: tuple[float, ...]  # row-major 3x3 of matrix_world: object space to what was sent
     location: tuple[float, ...] = (0.0, 0.0, 0.0)  # of the object in the world
     uid: int = 0  # session_uid: finds a renamed object, as long as the file stays open
+    groups: tuple[tuple[str, str], ...] = ()  # of the vertices, by what they were for: ("pin_group", "Root")
     notes: tuple[str, ...] = ()  # sentences that the artist should know before the result is there
 
 
@@ -53,7 +55,7 @@ def read_subject(obj, pin_group: str = "", weight_group: str = "") -> tuple[byte
     arrays["vertices"] = np.ascontiguousarray(shape @ matrix.T, np.float32)
     arrays |= surface.material_of_start(obj)
     arrays |= _groups(obj, pin=pin_group, weight=weight_group)
-    record = protocol.Subject(name=obj.name)
+    record = protocol.Subject(name=obj.name[:NAME])
     target = Target(
         object_name=obj.name,
         vertices=len(shape),
@@ -61,6 +63,7 @@ def read_subject(obj, pin_group: str = "", weight_group: str = "") -> tuple[byte
         matrix=tuple(matrix.ravel().tolist()),
         location=tuple(obj.matrix_world.translation),
         uid=obj.session_uid,
+        groups=tuple((role, name) for role, name in (("pin_group", pin_group), ("weight_group", weight_group)) if name),
         notes=tuple(_notes(obj)),
     )
     return protocol.pack(record, arrays), target
@@ -76,18 +79,11 @@ def rest(mesh) -> np.ndarray:
     return positions
 
 
-def corner_vertices(mesh) -> np.ndarray:
-    """(C,) int32: the vertex at each corner of each polygon."""
-    corners = np.empty(len(mesh.loops), np.int32)
-    mesh.attributes[".corner_vert"].data.foreach_get("value", corners)
-    return corners
-
-
 def fingerprint(mesh) -> str:
     """Changes when a vertex of the rest shape moves or a polygon changes; shape keys, materials, UVs do not count."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(rest(mesh))
-    digest.update(corner_vertices(mesh))
+    digest.update(surface.corner_vertices(mesh))
     digest.update(_sizes(mesh))
     return digest.hexdigest()
 
@@ -133,7 +129,7 @@ def _sizes(mesh) -> np.ndarray:
 
 def _polygons(mesh, mirrored: bool) -> dict[str, np.ndarray]:
     """corners, sizes, triangles and uv; a mirroring scale turns surfaces inside out, so their corners are reversed."""
-    corners, sizes = corner_vertices(mesh), _sizes(mesh)
+    corners, sizes = surface.corner_vertices(mesh), _sizes(mesh)
     mesh.calc_loop_triangles()
     triangles = np.empty((len(mesh.loop_triangles), 3), np.int32)
     mesh.loop_triangles.foreach_get("loops", triangles.ravel())

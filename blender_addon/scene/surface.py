@@ -2,19 +2,20 @@
 
 import numpy as np
 
+from ..seam import protocol
+
 
 def material_of_start(obj) -> dict[str, np.ndarray]:
-    """albedo (V, 3) sRGB bytes, roughness and metallic (V,) bytes; empty where the artist gave no material at all.
+    """albedo (V, 3) sRGB bytes, roughness and metallic (V,) bytes.
 
     Albedo is the active colour attribute, else what the Principled shader of each polygon's slot says: an image
-    sampled at the UVs, or its base colour. Corners of a vertex are averaged in linear light.
+    sampled at the UVs, or its base colour. Without a material it is Blender's grey, which the viewport shows then.
+    Corners of a vertex are averaged in linear light.
     """
     mesh = obj.data
     materials = [slot.material for slot in obj.material_slots]
     attribute = mesh.color_attributes.active_color
-    if attribute is None and not any(materials):
-        return {}
-    corners = _corner_vertices(mesh)
+    corners = corner_vertices(mesh)
     slots = np.zeros(len(mesh.polygons), np.int32)
     mesh.polygons.foreach_get("material_index", slots)
     sizes = np.empty(len(mesh.polygons), np.int32)
@@ -26,29 +27,14 @@ def material_of_start(obj) -> dict[str, np.ndarray]:
         look[:, :3] = colour if attribute.domain == "CORNER" else colour[corners]
     mean = _per_vertex(look, corners, len(mesh.vertices))
     return {
-        "albedo": to_bytes(srgb(mean[:, :3])),
-        "roughness": to_bytes(mean[:, 3]),
-        "metallic": to_bytes(mean[:, 4]),
+        "albedo": protocol.to_bytes(protocol.linear_to_srgb(mean[:, :3])),
+        "roughness": protocol.to_bytes(mean[:, 3]),
+        "metallic": protocol.to_bytes(mean[:, 4]),
     }
 
 
-def to_bytes(values: np.ndarray) -> np.ndarray:
-    """[0, 1] to 0..255, to the nearest."""
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-
-
-def srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light to sRGB-encoded, IEC 61966-2-1."""
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def linear(encoded: np.ndarray) -> np.ndarray:
-    """sRGB-encoded to linear light, IEC 61966-2-1."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
-def _corner_vertices(mesh) -> np.ndarray:
+def corner_vertices(mesh) -> np.ndarray:
+    """(C,) int32: the vertex at each corner of each polygon."""
     corners = np.empty(len(mesh.loops), np.int32)
     mesh.attributes[".corner_vert"].data.foreach_get("value", corners)
     return corners
@@ -61,8 +47,8 @@ def _slot_looks(mesh, materials: list, slots: np.ndarray) -> np.ndarray:
         mine = slots == number
         shader = principled(material)
         if shader is None:
-            colour = material.diffuse_color[:3] if material else (0.8, 0.8, 0.8)
-            look[mine] = [*colour, 0.5, 0.0]
+            colour = material.diffuse_color[:3] if material else [protocol.GREY] * 3
+            look[mine] = [*colour, protocol.MATT, 0.0]
             continue
         look[mine] = [
             *shader.inputs["Base Color"].default_value[:3],
@@ -112,7 +98,7 @@ def _sample(image, uv: np.ndarray) -> np.ndarray:
     row = np.floor(uv[:, 1] * height).astype(np.int64) % height
     colour = pixels[row, column, :3] if image.channels >= 3 else np.repeat(pixels[row, column, :1], 3, axis=1)
     encoded = not image.is_float and image.colorspace_settings.name == "sRGB"  # bytes come as they are stored
-    return linear(colour) if encoded else colour
+    return protocol.srgb_to_linear(colour) if encoded else colour
 
 
 def _attribute_colour(attribute) -> np.ndarray:

@@ -12,10 +12,12 @@ import numpy as np
 
 from ..seam import protocol
 from . import build, colour, keys, provenance
-from .reading import Target, corner_vertices, fingerprint
+from .reading import Target, fingerprint
+from .surface import corner_vertices
 
-GREY = 231  # Blender's default albedo of 0.8, sRGB-encoded, for a subject without colour
-ROUGH = 128
+GREY = int(protocol.to_bytes(protocol.linear_to_srgb(protocol.GREY)))  # of a subject without colour, as bytes
+MATT = int(protocol.to_bytes(protocol.MATT))
+STILL = 1e-3  # largest displacement, in units of the mesh's size, below which nobody sees it move
 DEFAULT_RANGE = (1, 250)  # frames of a scene that nobody has set up
 TOLERANCE = 1e-7  # of a matrix, relative, below which it is the identity
 
@@ -32,7 +34,7 @@ class Import:
         self.title = title
         self.object_name = ""
         self.notes: list[str] = list(target.notes) if target else []
-        self._made_by = made_by
+        self._made_by = made_by | dict(target.groups if target else ())
         self._target = target
         self._location = tuple(location)
         self._uid = 0
@@ -59,6 +61,7 @@ class Import:
                 self._take_frame(record, arrays)
             case protocol.Certificate():
                 self._measured = record.measured
+                self._say_if_still()
 
     @property
     def vertices(self) -> int:
@@ -102,6 +105,11 @@ class Import:
     def _take_subject(self, record, arrays) -> None:
         protocol.check_subject(arrays)
         self._record, self._subject = record, arrays
+        if record.version:
+            self._made_by["version"] = record.version
+        if record.passed_over:
+            words = ", ".join(f'"{word}"' for word in record.passed_over)
+            self.notes.append(f"Words of the prompt that were not understood and change nothing: {words}")
         if self._target is None:
             self._make_object(record.name or self.title, self._location)
             return
@@ -113,6 +121,13 @@ class Import:
             self._make_object_beside(reason, obj)
         else:
             self._uid, self.object_name = obj.session_uid, obj.name
+
+    def _say_if_still(self) -> None:
+        moved = {name: value for name, value, _ in self._measured}.get(protocol.Certificate.DISPLACEMENT)
+        if self._made_by.get("kind") == "animate" and moved is not None and moved < STILL:
+            self.notes.append(
+                "It hardly moved: raise the amount, subdivide the mesh, or look at its pin and weight groups"
+            )
 
     def _changed(self, obj) -> str:
         """Why the target cannot take the result, or nothing."""
@@ -164,7 +179,7 @@ class Import:
     def _start_colour(self) -> tuple[np.ndarray, np.ndarray]:
         count = len(self._subject["vertices"])
         albedo = self._subject.get("albedo", np.full((count, 3), GREY, np.uint8))
-        return albedo, self._subject.get("roughness", np.full(count, ROUGH, np.uint8))
+        return albedo, self._subject.get("roughness", np.full(count, MATT, np.uint8))
 
     # --- The object
 
@@ -212,7 +227,7 @@ class Import:
 
     def _even_roughness(self) -> float | None:
         """The subject's roughness where it is one number."""
-        roughness = self._subject.get("roughness", np.array([ROUGH]))
+        roughness = self._subject.get("roughness", np.array([MATT]))
         return float(roughness[0]) / 255 if (roughness == roughness[0]).all() else None
 
     def _metallic(self) -> float:

@@ -28,7 +28,7 @@ def monkey():
 
 
 def melt(session) -> tuple[float, float, float]:
-    """Seconds from the press of the button to the keys of the first frame (the mesh as it is), the second, the last."""
+    """Seconds from the button to the keys of the first frame (the mesh as it is), of the second and of the last."""
     thing = monkey()
     began = time.perf_counter()
     data, target = read_subject(thing)
@@ -61,7 +61,8 @@ def main() -> None:
         vertices = len(bpy.context.object.data.vertices)
         session.close()
     first, second, last = (statistics.median(times) for times in zip(*warm, strict=True))
-    table = Table(f"What an artist waits for, medians of {ROUNDS}, {bpy.app.version_string}, melt of {vertices:,} vertices")
+    blender = bpy.app.version_string
+    table = Table(f"What an artist waits for, medians of {ROUNDS}, {blender}, melt of {vertices:,} vertices")
     table.add("start of the backend to its first answer", statistics.median(ready), "s", 1)
     table.add("button to first frame", first, "s", 2)
     table.add("button to second frame, the first that moves", second, "s", 2)

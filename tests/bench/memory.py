@@ -24,11 +24,10 @@ def main() -> None:
         process = psutil.Process(backend.pid)
         before = process.memory_info().rss
         session.fetch(job)
-        peak, taken = before, 0
+        peak = before
         for _ in range(SECONDS):
             ends = time.monotonic() + 1
             session.take(job)
-            taken += 1
             while time.monotonic() < ends:
                 session.tick()
                 session.rest(0.05)

@@ -27,7 +27,8 @@ class Table:
         if path := _arguments().json:
             tables = json.loads(path.read_text()) if path.exists() else []
             machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-            path.write_text(json.dumps([*tables, {"title": self.title, "machine": machine, "rows": self.rows}], indent=1))
+            tables.append({"title": self.title, "machine": machine, "rows": self.rows})
+            path.write_text(json.dumps(tables, indent=1))
 
 
 def _arguments() -> argparse.Namespace:

@@ -53,7 +53,8 @@ def main() -> None:
                 f"{bpy.app.version_string}"
             )
             table.add("whole import, median", statistics.median(total for total, _, _ in found), "s")
-            table.add("waiting / whole, median", statistics.median(waited / total for total, waited, _ in found), "x", 0.5)
+            share = statistics.median(waited / total for total, waited, _ in found)
+            table.add("waiting / whole, median", share, "x", 0.5)
             longest = [longest * 1000 for _, _, longest in found]
             table.add("longest tick, median of rounds", statistics.median(longest), "ms", 20)
             table.add("longest tick of all rounds", max(longest), "ms", 20)

@@ -305,6 +305,43 @@ def test_the_scene_is_afterwards_as_it_was(tmp_path, ending):
     assert (state(), samples.blocks()) == before
 
 
+def test_a_path_beside_the_blend_is_written_beside_the_blend(tmp_path, monkeypatch):
+    obj, _ = placed_clip()
+    assert refusal("//a.glb", obj) == (
+        "//a.glb is beside a .blend that was never saved: save it first, or choose a folder"
+    )
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    for ending in FORMATS:
+        assert export(f"//a.{ending}", obj).path == str(tmp_path / f"a.{ending}")
+        assert (tmp_path / f"a.{ending}").stat().st_size
+
+
+@pytest.mark.parametrize("renamed", [1, FRAMES])
+def test_keys_that_the_artist_renamed_are_all_written_and_that_is_said(tmp_path, renamed):
+    obj, records = placed_clip()
+    for key in obj.data.shape_keys.key_blocks[1 : 1 + renamed]:
+        key.name = f"Mine {key.name}"
+    before = samples.blocks()
+    written = export(str(tmp_path / "a.glb"), obj, frame_step=2)
+    assert written.lost == ('"Prism" has not just the shape keys that Anthesis gave it, so the frame step was passed over',)
+    assert samples.blocks() == before
+    assert_same_surface(play_gltf(written.path), in_world(obj, records), 1e-5)
+
+
+@pytest.mark.parametrize("step", ["remove", "silence", "animate_all"])
+def test_a_failure_while_keys_are_thinned_leaves_the_file_as_it_was(tmp_path, monkeypatch, step):
+    obj, _ = placed_clip(colour=True)
+    before = samples.blocks()
+
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(keys, step, fails)
+    with pytest.raises(MemoryError):
+        export(str(tmp_path / "a.glb"), obj, frame_step=2)
+    assert samples.blocks() == before
+
+
 def sentences(tmp_path, obj, ending, **options):
     return export(str(tmp_path / f"a.{ending}"), obj, **options).lost
 

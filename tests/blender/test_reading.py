@@ -102,8 +102,21 @@ def test_loose_doubled_and_non_manifold_vertices_are_taken_as_they_are():
 # --- Material of the start
 
 
-def test_a_mesh_without_material_brings_no_colour():
-    assert not {"albedo", "roughness", "metallic"} & samples.subject_of(samples.grid())[1].keys()
+def test_a_mesh_without_material_brings_the_look_of_blenders_new_material():
+    plain, dressed = samples.grid(), samples.grid()
+    dressed.data.materials.append(bpy.data.materials.new("New"))
+    if dressed.data.materials[0].node_tree is None:  # before Blender 5.0
+        dressed.data.materials[0].use_nodes = True
+    for name in ("albedo", "roughness", "metallic"):
+        of_plain, of_dressed = (samples.subject_of(obj)[1][name] for obj in (plain, dressed))
+        np.testing.assert_array_equal(of_plain, of_dressed)
+
+
+def test_a_name_longer_than_a_record_may_hold_is_cut():
+    obj = samples.grid()
+    obj.name = "é" * 300  # Blender keeps what it can, 5.0 and later more than 200
+    record, _, target = samples.subject_of(obj)
+    assert record.name == obj.name[:200] and target.object_name == obj.name
 
 
 def test_each_slot_gives_its_polygons_its_base_colour_roughness_and_metallic():

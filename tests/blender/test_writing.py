@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
-from blender_addon.scene import colour, keys, provenance, reading, surface, writing  # noqa: E402
+from blender_addon.scene import colour, keys, provenance, reading, writing  # noqa: E402
 from blender_addon.seam import protocol  # noqa: E402
 from tests.blender import samples  # noqa: E402
 from tests.blender.samples import clip, frames_of, imported, subject_of  # noqa: E402
@@ -326,7 +327,7 @@ def test_a_texture_keeps_its_detail_and_is_multiplied_by_the_change():
     for number, frame in enumerate(frames_of(records)):
         bpy.context.scene.frame_set(1 + number)
         samples.evaluated(obj).data.attributes[colour.CHANGE].data.foreach_get("color", change.ravel())
-        start, now = (surface.linear(each["albedo"] / 255) for each in (arrays, frame))
+        start, now = (protocol.srgb_to_linear(each["albedo"] / 255) for each in (arrays, frame))
         np.testing.assert_allclose(change[:, :3] * start, now, atol=1e-4)
     imported(clip(record, arrays), target)  # without colours the texture is as it was
     samples.evaluated(obj).data.attributes[colour.CHANGE].data.foreach_get("color", change.ravel())
@@ -372,6 +373,20 @@ def test_an_artists_colour_attribute_called_albedo_is_not_overwritten():
     imported(clip(record, arrays, colour=True), target)
     assert (samples.colours(obj.data) == 51).all()
     assert base_colour_source(obj.material_slots[0].material) == "Albedo.001"
+
+
+def test_a_mesh_without_material_begins_its_clip_in_the_grey_that_it_had():
+    """As the viewport showed it, and as glTF and FBX will."""
+    obj = samples.grid()
+    record, arrays, target = subject_of(obj)
+    assert (arrays["albedo"] == 231).all() and (arrays["roughness"] == 128).all()  # 0.8 linear, and a half
+    records = clip(record, arrays, colour=True)
+    imported(records, target)
+    assert (samples.colours(obj.data) == arrays["albedo"][0]).all()
+    bare = {name: array for name, array in arrays.items() if name not in ("albedo", "roughness", "metallic")}
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    _, obj = imported([(record, bare), *records[1:]])  # of a backend that tells no colour
+    assert (samples.colours(obj.data) == arrays["albedo"][0]).all()
 
 
 def test_metallic_over_life_is_said_to_stay():
@@ -420,6 +435,16 @@ def test_curves_of_the_artist_stay_and_a_shared_action_is_not_written_to():
     assert smile.value == 0.25
     mine.use_fake_user = False
     assert len(keys.curves(other.data.shape_keys)) == 1
+
+
+def test_an_action_that_only_a_fake_user_keeps_is_written_to():
+    obj = smiling_grid()
+    obj.data.shape_keys.key_blocks["Smile"].keyframe_insert("value", frame=1)
+    action = obj.data.shape_keys.animation_data.action
+    action.use_fake_user = True
+    record, arrays, target = subject_of(obj)
+    imported(clip(record, arrays), target)
+    assert obj.data.shape_keys.animation_data.action == action and len(bpy.data.actions) == 1
 
 
 def test_a_shared_mesh_becomes_the_objects_own():
@@ -771,6 +796,35 @@ def test_an_object_says_what_made_it(tmp_path):
     assert facts["made_by"] == samples.MADE_BY
     assert (facts["title"], facts["frames"], facts["first_frame"], facts["last_frame"]) == ("a test", 7, 1, 7)
     assert facts["measured"] == [["Volume drift", 0.5, "%"]]
+
+
+def test_an_object_says_which_backend_and_which_groups_made_it():
+    obj = samples.grid()
+    for name in ("Root", "Soft"):
+        obj.vertex_groups.new(name=name).add([0, 1], 0.5, "REPLACE")
+    record, arrays, target = subject_of(obj, pin_group="Root", weight_group="Soft")
+    imported(clip(msgspec.structs.replace(record, version="7.8.9"), arrays), target)
+    made_by = provenance.read(obj)["made_by"]
+    assert made_by == samples.MADE_BY | {"version": "7.8.9", "pin_group": "Root", "weight_group": "Soft"}
+    assert samples.MADE_BY["version"] != "7.8.9"  # what was handed in is left as it is
+
+
+def test_words_of_the_prompt_that_were_not_understood_are_said():
+    record, arrays, _ = subject_of(samples.grid())
+    result, _ = imported(clip(msgspec.structs.replace(record, passed_over=("on", "table")), arrays))
+    assert result.notes[0] == 'Words of the prompt that were not understood and change nothing: "on", "table"'
+
+
+STILL = "It hardly moved: raise the amount, subdivide the mesh, or look at its pin and weight groups"
+
+
+@pytest.mark.parametrize(("kind", "moved", "said"), [("animate", 9e-4, 1), ("animate", 2e-3, 0), ("generate", 0.0, 0)])
+def test_a_process_that_moved_next_to_nothing_says_so(kind, moved, said):
+    record, arrays, target = subject_of(samples.grid())
+    records = clip(record, arrays)
+    records[-1] = protocol.Certificate(measured=((protocol.Certificate.DISPLACEMENT, moved, "of the size"),)), {}
+    result = writing.import_now("a test", {"kind": kind}, target, records)
+    assert result.notes.count(STILL) == said
 
 
 @pytest.mark.parametrize("value", ["not JSON", "[1]", "{}", 3])

@@ -23,7 +23,7 @@ from backend.geometry.viscous import (
     stokes_flow,
     velocity_at,
 )
-from backend.geometry.volume import close_holes, connected, face_volumes, restore_volume, signed_volume
+from backend.geometry.volume import close_holes, closed_parts, connected, face_volumes, restore_volume, signed_volume
 from backend.report import Report
 from kernels.surface_gradients import surface_gradients
 
@@ -57,10 +57,10 @@ class Surface:
     mobility: Reals  # (M,) in [0, 1]
     neighbours: sparse.csr_array  # (M, M) rows sum to 1
     faces: Ints  # (F, 3) of the solid parts, closed
-    parts: Ints  # (F,) which part
+    skin: Ints  # (K, 3) the same and the closed sheets: what keeps its volume
+    parts: Ints  # (K,) which part
     volumes: Reals  # (P,) what each part holds at rest
-    watertight: NDArray[np.bool_]  # (P,) closed without our help
-    sheet: Reals  # (M,) mass of what has no inside
+    sheet: Reals  # (M,) mass of what has next to no inside
     thin: Reals  # (M,) 1 where a part is thin, 0 where it is bulk
 
 
@@ -89,12 +89,13 @@ class Weight:
 def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) -> Iterator[Moment]:
     """One moment per life time in ascending `taus`; `amount` in (0, 1], where 1 ends as a flat pool.
 
-    The volume of every part, its holes closed by fans, is restored along the normals. Sheets have none to restore.
+    The volume of every part, its holes closed by fans, is restored along the normals. Open sheets have none to restore.
     """
     surface = flowing_surface(body)
     draw = np.random.default_rng(seed)
     weight = Weight(draw.normal(0.0, 6.0, (6, 2)), draw.uniform(0.0, 2.0 * np.pi, 6))
     start, low = heights(surface)
+    closed = closed_parts(body.vertices, body.faces)
     gone, flowing = 0.0, True
     for tau in taus:
         progress = amount * float(0.5 * tau + 0.5 * tau * tau * (3.0 - 2.0 * tau))
@@ -109,7 +110,8 @@ def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) ->
             if flowing:
                 smooth(surface, gone, stride)
             report(min(gone / amount, 1.0), "Melting")
-        positions = as_coarse(body, surface) if gone > 0.0 else body.vertices.copy()
+        positions = surface.points[: len(body.vertices)]
+        positions = as_coarse(positions, surface, *closed) if gone > 0.0 else body.vertices.copy()
         moved = np.linalg.norm(positions - body.vertices, axis=1)
         yield Moment(float(tau), positions, roughness=body.roughness * (1.0 - GLOSS * (1.0 - np.exp(-moved / 0.1))))
 
@@ -168,27 +170,23 @@ def smooth(surface: Surface, progress: float, stride: float) -> None:
     for _ in range(rounds):
         x = x + share[:, None] * (links @ x - x)
     above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
-    x = restore_volume(x, surface.faces, surface.parts, surface.volumes, (surface.mobility * above_floor)[:, None])
+    share = (surface.mobility * above_floor)[:, None]
+    x = restore_volume(x, surface.skin, surface.parts, surface.volumes, share)
     x[:, 2] = np.maximum(x[:, 2], 0.0)
     surface.points = x
 
 
-def as_coarse(body: Body, surface: Surface) -> Reals:
-    """(N, 3) the body's own vertices. Where its triangles are too long for the flow, its own volumes are restored."""
-    count = len(body.vertices)
-    positions = surface.points[:count].copy()
-    if len(surface.points) == count or not surface.watertight.all() or len(surface.faces) == 0:
-        return positions
-    parts = connected(body.faces[:, [0, 1, 1, 2]].reshape(-1, 2), count)[body.faces[:, 0]]
-    volumes = np.bincount(parts, face_volumes(body.vertices, body.faces))
+def as_coarse(positions: Reals, surface: Surface, faces: Ints, parts: Ints, volumes: Reals) -> Reals:
+    """(N, 3) the body's own vertices, its closed parts holding the volume that their own, longer triangles hold."""
+    mobility = surface.mobility[: len(positions), None]
     for _ in range(ROUNDS):
-        share = np.repeat(surface.mobility[:count, None], 3, axis=1)
-        share[:, 2] *= np.clip(positions[:, 2] / 0.01, 0.0, 1.0)  # what lies on the floor only spreads
-        positions = restore_volume(positions, body.faces, parts, volumes, share, largest=0.05)
-        positions[:, 2] = np.maximum(positions[:, 2], 0.0)
-        missing = volumes - np.bincount(parts, face_volumes(positions, body.faces))
-        if np.all(np.abs(missing) <= 1e-4 * np.abs(volumes)):
+        missing = volumes - np.bincount(parts, face_volumes(positions, faces), len(volumes))
+        if np.all(np.abs(missing) <= 1e-4 * np.abs(volumes) + 1e-9):
             break
+        share = mobility * np.ones(3)
+        share[:, 2] *= np.clip(positions[:, 2] / 0.01, 0.0, 1.0)  # what lies on the floor only spreads
+        positions = restore_volume(positions, faces, parts, volumes, share, largest=0.05)
+        positions[:, 2] = np.maximum(positions[:, 2], 0.0)
     return positions
 
 
@@ -234,10 +232,11 @@ def flowing_surface(body: Body) -> Surface:
     areas[len(faces) :] = 0.0
     sheet = np.bincount(everything.ravel(), np.repeat(SHEET_THICKNESS / 3.0 * areas * is_sheet, 3), len(points))
     is_open = np.bincount(part, np.arange(len(everything)) >= len(faces)) > 0
-    solid, part = everything[~is_sheet], part[~is_sheet]
-    volumes = np.bincount(part, face_volumes(points, solid), len(is_open))
+    kept = ~is_sheet | ~is_open[part]
+    skin, part = everything[kept], part[kept]
+    volumes = np.bincount(part, face_volumes(points, skin), len(is_open))
     links = links_to_neighbours(faces, fans, len(points))
-    return Surface(points, mobility, links, solid, part, volumes, ~is_open, sheet, np.zeros(len(points)))
+    return Surface(points, mobility, links, everything[~is_sheet], skin, part, volumes, sheet, np.zeros(len(points)))
 
 
 def halved(points: Reals, faces: Ints, mobility: Reals) -> tuple[Reals, Ints, Reals]:
