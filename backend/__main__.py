@@ -24,4 +24,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # while libraries are being imported; afterwards a command hears it itself
+        sys.exit(130)

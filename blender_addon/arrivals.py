@@ -118,7 +118,7 @@ class Arrivals:
     def _break_off(self, arrival: Arrival, reason: str) -> None:
         """A record cannot be used, or writing it failed. The next step closes what came before it."""
         closing = arrival.broken or arrival.finishing is not None
-        arrival.broken = arrival.broken or reason
+        arrival.broken, arrival.news = arrival.broken or reason, False
         if closing:  # it is the closing that fails: what there is stays as it is
             self._land(arrival)
 

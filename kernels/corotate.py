@@ -10,12 +10,19 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Reals = NDArray[np.float64]
+Integers = NDArray[np.integer]
 
 TURNS = 3  # rotation steps a call; the warm start makes them enough
 
 
 @njit(cache=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
-def gradient(positions, tets, kinds, inverses, volume, shear, bulk, growth, quaternions, out):
+def gradient(
+    positions: Reals, tets: Integers, kinds: Integers, inverses: Reals, volume: float, shear: Reals, bulk: float,
+    growth: Reals, quaternions: Reals, out: Reals,
+) -> None:  # fmt: skip
     """Adds d(energy)/d(positions) to `out` (M, 3) and turns `quaternions` (K, 4) on, in place.
 
     positions (M, 3), tets (K, 4), kinds (K,) index into inverses (S, 3, 3), the rest edge matrices' inverses;
@@ -97,7 +104,10 @@ def gradient(positions, tets, kinds, inverses, volume, shear, bulk, growth, quat
             out[n0, i] -= s0 + s1 + s2
 
 
-def gradient_reference(positions, tets, kinds, inverses, volume, shear, bulk, growth):
+def gradient_reference(
+    positions: Reals, tets: Integers, kinds: Integers, inverses: Reals, volume: float, shear: Reals, bulk: float,
+    growth: Reals,
+) -> Reals:  # fmt: skip
     """(M, 3) the same gradient, R from the singular value decomposition. Slow and plain."""
     corners = positions[tets]
     inverse = inverses[kinds]

@@ -10,10 +10,17 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Reals = NDArray[np.float64]
+Integers = NDArray[np.integer]
 
 
 @njit(cache=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
-def gradient(positions, faces, inverses, stretch, growth, hinges, stencils, bend, kappa, out):
+def gradient(
+    positions: Reals, faces: Integers, inverses: Reals, stretch: Reals, growth: Reals, hinges: Integers,
+    stencils: Reals, bend: Reals, kappa: Reals, out: Reals,
+) -> None:  # fmt: skip
     """Adds d(energy)/d(positions), the targets held fixed, to `out` (N, 3).
 
     faces (F, 3), inverses (F, 2, 2), stretch (F,), growth (F, 2, 2); hinges (H, 4) the edge's ends and the vertex
@@ -81,7 +88,10 @@ def gradient(positions, faces, inverses, stretch, growth, hinges, stencils, bend
             out[jb, i] += stencils[h, 3] * pull
 
 
-def gradient_reference(positions, faces, inverses, stretch, growth, hinges, stencils, bend, kappa):
+def gradient_reference(
+    positions: Reals, faces: Integers, inverses: Reals, stretch: Reals, growth: Reals, hinges: Integers,
+    stencils: Reals, bend: Reals, kappa: Reals,
+) -> Reals:  # fmt: skip
     """(N, 3) the same, the isometry from the singular value decomposition. Slow and plain."""
     corners = positions[faces]
     f = (corners[:, 1:] - corners[:, :1]).transpose(0, 2, 1) @ inverses

@@ -4,12 +4,16 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Reals = NDArray[np.float64]
 
 
 @njit(cache=True)
-def winding(points, centres, areas):
-    """(P,) about 1 inside and 0 outside. centres (S, 3) and areas (S, 3): position and area vector of each piece.
+def winding(points: Reals, centres: Reals, areas: Reals) -> Reals:
+    """(P,) about 1 inside and 0 outside, at points (P, 3).
 
+    centres (S, 3) and areas (S, 3): position and area vector of each piece.
     The far-field term of Barill et al., "Fast winding numbers for soups and clouds", SIGGRAPH 2018: good from
     about one piece's width away from the surface.
     """
@@ -26,7 +30,7 @@ def winding(points, centres, areas):
     return out
 
 
-def winding_reference(points, triangles):
+def winding_reference(points: Reals, triangles: Reals) -> Reals:
     """(P,) exact, from the solid angles of triangles (S, 3, 3); Van Oosterom and Strackee, IEEE TBME 1983."""
     a, b, c = (triangles[None, :, k] - points[:, None] for k in range(3))
     la, lb, lc = (np.linalg.norm(x, axis=2) for x in (a, b, c))

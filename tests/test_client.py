@@ -1,13 +1,17 @@
 """The add-on's session against real backends: found, started, lost, found again; nothing lost, nothing twice."""
 
 import os
+import shutil
+import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import zmq
 
 from backend import protocol, wire
 from blender_addon.client.launch import Command
@@ -274,3 +278,203 @@ def test_a_client_that_sleeps_finds_its_job_done(client):
     client.until(lambda: len(client.frames.get(job, ())) > 2)
     time.sleep(protocol.LEASE_SECONDS + 2)
     client.complete(job, frames=10)
+
+
+KEYS = [key.decode() for key in (zmq.curve_keypair()[0], *zmq.curve_keypair())]
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["tcp://192.168.1.20", "tcp://192.168.1.20:", "tcp://:5577", "tcp://two words:5577", "tcp://h:70000", "tcp://h:0"]
+    + ["tcp://*:5577", "ipc://somewhere", "tcp://http://h:5577"],
+)
+def test_an_address_that_is_none_is_said(endpoint):
+    session = Session("test")
+    with pytest.raises(ValueError, match="host and port"):
+        session.connect_remote(endpoint, *KEYS)
+    assert session.state == "off"
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:1", "tcp://[::1]:1", "tcp://localhost:65535"])
+def test_an_address_is_tried(endpoint):
+    session = Session("test")
+    session.connect_remote(endpoint, *KEYS)
+    session.tick()
+    assert session.state == "connecting"
+    session.close()
+
+
+@pytest.mark.parametrize("key", ["~" * 40, "#" * 40, "ü" * 40])
+def test_a_key_that_was_mistyped_is_said(key):
+    with pytest.raises(ValueError, match="mistyped"):
+        Session("test").connect_remote("tcp://127.0.0.1:1", KEYS[0], key, KEYS[2])
+
+
+@pytest.mark.parametrize(
+    "fields", [{"endpoint": "nonsense"}, {"endpoint": "tcp://127.0.0.1:1", "server_key": "~" * 40}, {"endpoint": ""}]
+)
+def test_an_address_that_libzmq_refuses_is_told_and_not_raised(tmp_path, fields):
+    """It comes from the connection file, which anything may have written to."""
+    written = protocol.Connection(protocol.PROTOCOL, "a" * 32, os.getpid(), **fields)
+    (tmp_path / protocol.CONNECTION_FILE).write_bytes(protocol.msgspec.json.encode(written))
+    session = Session("test")
+    session.start(tmp_path, None)
+    session.tick()
+    assert session.state == "refused" and "cannot be reached" in session.text
+    session.close()
+
+
+def test_a_home_that_cannot_be_read_is_told_and_not_raised(tmp_path):
+    (tmp_path / protocol.CONNECTION_FILE).mkdir()  # as one without permission, which root always has
+    session = Session("test")
+    session.start(tmp_path, None)
+    session.tick()
+    assert session.state == "refused" and str(tmp_path) in session.text
+    session.close()
+
+
+class Wire:
+    """In place of a Link: what was sent, and the answers to come."""
+
+    def __init__(self):
+        self.sent, self.answers = [], deque()
+
+    def send(self, call, payload=None):
+        self.sent.append(call)
+        return True
+
+    def receive(self):
+        return (self.answers.popleft(), None) if self.answers else None
+
+    def close(self):
+        pass
+
+    def of(self, kind):
+        """What was sent of one kind since the last look."""
+        found = [call for call in self.sent if isinstance(call, kind)]
+        self.sent = [call for call in self.sent if not isinstance(call, kind)]
+        return found
+
+
+@pytest.fixture
+def wired(monkeypatch):
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.0)
+    session = Session("test")
+    session._link = wire = Wire()
+    session._say("ready", "Connected")
+    return session, wire
+
+
+@pytest.mark.parametrize(("code", "words"), [("disk_full", "free some space"), ("hash_mismatch", "sent again")])
+def test_a_mesh_that_cannot_be_stored_is_said_and_asked_again(wired, code, words):
+    session, wire = wired
+    data = bytes(2 * protocol.CHUNK_BYTES)
+    job = session.jobs[session.submit(protocol.Animate(), "melt", subject=data)]
+    blob = job.upload.blob
+    session.tick()
+    for _ in range(3):
+        assert [put.offset for put in wire.of(protocol.Put)] == [0]
+        wire.answers.append(protocol.Refused(failure=protocol.Failure(code, "No: free some space"), blob=blob))
+        session.tick()
+        assert words in job.text and not job.final
+        session.tick()
+    wire.answers.append(protocol.Have(blob=blob, offset=protocol.CHUNK_BYTES))
+    session.tick()
+    session.tick()
+    assert job.text == ""
+    assert protocol.CHUNK_BYTES in [put.offset for put in wire.of(protocol.Put)]
+    wire.answers.append(protocol.Have(blob=blob, offset=len(data), complete=True))
+    session.tick()
+    assert job.id in [submit.job for submit in wire.of(protocol.Submit)]
+
+
+def test_force_is_repeated_until_the_job_has_ended(wired):
+    session, wire = wired
+    job = session.jobs[session.submit(protocol.Generate(prompt="x"), "x", fetch=False)]
+    state = protocol.JobState(job=job.id, state="running", title="x", request=job.request)
+    wire.answers.append(state)
+    session.tick()
+    session.cancel(job.id)
+    session.cancel(job.id, force=True)
+    wire.answers.append(protocol.msgspec.structs.replace(state, state="cancelling"))
+    session.tick()
+    wire.of(protocol.Cancel)
+    session.tick()
+    assert [call.force for call in wire.of(protocol.Cancel)] == [True]
+    wire.answers.append(protocol.msgspec.structs.replace(state, state="cancelled"))
+    session.tick()
+    wire.of(protocol.Cancel)
+    session.tick()
+    assert not wire.of(protocol.Cancel)
+
+
+def test_one_that_joined_starts_a_backend_for_its_own_jobs_only(client, tmp_path):
+    client.ready()
+    joined = Client(tmp_path, start=False)
+    try:
+        joined.ready().session.allow_start(command(tmp_path))
+        client.session.close()
+        client.gateway.kill()
+        joined.until(lambda: joined.session.state == "off")
+        for _ in range(30):
+            joined.step()
+        assert joined.session.state == "off"
+        joined.complete(joined.paced(frames=3), frames=3)
+        job = joined.paced(frames=30)
+        joined.until(lambda: len(joined.frames.get(job, ())) > 3)
+        joined.gateway.kill()
+        joined.complete(job, frames=30)
+    finally:
+        joined.session.close()
+
+
+def test_a_backend_that_would_not_end_is_started_again_when_it_dies(client):
+    job = client.ready().paced(frames=30)
+    client.until(lambda: len(client.frames.get(job, ())) > 3)
+    client.session.shutdown_backend()
+    client.until(lambda: "cancel them first" in client.session.text)
+    client.gateway.kill()
+    client.complete(job, frames=30)
+
+
+def test_a_backend_that_was_ended_stays_ended_though_jobs_wait(client):
+    client.ready().paced(frames=30)
+    client.session.shutdown_backend(force=True)
+    client.until(lambda: client.session.state == "off")
+    for _ in range(50):
+        client.step()
+    assert client.session.state == "off"
+    client.session.allow_start(command(client.home))
+    client.ready()
+
+
+def test_what_is_cleared_while_the_connection_is_lost_stays_cleared(client, tmp_path):
+    jobs = [client.ready().paced(frames=2) for _ in range(3)]
+    for job in jobs:
+        client.complete(job, frames=2)
+    client.session._give_up_link()
+    client.session.state = "reconnecting"
+    client.session.clear(keep={jobs[1]})
+    client.ready()
+    client.until(lambda: not client.session._removing)
+    other = Client(tmp_path, start=False)
+    other.until(lambda: jobs[1] in other.session.jobs)
+    for _ in range(30):
+        other.step()
+    assert set(other.session.jobs) == set(client.session.jobs) == {jobs[1]}
+    other.session.close()
+
+
+@pytest.mark.parametrize(("shipped", "missing"), [(True, "no_such_package"), (False, "backend")])
+def test_a_package_that_the_protocol_misses_is_named(tmp_path, shipped, missing):
+    """And not the backend, which the extension has with it."""
+    addon = tmp_path / "addon"
+    addon.mkdir()
+    (addon / "__init__.py").touch()
+    shutil.copy(ROOT / "blender_addon" / "seam.py", addon)
+    if shipped:
+        (addon / "backend").mkdir()
+        (addon / "backend" / "__init__.py").touch()
+        (addon / "backend" / "protocol.py").write_text("import no_such_package")
+    run = subprocess.run([sys.executable, "-c", "import addon.seam"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.stderr.rstrip().endswith(f"No module named '{missing}'")

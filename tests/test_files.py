@@ -239,6 +239,31 @@ def test_obj_folder_as_our_reader_reads_it(clip, tmp_path):
         assert len(mesh.uv) == 3 * len(mesh.faces)
 
 
+def test_an_obj_folder_loses_the_frames_of_an_earlier_longer_clip_and_nothing_else(clip, tmp_path):
+    folder = tmp_path / "li[f]e"
+    folder.mkdir()
+    for name in ("li[f]e_0009.obj", "life_0009.obj", "li[f]e_rest.obj", "notes.txt"):
+        (folder / name).write_text("old")
+    save(clip, folder)
+    kept = {path.name for path in folder.iterdir()} - {f"li[f]e_{k:04d}.obj" for k in range(1, FRAMES + 1)}
+    assert kept == {"life_0009.obj", "li[f]e_rest.obj", "notes.txt"}
+    assert [path.name for path in obj.frames_in(folder)] == [f"li[f]e_{k:04d}.obj" for k in range(1, FRAMES + 1)]
+
+
+def test_a_clip_without_material_has_one_grey_in_every_file(clip, tmp_path):
+    nothing = {"albedo": None, "roughness": None, "metallic": None}
+    bare = replace(clip, subject=replace(clip.subject, **nothing), **nothing)
+    save(bare, tmp_path / "clip.glb")
+    data = (tmp_path / "clip.glb").read_bytes()
+    surface = json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])["materials"][0]["pbrMetallicRoughness"]
+    assert (surface["baseColorFactor"], surface["roughnessFactor"]) == ([0.8, 0.8, 0.8, 1], 0.5)
+    save(bare, tmp_path / "clip.usdc")
+    stage = Usd.Stage.Open(str(tmp_path / "clip.usdc"))
+    shader = stage.GetPrimAtPath("/Anthesis/Material/Surface")
+    assert shader.GetAttribute("inputs:roughness").Get() == 0.5
+    np.testing.assert_allclose(shader.GetAttribute("inputs:diffuseColor").Get(), np.full(3, 0.8), rtol=1e-6)
+
+
 def test_obj_says_polygons_uvs_and_colours(clip, tmp_path):
     obj.save(clip, tmp_path / "life")
     lines = (tmp_path / "life" / "life_0002.obj").read_text().splitlines()

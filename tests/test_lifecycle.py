@@ -262,7 +262,7 @@ def test_nothing_of_a_job_is_stored_whose_subject_is_refused(case):
 
 def test_a_reverse_that_memory_cannot_hold_is_refused(monkeypatch):
     monkeypatch.setattr(lifecycle, "REVERSIBLE", 7 * len(cone().vertices) * 28)
-    with pytest.raises(UnusableSubject, match="8 frames of 194 vertices are too many .* at most 7, or take a lighter"):
+    with pytest.raises(UnusableSubject, match=r"8 frames of 194 vertices are too many .* at most 7, or take a lighter"):
         animate(cone(), Animate(frames=8, reverse=True), silent)
     animate(cone(), Animate(frames=8), silent)
     assert len(lived(cone(), frames=7, reverse=True)) == 7
@@ -279,4 +279,4 @@ def test_simplifying_a_heavy_mesh_can_be_stopped_in_every_round(monkeypatch):
     heard = []
     mesh = cone(sides=60, rings=60)
     proxy.clusters(mesh.vertices, mesh.faces, 300, lambda done, text: heard.append(text))
-    assert heard == ["Simplifying the mesh"] * 4
+    assert heard == ["Simplifying the mesh"] * 5

@@ -32,7 +32,8 @@ def save(clip: Clip, path: Path) -> None:
     stage.SetDefaultPrim(root.GetPrim())
     root.GetPrim().SetCustomData({_key(name): value for name, value in clip.provenance.items()})
     mesh = _mesh(stage, clip)
-    bound = [name for name in _READERS if UsdGeom.PrimvarsAPI(mesh).HasPrimvar(name)]
+    primvars = UsdGeom.PrimvarsAPI(mesh)
+    bound = [name for name in _READERS if primvars.GetPrimvar(name).HasAuthoredValue()]
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(_material(stage, bound))
     stage.Save()
 

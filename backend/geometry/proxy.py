@@ -11,6 +11,8 @@ from backend.geometry.body import Body, Moment, Reals
 from backend.geometry.fields import edges, openness, sound_faces
 from backend.report import Report, silent
 
+SIMPLIFYING = "Simplifying the mesh"  # told often: the steps of a million vertices take seconds
+
 
 class Proxy:
     """`body`: the same shape with about `count` vertices. `carry` takes its moments back to the heavy one.
@@ -23,7 +25,7 @@ class Proxy:
     def __init__(self, heavy: Body, count: int, report: Report = silent):
         self.heavy = heavy
         owner = clusters(heavy.vertices, heavy.faces, count, report)
-        report(0.0, "Simplifying the mesh")
+        report(0.0, SIMPLIFYING)
         share = np.bincount(owner)
 
         def averaged(values: Reals) -> Reals:
@@ -47,8 +49,10 @@ class Proxy:
             points, faces, averaged(heavy.pin), averaged(heavy.weight), averaged(heavy.albedo),
             averaged(heavy.roughness),
         )  # fmt: skip
+        report(0.0, SIMPLIFYING)
         self._sides = edges(faces)
         self._follow = self._weights(owner)
+        report(0.0, SIMPLIFYING)
         self._stars = self._star(points)
 
     def _weights(self, owner) -> csr_matrix:
@@ -134,11 +138,12 @@ def clusters(vertices: Reals, faces: NDArray[np.int32], count: int, report: Repo
     Their dual, a triangle where three patches meet, has good triangles even on a flat sheet, where decimation by
     quadrics leaves needles. After Valette and Chassery, "Approximated centroidal Voronoi diagrams", EG 2004.
     """
-    report(0.0, "Simplifying the mesh")
+    report(0.0, SIMPLIFYING)
     a, b = edges(faces).T
     shape = (len(vertices),) * 2
     graph = csr_matrix((np.linalg.norm(vertices[a] - vertices[b], axis=1) + 1e-12, (a, b)), shape=shape)
     part = connected_components(graph, directed=False)[1]
+    report(0.0, SIMPLIFYING)
     box = np.floor(vertices / _spacing(vertices, faces, part, count)[part][:, None]).astype(np.int64)
     box = np.unique(box, axis=0, return_inverse=True)[1].ravel()
     within = box[a] == box[b]
@@ -146,7 +151,7 @@ def clusters(vertices: Reals, faces: NDArray[np.int32], count: int, report: Repo
     size = np.bincount(owner)
     crumbs = size < 0.3 * np.median(size)
     for _ in range(3):
-        report(0.0, "Simplifying the mesh")
+        report(0.0, SIMPLIFYING)
         middle = np.stack([np.bincount(owner, column) for column in vertices.T], axis=1) / np.bincount(owner)[:, None]
         order = np.lexsort((np.linalg.norm(vertices - middle[owner], axis=1), owner))
         seeds = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]

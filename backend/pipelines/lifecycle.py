@@ -20,7 +20,7 @@ from backend import protocol
 from backend.clip import Frame, Mesh
 from backend.geometry.body import Body, Moment, Reals
 from backend.geometry.fields import sound_faces
-from backend.report import Report
+from backend.report import Report, silent
 
 COINCIDENT = 1e-6  # of the mesh's size: vertices closer than this are one
 HEAVY, LIGHT = 60_000, 15_000  # above so many vertices a stand-in with so many is moved in the mesh's place
@@ -73,8 +73,7 @@ def animate(subject: Mesh, request: protocol.Animate, report: Report) -> Iterato
     refuse_unusable(subject)
     if request.reverse:
         _refuse_too_long(request.frames, len(subject.vertices))
-    report(0.0, "Preparing the mesh")
-    return _frames(subject, weld(subject), request, report)
+    return _frames(subject, weld(subject, report), request, report)
 
 
 def _frames(subject: Mesh, welded: Welded, request: protocol.Animate, report: Report) -> Iterator[Frame]:
@@ -138,8 +137,9 @@ def refuse_unusable(subject: Mesh) -> None:
         raise UnusableSubject("The weight group is zero everywhere, so nothing can move: paint some weight.")
 
 
-def weld(subject: Mesh) -> Welded:
+def weld(subject: Mesh, report: Report = silent) -> Welded:
     """Vertices at one place become one; those that no sound face uses ride on the nearest one that is used."""
+    report(0.0, "Preparing the mesh")
     points = subject.vertices.astype(np.float64)
     used = points[np.unique(subject.faces)]
     low, high = used.min(axis=0), used.max(axis=0)
@@ -149,10 +149,12 @@ def weld(subject: Mesh) -> Welded:
     pairs = cKDTree(points).query_pairs(COINCIDENT, output_type="ndarray")
     same = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(points),) * 2)
     _, first, vertex = np.unique(connected_components(same, directed=False)[1], return_index=True, return_inverse=True)
+    report(0.0, "Preparing the mesh")
     points = points[first]
     faces = sound_faces(vertex[subject.faces], points)
     if not len(faces):
         raise UnusableSubject("The mesh's faces have no area: they are folded flat into lines.")
+    report(0.0, "Preparing the mesh")
     kept, faces = np.unique(faces, return_inverse=True)
     place = np.empty(len(points), np.int64)
     place[kept] = np.arange(len(kept))

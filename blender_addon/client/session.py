@@ -60,7 +60,8 @@ class Session:
         self._boot = ""
         self._calls = 0
         self._streams = 0
-        self._opened_at = self._hello_at = self._heard_at = self._pinged_at = self._searched_at = self._repeated_at = -1e9
+        self._opened_at = self._hello_at = self._heard_at = self._pinged_at = -1e9
+        self._searched_at = self._repeated_at = -1e9
         self._ticked_at = time.monotonic()
         self._unanswered_since = -1e9  # when the first ping since the last answer was due
         self._removing: set[str] = set()
@@ -75,7 +76,7 @@ class Session:
         """
         self._reset()
         self._home, self._command, self._remote = Path(home), command, None
-        self._starts, self._shutdown = starts, -1
+        self._starts, self._shutdown = starts if command else "never", -1
         self._failed_starts = 0
         self._spawned_at = -1e9
         self._say("connecting", "Looking for the backend")
@@ -260,9 +261,10 @@ class Session:
         elif now - self._opened_at > ANSWER_SECONDS:
             self._unanswered = True
             self._give_up_link()
-        elif now - self._hello_at > 0.25:
-            if self._send(protocol.Hello(client=self.client, software=self._software[:200])):
-                self._hello_at = now
+        elif now - self._hello_at > 0.25 and self._send(
+            protocol.Hello(client=self.client, software=self._software[:200])
+        ):
+            self._hello_at = now
 
     def _look_after_pulse(self, now: float) -> None:
         every = protocol.PING_SECONDS if any(job.active for job in self.jobs.values()) else IDLE_PING_SECONDS
@@ -292,8 +294,8 @@ class Session:
         try:
             connection = self._remote or protocol.read_connection(self._home)
         except OSError as error:
-            reason = error.strerror or error
-            self._say("refused", f"{self._home} cannot be read ({reason}): choose another Home Folder in the Preferences")
+            what = f"The home folder {self._home} cannot be read ({error.strerror or error})"
+            self._say("refused", f"{what}: choose another one in the Preferences")
             return
         if connection is not None and self._lives(connection):
             if self._unanswered and self._remote is None:

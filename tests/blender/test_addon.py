@@ -489,6 +489,174 @@ def test_an_idle_blender_is_asked_seldom(script):
     assert script.pump.interval == 0.5
 
 
+# --- What goes wrong between two ticks
+
+
+def spoilt(packed, index):
+    """The clip with NaN in its record `index`."""
+    record, arrays = protocol.unpack(packed[index])
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    arrays["positions"][2, 1] = np.nan
+    return [*packed[:index], protocol.pack(record, arrays), *packed[index + 1 :]]
+
+
+def plays_whole(obj, frames):
+    """The rule for what is kept: keys with curves, weights that they drive, and provenance."""
+    from blender_addon.scene import provenance
+
+    assert len(key_positions(obj)) == frames
+    assert obj.data.shape_keys.animation_data.action is not None
+    assert provenance.read(obj)["frames"] == frames
+
+
+@pytest.mark.parametrize(("record", "kept"), [(2, 0), (5, 4)])
+def test_a_refused_record_ends_the_import_as_a_cancel_does(script, record, kept):
+    job = script.job(GENERATE, spoilt(packed_clip(frames=6)[0], record))
+    script.give(job)
+    notes = script.pump.arrivals.notes[job.id]
+    assert "NaN" in notes[0] and not script.pump.arrivals.open
+    assert len(bpy.data.objects) == len(bpy.data.meshes) == (1 if kept else 0)
+    if kept:
+        plays_whole(bpy.data.objects[0], kept)
+        assert any(f"keeps the {kept} frames" in note for note in notes)
+        assert script.pump.arrivals.landed == [bpy.data.objects[0].name]  # its undo step
+
+
+def test_a_fault_while_a_record_is_written_ends_the_import_as_a_cancel_does(script, monkeypatch, capsys):
+    from blender_addon.scene import writing
+
+    apply = writing.Import.apply
+
+    def failing(self, record, arrays):
+        if getattr(record, "index", 0) == 3:
+            raise KeyError("petal")
+        apply(self, record, arrays)
+
+    monkeypatch.setattr(writing.Import, "apply", failing)
+    job = script.job(GENERATE, packed_clip(frames=6)[0])
+    script.give(job)
+    assert "petal" in script.pump.arrivals.notes[job.id][0] and "petal" in capsys.readouterr().err
+    plays_whole(bpy.data.objects[0], 3)
+
+
+@pytest.mark.parametrize("step", ["abandon", "finish"])
+def test_a_fault_while_an_import_is_closed_ends_it_all_the_same(script, monkeypatch, step):
+    from blender_addon.scene import writing
+
+    def failing(self):
+        raise KeyError("petal")
+
+    monkeypatch.setattr(writing.Import, step, failing)
+    job = script.job(GENERATE, spoilt(packed_clip(frames=6)[0], 5))
+    script.give(job)
+    assert "NaN" in script.pump.arrivals.notes[job.id][0] and not script.pump.arrivals.open
+
+
+@pytest.mark.parametrize(("came", "kept"), [(2, 0), (4, 3)])
+def test_disabling_the_addon_ends_an_import_as_a_cancel_does(script, came, kept):
+    job = script.job(GENERATE, packed_clip()[0])
+    script.give(job, came)
+    addon_utils.disable("blender_addon", default_set=False)
+    assert len(bpy.data.objects) == len(bpy.data.meshes) == (1 if kept else 0)
+    if kept:
+        plays_whole(bpy.data.objects[0], kept)
+    addon_utils.enable("blender_addon", default_set=False)
+
+
+def test_a_script_that_waits_hears_of_a_refused_record_while_the_job_runs(script):
+    from blender_addon.pump import JobFailed
+
+    job = script.job(GENERATE, spoilt(packed_clip(frames=6)[0], 5))
+    script.allowed[job.id] = 6  # and the job goes on
+    with pytest.raises(JobFailed, match=r"NaN.*keeps the 4 frames"):
+        script.pump.wait(job.id, SECONDS)
+
+
+def test_a_script_that_waits_hears_of_a_job_that_was_removed(script, monkeypatch):
+    from blender_addon.pump import JobFailed
+
+    job = script.job(GENERATE, packed_clip()[0])
+    monkeypatch.setattr(script.session, "tick", lambda budget=0.0: script.session.jobs.pop(job.id, None) is not None)
+    with pytest.raises(JobFailed, match="was removed"):
+        script.pump.wait(job.id, SECONDS)
+
+
+def test_a_script_that_waits_hears_what_it_waits_for(script, monkeypatch):
+    from blender_addon import arrivals
+    from blender_addon.pump import JobFailed
+
+    job = script.job(GENERATE, packed_clip()[0])
+    monkeypatch.setattr(arrivals, "obstacle", lambda: "Waits until the render is finished")
+    with pytest.raises(JobFailed, match="until the render is finished"):
+        script.pump.wait(job.id, SECONDS)
+
+
+def test_a_fault_in_a_tick_does_not_stop_the_clock(script, addon, monkeypatch, capsys):
+    def failing(budget=0.0):
+        raise KeyError("petal")
+
+    monkeypatch.setattr(script.session, "tick", failing)
+    assert addon._on_timer() > 0
+    assert "petal" in script.pump.fault and "petal" in capsys.readouterr().err
+    bpy.ops.anthesis.show_log()
+    assert "petal" in bpy.data.texts["Anthesis Log"].as_string()
+    assert not script.pump.fault
+
+
+def test_the_logs_are_shown_together_with_their_paths(addon):
+    with pytest.raises(RuntimeError, match="no log yet"):
+        bpy.ops.anthesis.show_log()
+    folder = addon.running().settings.home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("backend", "gateway", "worker"):
+        (folder / f"{name}.log").write_text(f"words of {name}")
+    bpy.ops.anthesis.show_log()
+    shown = bpy.data.texts["Anthesis Log"].as_string()
+    for name in ("backend", "gateway", "worker"):
+        assert f"words of {name}" in shown and str(folder / f"{name}.log") in shown
+
+
+def test_the_details_of_a_failure_are_shown(script):
+    from blender_addon import job_list
+
+    job = script.job(GENERATE, packed_clip()[0], title="A rose")
+    assert not job_list.shown(job, script.pump)["details"]
+    with pytest.raises(RuntimeError, match="nothing more"):
+        bpy.ops.anthesis.show_details(job=job.id)
+    job.state, job.failure = "failed", protocol.Failure("internal", "It failed", "Traceback: petal")
+    assert job_list.shown(job, script.pump)["details"]
+    bpy.ops.anthesis.show_details(job=job.id)
+    shown = bpy.data.texts["Anthesis Details"].as_string()
+    assert all(words in shown for words in ("A rose", "It failed", "Traceback: petal"))
+
+
+def test_cancelling_once_more_is_by_force(script, monkeypatch):
+    asked = []
+    monkeypatch.setattr(script.session, "cancel", lambda job, force=False: asked.append(force))
+    job = script.job(GENERATE, packed_clip()[0])
+    bpy.ops.anthesis.cancel_job(job=job.id)
+    job.state = "cancelling"
+    bpy.ops.anthesis.cancel_job(job=job.id)
+    assert asked == [False, True]
+
+
+def test_clearing_leaves_a_job_that_arrives(script):
+    arriving, old = (script.job(GENERATE, packed_clip()[0]) for _ in range(2))
+    for job in (arriving, old):
+        job.state = "done"
+    del script.pump.arrivals.open[old.id]
+    bpy.ops.anthesis.clear_jobs()
+    assert set(script.session.jobs) == {arriving.id}
+
+
+def test_why_a_mesh_is_not_sent_is_in_the_list(script):
+    from blender_addon import job_list
+
+    job = script.job(GENERATE, packed_clip()[0])
+    job.state, job.text = "uploading", "The disk is full"
+    assert job_list.shown(job, script.pump)["text"] == "The disk is full"
+
+
 # --- Words about the backend
 
 
@@ -506,6 +674,64 @@ def test_a_key_that_is_cut_is_said(addon):
     entry.place, entry.endpoint, entry.server_key = "REMOTE", "127.0.0.1:5577", "abc"
     with pytest.raises(RuntimeError, match="key"):
         bpy.ops.anthesis.start_backend()
+
+
+def test_an_address_without_a_port_is_said(addon):
+    entry = bpy.context.preferences.addons["blender_addon"].preferences
+    entry.place, entry.endpoint = "REMOTE", "127.0.0.1"
+    for operator in (bpy.ops.anthesis.start_backend, bpy.ops.anthesis.test_connection):
+        with pytest.raises(RuntimeError, match="host and port"):
+            operator()
+
+
+KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"  # of the specification of Z85's users: RFC 32 and CurveZMQ
+
+
+@pytest.mark.parametrize("change", [("endpoint", "127.0.0.1:2"), ("server_key", KEY[::-1]), ("place", "LOCAL")])
+def test_another_backend_is_another_conversation(addon, change):
+    pump = addon.running()
+    entry = bpy.context.preferences.addons["blender_addon"].preferences
+    entry.place, entry.endpoint = "REMOTE", "127.0.0.1:1"
+    entry.server_key = entry.client_public = entry.client_secret = KEY
+    bpy.ops.anthesis.start_backend()
+    pump.session.submit(GENERATE, "for the first one")
+    pump.tick()
+    assert pump.session.jobs
+    entry.auto_start = not entry.auto_start
+    assert pump.session.state == "connecting" and pump.session.jobs  # which changes nothing here
+    setattr(entry, *change)
+    assert not pump.session.jobs
+    assert pump.session.state == ("connecting" if change[0] == "place" else "off")
+
+
+def test_what_was_asked_of_one_backend_is_forgotten_when_it_is_left(addon):
+    pump = addon.running()
+    pump.session.submit(GENERATE, "for the first one")
+    bpy.ops.anthesis.disconnect()
+    assert not pump.session.jobs and pump.session.state == "off"
+
+
+def test_the_cache_limit_is_the_protocols_and_is_passed_on(addon):
+    pump = addon.running()
+    assert pump.settings.cache_gb == protocol.CACHE_GB
+    bpy.context.preferences.addons["blender_addon"].preferences.cache_gb = 7.5
+    argv = pump._command().argv
+    assert argv[argv.index("--cache-gb") + 1] == "7.5"
+
+
+@needs_backend
+def test_a_backend_that_was_joined_is_started_again_for_a_job(addon):
+    pump = addon.running()
+    bpy.ops.anthesis.start_backend()
+    until(lambda: pump.session.state == "ready", pump.tick)
+    addon_utils.disable("blender_addon", default_set=False)
+    addon_utils.enable("blender_addon", default_set=False)
+    pump = addon.running()
+    until(lambda: pump.session.state == "ready", pump.tick)
+    generate_settings(frames=2)
+    bpy.ops.anthesis.generate()
+    os.kill(protocol.read_connection(pump.settings.home).pid, 9)
+    until(lambda: pump.arrivals.objects, pump.tick)
 
 
 def test_a_python_that_is_not_there_is_said(addon):
@@ -573,3 +799,20 @@ def test_an_installation_is_cancelled_with_its_children(tmp_path, requirements):
     run.cancel()
     assert run.state == "cancelled" and not run.poll()
     assert run._process.returncode is not None
+
+
+def test_a_log_that_is_deleted_does_not_stop_an_installation(tmp_path, requirements):
+    log = tmp_path / "logs" / "install.log"
+    run = install.Installation(sys.executable, tmp_path / "environment", requirements, log)
+    log.unlink()
+    installed(run)
+    assert run.state == "done"
+
+
+def test_a_folder_that_is_deleted_ends_an_installation_with_words(tmp_path, requirements):
+    log = tmp_path / "logs" / "install.log"
+    run = install.Installation(sys.executable, tmp_path / "environment", requirements, log)
+    log.unlink()
+    log.parent.rmdir()
+    installed(run)
+    assert run.state == "failed" and str(log) in run.text

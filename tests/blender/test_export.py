@@ -323,9 +323,11 @@ def test_keys_that_the_artist_renamed_are_all_written_and_that_is_said(tmp_path,
         key.name = f"Mine {key.name}"
     before = samples.blocks()
     written = export(str(tmp_path / "a.glb"), obj, frame_step=2)
-    assert written.lost == ('"Prism" has not just the shape keys that Anthesis gave it, so the frame step was passed over',)
+    assert written.lost == (
+        '"Prism" has not just the shape keys that Anthesis gave it, so the frame step was passed over',
+    )
     assert samples.blocks() == before
-    assert_same_surface(play_gltf(written.path), in_world(obj, records), 1e-5)
+    assert_same_surface(Glb(written.path).frames()[1], in_world(obj, records))
 
 
 @pytest.mark.parametrize("step", ["remove", "silence", "animate_all"])

@@ -12,11 +12,16 @@ from backend.geometry import fields, lattice, shell
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
 
+# Lengths are in sizes of the body, mass is such that a solid has density 1; so an elastic modulus, energy a volume,
+# is in sizes^2 / s^2, and energy an area in sizes^3 / s^2. All were chosen by eye.
 STEP = 1.0 / 24.0  # seconds
-GRAVITY = 0.4 * 9.8
-SHEAR, SOFTENING, BULK = 200.0, 0.88, 400.0
+GRAVITY = 0.4 * 9.8  # sizes / s^2: Earth's, if the body were 2.5 m large
+SHEAR, BULK = 200.0, 400.0  # sizes^2 / s^2
+SOFTENING = 0.88  # of SHEAR, lost by the end of life
 BOW = 0.35  # strain between the middle of a limb and its lower side
-STRETCH, BENDING, DENSITY = 30.0, 0.05, 0.1
+STRETCH = 30.0  # sizes^3 / s^2
+BENDING = 0.05  # sizes^3 / s^2, and times the square of a sheet's own size
+DENSITY = 0.1  # of a sheet, mass an area
 DROOP, ROLL, CRUMPLE = 2.2, 1.6, 1.0  # radians over the size of a sheet
 TOUCH = 0.015  # a sheet nearer than this to a solid rests on it
 

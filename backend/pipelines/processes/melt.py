@@ -103,15 +103,17 @@ def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) ->
             stride = min(STRIDE, progress - gone)
             gone = min(gone + STRIDE, progress)
             goal = start + (low - start) * gone
-            steps = 0
+            steps, before = 0, surface.points
             while flowing and flow_towards(goal, surface, weight, gone, start - low):
                 steps += 1
                 flowing = steps < STEPS
             if flowing:
                 smooth(surface, gone, stride)
+            else:
+                surface.points = before
             report(min(gone / amount, 1.0), "Melting")
-        positions = surface.points[: len(body.vertices)]
-        positions = as_coarse(positions, surface, *closed) if gone > 0.0 else body.vertices.copy()
+        positions = surface.points[: len(body.vertices)].copy() if gone > 0.0 else body.vertices.copy()
+        positions = as_coarse(positions, surface, *closed)
         moved = np.linalg.norm(positions - body.vertices, axis=1)
         yield Moment(float(tau), positions, roughness=body.roughness * (1.0 - GLOSS * (1.0 - np.exp(-moved / 0.1))))
 
