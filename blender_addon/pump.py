@@ -13,9 +13,10 @@ import bpy
 
 from .arrivals import Arrivals
 from .client import launch
+from .client.gateway import Starts
 from .client.install import Installation
 from .client.jobs import Job
-from .client.session import Session, Starts
+from .client.session import Session
 from .preferences import Settings, base_python, environment_folder
 from .scene import reading
 from .seam import BACKEND_FOLDER, REQUIREMENTS, protocol

@@ -243,7 +243,7 @@ def test_a_python_that_is_not_there_is_told(tmp_path):
 
 
 def test_a_backend_that_dies_at_once_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("blender_addon.client.session.SPAWN_INTERVAL", 0.2)
+    monkeypatch.setattr("blender_addon.client.gateway.SPAWN_INTERVAL", 0.2)
     session = Session("test")
     session.start(tmp_path, Command((sys.executable, "-c", "raise SystemExit('no such backend')"), ROOT))
     ends = time.monotonic() + 20
@@ -360,8 +360,8 @@ class Wire:
 def wired(monkeypatch):
     monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.0)
     session = Session("test")
-    session._link = wire = Wire()
-    session._say("ready", "Connected")
+    session.gateway._link = wire = Wire()
+    session.gateway.hear_welcome()
     return session, wire
 
 
@@ -386,6 +386,26 @@ def test_a_mesh_that_cannot_be_stored_is_said_and_asked_again(wired, code, words
     wire.answers.append(protocol.Have(blob=blob, offset=len(data), complete=True))
     session.tick()
     assert job.id in [submit.job for submit in wire.of(protocol.Submit)]
+
+
+def test_a_job_outlives_that_its_client_has_to_say_hello_again(wired):
+    session, wire = wired
+    job = session.jobs[session.submit(protocol.Generate(prompt="x"), "x")]
+    refused = protocol.Failure("not_greeted", "Say Hello first")
+    wire.answers.append(protocol.Refused(failure=refused, job=job.id))
+    session.tick()
+    assert session.state == "connecting" and not job.final
+    wire.of(protocol.Submit)
+    wire.answers.append(protocol.Welcome(protocol=protocol.PROTOCOL, boot="b" * 32))
+    session.tick()
+    assert job.id in [submit.job for submit in wire.of(protocol.Submit)]
+
+
+def test_titles_are_cut_to_what_the_protocol_takes(wired):
+    session, wire = wired
+    session.submit(protocol.Generate(prompt="ü" * 1000), "ü" * 1000)
+    (submit,) = wire.of(protocol.Submit)
+    assert protocol.decode_call(protocol.encode(submit))[0].title == "ü" * 200
 
 
 def test_force_is_repeated_until_the_job_has_ended(wired):
@@ -452,8 +472,8 @@ def test_what_is_cleared_while_the_connection_is_lost_stays_cleared(client, tmp_
     jobs = [client.ready().paced(frames=2) for _ in range(3)]
     for job in jobs:
         client.complete(job, frames=2)
-    client.session._give_up_link()
-    client.session.state = "reconnecting"
+    client.session.gateway.give_up_link()
+    client.session.gateway.state = "reconnecting"
     client.session.clear(keep={jobs[1]})
     client.ready()
     client.until(lambda: not client.session._removing)

@@ -485,7 +485,7 @@ def test_the_ending_of_an_exported_file_follows_the_format(script, tmp_path):
 
 def test_an_idle_blender_is_asked_seldom(script):
     script.pump.tick()
-    script.session.state = "off"
+    script.session.gateway.state = "off"
     assert script.pump.interval == 0.5
 
 
