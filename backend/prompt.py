@@ -38,6 +38,9 @@ _STAGE = {word: stage for stage, words in STAGES.items() for word in words}
 _SILENT = frozenset(
     "a an the of and then that is are it its to slowly one single please with in as after later first finally".split()
 )
+_NOT = frozenset("not no never without neither nor kein keine nicht nie ohne".split())
+# "die" is German's article as well: it is the English verb only where nothing German stands beside it.
+_GERMAN = frozenset("eine einen einer ein der das und dann welche aufblüht blüht welkt verwelkt rote gelbe".split())
 
 
 class NotUnderstood(ValueError):
@@ -60,7 +63,7 @@ class Understanding:
     def header(self) -> dict[str, tuple[str, ...] | str]:
         """The fields of a protocol.Subject that say so to the artist."""
         name = " ".join(word for word in (self.colour, self.specimen) if word).capitalize()
-        return {"name": name, "understood": self.understood, "passed_over": self.passed_over[:32]}
+        return {"name": name, "understood": self.understood[:32], "passed_over": self.passed_over[:32]}
 
 
 def understand(prompt: str) -> Understanding:
@@ -73,12 +76,21 @@ def understand(prompt: str) -> Understanding:
             f"blooming, closing or wilting. For any other object, select a mesh and use Animate Selected "
             f"(wilt or melt). No engine that makes more from words is part of this version"
         )
+    negated = [word for word in words if word in _NOT]
+    if negated:
+        raise NotUnderstood(
+            f'The built-in engine does not understand "{negated[0]}": say what should happen, for example '
+            f'"a red rose blooming"'
+        )
     colours = list(dict.fromkeys(word for word in words if word in COLOURS))
+    if _GERMAN & set(words):
+        words = [word if word != "die" else "die (article)" for word in words]
+    stages = [_STAGE[word] for word in words if word in _STAGE]
     known = set(OBJECTS) | set(_STAGE) | _SILENT | set(colours[:1])
     return Understanding(
         specimens[0],
         colours[0] if colours else None,
-        tuple(dict.fromkeys(_STAGE[word] for word in words if word in _STAGE)),
+        tuple(stage for k, stage in enumerate(stages) if k == 0 or stage != stages[k - 1]),
         tuple(word[:40] for word in words if word not in known),
     )
 

@@ -17,6 +17,7 @@ from backend.specimens import rose
         ("a pink rose closing on a table", "pink", ("close",), ("on", "table")),
         ("a red and white rose", "red", (), ("white",)),
         ("3 white roses dying", "white", ("wilt",), ("3",)),
+        ("a rose opens, opening, closes and opens", None, ("bloom", "close", "bloom"), ()),
     ],
 )
 def test_what_a_prompt_names(prompt, colour, stages, passed_over):
@@ -29,6 +30,17 @@ def test_an_unknown_object_is_refused_with_what_there_is(prompt):
     with pytest.raises(NotUnderstood, match=r"a rose, in red.*Animate Selected") as refusal:
         understand(prompt)
     assert len(str(refusal.value).encode()) < protocol.TEXT_BYTES
+
+
+@pytest.mark.parametrize("prompt", ["a rose that never wilts", "not a rose", "a red rose without wilting"])
+def test_a_negation_is_refused_and_not_turned_round(prompt):
+    with pytest.raises(NotUnderstood, match="does not understand"):
+        understand(prompt)
+
+
+def test_a_german_article_is_no_death():
+    understood = understand("eine Rose, die aufblüht")
+    assert understood.stages == () and "aufblüht" in understood.passed_over
 
 
 @pytest.mark.parametrize(("prompt", "words"), [("", "empty"), ("  \n", "empty"), ("ä" * 5000, "10,000 bytes")])
