@@ -124,6 +124,8 @@ class Arrivals:
 
     def _write(self, arrival: Arrival, job: Job | None, ends: float) -> bool:
         """Step after step until `ends`."""
+        if arrival.writing is not None:
+            arrival.writing.verify()
         wrote = self._show(arrival)
         while time.perf_counter() < ends and self.open.get(arrival.job) is arrival and self._step(arrival, job):
             wrote = True

@@ -60,7 +60,7 @@ class ANTHESIS_OT_stop_backend(Act, bpy.types.Operator):
 class ANTHESIS_OT_restart_backend(Act, bpy.types.Operator):
     bl_idname = "anthesis.restart_backend"
     bl_label = "Restart Backend"
-    bl_description = "End the backend and start it anew. A running job ends; finished results stay in the cache"
+    bl_description = "End the backend and start it anew. A running job begins anew and keeps the frames that are there"
 
     def act(self, pump):
         pump.restart()

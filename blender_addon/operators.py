@@ -27,12 +27,12 @@ class Waits:
 
 
 class Asks(Waits):
-    """An operator that asks for a job."""
+    """An operator that asks for jobs: ask() gives their ids."""
 
     def execute(self, context):
         try:
-            job = self.ask(context)
-            if self.wait:
+            jobs = self.ask(context)
+            for job in jobs if self.wait else ():
                 events.running().wait(job, self.timeout)
         except EXPECTED as error:
             self.report({"ERROR"}, str(error))
@@ -52,28 +52,37 @@ class ANTHESIS_OT_generate(Asks, bpy.types.Operator):
     def poll(cls, context):
         return _backend_there(cls)
 
-    def ask(self, context) -> str:
-        return events.running().generate(context.scene.anthesis.generate.to_request())
+    def ask(self, context) -> list[str]:
+        return [events.running().generate(context.scene.anthesis.generate.to_request())]
 
 
 class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
     bl_idname = "anthesis.animate_selected"
     bl_label = "Animate Selected"
-    bl_description = "Let the process happen to the active mesh. It gets one shape key for each frame"
+    bl_description = "Let the process happen to each selected mesh. It gets one shape key for each frame"
     bl_options = {"REGISTER"}
 
     @classmethod
     def poll(cls, context):
-        if context.active_object is None or context.active_object.type != "MESH":
+        if not any(obj.type == "MESH" for obj in context.selected_objects):
             cls.poll_message_set("Select a mesh object")
             return False
         return _backend_there(cls)
 
-    def ask(self, context) -> str:
+    def ask(self, context) -> list[str]:
         settings = context.scene.anthesis.animate
-        return events.running().animate(
-            settings.to_request(), context.active_object, settings.pin_group, settings.weight_group
-        )
+        request, jobs = settings.to_request(), []
+        meshes = [obj for obj in context.selected_objects if obj.type == "MESH"]
+        for obj in meshes:
+            try:
+                jobs.append(events.running().animate(request, obj, settings.pin_group, settings.weight_group))
+            except ValueError as error:
+                if len(meshes) == 1:
+                    raise
+                self.report({"WARNING"}, str(error))  # the others go on
+        if not jobs:
+            raise ValueError("None of the selected meshes can be animated: the warnings say why")
+        return jobs
 
 
 class OfJob:

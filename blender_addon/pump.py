@@ -172,7 +172,7 @@ class Pump:
         found = self.session.jobs.get(job)
         if found is None:
             raise JobFailed(f'"{title}" was removed before its result had arrived')
-        if found.state == "cancelled":
+        if found.state == "cancelled" and job not in self.arrivals.objects:
             raise JobFailed(f'"{title}" was cancelled')
         if found.failure is not None:
             raise JobFailed(found.failure.text)

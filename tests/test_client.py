@@ -255,6 +255,31 @@ def test_a_backend_that_dies_at_once_is_given_up(tmp_path, monkeypatch):
     session.close()
 
 
+def test_a_stopped_backend_leaves_its_job_waiting_and_a_cancel_is_kept_for_the_next(client):
+    goes_on, cancelled = client.ready().paced(seconds=0.1, frames=20), client.paced(frames=3)
+    client.until(lambda: len(client.frames.get(goes_on, ())) > 3)
+    jobs = client.session.jobs
+    client.session.shutdown_backend(force=True)
+    client.until(lambda: client.session.state == "off")
+    client.until(lambda: jobs[goes_on].state == "queued" and "started again" in jobs[goes_on].text)
+    client.session.cancel(cancelled)
+    assert jobs[cancelled].state == "cancelled"
+    client.session.start(client.home, command(client.home))
+    client.complete(goes_on, frames=20)
+    client.until(lambda: jobs[cancelled].cancel is None)
+    assert jobs[cancelled].state == "cancelled"
+
+
+def test_a_home_that_cannot_be_made_is_told_as_that(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    session = Session("test")
+    home = Path("/proc/anthesis") if sys.platform == "linux" else tmp_path / "file" / "home"
+    session.start(home, command(tmp_path))
+    session.tick()
+    assert session.state == "refused" and "home folder" in session.text.lower() and str(home) in session.text
+    session.close()
+
+
 def test_goodbye_is_quick_with_jobs_waiting(client):
     client.ready()
     for _ in range(20):

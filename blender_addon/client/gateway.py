@@ -257,7 +257,10 @@ class Gateway:
             self._process = launch.spawn(self._command, log)
         except OSError as error:
             reason = error.strerror or error
-            self._say("refused", f"The backend cannot be started ({reason}): check its Python in the Preferences")
+            remedy = "check its Python in the Preferences"
+            if error.filename != self._command.argv[0]:
+                remedy = f"choose another Home Folder than {self._home} in the Preferences"
+            self._say("refused", f"The backend cannot be started ({reason}): {remedy}")
             return
         self._spawned_at = now
         if self.state != "reconnecting":

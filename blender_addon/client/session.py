@@ -101,6 +101,9 @@ class Session:
         self.gateway.send(job.cancel)
         if not job.accepted:
             job.state, job.upload, job.download = "cancelled", None, None
+        elif self.state == "off":
+            job.state, job.text = "cancelled", ""  # which the next gateway will be told
+            self._drop_stream(job)
         elif job.state == "running":
             job.state = "cancelling"
         self._changed = True
@@ -164,6 +167,8 @@ class Session:
                 break
         if self.state == "ready":
             self._look_after_jobs()
+        elif self.state == "off":
+            self._park_jobs()
         changed |= self._changed | self.gateway.changed
         self.gateway.changed = False
         return changed
@@ -185,6 +190,15 @@ class Session:
             self.rest(0.02)
             self.tick()
         return self.jobs[job]
+
+    def _park_jobs(self) -> None:
+        """Nobody works on them: the store has them queued, or will have when the next gateway opens it."""
+        for job in self.jobs.values():
+            if job.state == "cancelling":
+                job.state = "cancelled"  # which the next gateway will be told
+            elif job.state == "running":
+                job.state, job.text = "queued", "Goes on when the backend is started again"
+                self._changed = True
 
     # --- Messages
 

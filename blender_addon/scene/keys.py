@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 OURS = re.compile(r"Anthesis \d{3,4}")
+ARRIVING = "anthesis_arriving"  # property of a Key while frames come in: an undo takes it away with the frames
 LINEAR = 1  # of a keyframe's interpolation, as foreach_set takes it
 
 
@@ -30,11 +31,13 @@ def ours(obj) -> list[int]:
     return [index_of(key.name) for key in blocks if OURS.fullmatch(key.name)]
 
 
-def prepare(obj) -> None:
-    """Ready to take frames: a Basis is there, the keys of an earlier clip are silent, the artist's untouched."""
+def prepare(obj, owner: str) -> None:
+    """Ready to take frames of `owner`: a Basis is there, the keys of an earlier clip are silent, the artist's
+    untouched."""
     if obj.data.shape_keys is None:
         obj.shape_key_add(name="Basis", from_mix=False)
     shape_keys = obj.data.shape_keys
+    shape_keys[ARRIVING] = owner
     silence(shape_keys)
     for key in shape_keys.key_blocks:
         if OURS.fullmatch(key.name):
@@ -56,6 +59,41 @@ def show(obj, index: int, instead_of: int | None) -> None:
     if instead_of is not None:
         blocks[name_of(instead_of)].value = 0.0
     blocks[name_of(index)].value = 1.0
+
+
+def settle(obj) -> None:
+    """All frames are there, and nobody will withdraw them."""
+    obj.data.shape_keys.pop(ARRIVING, None)
+
+
+def withdraw(obj, owner: str, basis_too: bool) -> bool:
+    """Take a half written clip off an object that the artist changed meanwhile; False where an undo did already."""
+    mesh, shape_keys = obj.data, obj.data.shape_keys
+    if shape_keys is None or shape_keys.get(ARRIVING) != owner:
+        return False
+    silence(shape_keys)
+    names = [key.name for key in shape_keys.key_blocks if OURS.fullmatch(key.name)]
+    for name in names:
+        shape_keys.key_blocks[name].value = 0.0
+    if mesh.is_editmode:  # no key can be removed there; switched off they change nothing
+        return True
+    for name in names:
+        obj.shape_key_remove(shape_keys.key_blocks[name])
+    settle(obj)
+    if basis_too and len(shape_keys.key_blocks) == 1:
+        positions = np.empty(3 * len(mesh.vertices), np.float32)
+        shape_keys.reference_key.points.foreach_get("co", positions)
+        obj.shape_key_remove(shape_keys.key_blocks[0])
+        mesh.attributes["position"].data.foreach_set("vector", positions)
+        mesh.update()
+    return True
+
+
+def holds(obj, index: int, positions: np.ndarray) -> bool:
+    """Whether the key of a frame is still as write() left it."""
+    found = np.empty((len(positions), 3), np.float32)
+    obj.data.shape_keys.key_blocks[name_of(index)].points.foreach_get("co", found.ravel())
+    return np.array_equal(found, positions)
 
 
 def surplus(obj, indices: list[int]) -> list[str]:

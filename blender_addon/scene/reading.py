@@ -110,6 +110,12 @@ def _usable_mesh(obj):
         raise Unusable(f'"{obj.name}" has no faces: fill it with faces, only surfaces can be animated')
     if mesh.shape_keys and not mesh.shape_keys.use_relative:
         raise Unusable(f'"{obj.name}" uses absolute shape keys: tick Relative in Object Data > Shape Keys')
+    for key in mesh.shape_keys.key_blocks[1:] if mesh.shape_keys else ():
+        if key.value and not key.mute and not keys.OURS.fullmatch(key.name):
+            raise Unusable(
+                f'"{obj.name}" is seen with its shape key "{key.name}" switched on, and the shape without it would be '
+                "animated: set its shape keys to 0, or apply them, then animate it"
+            )
     return mesh
 
 
@@ -175,6 +181,3 @@ def _groups(obj, **names: str) -> dict[str, np.ndarray]:
 def _notes(obj):
     if any(modifier.name != colour.MODIFIER for modifier in obj.modifiers):
         yield f'The modifiers of "{obj.name}" stay: the mesh under them is animated'
-    blocks = obj.data.shape_keys.key_blocks[1:] if obj.data.shape_keys else ()
-    if any(key.value and not keys.OURS.fullmatch(key.name) for key in blocks):
-        yield f'Shape keys of "{obj.name}" that are switched on are added to the animation'

@@ -5,6 +5,7 @@ holds names, numbers and the frames that came, looks its object up at each call,
 what it was, goes on with a new one: nothing that came is lost, and nothing of the artist's is overwritten.
 """
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 
 import bpy
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..seam import protocol
 from . import build, colour, keys, provenance
-from .reading import Target, fingerprint
+from .reading import Target, fingerprint, rest
 from .surface import corner_vertices
 
 GREY = int(protocol.to_bytes(protocol.linear_to_srgb(protocol.GREY)))  # of a subject without colour, as bytes
@@ -40,6 +41,10 @@ class Import:
         self._uid = 0
         self._owned = False  # the object is one that we made
         self._begun = False  # its shape keys are ours to write
+        self._signed = False  # it is finished
+        self._key = uuid.uuid4().hex  # marks the shape keys that we are writing
+        self._rest: np.ndarray | None = None  # (V, 3) rest shape of the object when we took it
+        self._had_keys = self._was_pinned = False  # the object, before we began
         self._record = protocol.Subject()
         self._subject: dict[str, np.ndarray] = {}
         self._frames: list[tuple[int, np.ndarray]] = []  # index, (V, 3) in world orientation and scale
@@ -68,6 +73,13 @@ class Import:
         """How many the subject has; 0 before it came."""
         return len(self._subject.get("vertices", ()))
 
+    def verify(self) -> None:
+        """Once a tick, before anything is written: what was edited since is left to the artist, and the result
+        goes on in a new object. A clip whose first frames were moved and the others not would be torn."""
+        obj = self._found() if self._frames and not self._signed else None
+        if obj is not None and self._edited(obj):
+            self._lose(obj)
+
     def show(self) -> None:
         """Colour the newest frame; once a tick is enough. Only a mesh of our own changes colour before the end."""
         obj = self._found()
@@ -80,6 +92,7 @@ class Import:
         """Curves, colours, scene range and provenance, in steps of a few milliseconds; then the object plays."""
         if self._frames:
             self._first_frame = bpy.context.scene.frame_start
+            self.verify()
             self._write()
             yield
         while not (yield from self._finished_on(self._uid)):
@@ -121,6 +134,7 @@ class Import:
             self._make_object_beside(reason, obj)
         else:
             self._uid, self.object_name = obj.session_uid, obj.name
+            self._rest = rest(obj.data)
 
     def _say_if_still(self) -> None:
         moved = {name: value for name, value, _ in self._measured}.get(protocol.Certificate.DISPLACEMENT)
@@ -201,10 +215,30 @@ class Import:
         """The object to write to; a new one with all that came where the last was lost."""
         obj = self._found()
         if obj is None:
-            reason = f'"{self.object_name}" was changed or deleted while frames came in'
-            self._make_object_beside(reason, _by_uid(self._uid))
+            self._lose(_by_uid(self._uid))
             obj = self._found()
         return obj
+
+    def _lose(self, old) -> None:
+        """Go on with a new object; the old one, where there is one, is the artist's again."""
+        begun = self._begun and old is not None and old.type == "MESH"
+        if begun and keys.withdraw(old, self._key, basis_too=not self._had_keys):
+            old.show_only_shape_key = self._was_pinned
+            colour.forget(old)
+        self._make_object_beside(f'"{self.object_name}" was changed or deleted while frames came in', old)
+
+    def _edited(self, obj) -> bool:
+        """Whether the rest shape moved, or one of the keys written so far is gone, or the last of them moved."""
+        if not np.array_equal(rest(obj.data), self._rest):
+            return True
+        if not self._written:
+            return False
+        there = {key.name for key in obj.data.shape_keys.key_blocks}
+        if not there.issuperset(keys.name_of(index) for index, _ in self._frames[: self._written]):
+            return True
+        index, positions = self._frames[self._written - 1]
+        back = self._to_object_space()
+        return not keys.holds(obj, index, positions if back is None else back(positions))
 
     def _make_object(self, name: str, location) -> None:
         try:
@@ -213,6 +247,7 @@ class Import:
             raise BadResult(str(error)) from None
         self._uid, self.object_name = obj.session_uid, obj.name
         self._owned, self._begun, self._written = True, False, 0
+        self._rest = self._subject["vertices"]
         self._attributes = None
 
     def _make_object_beside(self, reason: str, old) -> None:
@@ -253,8 +288,15 @@ class Import:
             self.notes.append(f'"{obj.name}" shared its mesh with other objects and now has its own')
         if self._owned and ("albedo" in self._subject or self._lives):
             self._dress_new(obj)
-        keys.prepare(obj)
+        self._say_if_replaced(obj)
+        self._had_keys, self._was_pinned = obj.data.shape_keys is not None, obj.show_only_shape_key
+        keys.prepare(obj, self._key)
         self._begun = True
+
+    def _say_if_replaced(self, obj) -> None:
+        earlier = provenance.read(obj)
+        if earlier and keys.ours(obj) and earlier["made_by"] != self._made_by:
+            self.notes.append(f'It replaces the earlier {earlier["made_by"].get("process") or "clip"} of "{obj.name}"')
 
     def _dress_new(self, obj) -> None:
         """The subject's own colour and a material that shows it."""
@@ -365,6 +407,9 @@ class Import:
         if self._metal_lives:
             self.notes.append("Metallic stays as it is at the start: only albedo and roughness change in Blender")
         provenance.write(obj, self._made_by, facts)
+        if self._frames:
+            keys.settle(obj)
+        self._signed = True
         self._frames_done()
 
     def _frames_done(self) -> None:

@@ -297,14 +297,18 @@ def drained(session, job):
 
 
 @needs_backend
-def test_animate_selected_puts_the_process_on_the_selected_mesh(addon):
-    obj = samples.prism("Mine")
-    bpy.context.view_layer.objects.active = obj
+def test_animate_selected_puts_the_process_on_each_selected_mesh(addon):
+    mine, also, other = (samples.prism(name) for name in ("Mine", "Also", "Other"))
+    bpy.context.view_layer.objects.active = other  # active, and not selected
+    for obj, chosen in ((mine, True), (also, True), (other, False)):
+        obj.select_set(chosen)
     settings = bpy.context.scene.anthesis.animate
     settings.process, settings.frames = "melt", 4
     assert bpy.ops.anthesis.animate_selected(wait=True, timeout=SECONDS) == {"FINISHED"}
-    positions = key_positions(obj)
-    assert positions[-1, :, 2].max() < 0.9 * positions[0, :, 2].max()  # it sinks
+    for obj in (mine, also):
+        positions = key_positions(obj)
+        assert positions[-1, :, 2].max() < 0.9 * positions[0, :, 2].max()  # it sinks
+    assert other.data.shape_keys is None
 
 
 @needs_backend

@@ -625,6 +625,141 @@ def test_whatever_happens_while_frames_come_in_no_frame_is_lost(change, when, an
     assert_coloured(new, records)
 
 
+def move_all_in_edit_mode(obj):
+    bpy.context.view_layer.objects.active = obj
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.transform.translate(value=(5, 0, 0))
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def move_a_vertex(obj):
+    obj.data.shape_keys.reference_key.points[3].co.x += 0.5
+
+
+def spoil_the_newest_key(obj):
+    obj.data.shape_keys.key_blocks[-1].points[0].co.z += 1
+
+
+def delete_an_arriving_key(obj):
+    obj.shape_key_remove(obj.data.shape_keys.key_blocks["Anthesis 002"])
+
+
+def leave_the_scene(obj):
+    for collection in obj.users_collection:
+        collection.objects.unlink(obj)
+
+
+EDITS = [move_all_in_edit_mode, move_a_vertex, spoil_the_newest_key, delete_an_arriving_key, leave_the_scene]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("when", ["frames", "before the end", "finish"])
+@pytest.mark.parametrize("animate", [True, False])
+def test_an_edit_between_two_ticks_neither_tears_the_clip_nor_leaves_half_of_it(edit, when, animate):
+    record, arrays, target = subject_of(turned_prism())
+    records = clip(record, arrays, colour=True)
+    running = writing.Import("a test", samples.MADE_BY, target if animate else None)
+
+    def edited():
+        obj = bpy.data.objects[running.object_name]
+        obj.use_fake_user = True  # unlinked it stays, as behind an undo
+        edit(obj)
+        basis = obj.data.shape_keys.reference_key.points
+        was = np.array([tuple(point.co) for point in basis], np.float32)
+        if when != "before the end":
+            running.verify()
+        return obj.name, was
+
+    for number, (record, arrays) in enumerate(records):
+        if number == 4 and when == "frames":
+            name, was = edited()
+        running.apply(record, arrays)
+    if when == "before the end":
+        name, was = edited()
+    for number, _ in enumerate(running.finish()):
+        if number == 11 and when == "finish":  # colours play already, nothing is signed
+            name, was = edited()
+    note = f'"{name}" was changed or deleted while frames came in: the result is a new object, "{running.object_name}"'
+    assert running.notes.count(note) == 1 and running.object_name != name
+    old, new = bpy.data.objects[name], bpy.data.objects[running.object_name]
+    assert old.data.shape_keys is None and not old.modifiers
+    np.testing.assert_array_equal(samples.positions(old.data), was)
+    assert_plays(new, records)
+    assert_coloured(new, records)
+    assert keys.ARRIVING not in new.data.shape_keys
+
+
+def test_what_is_no_edit_leaves_the_result_on_its_object():
+    obj = smiling_grid()
+    record, arrays, target = subject_of(obj)
+    records = clip(record, arrays, colour=True)
+    running = writing.Import("a test", samples.MADE_BY, target)
+    for number, each in enumerate(records):
+        running.verify()
+        running.apply(*each)
+        if number == 4:
+            enter_edit_mode(obj)
+            bpy.ops.object.mode_set(mode="OBJECT")
+            obj.active_shape_key_index = 3
+            enter_edit_mode(obj)
+            bpy.ops.object.mode_set(mode="OBJECT")
+            obj.name, obj.location = "Elsewhere", (1, 2, 3)
+            obj.data.shape_keys.key_blocks["Smile"].points[0].co.z += 1  # another shape of the artist's
+    for _ in running.finish():
+        running.verify()
+    running.verify()
+    assert running.object_name == "Elsewhere" and len(bpy.data.objects) == 1
+    assert_plays(obj, records)
+
+
+def test_keys_of_the_artist_stay_on_the_object_that_was_edited():
+    obj = smiling_grid()
+    obj.show_only_shape_key = True
+    record, arrays, target = subject_of(obj)
+    records = clip(record, arrays)
+    running = writing.Import("a test", samples.MADE_BY, target)
+    for number, each in enumerate(records):
+        running.apply(*each)
+        if number == 4:
+            move_a_vertex(obj)
+            running.verify()
+    assert key_names(obj) == ["Basis", "Smile"] and obj.show_only_shape_key
+    assert keys.ARRIVING not in obj.data.shape_keys
+
+
+def test_an_earlier_clip_that_an_undo_brought_back_is_left_alone():
+    obj = samples.grid()
+    record, arrays, target = subject_of(obj)
+    earlier = clip(record, arrays)
+    imported(earlier, target)
+    before = obj.copy()
+    before.data = obj.data.copy()
+    bpy.context.scene.collection.objects.link(before)
+    running = writing.Import("a test", samples.MADE_BY, target)
+    records = clip(record, arrays, seed=8)
+    for number, each in enumerate(records):
+        running.apply(*each)
+        if number == 4:
+            obj.data = before.data  # the undo
+            running.verify()
+    for _ in running.finish():
+        pass
+    assert running.object_name == "Grid (Melt)"
+    assert_plays(obj, earlier)
+    assert_plays(bpy.data.objects["Grid (Melt)"], records)
+
+
+def test_a_clip_that_replaces_another_says_so():
+    obj = samples.grid()
+    record, arrays, target = subject_of(obj)
+    imported(clip(record, arrays), target)
+    for kind, said in (("melt", 0), ("bloom", 1)):  # the first is the same job, imported again
+        made_by = samples.MADE_BY | {"process": kind}
+        result = writing.import_now("a test", made_by, target, clip(record, arrays))
+        assert result.notes.count('It replaces the earlier melt of "Grid"') == said
+
+
 # --- Refused before anything is written
 
 
