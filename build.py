@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,12 +33,14 @@ from tools.environments import (
     SetupError,
     ensure,
     find_python,
+    locked,
     say,
 )
 
 BACKEND = BACKEND_ENVIRONMENT
 VALIDATOR = "gltf-validator@2.0.0-dev.3.10"
 PARTS = ("style", "backend", *BPY, "window")
+STOPPED = 130  # exit code after Ctrl-C
 
 
 def main() -> int:
@@ -97,22 +100,37 @@ def demo(arguments) -> None:
         environment = os.environ | {"BLENDER_USER_RESOURCES": f"{private}/blender", "ANTHESIS_HOME": f"{private}/home"}
         script = [blender.executable, ROOT / "tools" / "demo.py"]
         options = ["--zip", zips[0], "--python", BACKEND.executable, "--out", out]
-        process = subprocess.Popen(
-            [*script, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-        )
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("[demo]"):
-                print(line, end="", flush=True)
-        if process.wait() or not lines[-1].startswith("{"):
-            said = "".join(lines[-40:])
-            raise SetupError(f"The demo ended with code {process.returncode}. Blender's last words:\n{said}")
-    told = json.loads(lines[-1])
+        try:
+            told = _follow_demo([*script, *options], environment)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C would leave orphans
+            ender = [BACKEND.executable, ROOT / "tools" / "end_processes.py", environment["ANTHESIS_HOME"]]
+            subprocess.run(ender, env=os.environ, check=False)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     seconds |= told["seconds"]
     told["seconds"] = {step: round(value, 1) for step, value in seconds.items()}
     told["total"] = round(sum(seconds.values()), 1)
     print(json.dumps(told))
+
+
+def _follow_demo(command: list, environment: dict[str, str]) -> dict:
+    """Blender at work, with its steps printed as they are done; what it told in its last line."""
+    lines = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if line.startswith("[demo]"):
+                    print(line, end="", flush=True)
+        except KeyboardInterrupt:
+            _end(process, patience=0)
+            raise
+    if process.returncode or not lines or not lines[-1].startswith("{"):
+        said = "".join(lines[-40:])
+        raise SetupError(f"The demo ended with code {process.returncode}. Blender's last words:\n{said}")
+    return json.loads(lines[-1])
 
 
 def test(arguments) -> int:
@@ -148,11 +166,16 @@ def _has_python(version: str) -> bool:
 def _ensure_validator() -> None:
     """Khronos' glTF validator, where there is npm; the tests that want it find it there, or skip aloud."""
     folder = FOLDER / "gltf-validator"
-    if (folder / "node_modules").is_dir():
-        return
-    if not (npm := shutil.which("npm")):
-        say("[gltf-validator] SKIPPED: there is no npm on PATH, so no .glb is checked by it")
-        return
+    with locked("gltf-validator"):
+        if (folder / "node_modules").is_dir():
+            return
+        if npm := shutil.which("npm"):
+            _install_validator(npm, folder)
+        else:
+            say("[gltf-validator] SKIPPED: there is no npm on PATH, so no .glb is checked by it")
+
+
+def _install_validator(npm: str, folder: Path) -> None:
     say(f"[gltf-validator] installing {VALIDATOR}")
     folder.mkdir(parents=True, exist_ok=True)
     if subprocess.run([npm, "install", "--silent", "--prefix", folder, VALIDATOR]).returncode:
@@ -248,11 +271,22 @@ def run(options: list[str]) -> int:
     # -P: a folder called backend where the user stands must not be taken for ours
     command = [BACKEND.executable, "-P", "-m", "backend", "run", *options]
     process = subprocess.Popen(command, env=_environment())
-    while True:
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        _end(process, patience=3)  # it heard the terminal's Ctrl-C too
+        return process.returncode if process.returncode >= 0 else STOPPED
+
+
+def _end(process: subprocess.Popen, patience: float) -> None:
+    """Wait for a child to end by itself, then ask it to, then end it: each after so many seconds."""
+    for order, seconds in ((process.terminate, patience), (process.kill, 5)):
         try:
-            return process.wait()
-        except KeyboardInterrupt:
-            pass  # the backend heard it too, and ends itself
+            process.wait(seconds)
+            return
+        except subprocess.TimeoutExpired:
+            order()
+    process.wait()
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -266,4 +300,5 @@ if __name__ == "__main__":
     except SetupError as error:
         sys.exit(f"build.py: {error}")
     except KeyboardInterrupt:
-        sys.exit("build.py: stopped")
+        say("build.py: stopped")
+        sys.exit(STOPPED)

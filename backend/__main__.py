@@ -1,7 +1,13 @@
 """python -m backend serve | run | doctor"""
 
-import argparse
 import sys
+
+from backend.commands import interrupt
+
+if sys.argv[1:2] == ["run"]:  # before anything else is imported
+    interrupt.end_at_once()
+
+import argparse
 
 
 def main() -> int:
@@ -26,5 +32,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except KeyboardInterrupt:  # while libraries are being imported; afterwards a command hears it itself
+    except KeyboardInterrupt:  # serve, while libraries are being imported; and doctor
         sys.exit(130)

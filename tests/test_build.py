@@ -153,13 +153,14 @@ def test_blender_refuses_a_zip_for_another_python_with_words(built, tmp_path):
     assert "This Python version (3.11) isn't compatible with (3.13)" in said
 
 
-def test_a_half_made_environment_is_made_again_and_a_whole_one_is_left_alone(tmp_path, monkeypatch):
+def test_a_half_made_environment_is_made_again_and_a_whole_one_is_left_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(environments, "FOLDER", tmp_path)
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     environment = environments.Environment("small", here, (), ("platformdirs",))
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "rest").write_text("of an interrupted run")
-    environments.ensure(environment)
+    environments.ensure(environment, environment)  # one that is named twice is made once
+    assert capsys.readouterr().err.count("[small] making") == 1
     assert environment.fits()
     assert not (tmp_path / "small" / "rest").exists()
     assert subprocess.run([environment.executable, "-c", "import pip"]).returncode == 0
@@ -168,6 +169,42 @@ def test_a_half_made_environment_is_made_again_and_a_whole_one_is_left_alone(tmp
     assert (tmp_path / "small" / "mark").exists()
     changed = environments.Environment("small", here, (), ("an-invented-package-that-does-not-exist==0",))
     assert not changed.fits()
+
+
+ENSURE = """
+import sys
+from pathlib import Path
+from tools import environments
+environments.FOLDER = Path(sys.argv[1])
+environments.ensure(environments.Environment("small", "%d.%d" % sys.version_info[:2], (), ("platformdirs",)))
+"""
+
+
+def test_two_at_once_make_one_environment_and_the_second_waits_with_words(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", ENSURE, tmp_path]
+    both = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert "".join(said).count("[small] making") == 1
+    assert "".join(said).count("another build.py is at work on it") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is ended without being asked")
+def test_processes_of_a_private_home_are_ended_and_no_others(tmp_path):
+    def start(home: str) -> subprocess.Popen:
+        environment = os.environ | {"ANTHESIS_HOME": str(tmp_path / home)}
+        return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment)
+
+    with start("one") as theirs, start("two") as other:
+        try:
+            ender = [sys.executable, ROOT / "tools" / "end_processes.py", str(tmp_path / "one")]
+            subprocess.run(ender, check=True, timeout=60)
+            assert theirs.wait(10) < 0
+            assert other.poll() is None
+        finally:
+            theirs.kill()
+            other.kill()
 
 
 def test_a_python_that_is_missing_is_said(tmp_path, monkeypatch):

@@ -250,6 +250,18 @@ def test_an_obj_folder_loses_the_frames_of_an_earlier_longer_clip_and_nothing_el
     assert [path.name for path in obj.frames_in(folder)] == [f"li[f]e_{k:04d}.obj" for k in range(1, FRAMES + 1)]
 
 
+def test_an_obj_folder_that_cannot_be_written_keeps_the_earlier_frames_or_is_not_there(clip, tmp_path):
+    torn = replace(clip, positions=clip.positions[:, :, :2])
+    with pytest.raises(IndexError):
+        save(torn, tmp_path / "new")
+    save(clip, tmp_path / "life")
+    before = {path.name: path.read_text() for path in (tmp_path / "life").iterdir()}
+    with pytest.raises(IndexError):
+        save(torn, tmp_path / "life")
+    assert {path.name: path.read_text() for path in (tmp_path / "life").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["life"]
+
+
 def test_a_clip_without_material_has_one_grey_in_every_file(clip, tmp_path):
     nothing = {"albedo": None, "roughness": None, "metallic": None}
     bare = replace(clip, subject=replace(clip.subject, **nothing), **nothing)

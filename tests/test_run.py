@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import trimesh
@@ -46,7 +47,8 @@ def test_words_become_a_file_and_a_line_of_json(tmp_path):
     assert told["understood"] == ["red", "rose", "bloom"]
     assert told["passed_over"] == ["wonderfully"]
     request = protocol.Generate(prompt="a red rose blooming wonderfully", frames=3, seed=5)
-    assert clip.provenance == told["made"] == protocol.provenance(request)
+    assert clip.provenance == protocol.provenance(request)
+    assert told["made"] == {"kind": "generate", **msgspec.structs.asdict(request), "version": protocol.VERSION}
     assert set(told["seconds"]) == {"make", "write"}
     assert told["measured"]["frames"] == 3
 
@@ -55,7 +57,7 @@ def test_a_mesh_melts_into_a_glb(tmp_path, ball):
     done = run(tmp_path, "run", ball.name, "--process", "melt", "--frames", "3", "--amount", "0.4", "-o", "melt.glb")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
-    assert (told["made"]["process"], told["made"]["amount"]) == ("melt", "0.4")
+    assert (told["made"]["process"], told["made"]["amount"]) == ("melt", 0.4)
     assert told["vertices"] == 162
     assert told["measured"]["largest displacement"] > 0.05
     (mesh,) = trimesh.load_scene(tmp_path / "melt.glb").geometry.values()
@@ -80,8 +82,11 @@ REFUSED = {
     "no such file": (["nothing.obj", "--process", "melt", "-o", "x.glb"], "no file nothing.obj"),
     "no process": (["nothing.obj", "-o", "x.glb"], "--process wilt or melt"),
     "no faces": (["points.obj", "--process", "melt", "-o", "x.glb"], "no faces"),
+    "infinite": (["inf.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
+    "flat": (["flat.obj", "--process", "wilt", "-o", "x.glb"], "all its faces have no area"),
+    "junk": (["junk.obj", "--process", "wilt", "-o", "x.glb"], "not a sound .obj file"),
     "nan": (["nan.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
-    "frames": (["rose", "--frames", "0", "-o", "x.glb"], "--frames: Expected int >= 1"),
+    "frames": (["rose", "--frames", "0", "-o", "x.glb"], "--frames is a whole number from 1 to 1,024, and 0 is not"),
     "amount of words": (["a rose", "--amount", "0.3", "-o", "x.glb"], "--amount is for a mesh file with --process"),
     "up of words": (["a rose", "--up", "Y", "-o", "x.glb"], "--up is for a mesh file with --process"),
     "fps": (["rose", "--fps", "nan", "-o", "x.glb"], "--fps"),
@@ -95,11 +100,15 @@ def test_bad_input_is_refused_with_one_sentence(tmp_path, name):
     arguments, words = REFUSED[name]
     (tmp_path / "points.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
     (tmp_path / "nan.obj").write_text("v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    (tmp_path / "inf.obj").write_text("v inf 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    (tmp_path / "flat.obj").write_text("v 0 0 0\nv 1 0 0\nf 1 1 2\n")
+    (tmp_path / "junk.obj").write_bytes(np.random.default_rng(4).bytes(3000))
     before = sorted(tmp_path.iterdir())
     done = run(tmp_path, "run", *arguments)
     assert done.returncode == 2
     (line,) = (line for line in done.stderr.splitlines() if line.strip())
     assert words in line
+    assert "No module" not in line
     assert done.stdout == ""
     assert sorted(tmp_path.iterdir()) == before
 
@@ -115,7 +124,8 @@ def test_a_mesh_of_two_million_vertices_is_refused(tmp_path):
     assert "2,000,001 vertices; 1,000,000 are allowed" in done.stderr
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("name", ["rose.npz", "rose.glb", "rose.usdc", "rose"])
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, name):
     def limit():
         import resource
 
@@ -124,9 +134,10 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
 
     if sys.platform == "win32":
         pytest.skip("Windows has no limit of a file's size to stand in for a full disk")
-    done = run(tmp_path, "run", "a rose", "--frames", "2", "-o", "rose.npz", preexec_fn=limit)
+    done = run(tmp_path, "run", "a rose", "--frames", "2", "-o", name, preexec_fn=limit)
     assert done.returncode == 1
-    assert "Could not write rose.npz: File too large" in done.stderr
+    assert f"Could not write {name}: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("*rose*"))
 
 
@@ -154,6 +165,47 @@ def test_ctrl_c_ends_it_quietly(tmp_path):
     assert process.returncode == 130
     assert b"Stopped: nothing was written" in said
     assert b"Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+SWALLOWING = """
+import runpy, signal, sys
+class Finder:  # a library that imports a part of itself and minds no error
+    def find_spec(self, name, *_):
+        if name == "trimesh":
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except BaseException:
+                pass
+sys.meta_path.insert(0, Finder())
+sys.argv[0] = "backend"
+runpy.run_module("backend", run_name="__main__")
+"""
+
+
+def test_ctrl_c_is_not_swallowed_by_an_import(tmp_path, ball):
+    arguments = ["run", ball.name, "--process", "melt", "--frames", "2", "-o", "melt.npz"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    started = [sys.executable, "-P", "-c", SWALLOWING, *arguments]
+    done = subprocess.run(started, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "anthesis: Stopped: nothing was written"
+    assert not (tmp_path / "melt.npz").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove a file that is open")
+@pytest.mark.parametrize("name", ["rose.npz", "rose"])
+def test_ctrl_c_removes_what_is_half_written(tmp_path, name):
+    code = (
+        "import signal, sys; from pathlib import Path\n"
+        "from backend import files; from backend.commands import interrupt\n"
+        "part = files.part_of(Path(sys.argv[1])); interrupt.end_at_once(unfinished=part)\n"
+        "part.write_text('half') if part.suffix == '.npz' else (part.mkdir(), (part / 'x').write_text('half'))\n"
+        "signal.raise_signal(signal.SIGINT)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code, name], cwd=tmp_path, env=environment, timeout=60)
+    assert done.returncode == 130
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -83,17 +85,49 @@ def find_python(version: str) -> Path | None:
 
 def ensure(*environments: Environment) -> None:
     """Make what does not fit yet, two at a time: pip mostly waits for the network or for one core."""
-    missing = [environment for environment in environments if not environment.fits()]
+    # One may be named twice. In order of their names, so that two build.py never wait for each other's second lock.
+    missing = sorted({each for each in environments if not each.fits()}, key=lambda environment: environment.name)
     for start in range(0, len(missing), 2):
-        running: list[_Making] = []
-        try:
-            for environment in missing[start : start + 2]:
-                running.append(_Making(environment))
-            for making in running:
-                making.finish()
-        finally:
-            for making in running:
-                making.stop()
+        with ExitStack() as held:
+            running: list[_Making] = []
+            try:
+                for environment in missing[start : start + 2]:
+                    held.enter_context(locked(environment.name))
+                    if not environment.fits():  # another build.py may have made it meanwhile
+                        running.append(_Making(environment))
+                for making in running:
+                    making.finish()
+            finally:
+                for making in running:
+                    making.stop()
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Keep every other build.py away from FOLDER/name meanwhile; waits with words for one that was there first."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / f"{name}.lock").open("a") as file:  # the system lets go of the lock with the file, or the process
+        if not _lock(file):
+            say(f"[{name}] another build.py is at work on it: waiting for it to finish")
+            while not _lock(file):
+                time.sleep(0.2)
+        yield
+
+
+def _lock(file) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 class _Making:
@@ -109,7 +143,11 @@ class _Making:
             )
         say(f"[{environment.name}] making {environment.folder} with {python}")
         shutil.rmtree(environment.folder, ignore_errors=True)
-        subprocess.run([python, "-m", "venv", environment.folder], check=True)
+        if subprocess.run([python, "-m", "venv", environment.folder]).returncode:
+            raise SetupError(
+                f"{python} could not make an environment in {environment.folder}, for the reason above (Debian and "
+                f"Ubuntu: apt install python{environment.python}-venv)"
+            )
         self.log = (environment.folder / "pip.log").open("w")
         wanted = [part for name in environment.files for part in ("-r", str(ROOT / name))]
         pip = [environment.executable, "-m", "pip", "--disable-pip-version-check", "install", "--prefer-binary"]

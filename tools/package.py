@@ -17,7 +17,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-from tools.environments import BACKEND_ENVIRONMENT, BPY, FOLDER, ROOT, SetupError, ensure, say
+from tools.environments import BACKEND_ENVIRONMENT, BPY, FOLDER, ROOT, SetupError, ensure, locked, say
 
 PYTHONS = ("3.11", "3.13")
 # Blender's name of a platform -> what pip calls the wheels that run there. Blender itself asks for glibc 2.28.
@@ -42,6 +42,11 @@ def this_platform() -> str:
 def build(pythons: list[str], platforms: list[str], out: Path) -> list[Path]:
     """Write the zips into `out`, and index.json and index.html over all that lie there. Returns the zips."""
     ensure(BACKEND_ENVIRONMENT, BUILDER)
+    with locked("package"):
+        return _build(pythons, platforms, out)
+
+
+def _build(pythons: list[str], platforms: list[str], out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     version = manifest()["version"]
     # Blender 5.0 was the last for Intel Macs.

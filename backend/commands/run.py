@@ -17,12 +17,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from backend import pipelines, protocol, wire
 from backend.certificate import Measure
 from backend.clip import Clip, Frame
-from backend.files import ENDINGS, Unwritable, check_output, save
+from backend.commands import interrupt
+from backend.files import ENDINGS, Unwritable, check_output, part_of, save
 from backend.files.mesh import ENDINGS as MESH_ENDINGS
 from backend.files.mesh import Unreadable, read
 from backend.files.obj import frames_in
 
-BAD_INPUT, FAILED, STOPPED = 2, 1, 130
+BAD_INPUT, FAILED = 2, 1
 _PROCESSES = get_args(get_args(protocol.Process)[0])
 
 
@@ -59,13 +60,10 @@ def _add_option(parser: argparse.ArgumentParser, field: msgspec.structs.FieldInf
 
 
 def main(options: list[str]) -> int:
-    """The exit code: 0 made, 1 failed, 2 asked for what cannot be made, 130 stopped by Ctrl-C."""
+    """The exit code: 0 made, 1 failed, 2 asked for what cannot be made; Ctrl-C ends it with 130."""
     arguments = _parser().parse_args(options)
     try:
         told = make(arguments)
-    except KeyboardInterrupt:
-        _say("Stopped: nothing was written")
-        return STOPPED
     except (Unreadable, Unwritable, _BadOption) as error:
         _say(str(error))
         return BAD_INPUT
@@ -87,6 +85,7 @@ def make(arguments: argparse.Namespace) -> dict:
     began = time.perf_counter()
     request = _request(arguments)
     check_output(arguments.output)
+    interrupt.end_at_once(unfinished=part_of(arguments.output))
     subject = None
     if isinstance(request, protocol.Animate):
         subject = bytes(wire.pack_mesh(read(Path(arguments.subject), arguments.up)))
@@ -104,11 +103,12 @@ def make(arguments: argparse.Namespace) -> dict:
     written = time.perf_counter()
     return {
         "file": str(arguments.output),
-        "bytes": _size(arguments.output),
+        "bytes": _size(arguments.output.resolve()),
         "frames": len(clip.positions),
         "vertices": len(clip.subject.vertices),
         "triangles": len(clip.subject.triangles),
-        "made": clip.provenance,
+        # with numbers as numbers, where the files' provenance is text
+        "made": {name: getattr(request, name, text) for name, text in clip.provenance.items()},
         **({} if understood is None else {"understood": understood.understood, "passed_over": understood.passed_over}),
         "measured": _measured(clip),
         "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
@@ -133,7 +133,14 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
         return msgspec.convert(asked, kind)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$.")
-        raise _BadOption(f"--{where.rstrip('`')}: {problem.replace('`', '')}" if where else problem) from None
+        raise _BadOption(_bounds(kind, where.rstrip("`"), asked) if where else problem) from None
+
+
+def _bounds(kind: type, name: str, asked: dict) -> str:
+    (field,) = (field for field in msgspec.structs.fields(kind) if field.name == name)
+    number, meta = get_args(field.type)
+    what = "a whole number" if number is int else "a number"
+    return f"--{name} is {what} from {meta.ge:,} to {meta.le:,}, and {asked[name]:,} is not: choose another"
 
 
 def _measured(clip: Clip) -> dict[str, float]:

@@ -24,12 +24,22 @@ def check_output(path: Path) -> None:
         raise Unwritable(f"{path} is a file without an ending: name a folder, or end the name with {ENDINGS[0]}")
 
 
-def save(clip: Clip, path: Path) -> None:
-    """Write a clip: .npz, .glb or .usdc by the ending, else a folder of .obj. A file appears whole or not at all.
+def part_of(path: Path) -> Path:
+    """Where the file or folder grows until it is whole, on the same disk."""
+    path = path.resolve()
+    if path.is_dir():
+        return path / ".part"  # its parent may be closed to us
+    # the ending stays: USD chooses its format by it
+    return path.with_name(f".{path.stem}.part{path.suffix.lower()}")
 
-    Raises Unwritable.
+
+def save(clip: Clip, path: Path) -> None:
+    """Write a clip: .npz, .glb or .usdc by the ending, else a folder of .obj. It appears whole or not at all.
+
+    Raises Unwritable, and OSError where the disk is full.
     """
     check_output(path)
+    path = path.resolve()
     ending = path.suffix.lower()
     if not ending:
         from backend.files import obj
@@ -42,7 +52,7 @@ def save(clip: Clip, path: Path) -> None:
         from backend.files import gltf as form
     else:
         from backend.files import usd as form
-    part = path.with_name(f".{path.stem}.part{ending}")  # the ending stays: USD chooses its format by it
+    part = part_of(path)
     try:
         form.save(clip, part)
         part.replace(path)

@@ -31,9 +31,14 @@ def read(path: Path, up: str | None = None) -> Mesh:
     if path.suffix.lower() not in ENDINGS:
         raise Unreadable(f"Cannot read {path.suffix or path.name} files: the mesh may be {', '.join(ENDINGS)}")
     try:
-        scene = trimesh.load_scene(path, process=False)
-        placed = [(scene.geometry[name], matrix) for matrix, name in map(scene.graph.get, scene.graph.nodes_geometry)]
-        meshes = [_converted(part, matrix) for part, matrix in placed if len(getattr(part, "faces", ()))]
+        with np.errstate(all="ignore"):  # what is infinite is refused below, in words
+            scene = trimesh.load_scene(path, process=False)
+            placed = [(scene.geometry[name], at) for at, name in map(scene.graph.get, scene.graph.nodes_geometry)]
+            meshes = [_converted(part, matrix) for part, matrix in placed if len(getattr(part, "faces", ()))]
+    except ImportError as error:  # trimesh asks for more packages where a file is packed, or is not what its name says
+        raise Unreadable(
+            f"{path.name} is not a sound {path.suffix} file, or packed in a way that is not read here: export it again"
+        ) from error
     except Exception as error:  # a stranger's file: trimesh's parsers name no error of their own
         raise Unreadable(f"{path.name} is not a sound {path.suffix} file: {error or type(error).__name__}") from error
     if not meshes:
@@ -41,6 +46,8 @@ def read(path: Path, up: str | None = None) -> Mesh:
     mesh = _merged(meshes)
     if not np.isfinite(mesh.vertices).all():
         raise Unreadable(f"{path.name} has coordinates that are not numbers (NaN or infinity): repair it first")
+    if not len(mesh.triangles):
+        raise Unreadable(f"{path.name} has no surface: all its faces have no area")
     if (up or ("Y" if path.suffix.lower() in Y_UP else "Z")) == "Y":
         mesh = mesh.at(np.ascontiguousarray(mesh.vertices[:, [0, 2, 1]] * np.float32([1, -1, 1])))
     return mesh

@@ -5,24 +5,39 @@ sRGB-encoded, as Blender, MeshLab and trimesh read it.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 from backend import protocol
 from backend.clip import Clip, Mesh
+from backend.files import part_of
 
 
 def save(clip: Clip, folder: Path) -> None:
     """Frames of an earlier, longer clip of this name are removed; other files in the folder stay."""
-    folder.mkdir(exist_ok=True)
-    for earlier in frames_in(folder):
-        earlier.unlink()
+    part = part_of(folder)
+    try:
+        part.mkdir(exist_ok=True)
+        _write(clip, part, folder.name)
+        if not folder.exists():
+            part.rename(folder)
+            return
+        for earlier in frames_in(folder):
+            earlier.unlink()
+        for frame in part.iterdir():
+            frame.replace(folder / frame.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write(clip: Clip, folder: Path, name: str) -> None:
     uv, faces = _uv(clip.subject), _faces(clip.subject)
     for number, positions in enumerate(clip.positions, start=1):
         colours = clip.subject.albedo if clip.albedo is None else clip.albedo[number - 1]
         text = "".join([_vertices(positions, colours), uv, faces])
-        (folder / f"{folder.name}_{number:04d}.obj").write_text(text, encoding="ascii")
+        (folder / f"{name}_{number:04d}.obj").write_text(text, encoding="ascii")
 
 
 def frames_in(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, Vt
+from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, Vt
 
 from backend import protocol
 from backend.clip import Clip
@@ -21,6 +21,14 @@ _READERS = {
 
 
 def save(clip: Clip, path: Path) -> None:
+    try:
+        _save(clip, path)
+    except Tf.ErrorException as error:  # of many errors, of which the first is the cause
+        said = getattr(error.args[0], "commentary", "") if error.args else ""
+        raise OSError(said.removeprefix("Error occurred writing file: ") or "USD could not write it") from error
+
+
+def _save(clip: Clip, path: Path) -> None:
     stage = Usd.Stage.CreateNew(str(path))
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)

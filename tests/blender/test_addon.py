@@ -374,6 +374,26 @@ def test_a_mesh_that_was_edited_in_between_is_left_alone_and_the_result_is_a_new
     assert any("edited" in note for note in script.pump.arrivals.notes[job.id])
 
 
+def test_a_mesh_that_is_moved_while_frames_come_in_keeps_the_edit_and_no_half_of_the_result(script):
+    obj = samples.prism("Mine")
+    before = samples.positions(obj.data)
+    packed, target = packed_clip(obj)
+    job = script.job(MELT, packed, target)
+    script.give(job, 4)
+    assert len(obj.data.shape_keys.key_blocks) == 4
+    bpy.context.view_layer.objects.active = obj
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.transform.translate(value=(5, 0, 0))
+    script.give(job, 1)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    script.give(job)
+    assert obj.data.shape_keys is None
+    np.testing.assert_allclose(samples.positions(obj.data), before + (5, 0, 0), atol=1e-6)
+    assert len(bpy.data.objects[script.pump.arrivals.objects[job.id]].data.shape_keys.key_blocks) == 6
+    assert any("was changed or deleted" in note for note in script.pump.arrivals.notes[job.id])
+
+
 def test_nothing_is_written_in_edit_mode_and_the_job_says_so(script):
     from blender_addon import job_list
 

@@ -708,9 +708,11 @@ def test_what_is_no_edit_leaves_the_result_on_its_object():
             obj.data.shape_keys.key_blocks["Smile"].points[0].co.z += 1  # another shape of the artist's
     for _ in running.finish():
         running.verify()
-    running.verify()
     assert running.object_name == "Elsewhere" and len(bpy.data.objects) == 1
     assert_plays(obj, records)
+    move_a_vertex(obj)  # of a result that is finished
+    running.verify()
+    assert running.object_name == "Elsewhere" and len(bpy.data.objects) == 1
 
 
 def test_keys_of_the_artist_stay_on_the_object_that_was_edited():
