@@ -46,19 +46,17 @@ def prepare(obj, owner: str) -> None:
     obj.active_shape_key_index = 0  # Edit Mode then edits the Basis
 
 
-def write(obj, index: int, positions: np.ndarray) -> None:
-    """The key of one frame, (V, 3) float32 in object space; overwrites the one of an earlier clip."""
-    shape_keys = obj.data.shape_keys
-    key = shape_keys.key_blocks.get(name_of(index)) or obj.shape_key_add(name=name_of(index), from_mix=False)
-    key.points.foreach_set("co", np.ascontiguousarray(positions, np.float32).ravel())
+def write(obj, index: int, positions: np.ndarray, instead_of: int | None) -> None:
+    """Write and show the key of one frame, (V, 3) float32 in object space, in place of the one shown before it.
 
-
-def show(obj, index: int, instead_of: int | None) -> None:
-    """Turn one key on, and the one shown before it off."""
+    It overwrites the key of an earlier clip.
+    """
     blocks = obj.data.shape_keys.key_blocks
+    key = blocks.get(name_of(index)) or obj.shape_key_add(name=name_of(index), from_mix=False)
+    key.points.foreach_set("co", np.ascontiguousarray(positions, np.float32).ravel())
     if instead_of is not None:
         blocks[name_of(instead_of)].value = 0.0
-    blocks[name_of(index)].value = 1.0
+    key.value = 1.0
 
 
 def settle(obj) -> None:

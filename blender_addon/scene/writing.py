@@ -277,9 +277,8 @@ class Import:
             self._begin(obj)
         back = self._to_object_space()
         for index, positions in self._frames[self._written :]:
-            keys.write(obj, index, positions if back is None else back(positions))
             before = self._frames[self._written - 1][0] if self._written else None
-            keys.show(obj, index, instead_of=before)
+            keys.write(obj, index, positions if back is None else back(positions), instead_of=before)
             self._written += 1
 
     def _begin(self, obj) -> None:
