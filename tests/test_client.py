@@ -521,5 +521,7 @@ def test_a_package_that_the_protocol_misses_is_named(tmp_path, shipped, missing)
         (addon / "backend").mkdir()
         (addon / "backend" / "__init__.py").touch()
         (addon / "backend" / "protocol.py").write_text("import no_such_package")
-    run = subprocess.run([sys.executable, "-c", "import addon.seam"], cwd=tmp_path, capture_output=True, text=True)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # where ours may lie
+    command = [sys.executable, "-c", "import addon.seam"]
+    run = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True)
     assert run.stderr.rstrip().endswith(f"No module named '{missing}'")
