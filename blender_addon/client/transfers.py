@@ -14,6 +14,8 @@ import xxhash
 
 from ..seam import protocol
 
+BLOCK_BYTES = 8 * 1024 * 1024
+
 
 class Upload:
     """One blob. After a (re)connection the first chunk is a question: its answer says where to go on."""
@@ -105,6 +107,7 @@ class Download:
         self.ended: protocol.End | None = None
         self._whole: deque[tuple[int, np.ndarray]] = deque()
         self._waiting = 0  # bytes in _whole
+        self._left = np.empty(0, np.uint8)  # of the block that records are assembled in
         self.restart()
 
     def restart(self) -> None:
@@ -123,7 +126,7 @@ class Download:
         if chunk.seq != self.next_seq or chunk.offset != self._filled:
             raise Broken(f"Record {chunk.seq} at byte {chunk.offset} came out of turn")
         if self._buffer is None:
-            self._buffer = np.empty(chunk.total, np.uint8)
+            self._buffer = self._room(chunk.total)
         if chunk.offset + len(payload) > len(self._buffer):
             raise Broken(f"Record {chunk.seq} is longer than announced")
         self._buffer[chunk.offset : chunk.offset + len(payload)] = payload
@@ -131,6 +134,14 @@ class Download:
         if self._filled == len(self._buffer):
             record, self._buffer, self._filled = self._buffer, None, 0
             self._keep(chunk.seq, record, chunk.digest)
+
+    def _room(self, size: int) -> np.ndarray:
+        """Bytes to fill, (size,) uint8. Cut from large blocks: the system gives out those in large pages, and a page
+        that is touched for the first time costs more than what is written to it."""
+        if self._left.size < size:
+            self._left = np.empty(max(size, BLOCK_BYTES), np.uint8)
+        room, self._left = self._left[:size], self._left[-(-size // 16) * 16 :]
+        return room
 
     def _keep(self, seq: int, record: np.ndarray, digest: int) -> None:
         if xxhash.xxh3_64_intdigest(record) & protocol.DIGEST_MASK != digest:
