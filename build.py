@@ -28,6 +28,7 @@ from tools.environments import (
     BPY,
     EDITOR,
     FOLDER,
+    LEARNED_ENVIRONMENT,
     ROOT,
     Environment,
     SetupError,
@@ -37,9 +38,9 @@ from tools.environments import (
     say,
 )
 
-BACKEND = BACKEND_ENVIRONMENT
+BACKEND, LEARNED = BACKEND_ENVIRONMENT, LEARNED_ENVIRONMENT
 VALIDATOR = "gltf-validator@2.0.0-dev.3.10"
-PARTS = ("style", "backend", *BPY, "window")
+PARTS = ("style", "backend", "learned", *BPY, "window")
 STOPPED = 130  # exit code after Ctrl-C
 
 
@@ -64,12 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--blender", choices=BPY, default="5.0", help="which bpy wheel to use (default: %(default)s)")
     added.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where the files go (out/demo)")
     added = action(test, "test")
-    added.add_argument("--quick", action="store_true", help="the backend's tests and one Blender (5.0)")
+    added.add_argument("--quick", action="store_true", help="all but the other Blenders than 5.0, and the window")
     added.add_argument("--only", metavar="NAME", nargs="+", choices=PARTS, help="parts to run: %(choices)s")
     added.add_argument("pytest", nargs="*", help="after --: passed on to pytest, for example -- -k melt")
     added = action(bench, "bench")
     added.add_argument("name", nargs="?", metavar="NAME", help="a module of tests/bench; without it, all of them")
     added.add_argument("--json", type=Path, metavar="FILE", help="write the tables there as well")
+    added.add_argument("--demo", action="store_true", help="of kernels: recover a shape from pictures, into out/kernels/")
     added = action(make_package, "package")
     added.add_argument("--python", choices=package.PYTHONS, nargs="+", default=package.PYTHONS)
     added.add_argument("--platform", choices=package.PLATFORMS, nargs="+", default=list(package.PLATFORMS))
@@ -134,20 +136,24 @@ def _follow_demo(command: list, environment: dict[str, str]) -> dict:
 
 
 def test(arguments) -> int:
-    """Style, the backend's tests, those in each Blender, and a tour of the window. The last line counts them all.
+    """Style, the tests of the backend, of what needs torch, of each Blender, a tour of the window; all counted last.
 
     The tour needs a Blender with a window: ANTHESIS_BLENDER names its executable, or ANTHESIS_BLENDER_GUI a script that
     drives one (see tests/window_tour.py). ANTHESIS_BLENDER_PYTHON says which Python such a script's Blender has (3.13).
     """
-    parts = arguments.only or (("style", "backend", "5.0") if arguments.quick else PARTS)
+    parts = arguments.only or (("style", "backend", "learned", "5.0") if arguments.quick else PARTS)
     blenders = [version for version in BPY if version in parts and _has_python(version)]
-    ensure(BACKEND, package.BUILDER, *(BPY[version] for version in blenders))
+    learned = [LEARNED] if "learned" in parts else []
+    ensure(BACKEND, package.BUILDER, *learned, *(BPY[version] for version in blenders))
     _ensure_validator()
     told = Counter()
     if "style" in parts:
         told += _step("style", [BACKEND.executable, "-m", "ruff", "check", ROOT])
     if "backend" in parts:
-        told += _pytest(BACKEND, [ROOT / "tests", f"--ignore={ROOT / 'tests' / 'blender'}", *arguments.pytest])
+        elsewhere = [f"--ignore={ROOT / 'tests' / folder}" for folder in ("blender", "learned")]
+        told += _pytest(BACKEND, [ROOT / "tests", *elsewhere, *arguments.pytest])
+    for environment in learned:
+        told += _pytest(environment, [ROOT / "tests" / "learned", *arguments.pytest])
     for version in blenders:
         told += _pytest(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest])
     if "window" in parts:
@@ -241,13 +247,16 @@ def bench(arguments) -> int:
         for path in sorted((ROOT / "tests" / "bench").glob("*.py"))
         if (said := re.search(r"^ENVIRONMENT: (\S+)$", path.read_text(), re.MULTILINE))
     }
+    if arguments.demo and arguments.name != "kernels":
+        raise SetupError("--demo belongs to one benchmark: python build.py bench kernels --demo")
     if arguments.name and arguments.name not in modules:
         raise SetupError(f"There is no benchmark {arguments.name!r}: there are {', '.join(modules)}")
+    environments = {each.name: each for each in (BACKEND, LEARNED, *BPY.values())}
     worst = 0
     for name in [arguments.name] if arguments.name else modules:
-        environment = BACKEND if modules[name] == "backend" else BPY[modules[name].removeprefix("bpy-")]
+        environment = environments[modules[name]]
         ensure(BACKEND, environment)
-        extra = ["--json", arguments.json] if arguments.json else []
+        extra = (["--json", arguments.json] if arguments.json else []) + (["--demo"] if arguments.demo else [])
         command = [environment.executable, "-m", f"tests.bench.{name}", *extra]
         worst = max(worst, abs(subprocess.run(command, cwd=ROOT, env=_environment()).returncode))
     return worst

@@ -1,0 +1,11 @@
+"""Hot array operations. They know arrays, not meshes or jobs. One file an operation, read from top to bottom:
+
+    the definition   `..._reference`: a few slow lines, in any precision; tests hold the others against it
+    the CPU version  numba (`kernels.cpu`): no compiler on the user's machine, compiled once into a cache on disk
+    the CUDA version Warp (`kernels.cuda`), where a GPU gains something; its kernels also run on Warp's CPU device
+    the function     what the other rooms call: checks at the door, picks the version by where the arrays lie
+
+What the built-in engine uses (corotate, gather, rotations, spread, surface_gradients, thinshell, winding) takes and
+gives numpy arrays and imports neither torch nor Warp. What the learned engines use (rasterize, interpolate, antialias,
+plane_sample, softmax_splat) takes and gives torch tensors, contiguous or not, and is differentiable once where it says so.
+"""

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # a room of ours stands for all that is in it.
 NOUNS = {"backend.clip", "backend.report", "numpy"}
 ALLOWED = {
-    "kernels": {"numpy", "numba"},
+    "kernels": {"numpy", "numba", "torch", "warp"},
     "backend/protocol.py": {"numpy", "msgspec", "platformdirs"},
     "backend/clip.py": {"numpy"},
     "backend/report.py": set(),
@@ -22,6 +22,7 @@ ALLOWED = {
     "backend/wire.py": NOUNS | {"backend.protocol"},
     "backend/certificate.py": NOUNS | {"backend.protocol", "backend.geometry"},
     "backend/geometry": NOUNS | {"kernels", "scipy"},
+    "backend/render": NOUNS | {"kernels", "torch", "pytorch3d"},
     "backend/specimens": NOUNS | {"kernels", "scipy", "backend.geometry"},
     "backend/pipelines": NOUNS
     | {"backend.certificate", "backend.geometry", "backend.prompt", "backend.protocol", "backend.specimens"}

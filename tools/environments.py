@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("ANTHESIS_ENV") or ROOT / ".env")
 
 BACKEND = ("backend/requirements.txt", "tests/requirements.txt")
+LEARNED = (*BACKEND, "backend/requirements-learned.txt", "tests/requirements-learned.txt")
 BLENDER = ("blender_addon/requirements.txt", "tests/requirements.txt")
 
 
@@ -56,7 +57,8 @@ BPY = {
     "5.2": Environment("bpy-5.2", "3.13", BLENDER, ("bpy==5.2.*",)),
 }
 BACKEND_ENVIRONMENT = Environment("backend", "3.11", BACKEND)
-EDITOR = Environment("dev", "3.11", tuple(dict.fromkeys(BACKEND + BLENDER)), ("fake-bpy-module-5.0",))
+LEARNED_ENVIRONMENT = Environment("learned", "3.11", LEARNED)
+EDITOR = Environment("dev", "3.11", tuple(dict.fromkeys(LEARNED + BLENDER)), ("fake-bpy-module-5.0",))
 
 
 class SetupError(RuntimeError):

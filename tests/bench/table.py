@@ -13,16 +13,18 @@ class Table:
     def __init__(self, title: str):
         self.title, self.rows = title, []
 
-    def add(self, what: str, value: float, unit: str, bound: float | None = None) -> None:
-        self.rows.append({"what": what, "value": round(value, 4), "unit": unit, "bound": bound})
+    def add(self, what: str, value: float, unit: str, bound: float | None = None, least: float | None = None) -> None:
+        """`bound` is the most that is promised, `least` the least."""
+        self.rows.append({"what": what, "value": round(value, 4), "unit": unit, "bound": bound, "least": least})
 
     def show(self) -> None:
         """Print it, and append it to the file that --json named."""
         print(f"\n{self.title}")
         width = max(len(row["what"]) for row in self.rows)
         for row in self.rows:
-            bound, value = row["bound"], row["value"]
+            bound, least, value = row["bound"], row["least"], row["value"]
             verdict = "" if bound is None else f"   at most {bound:g}{'' if value <= bound else '   EXCEEDED'}"
+            verdict += "" if least is None else f"   at least {least:g}{'' if value >= least else '   MISSED'}"
             print(f"  {row['what']:<{width}}  {value:>10.4g} {row['unit']}{verdict}")
         if path := _arguments().json:
             tables = json.loads(path.read_text()) if path.exists() else []

@@ -1,0 +1,28 @@
+"""numba on all cores of the CPU, one such kernel at a time in a process."""
+
+import functools
+import threading
+from collections.abc import Callable
+
+import numba
+
+# "workqueue", the one thread layer that every numba wheel holds, aborts the process when two threads launch at once.
+_TURN = threading.Lock()
+
+
+def parallel(function: Callable | None = None, **options) -> Callable:
+    """As `numba.njit` with prange on all cores, cached on disk; callable from any number of threads, in turns.
+
+    The kernel lets go of Python's lock, so that a worker's heartbeat goes on meanwhile. It can be called from Python
+    alone: what kernels call inside is plain `numba.njit`. `options` are numba's.
+    """
+    if function is None:
+        return functools.partial(parallel, **options)
+    compiled = numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", **options)(function)
+
+    @functools.wraps(function)
+    def launch(*arguments):
+        with _TURN:
+            return compiled(*arguments)
+
+    return launch
