@@ -7,5 +7,5 @@
 
 What the built-in engine uses (corotate, gather, rotations, spread, surface_gradients, thinshell, winding) takes and
 gives numpy arrays and imports neither torch nor Warp. What the learned engines use (rasterize, interpolate, antialias,
-plane_sample, softmax_splat) takes and gives torch tensors, contiguous or not, and is differentiable once where it says so.
+plane_sample, softmax_splat) takes and gives torch tensors, contiguous or not, differentiable once where it says so.
 """

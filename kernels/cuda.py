@@ -4,9 +4,12 @@ import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 import warp as wp
+
+from kernels import compiling
 
 wp.config.log_level = wp.LOG_ERROR  # what its absence means for the user is said below, in our words
 
@@ -25,27 +28,41 @@ def warp_everywhere() -> Iterator[None]:
 
 
 def usable(tensor: torch.Tensor) -> bool:
-    """Whether Warp kernels run on this tensor: on CUDA where Warp takes the driver, on the CPU never of itself."""
-    return _everywhere if tensor.device.type == "cpu" else tensor.is_cuda and _driver_fits()
-
-
-@functools.cache
-def _driver_fits() -> bool:
-    wp.init()
-    return wp.is_cuda_available()
+    """Whether the Warp kernels are for this tensor; one on a GPU whose driver is too old does not come so far."""
+    return tensor.is_cuda or _everywhere
 
 
 def launch(kernel: wp.Kernel, dim: int | tuple[int, ...], *arguments) -> None:
-    """Run a Warp kernel over `dim` threads; tensors are handed over without a copy, and must be contiguous.
+    """Run a Warp kernel over `dim` threads; tensors are handed over as they lie, without a copy, contiguous or not.
 
     It runs on the device of the first tensor, and there on torch's current stream, so it is in order with torch's own
-    work and nothing is waited for.
+    work and nothing is waited for. A type that the kernel does not declare is refused (Warp's RuntimeError).
     """
     wp.init()
     first = next(argument for argument in arguments if isinstance(argument, torch.Tensor))
-    stream = wp.stream_from_torch(torch.cuda.current_stream(first.device)) if first.is_cuda else None
-    given = [wp.from_torch(value.detach()) if isinstance(value, torch.Tensor) else value for value in arguments]
-    wp.launch(kernel, dim, given, device=wp.device_from_torch(first.device), stream=stream)
+    device = wp.device_from_torch(first.device)
+    stream = wp.stream_from_torch(first.device) if first.is_cuda else None
+    given = [
+        wp.from_torch(value, requires_grad=False) if isinstance(value, torch.Tensor) else value for value in arguments
+    ]
+    _announce_compiling(kernel.module, device.is_cpu)
+    wp.launch(kernel, dim, given, device=device, stream=stream, block_dim=_block(device.is_cpu))
+
+
+def _block(on_cpu: bool) -> int:
+    return 1 if on_cpu else 256  # threads, as Warp would choose
+
+
+@functools.cache
+def _announce_compiling(module: wp.Module, on_cpu: bool) -> None:
+    """Before the first launch of a module: tell where that will have to compile it.
+
+    Another GPU, for which the binary of the first is of no use, is not told of.
+    """
+    folder = Path(wp.config.kernel_cache_dir, module.get_module_identifier(_block(on_cpu)))
+    binaries = {".o"} if on_cpu else {".cubin", ".ptx"}
+    if not any(file.suffix in binaries for file in folder.glob("*")):
+        compiling.announce()
 
 
 def carried(operation: Callable) -> Callable:
@@ -60,26 +77,28 @@ def carried(operation: Callable) -> Callable:
         if home.type == "cpu" or (home.type == "cuda" and _driver_fits()):
             return operation(*arguments, **named)
         _say_once(home.type)
-        result = operation(
-            *(_moved(value, "cpu") for value in arguments),
-            **{key: _moved(value, "cpu") for key, value in named.items()},
-        )
-        return _moved(result, home)
+        return _moved(operation(*_moved(arguments, "cpu"), **_moved(named, "cpu")), home)
 
     return anywhere
 
 
 @functools.cache
+def _driver_fits() -> bool:
+    wp.init()
+    return wp.is_cuda_available()
+
+
+@functools.cache
 def _say_once(kind: str) -> None:
-    why = "the NVIDIA driver is older than R580: update it" if kind == "cuda" else f"there are no kernels for {kind}"
-    warnings.warn(f"Rasterising, sampling and splatting run on the CPU, because {why}", RuntimeWarning, stacklevel=4)
+    why = "Warp wants an NVIDIA driver R580 or newer: update it" if kind == "cuda" else f"no kernel is for {kind}"
+    warnings.warn(f"Rasterising, sampling and splatting run on the CPU: {why}", RuntimeWarning, stacklevel=3)
 
 
 def _tensors(value) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, Mapping):
-        yield from _tensors(list(value.values()))
+        yield from _tensors([*value.values()])
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _tensors(each)

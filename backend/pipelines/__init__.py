@@ -4,7 +4,7 @@ A job goes in as a request and, for Animate, the bytes of a Subject record; reco
 subject, its frames, a certificate. Pipelines are imported when they are asked for, so that this costs nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import get_args
 
@@ -12,6 +12,8 @@ from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
 from backend.prompt import OBJECTS, NotUnderstood, Understanding, understand
 from backend.report import Report
+
+COMPILING = "Compiling for this machine, only this once"
 
 
 def capabilities() -> protocol.Engines:
@@ -60,10 +62,30 @@ def living(
     if subject is None:
         raise protocol.BadMessage("bad_subject", "Animate needs a mesh: select one")
     mesh, _ = wire.unpack_mesh(subject)
-    return mesh, lifecycle.animate(mesh, request, report), None
+    return mesh, _told_of_compiling(lambda told: lifecycle.animate(mesh, request, told), report), None
 
 
 def clip(request: protocol.Request, subject: bytes | None, report: Report) -> tuple[Clip, Understanding | None]:
     """The whole of a request at once, for files; otherwise as `living`."""
     mesh, frames, understood = living(request, subject, report)
     return Clip.from_frames(mesh, list(frames), request.fps, provenance=protocol.provenance(request)), understood
+
+
+def _told_of_compiling(work: Callable[[Report], Iterator[Frame]], report: Report) -> Iterator[Frame]:
+    """The frames of `work`, which calls kernels: where one is compiled first, that is told, and the bar stays put."""
+    reached = 0.0
+
+    def remembering(done: float, text: str) -> None:
+        nonlocal reached
+        reached = done
+        report(done, text)
+
+    frames = work(remembering)  # at once: it may refuse
+
+    def told() -> Iterator[Frame]:
+        from kernels.compiling import announced  # numba
+
+        with announced(lambda: report(reached, COMPILING)):
+            yield from frames
+
+    return told()

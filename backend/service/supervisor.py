@@ -58,11 +58,11 @@ class Supervisor:
     def start(self) -> None:
         self._generation += 1
         self._wanted = False
-        cache = self._home / "cache" / "numba"  # the add-on's own folder may be read-only
+        cache = self._home / "cache"  # the add-on's own folder may be read-only
         self._process = subprocess.Popen(
             [sys.executable, "-m", "backend.service.worker", "--runner", self._runner, "--parent", str(os.getpid())],
             cwd=_ROOT,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
+            env=os.environ | {"NUMBA_CACHE_DIR": str(cache / "numba"), "WARP_CACHE_PATH": str(cache / "warp")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

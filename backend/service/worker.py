@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import os
 import queue
+import re
 import signal
 import statistics
 import sys
@@ -28,6 +29,7 @@ from backend.service import disk, pipes, recordlog
 
 PROGRESS_SECONDS = 0.1
 RETRY_SECONDS = 1.0  # on a full disk
+_NUMBERS = re.compile(r"\d+")
 FAULT = "This is a fault of Anthesis and not of your input: please report it, with the log that the panel names"
 
 
@@ -68,7 +70,7 @@ class Reporter:
     def __init__(self, line: Line, job: str):
         self._line, self._job = line, job
         self.made = 0  # records, those of an earlier attempt too
-        self._sent_at = -1e9
+        self._sent_at, self._sent = -1e9, ""
         self._step_at = time.monotonic()
         self._steps: deque[float] = deque(maxlen=64)
 
@@ -77,8 +79,9 @@ class Reporter:
         now = time.monotonic()
         self._steps.append(now - self._step_at)
         self._step_at = now
-        if now - self._sent_at >= PROGRESS_SECONDS:
-            self._sent_at = now
+        words = _NUMBERS.sub("", text)
+        if words != self._sent or now - self._sent_at >= PROGRESS_SECONDS:  # a new sentence may be the last for long
+            self._sent_at, self._sent = now, words
             step = statistics.median(self._steps)
             self._line.send(pipes.Progress(self._job, min(max(float(done), 0.0), 1.0), text[:200], step, self.made))
 
