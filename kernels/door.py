@@ -35,3 +35,13 @@ def alike(**tensors: Tensor) -> None:
                 f"{name} ({other.dtype}, {other.device}) must be of one type and device with {first} "
                 f"({one.dtype}, {one.device})"
             )
+
+
+def indices(name: str, tensor: Tensor, least: int, below: int) -> None:
+    """Refuse anything but int32 or int64 from `least` to below `below`: kernels do not look where they reach."""
+    if tensor.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"{name} must be int32 or int64, not {tensor.dtype}")
+    if tensor.numel():
+        lowest, highest = torch.stack(torch.aminmax(tensor)).tolist()
+        if lowest < least or highest >= below:
+            raise ValueError(f"{name} must lie in {least}..{below - 1}, not {lowest}..{highest}")

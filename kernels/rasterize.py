@@ -12,19 +12,27 @@ triangle that reaches behind the eye needs no cutting. Olano and Greer, "Triangl
 coordinates", Graphics Hardware 1997. The function of a shared edge is its neighbour's, exactly negated as long as no
 multiply and add are fused: so there are no cracks.
 
-Depths are rounded to float32 before they are compared, with each other and with the clip planes, and of equals the
-first triangle is seen: so a pixel on a shared edge, where two depths differ by rounding alone, has one answer.
+All versions decide in float64, so all see the same triangles. Depths are rounded to whole steps of 2^-29 before they are
+compared, with each other and with the clip planes, and of equals the first triangle is seen: so a pixel on a shared
+edge, where two depths differ by rounding alone, has one answer. A step and its triangle make one integer, a key, and
+the least key of a pixel is what it sees.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import warp as wp
 from numba import get_num_threads, njit, prange
 from torch import Tensor
 
 from kernels import cuda, door
 from kernels.cpu import parallel
+
+
+STEPS = 2.0**29  # of depth, in a unit of z/w
+LAST = 2**30  # the step of the far plane; the near plane's is 0
+NOTHING = (LAST + 1) << 32  # the key of a pixel that sees no triangle
 
 
 class Fragments(NamedTuple):
@@ -41,7 +49,7 @@ def rasterize_reference(positions: Tensor, faces: Tensor, height: int, width: in
     x, y = (centres.to(positions.device) for centres in _centres(height, width))
     triangle = torch.full((len(positions), height, width), -1, dtype=torch.int32, device=positions.device)
     barycentrics, depth = positions.new_zeros(*triangle.shape, 3), positions.new_zeros(triangle.shape)
-    nearest = torch.full_like(depth, torch.inf, dtype=torch.float32)
+    nearest = torch.full_like(depth, LAST + 1)
     for view in range(len(positions)):
         for f in range(len(faces)):
             q = positions[view, corners[f]]
@@ -54,10 +62,9 @@ def rasterize_reference(positions: Tensor, faces: Tensor, height: int, width: in
             e = a * x + (b * y[:, None] + c)
             total = e.sum(dim=0)
             z = torch.einsum("khw,k->hw", e, q[:, 2]) / torch.einsum("khw,k->hw", e, q[:, 3])
-            rounded = z.float()
-            inside = (e >= 0).all(dim=0) & (total > 0)
-            seen = inside & (rounded.abs() <= 1) & (rounded < nearest[view])
-            triangle[view][seen], nearest[view][seen], depth[view][seen] = f, rounded[seen], z[seen]
+            step = torch.floor((z + 1) * STEPS + 0.5)
+            seen = (e >= 0).all(dim=0) & (total > 0) & (step >= 0) & (step < nearest[view])
+            triangle[view][seen], nearest[view][seen], depth[view][seen] = f, step[seen], z[seen]
             barycentrics[view][seen] = (e / total)[:, seen].T
     return Fragments(triangle, barycentrics, depth)
 
@@ -78,11 +85,13 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
 
 
 @njit(cache=True, error_model="numpy")
-def _edges(q0, q1, q2):
-    """Rows (a, b, c) of the three edge functions e = a x + (b y + c), and det; of corners (x, y, z, w)."""
-    x0, y0, w0 = np.float64(q0[0]), np.float64(q0[1]), np.float64(q0[3])
-    x1, y1, w1 = np.float64(q1[0]), np.float64(q1[1]), np.float64(q1[3])
-    x2, y2, w2 = np.float64(q2[0]), np.float64(q2[1]), np.float64(q2[3])
+def _corner(positions, k):
+    return np.float64(positions[k, 0]), np.float64(positions[k, 1]), np.float64(positions[k, 3])
+
+
+@njit(cache=True, error_model="numpy")
+def _edges(x0, y0, w0, x1, y1, w1, x2, y2, w2):
+    """Rows (a, b, c) of the three edge functions e = a x + (b y + c), and det."""
     a0, b0, c0 = y1 * w2 - w1 * y2, w1 * x2 - x1 * w2, x1 * y2 - y1 * x2
     a1, b1, c1 = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0, x2 * y0 - y2 * x0
     a2, b2, c2 = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
@@ -90,111 +99,114 @@ def _edges(q0, q1, q2):
 
 
 @njit(cache=True, error_model="numpy")
-def _box(q0, q1, q2, height, width):
-    """Rows and columns (top, bottom, left, right), ends included, outside of which the triangle is not seen."""
+def _hidden(q0, q1, q2):
+    """Whether all corners lie beyond one of the planes that bound what is seen."""
     for k in range(3):
-        beyond = q0[k] > q0[3] and q1[k] > q1[3] and q2[k] > q2[3]
-        if beyond or (q0[k] < -q0[3] and q1[k] < -q1[3] and q2[k] < -q2[3]):
-            return 0, -1, 0, -1
-    if not (q0[3] > 0 and q1[3] > 0 and q2[3] > 0):
-        if q0[3] <= 0 and q1[3] <= 0 and q2[3] <= 0:
-            return 0, -1, 0, -1
-        return 0, height - 1, 0, width - 1  # it reaches behind the eye: its outline is not its corners'
-    x0, x1, x2 = q0[0] / np.float64(q0[3]), q1[0] / np.float64(q1[3]), q2[0] / np.float64(q2[3])
-    y0, y1, y2 = q0[1] / np.float64(q0[3]), q1[1] / np.float64(q1[3]), q2[1] / np.float64(q2[3])
-    slack = 1e-3  # of a pixel: a corner on a pixel's centre counts, whatever the division rounds to
-    left = np.ceil((max(min(x0, x1, x2), -1.0) + 1) * width / 2 - 0.5 - slack)
-    right = np.floor((min(max(x0, x1, x2), 1.0) + 1) * width / 2 - 0.5 + slack)
-    top = np.ceil((1 - min(max(y0, y1, y2), 1.0)) * height / 2 - 0.5 - slack)
-    bottom = np.floor((1 - max(min(y0, y1, y2), -1.0)) * height / 2 - 0.5 + slack)
-    return max(int(top), 0), min(int(bottom), height - 1), max(int(left), 0), min(int(right), width - 1)
-
-
-@parallel
-def _boxes(positions, faces, height, width, boxes):
-    views, count = boxes.shape[:2]
-    for work in prange(views * 64):
-        view, part = divmod(np.int64(work), 64)  # numba counts unsigned, which with a sign makes floats
-        for f in range(part * count // 64, (part + 1) * count // 64):
-            q0, q1, q2 = positions[view, faces[f, 0]], positions[view, faces[f, 1]], positions[view, faces[f, 2]]
-            box = _box(q0, q1, q2, height, width)
-            for side in range(4):
-                boxes[view, f, side] = box[side]
+        if (q0[k] > q0[3] and q1[k] > q1[3] and q2[k] > q2[3]) or (
+            q0[k] < -q0[3] and q1[k] < -q1[3] and q2[k] < -q2[3]
+        ):
+            return True
+    return q0[3] <= 0 and q1[3] <= 0 and q2[3] <= 0
 
 
 @njit(cache=True, error_model="numpy")
-def _draw(positions, faces, boxes, x, y, first, end, nearest, triangle):
+def _project(positions, height, width, columns, rows):
+    """Where in the picture the vertices lie that are before the eye, in pixels, no further out than its rim."""
+    for v in range(len(positions)):
+        w = np.float64(positions[v, 3])
+        columns[v] = (min(max(positions[v, 0] / w, -1.0), 1.0) + 1) * width / 2 - 0.5
+        rows[v] = (1 - min(max(positions[v, 1] / w, -1.0), 1.0)) * height / 2 - 0.5
+
+
+@njit(cache=True, error_model="numpy")
+def _draw(positions, faces, columns, rows, x, y, first, end, keys):
     """The rows from `first` to `end` of one view."""
+    width = len(x)
+    slack = 1e-3  # of a pixel: a corner on a pixel's centre counts, whatever the division rounded to
     for f in range(len(faces)):
-        top, bottom, left, right = boxes[f]
-        if bottom < first or top >= end or right < left:
+        k0, k1, k2 = faces[f, 0], faces[f, 1], faces[f, 2]
+        if min(positions[k0, 3], positions[k1, 3], positions[k2, 3]) > 0:
+            top = max(int(np.ceil(min(rows[k0], rows[k1], rows[k2]) - slack)), first)
+            bottom = min(int(np.floor(max(rows[k0], rows[k1], rows[k2]) + slack)), end - 1)
+            left = max(int(np.ceil(min(columns[k0], columns[k1], columns[k2]) - slack)), 0)
+            right = min(int(np.floor(max(columns[k0], columns[k1], columns[k2]) + slack)), width - 1)
+            if bottom < top or right < left:
+                continue
+        elif _hidden(positions[k0], positions[k1], positions[k2]):
             continue
-        q0, q1, q2 = positions[faces[f, 0]], positions[faces[f, 1]], positions[faces[f, 2]]
-        a0, b0, c0, a1, b1, c1, a2, b2, c2, determinant = _edges(q0, q1, q2)
+        else:  # it reaches behind the eye: its outline is not its corners'
+            top, bottom, left, right = first, end - 1, 0, width - 1
+        x0, y0, w0 = _corner(positions, k0)
+        x1, y1, w1 = _corner(positions, k1)
+        x2, y2, w2 = _corner(positions, k2)
+        a0, b0, c0, a1, b1, c1, a2, b2, c2, determinant = _edges(x0, y0, w0, x1, y1, w1, x2, y2, w2)
         if determinant == 0:
             continue
         if determinant < 0:
             a0, b0, c0, a1, b1, c1, a2, b2, c2 = -a0, -b0, -c0, -a1, -b1, -c1, -a2, -b2, -c2
-        z0, z1, z2, scale = np.float64(q0[2]), np.float64(q1[2]), np.float64(q2[2]), 1 / abs(determinant)
-        az = (a0 * z0 + a1 * z1 + a2 * z2) * scale
-        bz = (b0 * z0 + b1 * z1 + b2 * z2) * scale
-        cz = (c0 * z0 + c1 * z1 + c2 * z2) * scale
-        for i in range(max(top, first), min(bottom + 1, end)):
+        scale = 1 / abs(determinant)
+        z0, z1, z2 = positions[k0, 2] * scale, positions[k1, 2] * scale, positions[k2, 2] * scale
+        az, bz, cz = a0 * z0 + a1 * z1 + a2 * z2, b0 * z0 + b1 * z1 + b2 * z2, c0 * z0 + c1 * z1 + c2 * z2
+        for i in range(top, bottom + 1):
             d0, d1, d2, dz = b0 * y[i] + c0, b1 * y[i] + c1, b2 * y[i] + c2, bz * y[i] + cz
             for j in range(left, right + 1):
                 e0, e1, e2 = a0 * x[j] + d0, a1 * x[j] + d1, a2 * x[j] + d2
-                if e0 >= 0 and e1 >= 0 and e2 >= 0 and e0 + e1 + e2 > 0:
-                    z = np.float32(az * x[j] + dz)
-                    if z < nearest[i, j] and abs(z) <= 1:
-                        nearest[i, j] = z
-                        triangle[i, j] = f
+                step = (az * x[j] + dz) * STEPS + (STEPS + 0.5)
+                inside = (e0 >= 0) & (e1 >= 0) & (e2 >= 0) & (e0 + e1 + e2 > 0)
+                if inside & (step >= 0) & (step < LAST + 1):
+                    keys[i, j] = min(keys[i, j], (np.int64(step) << 32) | f)
 
 
 @njit(cache=True, error_model="numpy")
-def _resolve(positions, faces, x, y, first, end, triangle, barycentrics, depth):
+def _resolve(positions, faces, x, y, first, end, keys, triangle, barycentrics, depth):
     for i in range(first, end):
         for j in range(triangle.shape[1]):
-            f = triangle[i, j]
-            if f < 0:
+            if keys[i, j] == NOTHING:
+                triangle[i, j] = -1
                 barycentrics[i, j, 0] = barycentrics[i, j, 1] = barycentrics[i, j, 2] = depth[i, j] = 0
                 continue
-            q0, q1, q2 = positions[faces[f, 0]], positions[faces[f, 1]], positions[faces[f, 2]]
-            a0, b0, c0, a1, b1, c1, a2, b2, c2, _ = _edges(q0, q1, q2)
-            e0 = a0 * x[j] + (b0 * y[i] + c0)
-            e1 = a1 * x[j] + (b1 * y[i] + c1)
-            e2 = a2 * x[j] + (b2 * y[i] + c2)
+            f = keys[i, j] & 0xFFFFFFFF
+            triangle[i, j] = f
+            k0, k1, k2 = faces[f, 0], faces[f, 1], faces[f, 2]
+            x0, y0, w0 = _corner(positions, k0)
+            x1, y1, w1 = _corner(positions, k1)
+            x2, y2, w2 = _corner(positions, k2)
+            a0, b0, c0, a1, b1, c1, a2, b2, c2, _ = _edges(x0, y0, w0, x1, y1, w1, x2, y2, w2)
+            e0, e1, e2 = (a0 * x[j] + (b0 * y[i] + c0)), (a1 * x[j] + (b1 * y[i] + c1)), (a2 * x[j] + (b2 * y[i] + c2))
             total = e0 + e1 + e2
-            barycentrics[i, j, 0] = e0 / total
-            barycentrics[i, j, 1] = e1 / total
-            barycentrics[i, j, 2] = e2 / total
-            depth[i, j] = (e0 * q0[2] + e1 * q1[2] + e2 * q2[2]) / (e0 * q0[3] + e1 * q1[3] + e2 * q2[3])
+            barycentrics[i, j, 0], barycentrics[i, j, 1], barycentrics[i, j, 2] = e0 / total, e1 / total, e2 / total
+            z = e0 * positions[k0, 2] + e1 * positions[k1, 2] + e2 * positions[k2, 2]
+            depth[i, j] = z / (e0 * w0 + e1 * w1 + e2 * w2)
 
 
 @parallel
-def _rasterize(positions, faces, boxes, x, y, bands, nearest, triangle, barycentrics, depth):
+def _rasterize(positions, faces, columns, rows, x, y, bands, keys, triangle, barycentrics, depth):
     """In tasks of one band of rows of one view, which share nothing."""
-    views, height = triangle.shape[:2]
+    views, height, width = triangle.shape
+    for view in prange(views):
+        _project(positions[view], height, width, columns[view], rows[view])
     for task in prange(views * bands):
-        view, band = divmod(np.int64(task), bands)
+        view, band = divmod(np.int64(task), bands)  # numba counts unsigned, which with a sign makes floats
         first, end = band * height // bands, (band + 1) * height // bands
-        nearest[view, first:end] = np.inf
-        triangle[view, first:end] = -1
-        _draw(positions[view], faces, boxes[view], x, y, first, end, nearest[view], triangle[view])
-        _resolve(positions[view], faces, x, y, first, end, triangle[view], barycentrics[view], depth[view])
+        keys[view, first:end] = NOTHING
+        _draw(positions[view], faces, columns[view], rows[view], x, y, first, end, keys[view])
+        _resolve(
+            positions[view], faces, x, y, first, end, keys[view], triangle[view], barycentrics[view], depth[view]
+        )
 
 
 def _on_cpu(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
-    views = len(positions)
-    boxes = np.empty((views, len(faces), 4), np.int32)
-    nearest = np.empty((views, height, width), np.float32)
+    views, vertices, _ = positions.shape
+    columns, rows = np.empty((2, views, vertices))
+    keys = np.empty((views, height, width), np.int64)
     triangle = torch.empty(views, height, width, dtype=torch.int32)
     barycentrics, depth = positions.new_empty(views, height, width, 3), positions.new_empty(views, height, width)
     bands = max(1, min(height, -(-get_num_threads() // max(1, views))))
-    arrays = [tensor.numpy() for tensor in (positions, faces, *_centres(height, width))]
-    _boxes(*arrays[:2], height, width, boxes)
+    x, y = _centres(height, width)
     _rasterize(
-        *arrays[:2], boxes, *arrays[2:], bands, nearest, triangle.numpy(), barycentrics.numpy(), depth.numpy()
-    )
+        positions.numpy(), faces.numpy(), columns, rows, x.numpy(), y.numpy(), bands,
+        keys, triangle.numpy(), barycentrics.numpy(), depth.numpy(),
+    )  # fmt: skip
     return Fragments(triangle, barycentrics, depth)
 
 

@@ -203,7 +203,9 @@ def _limit_strain(positions, faces, metrics, least, most, out):
         bx, by, bz = (qx - h * ax) / k, (qy - h * ay) / k, (qz - h * az) / k
         # one turn (c, s) of the plane makes the two columns orthogonal, and their lengths the singular values
         dot = ax * bx + ay * by + az * bz
-        cotangent = (bx * bx + by * by + bz * bz - ax * ax - ay * ay - az * az) / (2.0 * dot) if dot != 0.0 else math.inf
+        cotangent = (
+            (bx * bx + by * by + bz * bz - ax * ax - ay * ay - az * az) / (2.0 * dot) if dot != 0.0 else math.inf
+        )
         tangent = math.copysign(1.0, cotangent) / (abs(cotangent) + math.hypot(1.0, cotangent))
         c = 1.0 / math.hypot(1.0, tangent)
         s = c * tangent
@@ -340,12 +342,12 @@ def _warp_kernels():
         )  # fmt: skip
         b = (n / wp.sqrt(wp.ddot(m, m)) + wp.identity(n=4, dtype=wp.float64)) * wp.float64(0.25)
         trace = wp.float64(0.0)
-        squared = int(0)
-        while squared < wp.static(SQUARINGS) and trace <= wp.float64(1.0 - 1.0e-8):
+        for _ in range(SQUARINGS):
             b = b * b
             trace = wp.trace(b)
             b = b / trace
-            squared += 1
+            if trace > wp.float64(1.0 - 1.0e-8):
+                break
         q = b[0]
         if b[0, 0] <= wp.float64(0.01):
             q = b[3]
@@ -364,7 +366,7 @@ def _warp_kernels():
             wp.float64(points[i, 2]) - wp.float64(points[j, 2]),
         )
 
-    @wp.kernel(enable_backward=False, module="unique")
+    @wp.kernel(enable_backward=False)
     def nearest_rotation(matrices: wp.array3d(dtype=wp.float32), rotations: wp.array3d(dtype=wp.float32)):
         n = wp.tid()
         m = wp.mat33d()
@@ -375,4 +377,220 @@ def _warp_kernels():
         for i in range(3):
             for j in range(3):
                 rotations[n, i, j] = wp.float32(r[i, j])
-    return nearest_rotation, None, None
+
+    @wp.kernel(enable_backward=False)
+    def arap_rotations(
+        rest: wp.array2d(dtype=wp.float32), deformed: wp.array2d(dtype=wp.float32), offsets: wp.array(dtype=wp.int32),
+        neighbours: wp.array(dtype=wp.int32), weights: wp.array(dtype=wp.float32),
+        rotations: wp.array3d(dtype=wp.float32),
+    ):  # fmt: skip
+        i = wp.tid()
+        m = wp.mat33d()
+        for k in range(offsets[i], offsets[i + 1]):
+            j = neighbours[k]
+            m += wp.outer(wp.float64(weights[k]) * edge(deformed, i, j), edge(rest, i, j))
+        r = rotation(m)
+        for a in range(3):
+            for b in range(3):
+                rotations[i, a, b] = wp.float32(r[a, b])
+
+    @wp.kernel(enable_backward=False)
+    def arap_right_side(
+        rest: wp.array2d(dtype=wp.float32), offsets: wp.array(dtype=wp.int32), neighbours: wp.array(dtype=wp.int32),
+        weights: wp.array(dtype=wp.float32), rotations: wp.array3d(dtype=wp.float32),
+        right_side: wp.array2d(dtype=wp.float32),
+    ):  # fmt: skip
+        i = wp.tid()
+        total = wp.vec3d()
+        for k in range(offsets[i], offsets[i + 1]):
+            j = neighbours[k]
+            half = wp.float64(0.5) * wp.float64(weights[k]) * edge(rest, i, j)
+            for a in range(3):
+                for b in range(3):
+                    total[a] += (wp.float64(rotations[i, a, b]) + wp.float64(rotations[j, a, b])) * half[b]
+        for a in range(3):
+            right_side[i, a] = wp.float32(total[a])
+
+    return nearest_rotation, arap_rotations, arap_right_side
+
+
+def _nearest_rotation_tensor(matrices):
+    import torch
+
+    from kernels import cuda, door
+
+    door.shaped("matrices", matrices, None, 3, 3)
+    door.alike(matrices=matrices)
+    door.finite(matrices=matrices)
+    if not cuda.usable(matrices):
+        return torch.from_numpy(nearest_rotation(matrices.detach().numpy())).to(matrices)
+    rotations = torch.empty_like(matrices, memory_format=torch.contiguous_format)
+    cuda.launch(_warp_kernels()[0], len(matrices), matrices.contiguous(), rotations)
+    return rotations
+
+
+def _arap_local_step_tensor(rest, deformed, offsets, neighbours, weights):
+    import torch
+
+    from kernels import cuda, door
+
+    door.shaped("rest", rest, None, 3)
+    door.shaped("deformed", deformed, len(rest), 3)
+    door.shaped("offsets", offsets, len(rest) + 1)
+    door.shaped("neighbours", neighbours, None)
+    door.shaped("weights", weights, len(neighbours))
+    door.alike(rest=rest, deformed=deformed, weights=weights)
+    door.finite(rest=rest, deformed=deformed, weights=weights)
+    door.indices("offsets", offsets, 0, len(neighbours) + 1)
+    door.indices("neighbours", neighbours, 0, len(rest))
+    if not cuda.usable(rest):
+        arrays = (tensor.detach().numpy() for tensor in (rest, deformed, offsets, neighbours, weights))
+        return tuple(torch.from_numpy(result).to(rest) for result in arap_local_step(*arrays))
+    rotations, right_side = rest.new_empty(len(rest), 3, 3), rest.new_empty(len(rest), 3)
+    rest, deformed, weights = rest.contiguous(), deformed.contiguous(), weights.contiguous()
+    offsets, neighbours = offsets.int().contiguous(), neighbours.int().contiguous()
+    _, arap_rotations, arap_right_side = _warp_kernels()
+    cuda.launch(arap_rotations, len(rest), rest, deformed, offsets, neighbours, weights, rotations)
+    cuda.launch(arap_right_side, len(rest), rest, offsets, neighbours, weights, rotations, right_side)
+    return rotations, right_side
+
+
+# --- what the other rooms call
+
+
+def nearest_rotation(matrices: Reals) -> Reals:
+    """(N, 3, 3) -> (N, 3, 3) for each matrix M the rotation R, det R = 1, that is nearest: greatest trace(R^T M).
+
+    Mirrored matrices (det M < 0) and flat ones (one singular value 0) have one answer as others have. Where many
+    rotations are as good (M zero, of rank 1, or mirrored with two least singular values alike, all to 1e-9 of |M|)
+    it is the one among them that is nearest to the identity, and where even those are many, one of them, the same
+    in each run. What is smaller than 1e-300 counts as zero.
+
+    Also takes a torch tensor, and gives one without a gradient: on CUDA it is float32 and is done there.
+    """
+    if not isinstance(matrices, np.ndarray):
+        from kernels import cuda
+
+        return cuda.carried(_nearest_rotation_tensor)(matrices)
+    matrices = _reals("matrices", matrices, None, 3, 3)
+    rotations = np.empty_like(matrices)
+    _nearest_rotation(matrices, rotations)
+    return rotations
+
+
+def arap_local_step(
+    rest: Reals, deformed: Reals, offsets: Integers, neighbours: Integers, weights: Reals
+) -> tuple[Reals, Reals]:
+    """Rotations (N, 3, 3) and right side (N, 3) of one as-rigid-as-possible iteration; "spokes", as in the paper.
+
+    Energy of rest positions p and deformed positions q (N, 3), N(i) = neighbours[offsets[i] : offsets[i + 1]]:
+        E = sum_i sum_{j in N(i)} w_ij |(q_i - q_j) - R_i (p_i - p_j)|^2
+        R_i the rotation nearest to sum_j w_ij (q_i - q_j) (p_i - p_j)^T
+        right side b_i = sum_j w_ij / 2 (R_i + R_j) (p_i - p_j)
+    For fixed R the energy is least where L q = b, L_ij = -w_ij, L_ii = sum_j w_ij; for fixed q its gradient is
+    4 (L q - b), so this serves as a regulariser too. offsets (N + 1,), neighbours and weights (E,) are the fields
+    indptr, indices and data of a symmetric scipy csr_matrix; what stands on its diagonal counts for nothing. Weights
+    are the caller's, mostly half the sum of two cotangents; negative ones are allowed.
+
+    Also takes torch tensors, and gives such, without gradients: on CUDA they are float32 and it is done there.
+    Sorkine and Alexa, "As-rigid-as-possible surface modeling", SGP 2007, section 2.
+    """
+    if not isinstance(rest, np.ndarray):
+        from kernels import cuda
+
+        return cuda.carried(_arap_local_step_tensor)(rest, deformed, offsets, neighbours, weights)
+    rest = _reals("rest", rest, None, 3)
+    deformed = _reals("deformed", deformed, len(rest), 3)
+    offsets = _rows("offsets", offsets, len(neighbours) + 1, len(rest) + 1)
+    neighbours = _rows("neighbours", neighbours, len(rest), None)
+    weights = _reals("weights", weights, len(neighbours))
+    rotations, right_side = np.empty((len(rest), 3, 3)), np.empty_like(rest)
+    _arap_local_step(rest, deformed, offsets, neighbours, weights, rotations, right_side)
+    return rotations, right_side
+
+
+def limit_strain(positions: Reals, faces: Integers, metrics: Reals, least: float = 1.0, most: float = 1.0) -> Reals:
+    """(F, 3, 2) for each triangle the edges (from its first corner to its second and third) it may have, nearest.
+
+    metrics (F, 2, 2) are the rest state: the scalar products of the wanted edges, [[p.p, p.q], [p.q, q.q]], grown or
+    not: edges E at rest that grow by G, a map of the triangle's plane, have E^T G^T G E. Positions (N, 3), faces
+    (F, 3). With C^T C = metric, the gradient of the deformation is D C^-1, D the edges as they are; its singular
+    values, the stretches, are clamped to [least, most], and C is multiplied back. So both at 1 make the triangle
+    isometric to its rest state, and what is within the limits comes back to the bit. That is the nearest D in the
+    norm |D C^-1| of the rest state; the result does not depend on which C is meant.
+
+    A triangle that has collapsed to a line is opened to some side across it, and one that is a point anyhow, the same
+    in each run. A metric must be positive definite: leave out triangles that have no area at rest.
+    Bouaziz et al., "Projective dynamics", SIGGRAPH 2014, section 5.1; Wang et al., "Multi-resolution isotropic
+    strain limiting", SIGGRAPH Asia 2010.
+    """
+    positions = _reals("positions", positions, None, 3)
+    faces = _rows("faces", faces, len(positions), None, 3)
+    metrics = _reals("metrics", metrics, len(faces), 2, 2)
+    g, h, k = metrics[:, 0, 0], metrics[:, 0, 1], metrics[:, 1, 1]
+    if not ((g > 0) & (g * k > h * h)).all():
+        raise ValueError("metrics must be positive definite")
+    if not 0 <= least <= most:
+        raise ValueError(f"stretches must have 0 <= least <= most, not least = {least} and most = {most}")
+    edges = np.empty((len(faces), 3, 2))
+    _limit_strain(positions, faces, metrics, float(least), float(most), edges)
+    return edges
+
+
+def dihedrals(positions: Reals, hinges: Integers) -> Reals:
+    """(H,) the angle at which each hinge is folded, in (-pi, pi]: 0 where flat, near +-pi where its wings touch.
+
+    positions (N, 3); hinges (H, 4): the edge's ends s and t, then the vertices a and b on either side. It is the turn
+    about t - s that takes the normal (t - s) x (a - s) to the normal (b - s) x (t - s): positive where the wings fall
+    away from the side to which the normals point, a ridge. To swap s and t, or a and b, changes the sign; both do
+    not. A wing without area has no angle: the hinge's is 0.
+    """
+    positions = _reals("positions", positions, None, 3)
+    hinges = _rows("hinges", hinges, len(positions), None, 4)
+    angles = np.empty(len(hinges))
+    _dihedrals(positions, hinges, angles)
+    return angles
+
+
+def fold_hinges(positions: Reals, hinges: Integers, angles: Reals) -> Reals:
+    """(H, 4, 3) where the four points of each hinge lie, nearest, when it is folded by its target angle.
+
+    positions (N, 3), hinges (H, 4) and the sign of angles (H,) as in `dihedrals`; any real angle will do. Both wings
+    keep their shape, so that folding never asks for stretch; of all places of the folded hinge this is the one with
+    the least sum of squared distances, and so no momentum: neither the centre nor, about it, the sum of
+    before x after moves. The way from -pi to pi is no way, since it is the shape that is sought, not the path.
+
+    A solver with a constant matrix takes the points y about their centre, or k.y where it measures a hinge by a stencil
+    k of four numbers. A hinge with a wing without area comes back as it is.
+    """
+    positions = _reals("positions", positions, None, 3)
+    hinges = _rows("hinges", hinges, len(positions), None, 4)
+    angles = _reals("angles", angles, len(hinges))
+    points = np.empty((len(hinges), 4, 3))
+    _fold_hinges(positions, hinges, angles, points)
+    return points
+
+
+def _reals(name: str, array: NDArray, *shape: int | None) -> Reals:
+    """As contiguous float64. Refuses another shape (None stands for any size), NaN and infinity."""
+    _shaped(name, array, shape)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity")
+    return np.ascontiguousarray(array, np.float64)
+
+
+def _rows(name: str, array: NDArray, count: int, *shape: int | None) -> Integers:
+    """Contiguous. Refuses another shape, and what is no row of an array of `count` rows."""
+    _shaped(name, array, shape)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers, not {array.dtype}")
+    if array.size and not 0 <= array.min() <= array.max() < count:
+        raise ValueError(f"{name} must lie in 0..{count - 1}, not {array.min()}..{array.max()}")
+    return np.ascontiguousarray(array)
+
+
+def _shaped(name: str, array: NDArray, shape: tuple[int | None, ...]) -> None:
+    fits = array.ndim == len(shape) and all(want in (None, has) for has, want in zip(array.shape, shape, strict=True))
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} must have the shape ({wanted}), not {array.shape}")

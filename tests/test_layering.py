@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOUNS = {"backend.clip", "backend.report", "numpy"}
 ALLOWED = {
     "kernels": {"numpy", "numba", "torch", "warp"},
+    "kernels/lanes.py": {"llvmlite", "numba"},
     "backend/protocol.py": {"numpy", "msgspec", "platformdirs"},
     "backend/clip.py": {"numpy"},
     "backend/report.py": set(),

@@ -236,6 +236,58 @@ def test_doctor_says_what_to_do_where_packages_are_missing(tmp_path):
     assert "-m pip install -r" in done.stdout
 
 
+def install(folder: Path, name: str, module: str, code: str) -> None:
+    """A library of this name in `folder`, as importlib.metadata and an import would find it."""
+    metadata = folder / f"{name.replace('-', '_')}-7.8.dist-info" / "METADATA"
+    for path, text in ((folder / module / "__init__.py", code), (metadata, f"Name: {name}\nVersion: 7.8\n")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+
+
+ON_A_GPU = """
+class cuda:
+    is_available = lambda: True
+    get_device_name = lambda: "GPU of a test"
+"""
+OLD_DRIVER = """
+import warnings
+class cuda:
+    is_available = lambda: warnings.warn("The NVIDIA driver is too old.\\nPlease update")
+"""
+WITHOUT = """
+LOG_ERROR = config = init = lambda: None
+is_cuda_available = lambda: False
+"""
+LIBRARIES = {  # code of torch, code of Warp, the exit code, what is said
+    "a GPU for torch alone": (ON_A_GPU, WITHOUT, 0, ["torch 7.8 computes on GPU of a test", "driver R580 or newer"]),
+    "an old driver": (OLD_DRIVER, WITHOUT, 0, ["torch 7.8 computes on the CPU: The NVIDIA driver is too old. Please"]),
+    "a broken torch": ("raise ImportError('no libc10')", WITHOUT, 1, ["load: ImportError: no libc10. Run:", "-lang"]),
+    "a crash": (ON_A_GPU, "import os\nos._exit(3)", 1, ["warp-lang 7.8 does not load: it crashed. Run:"]),
+}
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_doctor_tries_the_learned_engines_libraries(tmp_path, name):
+    torch, warp, code, said = LIBRARIES[name]
+    install(tmp_path / "site", "torch", "torch", torch)
+    install(tmp_path / "site", "warp-lang", "warp", warp)
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{ROOT}", "ANTHESIS_HOME": str(tmp_path)}
+    done = subprocess.run(command("doctor"), env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    for words in said:
+        assert words in done.stdout
+    assert ("R580" in done.stdout) == ("a GPU" in name)
+
+
+def test_doctor_needs_no_library_of_learned_engines(tmp_path):
+    hidden = "import sys; from backend.commands import doctor; doctor._PLACE = {'no-such': ''}; "
+    code = hidden + "sys.exit(doctor.main([]))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ANTHESIS_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+    assert "not needed by the built-in engine: no-such" in done.stdout
+
+
 def test_doctor_finds_a_backend_that_does_not_answer(tmp_path):
     home = tmp_path / "home"
     home.mkdir()

@@ -7,15 +7,34 @@ import argparse
 import importlib.metadata
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
 _MUCH = 2e9  # bytes free that a long, heavy clip wants
 _WAIT = 2000  # milliseconds for a backend's answer
+_LOADING = 120  # seconds for a library and its drivers
+_PLACE = {  # of each library that learned engines need: prints in its last line where it computes
+    "torch": """
+import torch, warnings
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    usable = torch.cuda.is_available()
+why = " ".join(str(said[0].message).split()) if said else "it finds no CUDA GPU"
+print(torch.cuda.get_device_name() if usable else f"the CPU: {why}")
+""",
+    "warp-lang": """
+import warp
+warp.config.log_level = warp.LOG_ERROR
+warp.init()
+usable = warp.is_cuda_available()
+print(warp.get_device("cuda:0").name if usable else "the CPU: it finds no CUDA GPU")
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +58,7 @@ def main(options: list[str]) -> int:
 
 def _findings(home: Path | None) -> Iterator[Finding]:
     yield _python()
-    missing = list(_missing())
+    missing = _missing(_requirements())
     if missing:
         fix = f'"{sys.executable}" -m pip install -r "{_REQUIREMENTS}"'
         yield Finding(False, f"Not installed: {', '.join(missing)}. Run: {fix}")
@@ -50,7 +69,8 @@ def _findings(home: Path | None) -> Iterator[Finding]:
     home = home or protocol.default_home()
     yield _folder(home)
     yield _connection(home)
-    yield _compiler(home)
+    yield _compiled(home)
+    yield from _learned()
 
 
 def _python() -> Finding:
@@ -64,12 +84,8 @@ def _requirements() -> list[str]:
     return [re.match(r"[\w.-]+", line)[0] for line in lines if line and not line.startswith("#")]
 
 
-def _missing() -> Iterator[str]:
-    for name in _requirements():
-        try:
-            importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            yield name
+def _missing(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not any(importlib.metadata.distributions(name=name))]
 
 
 def _folder(home: Path) -> Finding:
@@ -122,10 +138,36 @@ def _greet(connection) -> str | None:
         return answer.failure.text
 
 
-def _compiler(home: Path) -> Finding:
+def _compiled(home: Path) -> Finding:
     """How much of the kernels is compiled already: what is not, makes the first job start later."""
-    folder = home / "cache" / "numba"
-    held = len(list(folder.rglob("*.nbc")))
-    return Finding(
-        True, f"Compiled kernels are kept in {folder}: {held} so far" + ("" if held else ", made on first use")
-    )
+    folder = home / "cache"
+    numba, warp = (len(list(folder.rglob(ending))) for ending in ("*.nbc", "*.meta"))
+    held = f"{numba} by numba and {warp} by Warp so far" if numba or warp else "none so far, made on first use"
+    return Finding(True, f"Compiled kernels are kept in {folder}: {held}")
+
+
+def _learned() -> Iterator[Finding]:
+    """Whether the learned engines' libraries are there, load, and see a GPU. The built-in engine needs none of them."""
+    if missing := _missing(_PLACE):
+        yield Finding(True, f"Not installed, and not needed by the built-in engine: {', '.join(missing)}")
+        return
+    on_gpu = {}
+    for name, script in _PLACE.items():
+        title = f"{name} {importlib.metadata.version(name)}"
+        well, said = _run(script)
+        on_gpu[name] = not said.startswith("the CPU") if well else None
+        fix = f'"{sys.executable}" -m pip install --force-reinstall {name}'
+        yield Finding(well, f"{title} computes on {said}" if well else f"{title} does not load: {said}. Run: {fix}")
+    if on_gpu == {"torch": True, "warp-lang": False}:
+        yield Finding(True, "Warp wants an NVIDIA driver R580 or newer: update it, and kernels use the GPU as well")
+
+
+def _run(script: str) -> tuple[bool, str]:
+    """Whether it ends well, and its last line; in a process of its own, so that a library may crash there."""
+    options = {"capture_output": True, "text": True, "timeout": _LOADING}
+    try:
+        done = subprocess.run([sys.executable, "-P", "-c", script], **options)
+    except subprocess.TimeoutExpired:
+        return False, f"it takes longer than {_LOADING} s"
+    well = done.returncode == 0
+    return well, ((done.stdout if well else done.stderr).strip() or "it crashed").splitlines()[-1]

@@ -1,0 +1,94 @@
+"""Who waits while kernels compile is told so: in the job's report, in the panel and in the terminal."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import trimesh
+
+from backend import protocol, wire
+from backend.clip import Mesh
+from backend.pipelines import COMPILING
+from blender_addon.client.launch import Command
+from blender_addon.client.session import Session
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def ball() -> trimesh.Trimesh:
+    return trimesh.creation.icosphere(subdivisions=1, radius=0.5)
+
+
+def subject() -> bytes:
+    return bytes(wire.pack_mesh(Mesh.from_triangles(ball().vertices, ball().faces)))
+
+
+def process(cache: Path, *arguments, **environment: str) -> subprocess.CompletedProcess:
+    """A new one whose kernels are kept in `cache`."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(cache)} | environment
+    options = {"env": environment, "capture_output": True, "text": True, "timeout": 120, "check": True}
+    return subprocess.run([sys.executable, "-P", *map(str, arguments)], **options)
+
+
+REPORTS = """
+import sys
+from backend import pipelines, protocol
+with open(sys.argv[1], "rb") as file:
+    subject = file.read()
+request = protocol.Animate(process="wilt", frames=3)
+for _ in pipelines.carry_out(request, subject, lambda done, text: print(done, text)):
+    pass
+"""
+
+
+def test_a_first_job_reports_that_it_compiles_and_where_it_was_and_a_second_does_not(tmp_path):
+    (tmp_path / "subject").write_bytes(subject())
+    said = [process(tmp_path, "-c", REPORTS, tmp_path / "subject").stdout for _ in range(2)]
+    first, second = ([line.split(" ", 1) for line in lines.splitlines()] for lines in said)
+    assert COMPILING in [text for _, text in first]
+    reached = "0.0"
+    for done, text in first:
+        assert text != COMPILING or done == reached
+        reached = done
+    assert [line for line in first if line[1] != COMPILING] == second
+
+
+def test_the_terminal_shows_it(tmp_path):
+    ball().export(tmp_path / "ball.ply")
+    run = ["-m", "backend", "run", tmp_path / "ball.ply", "--process", "melt", "--frames", "2", "-o"]
+    shown = {"FORCE_COLOR": "1", "COLUMNS": "120"}  # the bar is drawn into the pipe
+    first, second = (process(tmp_path, *run, tmp_path / name, **shown).stderr for name in ("a.npz", "b.npz"))
+    assert COMPILING in first
+    assert COMPILING not in second
+    assert "Melting" in second
+
+
+def test_the_panel_hears_it_once_a_home(tmp_path):
+    session = Session("test")
+    command = Command((sys.executable, "-m", "backend", "serve", "--home", str(tmp_path), "--idle", "20"), ROOT)
+    session.start(tmp_path, command)
+    texts: list[set[str]] = []
+    try:
+        for _ in range(2):
+            texts.append(set())
+            job = session.submit(protocol.Animate(process="melt", frames=2), "ball", subject())
+            ends = time.monotonic() + 60
+            while not session.jobs[job].final:
+                assert time.monotonic() < ends, (session.state, session.text, session.jobs)
+                session.rest(0.01)
+                session.tick()
+                while session.take(job) is not None:
+                    pass
+                texts[-1].add(session.jobs[job].text)
+            assert session.jobs[job].state == "done"
+    finally:
+        session.close()
+        if connection := protocol.read_connection(tmp_path):
+            gateway = psutil.Process(connection.pid)
+            gateway.terminate()
+            gateway.wait(10)
+    assert [COMPILING in heard for heard in texts] == [True, False]
+    assert list((tmp_path / "cache" / "numba").rglob("*.nbc"))
