@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     added = action(bench, "bench")
     added.add_argument("name", nargs="?", metavar="NAME", help="a module of tests/bench; without it, all of them")
     added.add_argument("--json", type=Path, metavar="FILE", help="write the tables there as well")
-    added.add_argument("--demo", action="store_true", help="of kernels: recover a shape from pictures, into out/kernels/")
+    added.add_argument("--demo", action="store_true", help="of kernels: a shape from its pictures, into out/kernels/")
     added = action(make_package, "package")
     added.add_argument("--python", choices=package.PYTHONS, nargs="+", default=package.PYTHONS)
     added.add_argument("--platform", choices=package.PLATFORMS, nargs="+", default=list(package.PLATFORMS))
@@ -143,8 +143,8 @@ def test(arguments) -> int:
     """
     parts = arguments.only or (("style", "backend", "learned", "5.0") if arguments.quick else PARTS)
     blenders = [version for version in BPY if version in parts and _has_python(version)]
-    learned = [LEARNED] if "learned" in parts else []
-    ensure(BACKEND, package.BUILDER, *learned, *(BPY[version] for version in blenders))
+    others = [*([LEARNED] if "learned" in parts else []), *(BPY[version] for version in blenders)]
+    ensure(BACKEND, package.BUILDER, *others)
     _ensure_validator()
     told = Counter()
     if "style" in parts:
@@ -152,8 +152,8 @@ def test(arguments) -> int:
     if "backend" in parts:
         elsewhere = [f"--ignore={ROOT / 'tests' / folder}" for folder in ("blender", "learned")]
         told += _pytest(BACKEND, [ROOT / "tests", *elsewhere, *arguments.pytest])
-    for environment in learned:
-        told += _pytest(environment, [ROOT / "tests" / "learned", *arguments.pytest])
+    if "learned" in parts:
+        told += _pytest(LEARNED, [ROOT / "tests" / "learned", *arguments.pytest])
     for version in blenders:
         told += _pytest(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest])
     if "window" in parts:
@@ -256,8 +256,9 @@ def bench(arguments) -> int:
     for name in [arguments.name] if arguments.name else modules:
         environment = environments[modules[name]]
         ensure(BACKEND, environment)
-        extra = (["--json", arguments.json] if arguments.json else []) + (["--demo"] if arguments.demo else [])
-        command = [environment.executable, "-m", f"tests.bench.{name}", *extra]
+        command = [environment.executable, "-m", f"tests.bench.{name}", *(["--demo"] if arguments.demo else [])]
+        if arguments.json:
+            command += ["--json", arguments.json]
         worst = max(worst, abs(subprocess.run(command, cwd=ROOT, env=_environment()).returncode))
     return worst
 

@@ -40,7 +40,7 @@ from kernels import cuda, door
 from kernels.cpu import parallel
 from kernels.rasterize import Fragments
 
-STEPS = 64  # triangles at most between two pixel centres
+STEPS = 256  # triangles at most between two pixel centres
 NEAR = 1e-12  # a w that is no larger is behind the eye: dividing by it twice, as gradients do, must give a number
 
 

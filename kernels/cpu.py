@@ -15,6 +15,9 @@ def parallel(function: Callable | None = None, **options) -> Callable:
 
     The kernel lets go of Python's lock, so that a worker's heartbeat goes on meanwhile. It can be called from Python
     alone: what kernels call inside is plain `numba.njit`. `options` are numba's.
+
+    The cache looks at a kernel's own file alone: after a change of an option here, or in another file of what a kernel
+    calls, delete `kernels/__pycache__`.
     """
     if function is None:
         return functools.partial(parallel, **options)

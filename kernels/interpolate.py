@@ -20,7 +20,7 @@ from kernels import cuda, door
 from kernels.cpu import parallel
 from kernels.rasterize import Fragments, _centres
 
-# A triangle seen this nearly edge-on (its area over its length squared) has no digits left for barycentrics of its
+# A triangle seen this nearly edge-on (its area over its sides squared) has no digits left for barycentrics of its
 # own: the fragments' are taken as they are, and its positions get no gradient instead of an endless one.
 FLAT = 1e-6
 TINY = 1e-30  # so that 1 / sum(e) is a number in single precision
@@ -37,10 +37,10 @@ def interpolate_reference(attributes: Tensor, positions: Tensor, faces: Tensor, 
     a = attributes[corners] if attributes.ndim == 2 else attributes[view[:, None], corners]
     x, y = (centres.to(positions) for centres in _centres(height, width))
     u = q[..., :2] - torch.stack([x[column], y[row]], dim=-1)[:, None] * q[..., 3:]
-    products = u.roll(-1, 1) * u.roll(-2, 1).flip(-1)  # of u_1 x u_2 and so on, the second one to be subtracted
-    e = products[..., 0] - products[..., 1]
+    v, w = u.roll(-1, dims=1), u.roll(-2, dims=1)
+    e = v[..., 0] * w[..., 1] - v[..., 1] * w[..., 0]
     total = e.sum(dim=-1, keepdim=True)
-    flat = total.abs() <= FLAT * products.abs().sum(dim=(1, 2))[:, None] + TINY
+    flat = total.abs() <= FLAT * u.square().sum(dim=(1, 2))[:, None] + TINY
     b = torch.where(flat, fragments.barycentrics[view, row, column], e / torch.where(flat, 1, total))
     out = attributes.new_zeros(*fragments.triangle.shape, attributes.shape[-1])
     return out.index_put((view, row, column), (b[..., None] * a).sum(dim=1))
@@ -56,7 +56,7 @@ def _barycentrics(q, v0, v1, v2, x, y, given):
     x1, y1 = q[v1, 0] - x * q[v1, 3], q[v1, 1] - y * q[v1, 3]
     x2, y2 = q[v2, 0] - x * q[v2, 3], q[v2, 1] - y * q[v2, 3]
     e0, e1, e2 = x1 * y2 - y1 * x2, x2 * y0 - y2 * x0, x0 * y1 - y0 * x1
-    size = abs(x1 * y2) + abs(y1 * x2) + abs(x2 * y0) + abs(y2 * x0) + abs(x0 * y1) + abs(y0 * x1)
+    size = x0 * x0 + y0 * y0 + x1 * x1 + y1 * y1 + x2 * x2 + y2 * y2
     total = e0 + e1 + e2
     if abs(total) <= FLAT * size + TINY:
         return given[0], given[1], given[2], total * 0, x0, y0, x1, y1, x2, y2
@@ -182,11 +182,6 @@ def _cross(a: wp.vec2, b: wp.vec2):
 
 
 @wp.func
-def _size(a: wp.vec2, b: wp.vec2):
-    return wp.abs(a[0] * b[1]) + wp.abs(a[1] * b[0])
-
-
-@wp.func
 def _centre(i: int, j: int, triangle: wp.array3d(dtype=int)):
     height, width = triangle.shape[1], triangle.shape[2]
     return wp.vec2(float(2 * j + 1) / float(width) - 1.0, 1.0 - float(2 * i + 1) / float(height))
@@ -210,7 +205,7 @@ def _see(
     s.u2 = _about(positions, view, s.v[2], p)
     e = wp.vec3(_cross(s.u1, s.u2), _cross(s.u2, s.u0), _cross(s.u0, s.u1))
     total = e[0] + e[1] + e[2]
-    if wp.abs(total) <= float(FLAT) * (_size(s.u1, s.u2) + _size(s.u2, s.u0) + _size(s.u0, s.u1)) + float(TINY):
+    if wp.abs(total) <= float(FLAT) * (wp.length_sq(s.u0) + wp.length_sq(s.u1) + wp.length_sq(s.u2)) + float(TINY):
         given = barycentrics[view, i, j]
         s.b = wp.vec3(given[0], given[1], given[2])
         s.over = 0.0

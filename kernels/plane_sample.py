@@ -56,7 +56,7 @@ def _cell(u: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
 FIRST, SIZE_U, SIZE_V, AXIS_U, AXIS_V, WANTED = range(6)  # its first sample, its sides, their axes, gradient or not
 
 
-# CPU. The channels are taken in blocks of WIDTH. Backward, a block is one thread's own: no two threads add to one number.
+# CPU. The channels are taken in blocks of WIDTH. Backward, a block is one thread's own: no two add to one number.
 
 CHUNK = 128  # points whose cells are found before any is blended, so that their memory is on its way by then
 AHEAD = 4  # points between asking for samples and blending them
@@ -243,7 +243,7 @@ def _forward_warp(
 ):
     turn, c = wp.tid()
     point = int(order[turn])
-    fused = float(0.0)
+    fused = wp.float32(0.0)
     if multiply:
         fused = 1.0
     for p in range(table.shape[0]):
@@ -276,7 +276,7 @@ def _backward_warp(
     planes = table.shape[0]
     values, before = Six(), Six()
     along_u, along_v = Six(), Six()
-    fused = float(1.0)
+    fused = wp.float32(1.0)
     for p in range(planes):
         at, a, b = _row(points, point, table, p)
         t00, t01, t10, t11 = texels[at[0], c], texels[at[1], c], texels[at[2], c], texels[at[3], c]
@@ -338,7 +338,7 @@ class _PlaneSample(torch.autograd.Function):
             start += len(letters)
         ctx.save_for_backward(points, order)
         ctx.warp, ctx.multiply, ctx.features, ctx.channels = warp, multiply, features, channels
-        return out if channels == features else out.view(len(points), -1, channels)[..., :features].flatten(1)
+        return out if channels == features else out.view(len(points), len(names), channels)[..., :features].flatten(1)
 
     @staticmethod
     @once_differentiable
@@ -347,7 +347,9 @@ class _PlaneSample(torch.autograd.Function):
         channels, features = ctx.channels, ctx.features
         if channels != features:
             missing = (0, channels - features)
-            out_gradient = torch.nn.functional.pad(out_gradient.unflatten(1, (-1, features)), missing).flatten(1)
+            out_gradient = torch.nn.functional.pad(
+                out_gradient.unflatten(1, (len(ctx.levels), features)), missing
+            ).flatten(1)
         out_gradient, to_points = out_gradient.contiguous(), ctx.needs_input_grad[0]
         points_gradient = torch.zeros_like(points) if to_points else None
         planes_gradients = []
@@ -490,7 +492,7 @@ def plane_sample(
 
     Each level maps some of "xy", "xz", "yz", "xt", "yt", "zt" to a plane (samples along the first letter, samples along
     the second, F): `planes["xt"][i, j]` is the i-th x and the j-th t. Sizes may differ, F not. -1 is the first sample
-    and 1 the last; what lies outside reads the border, and has no slope along that coordinate. One sample is a constant.
+    and 1 the last; what lies outside reads the border, and is flat along that coordinate. One sample is a constant.
 
     Points are visited in `order` (`morton_order(points)`, or another permutation); the result does not depend on it.
     Without one, large planes on a CPU are sampled along the Morton curve, so give it where several calls share points.

@@ -24,13 +24,15 @@ def test_the_manifest_and_the_protocol_name_one_version():
 
 def test_the_metadata_takes_version_and_dependencies_from_where_they_stand():
     metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert sorted(metadata["project"]["dynamic"]) == ["dependencies", "version"]
+    assert sorted(metadata["project"]["dynamic"]) == ["dependencies", "optional-dependencies", "version"]
     dynamic = metadata["tool"]["setuptools"]["dynamic"]
     assert dynamic["version"] == {"attr": "backend.protocol.VERSION"}
     assert dynamic["dependencies"] == {"file": ["backend/requirements.txt"]}
+    for extra in ("learned", "pytorch3d"):
+        assert dynamic["optional-dependencies"][extra] == {"file": [f"backend/requirements-{extra}.txt"]}
 
 
-def requirements(name: str) -> dict[str, str]:
+def requirements(name: str | Path) -> dict[str, str]:
     lines = (ROOT / name).read_text().splitlines()
     return dict(re.fullmatch(r"([\w.-]+)(.*)", line).groups() for line in lines if line and line[0] != "#")
 
@@ -44,9 +46,19 @@ def test_the_add_on_asks_for_nothing_the_backend_would_refuse():
         assert pinned[2:] in SpecifierSet(backend[name]), name
 
 
-def test_no_environment_asks_for_torch():
-    for name in ("backend", "blender_addon", "tests"):
-        assert "torch" not in requirements(f"{name}/requirements.txt")
+def test_torch_and_warp_are_asked_for_where_learned_engines_are_and_nowhere_else():
+    learned = {"torch", "warp-lang"}
+    assert set(requirements("backend/requirements-learned.txt")) == learned
+    others = [path for path in ROOT.glob("*/requirements*.txt") if path.name != "requirements-learned.txt"]
+    assert len(others) == 4
+    for path in [*others, ROOT / "tests" / "requirements-learned.txt"]:
+        assert not learned & set(requirements(path)), path
+
+
+def test_environments_with_torch_say_so_by_their_name():
+    asking = "backend/requirements-learned.txt"
+    every = [environments.BACKEND_ENVIRONMENT, environments.LEARNED_ENVIRONMENT, environments.EDITOR]
+    assert [each.name for each in [*every, *environments.BPY.values()] if asking in each.files] == ["learned", "dev"]
 
 
 def zip_names(path: Path) -> set[str]:
@@ -78,6 +90,7 @@ def test_zips_hold_the_add_on_the_backend_and_the_kernels_and_no_more(built):
         wheels = {name for name in names if name.startswith("wheels/")}
         assert names - wheels == sources | {"backend/LICENSE", "kernels/LICENSE"}
         assert {"blender_manifest.toml", "__init__.py", "backend/requirements.txt", "LICENSE"} <= names
+        assert "backend/requirements-learned.txt" in names
         assert len(wheels) == len(requirements("blender_addon/requirements.txt"))
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import psutil
 import trimesh
 
-from backend import protocol, wire
+from backend import pipelines, protocol, wire
 from backend.clip import Mesh
-from backend.pipelines import COMPILING
+from backend.service.worker import Reporter
 from blender_addon.client.launch import Command
 from blender_addon.client.session import Session
+from kernels.compiling import announce
+from tests.service_client import Server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,12 +50,37 @@ def test_a_first_job_reports_that_it_compiles_and_where_it_was_and_a_second_does
     (tmp_path / "subject").write_bytes(subject())
     said = [process(tmp_path, "-c", REPORTS, tmp_path / "subject").stdout for _ in range(2)]
     first, second = ([line.split(" ", 1) for line in lines.splitlines()] for lines in said)
-    assert COMPILING in [text for _, text in first]
+    assert pipelines.COMPILING in [text for _, text in first]
     reached = "0.0"
     for done, text in first:
-        assert text != COMPILING or done == reached
+        assert text != pipelines.COMPILING or done == reached
         reached = done
-    assert [line for line in first if line[1] != COMPILING] == second
+    assert [line for line in first if line[1] != pipelines.COMPILING] == second
+
+
+def test_it_is_reported_where_the_job_has_got_to(monkeypatch):
+    def animate(mesh, request, report):
+        report(0.4, "Melting")
+        announce()
+        yield from ()
+
+    told = []
+    monkeypatch.setattr("backend.pipelines.lifecycle.animate", animate)
+    list(pipelines.carry_out(protocol.Animate(), subject(), lambda *reported: told.append(reported)))
+    assert told == [(0.4, "Melting"), (0.4, pipelines.COMPILING)]
+
+
+def test_a_worker_sends_a_new_sentence_at_once_and_numbers_ten_times_a_second():
+    class Line:
+        stopped, sent = (), []
+
+        def send(self, event):
+            self.sent.append(event.text)
+
+    report = Reporter(Line(), "job")
+    for text in ("Frame 1 of 90", "Frame 2 of 90", pipelines.COMPILING, "Frame 3 of 90", "Frame 44 of 90"):
+        report(0.0, text)
+    assert Line.sent == ["Frame 1 of 90", pipelines.COMPILING, "Frame 3 of 90"]
 
 
 def test_the_terminal_shows_it(tmp_path):
@@ -61,8 +88,8 @@ def test_the_terminal_shows_it(tmp_path):
     run = ["-m", "backend", "run", tmp_path / "ball.ply", "--process", "melt", "--frames", "2", "-o"]
     shown = {"FORCE_COLOR": "1", "COLUMNS": "120"}  # the bar is drawn into the pipe
     first, second = (process(tmp_path, *run, tmp_path / name, **shown).stderr for name in ("a.npz", "b.npz"))
-    assert COMPILING in first
-    assert COMPILING not in second
+    assert pipelines.COMPILING in first
+    assert pipelines.COMPILING not in second
     assert "Melting" in second
 
 
@@ -90,5 +117,12 @@ def test_the_panel_hears_it_once_a_home(tmp_path):
             gateway = psutil.Process(connection.pid)
             gateway.terminate()
             gateway.wait(10)
-    assert [COMPILING in heard for heard in texts] == [True, False]
+    assert [pipelines.COMPILING in heard for heard in texts] == [True, False]
     assert list((tmp_path / "cache" / "numba").rglob("*.nbc"))
+
+
+def test_a_worker_keeps_what_it_compiles_in_the_home(tmp_path):
+    with Server(tmp_path) as server:
+        environment = server.worker().environ()
+    assert environment["NUMBA_CACHE_DIR"] == str(tmp_path / "cache" / "numba")
+    assert environment["WARP_CACHE_PATH"] == str(tmp_path / "cache" / "warp")

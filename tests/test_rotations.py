@@ -515,6 +515,8 @@ def test_what_is_not_a_number_or_no_row_is_refused():
         step(rest, rest, graph * np.nan)
     with pytest.raises(ValueError, match=rf"neighbours must lie in 0\.\.{len(rest) - 1}"):
         arap_local_step(rest, rest, graph.indptr, graph.indices + 1, graph.data)
+    with pytest.raises(ValueError, match=r"neighbours must lie in 0\.\..*, not -1\.\."):
+        arap_local_step(rest, rest, graph.indptr, graph.indices - 1, graph.data)
     with pytest.raises(ValueError, match="offsets must lie in"):
         arap_local_step(rest, rest, graph.indptr + 1, graph.indices, graph.data)
     positions, faces, metrics = triangles(5)

@@ -17,6 +17,7 @@ from scipy.sparse.linalg import splu
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
 from kernels.corotate import gradient
+from kernels.rotations import nearest_rotation
 from kernels.winding import winding
 
 Integers = NDArray[np.int64]
@@ -158,9 +159,7 @@ def _inside(solid: NDArray[np.bool_], index: Integers, samples: Reals, areas: Re
 def turns(rest: Reals, moved: Reals) -> Reals:
     """(P, 3, 3) the rotation nearest to each motion of a cloud of 8 points, rest and moved (P, 8, 3)."""
     rest, moved = (x - x.mean(axis=1, keepdims=True) for x in (rest, moved))
-    u, _, vt = np.linalg.svd(moved.transpose(0, 2, 1) @ rest)
-    vt[np.linalg.det(u @ vt) < 0, 2] *= -1
-    return u @ vt
+    return nearest_rotation(moved.transpose(0, 2, 1) @ rest)
 
 
 class Solid:

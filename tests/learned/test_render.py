@@ -1,14 +1,18 @@
 """Cameras, pictures of meshes and of volumes, and shape from pictures."""
 
 import math
+import sys
 
-import numpy as np
 import pytest
 import torch
-import trimesh
 
+from backend.render import mesh, pytorch3d
 from backend.render.cameras import look_at, orbit
+from backend.render.mesh import render
 from backend.render.volume import composite
+from kernels.rasterize import rasterize_reference
+from tests.bench.recover import averaged, cameras, compare, photograph, recover, sphere, unknown
+from tests.learned import scenes
 
 # Cameras
 
@@ -89,6 +93,172 @@ def test_a_camera_may_have_vertices_of_its_own():
     together = cameras.project(vertices)
     for k in range(5):
         torch.testing.assert_close(together[k], cameras.project(vertices[k])[k])
+
+
+# Meshes
+
+SQUARE = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
+
+
+def rectangle(left, right, low, high, w=1.0):
+    """Positions (1, 4, 4) and faces, its sides in pixels of a picture of 20 x 10, and nearer the smaller w."""
+    flat = torch.tensor([[left, low], [right, low], [right, high], [left, high]], dtype=torch.float64)
+    x, y = (flat / torch.tensor([10, 5]) - 1).T
+    ones = torch.ones(4, dtype=torch.float64)
+    return torch.stack([x, y, 0.1 * ones, ones], dim=1)[None] * w, SQUARE
+
+
+def test_coverage_adds_up_to_the_area():
+    positions, faces = rectangle(3.3, 15.8, 2.2, 7.9)
+    picture = render(torch.ones(4, 1).double(), positions, faces, 10, 20)
+    assert picture.coverage.sum().item() == pytest.approx((15.8 - 3.3) * (7.9 - 2.2), rel=1e-3)
+    torch.testing.assert_close(picture.image[..., 0], picture.coverage)
+
+
+@pytest.mark.parametrize("background", ["number", "colour", "picture"])
+def test_the_background_is_seen_where_the_mesh_is_not(background):
+    behind = {
+        "number": 0.25,
+        "colour": torch.tensor([0.1, 0.2, 0.3]).double(),
+        "picture": torch.rand(1, 10, 20, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64),
+    }[background]
+    positions, faces = rectangle(4, 16, 2, 8)
+    inside = torch.tensor([0.9, 0.5, 0.7]).double()
+    image, coverage = render(inside.expand(4, 3), positions, faces, 10, 20, behind)
+    torch.testing.assert_close(image[:, 2:8, 4:16], inside.expand(1, 6, 12, 3))
+    assert not coverage[:, :2].any() and not coverage[..., 16:].any() and coverage[:, 2:8, 4:16].eq(1).all()
+    torch.testing.assert_close(image[:, 8:], torch.as_tensor(behind).double().expand(1, 10, 20, 3)[:, 8:])
+
+
+def test_a_blended_pixel_is_background_as_far_as_it_is_not_covered():
+    positions, faces = rectangle(4, 15.7, 2, 8)
+    colour = torch.tensor([0.9, 0.5, 0.7]).double()
+    image, coverage = render(colour.expand(4, 3), positions, faces, 10, 20, 0.2)
+    share = coverage[..., None]
+    assert 0.1 < share[0, 5, 15].item() < 0.9
+    torch.testing.assert_close(image, share * colour + (1 - share) * 0.2)
+
+
+def test_row_0_is_the_top_and_column_0_the_left():
+    positions, faces = rectangle(0, 20, 0, 10)
+    image, _ = render(positions[0, :, :2].contiguous(), positions, faces, 10, 20)
+    torch.testing.assert_close(image[0, 0, 0], torch.tensor([-0.95, 0.9]).double())
+    torch.testing.assert_close(image[0, 9, 19], torch.tensor([0.95, -0.9]).double())
+
+
+def test_each_view_may_have_attributes_of_its_own():
+    positions, faces = scenes.ball(views=3)
+    draw = torch.Generator().manual_seed(4)
+    attributes = torch.rand(3, positions.shape[1], 2, generator=draw)
+    together = render(attributes, positions, faces, 24, 32)
+    for k in range(3):
+        alone = render(attributes[k], positions[k : k + 1], faces, 24, 32)
+        torch.testing.assert_close(together.image[k : k + 1], alone.image)
+
+
+def slopes_by_differences_and_by_gradient(side, steepness):
+    """Of one number made of a painted sphere's picture, along four motions, (4,) each; differences see the picture that
+    36 samples a pixel make, and so know nothing of how outlines are blended."""
+    ball = sphere(4)
+    vertices, views = ball.vertices.double(), orbit(torch.tensor([0.3, 2.0]).double(), 0.4, 4.0, 0.7)
+    waves = steepness * torch.tensor([[3.1, -1.2, 2.0], [-1.7, 3.6, 1.1], [1.3, 2.2, -3.3]]).double()
+    paint = 0.5 + 0.4 * torch.sin(vertices @ waves.T + torch.tensor([0.4, 2.0, 4.1]).double())
+    y, x = torch.meshgrid(*[torch.linspace(-1, 1, side).double()] * 2, indexing="ij")
+    weight = torch.stack([torch.sin(2 * x + k) + torch.cos(1.5 * y - k) * x for k in range(4)], dim=2)
+
+    def seen(places, finer):
+        image, coverage = render(paint, views.project(places), ball.faces, side * finer, side * finer, 0.2)
+        return (averaged(torch.cat([image, coverage[..., None]], dim=3), finer) * weight).mean()
+
+    bump = torch.exp(4 * (vertices @ torch.tensor([0.2, -0.6, 0.77]).double() - 1))[:, None]
+    axis, h = torch.eye(3).double(), 0.02
+    motions = [axis[0].expand_as(vertices), axis[2].expand_as(vertices), vertices, bump * vertices]
+    differences = [(seen(vertices + h * each, 6) - seen(vertices - h * each, 6)) / (2 * h) for each in motions]
+    moved = vertices.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(seen(moved, 1), moved)
+    return torch.stack(differences), torch.stack([(gradient * each).sum() for each in motions])
+
+
+def test_the_gradient_of_a_picture_is_that_of_a_finely_sampled_one_inside_and_at_the_outline():
+    differences, slopes = slopes_by_differences_and_by_gradient(64, steepness=0.3)
+    assert (slopes - differences).norm() < 0.03 * differences.norm()
+
+
+def test_without_antialiasing_that_gradient_lacks_the_outline(monkeypatch):
+    monkeypatch.setattr(mesh, "antialias", lambda image, *_: image)
+    differences, slopes = slopes_by_differences_and_by_gradient(64, steepness=0.3)
+    assert (slopes - differences).norm() > 0.5 * differences.norm()
+
+
+# pytorch3d
+
+
+@pytest.mark.parametrize("size", [(48, 48), (36, 56), (56, 36)])
+@pytest.mark.parametrize("scene", ["ball", "ring", "soup", "inside"])
+def test_pytorch3d_sees_what_the_definition_sees(scene, size):
+    pytest.importorskip("pytorch3d")
+    positions, faces = getattr(scenes, scene)()
+    wanted, found = rasterize_reference(positions, faces, *size), pytorch3d.rasterize(positions, faces, *size)
+    assert wanted.triangle.dtype == found.triangle.dtype and torch.equal(wanted.triangle, found.triangle)
+    torch.testing.assert_close(found.barycentrics, wanted.barycentrics.float(), atol=2e-4, rtol=0)
+    torch.testing.assert_close(found.depth, wanted.depth.float(), atol=1e-5, rtol=0)
+
+
+def test_a_picture_by_way_of_pytorch3d_is_the_same():
+    pytest.importorskip("pytorch3d")
+    positions, faces = scenes.ring()
+    attributes = torch.rand(positions.shape[1], 3, generator=torch.Generator().manual_seed(6))
+    ours = render(attributes, positions, faces, 40, 56, 0.5)
+    theirs = render(attributes, positions, faces, 40, 56, 0.5, rasterizer=pytorch3d.rasterize)
+    torch.testing.assert_close(theirs.image, ours.image, atol=1e-4, rtol=0)
+    torch.testing.assert_close(theirs.coverage, ours.coverage, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("case", ["no views", "no faces", "behind the eye", "beyond the far plane"])
+def test_where_there_is_nothing_pytorch3d_sees_nothing(case):
+    pytest.importorskip("pytorch3d")
+    positions, faces = scenes.ball(views=2)
+    if case == "no views":
+        positions = positions[:0]
+    if case == "no faces":
+        faces = faces[:0]
+    if case == "behind the eye":
+        positions = -positions
+    if case == "beyond the far plane":
+        positions = positions * torch.tensor([1, 1, 100, 1])
+    found = pytorch3d.rasterize(positions, faces, 12, 16)
+    assert found.triangle.shape == (len(positions), 12, 16) and found.barycentrics.shape == (len(positions), 12, 16, 3)
+    assert found.triangle.eq(-1).all() and not found.barycentrics.any() and not found.depth.any()
+
+
+def test_where_pytorch3d_is_missing_it_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytorch3d", None)
+    monkeypatch.setitem(sys.modules, "pytorch3d.renderer.mesh.rasterize_meshes", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pytorch3d is not installed.*build it from source"):
+        pytorch3d.rasterize(*scenes.ball(), 8, 8)
+
+
+# Shape from pictures
+
+
+def found_again(steps=60, side=64):
+    truth, start, views = unknown(4), sphere(3), cameras()
+    given = photograph(truth, views, side, finer=3)
+    *_, guess = recover(given, views, start, steps)
+    return compare(start, truth, views), compare(guess, truth, views)
+
+
+def test_a_shape_and_its_colours_are_found_again_from_eight_pictures():
+    before, after = found_again()
+    assert after.distance < before.distance / 8
+    assert after.colour < before.colour / 8
+    assert after.overlap > 0.985
+
+
+def test_without_the_gradients_at_the_outline_they_are_not(monkeypatch):
+    monkeypatch.setattr(mesh, "antialias", lambda image, *_: image)
+    before, after = found_again()
+    assert after.distance > before.distance / 2
 
 
 # Volumes

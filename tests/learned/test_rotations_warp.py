@@ -33,7 +33,7 @@ def hard():
     one, other = (Rotation.random(40, random_state=drawn(seed)).as_matrix() for seed in (1, 2))
     kinds = [[5.0, 0.7, 0.1], [1.0, 0.6, 0.0], [1.0, 1e-2, 0.0], [1.0, 0.5, -0.2], [1.0, 1.0, 1.0], [1e12, 1e12, 1e11]]
     built = [one * np.array(singular) @ other.transpose(0, 2, 1) for singular in kinds]
-    half = Rotation.from_rotvec(np.pi * one[:, 0]).as_matrix() * 1e-12
+    half = Rotation.from_rotvec(np.pi * np.concatenate([one[:, 0], np.eye(3)])).as_matrix() * 1e-12
     return torch.from_numpy(np.concatenate([drawn().normal(size=(100, 3, 3)), *built, half]).astype(np.float32))
 
 

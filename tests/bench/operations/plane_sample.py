@@ -1,8 +1,8 @@
-"""plane_sample against six grid_samples, which is how it is usually written: forward and backward, one million points.
+"""plane_sample against six grid_samples, the usual way to write it: forward and backward, one million points.
 
-The floor counts every number once. Forward reads points and planes and writes the features; backward reads points, planes
-and the features' gradient, and writes the gradients of planes and points. That is what must move at least, however
-large the caches.
+The floor counts every number once. Forward reads points and planes and writes the features; backward reads points,
+planes and the features' gradient, and writes the gradients of planes and points. That much must move, however large
+the caches are.
 """
 
 from collections.abc import Callable
