@@ -83,7 +83,7 @@ def _find_cells(points, table, order, begin, end, channels, corners, fractions):
 
 @numba.njit(cache=True)
 def _steps(table, channels):
-    """Numbers from a sample to the next along u and along v; where a side has one sample, that is the next too."""
+    """Numbers from a sample to the next along u and along v; from a side's only one to itself, not past the end."""
     steps = np.zeros((len(table), 2), np.int64)
     for p in range(len(table)):
         steps[p, 0] = channels * table[p, SIZE_V] if table[p, SIZE_U] > 1 else 0

@@ -12,10 +12,10 @@ triangle that reaches behind the eye needs no cutting. Olano and Greer, "Triangl
 coordinates", Graphics Hardware 1997. The function of a shared edge is its neighbour's, exactly negated as long as no
 multiply and add are fused: so there are no cracks.
 
-All versions decide in float64, so all see the same triangles. Depths are rounded to whole steps of 2^-29 before they are
-compared, with each other and with the clip planes, and of equals the first triangle is seen: so a pixel on a shared
-edge, where two depths differ by rounding alone, has one answer. A step and its triangle make one integer, a key, and
-the least key of a pixel is what it sees.
+All versions decide in float64, so all see the same triangles. Depths are rounded to whole steps of 2^-29 before they
+are compared, with each other and with the clip planes, and of equals the first triangle is seen: so a pixel on a
+shared edge, where two depths differ by rounding alone, has one answer. A step and its triangle make one integer, a
+key, and the least key of a pixel is what it sees.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,6 @@ from torch import Tensor
 
 from kernels import cuda, door
 from kernels.cpu import parallel
-
 
 STEPS = 2.0**29  # of depth, in a unit of z/w
 LAST = 2**30  # the step of the far plane; the near plane's is 0
@@ -208,9 +207,7 @@ def _rasterize(positions, faces, columns, rows, x, y, bands, keys, triangle, bar
         first, end = band * height // bands, (band + 1) * height // bands
         keys[view, first:end] = NOTHING
         _draw(positions[view], faces, columns[view], rows[view], x, y, first, end, keys[view])
-        _resolve(
-            positions[view], faces, x, y, first, end, keys[view], triangle[view], barycentrics[view], depth[view]
-        )
+        _resolve(positions[view], faces, x, y, first, end, keys[view], triangle[view], barycentrics[view], depth[view])
 
 
 def _on_cpu(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
@@ -282,7 +279,7 @@ def inwards(value: wp.float64):
 def box(positions: wp.array3d[wp.float32], view: int, k0: int, k1: int, k2: int, height: int, width: int):
     """Rows and columns (top, bottom, left, right), ends included, outside of which the triangle is not seen."""
     q0, q1, q2 = corner(positions, view, k0), corner(positions, view, k1), corner(positions, view, k2)
-    top, bottom, left, right = int(0), height - 1, int(0), width - 1
+    top, bottom, left, right = wp.int32(0), height - 1, wp.int32(0), width - 1
     if wp.min(wp.min(q0[2], q1[2]), q2[2]) > wp.float64(0.0):
         half, slack = wp.float64(0.5), wp.float64(1e-3)
         across, down = wp.float64(width) * half, wp.float64(height) * half
@@ -317,7 +314,7 @@ def draw(
 ):  # fmt: skip
     """One tile of one triangle in one view; `ends` are the running sums of their numbers of tiles."""
     thread = wp.int64(wp.tid())
-    below, item = int(0), ends.shape[0] - 1  # the first item that ends beyond this thread
+    below, item = wp.int32(0), ends.shape[0] - 1  # the first item that ends beyond this thread
     while below < item:
         middle = below + (item - below) // 2
         if ends[middle] > thread:

@@ -341,7 +341,6 @@ def _warp_kernels():
             m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], m[2, 2] - m[0, 0] - m[1, 1],
         )  # fmt: skip
         b = (n / wp.sqrt(wp.ddot(m, m)) + wp.identity(n=4, dtype=wp.float64)) * wp.float64(0.25)
-        trace = wp.float64(0.0)
         for _ in range(SQUARINGS):
             b = b * b
             trace = wp.trace(b)

@@ -27,6 +27,8 @@ from tests.bench.table import Table
 
 OUT = Path("out/kernels")
 SIDE, STEPS = 256, 300
+SHOWN = 0, 5, 20, STEPS
+DISTANCE, FOVY = 4.0, 0.7
 FINER = 4  # the given pictures are drawn this many times as large, and then averaged
 
 
@@ -87,7 +89,7 @@ def cameras() -> Cameras:
     """Eight around it, by turns a little above and below the horizon."""
     azimuth = torch.arange(8) * (math.pi / 4)
     elevation = torch.tensor([0.45, -0.35]).repeat(4)
-    return orbit(azimuth, elevation, 4.2, 0.7)
+    return orbit(azimuth, elevation, DISTANCE, FOVY)
 
 
 def photograph(subject: Painted, views: Cameras, side: int, finer: int = 1) -> Picture:
@@ -155,7 +157,9 @@ def laplacian(faces: NDArray) -> csr_matrix:
 def recover(given: Picture, views: Cameras, start: Painted, steps: int) -> Iterator[Painted]:
     """The guess before each step and after the last: steps + 1 of them."""
     side = given.coverage.shape[1]
-    shape = Descent(start.vertices, start.faces, smoothness=30, rate=0.3)
+    # the graph measures in edges: this is a third of a sphere's radius, whatever its triangles
+    smoothness = len(start.vertices) / 85
+    shape = Descent(start.vertices, start.faces, smoothness, rate=0.3)
     paint = Descent(start.colours, start.faces, smoothness=1, rate=0.1)
     for step in range(steps):
         vertices, colours = shape.x(), paint.x()
@@ -228,8 +232,8 @@ def coloured(distance: NDArray) -> Tensor:
     return torch.lerp(RAMP[below], RAMP[below + 1], (place - below)[:, None])
 
 
-def draw(columns: dict[str, Painted], rows: dict[str, Cameras], path: Path) -> None:
-    """Write the subjects under their titles, in the views of the rows."""
+def draw(columns: dict[str, Painted], notes: dict[str, str], rows: dict[str, Cameras], path: Path) -> None:
+    """Write the subjects between their titles and the notes to them, in the views of the rows."""
     width = MARGIN + len(columns) * (TILE + GAP)
     height = TITLE + len(rows) * (TILE + GAP) + TITLE
     page = Image.new("RGB", (width, height), PAGE)
@@ -238,6 +242,7 @@ def draw(columns: dict[str, Painted], rows: dict[str, Cameras], path: Path) -> N
     for j, (title, subject) in enumerate(columns.items()):
         left = MARGIN + j * (TILE + GAP)
         pen.text((left + TILE / 2, TITLE / 2), title, INK, font, anchor="mm")
+        pen.text((left + TILE / 2, height - TITLE / 2), notes.get(title, ""), INK, font, anchor="mm")
         for i, camera in enumerate(rows.values()):
             tile = portrait(subject, camera, light=title != MAP)
             page.paste(Image.fromarray(tile), (left, TITLE + i * (TILE + GAP)))
@@ -258,12 +263,13 @@ def main() -> None:
     views = cameras()
     truth, start = unknown(5), sphere(4)
     given = photograph(truth, views, SIDE, FINER)
-    shown, began = {}, time.perf_counter()
+    columns, began = {}, time.perf_counter()
     for step, guess in enumerate(recover(given, views, start, STEPS)):
-        if step in (0, 10, 40, STEPS):
-            shown[step] = guess
+        if step in SHOWN:
+            columns[f"step {step}" if step else "start"] = guess
     seconds = time.perf_counter() - began
-    before, after = (compare(each, truth, views) for each in (start, guess))
+    found = {title: compare(each, truth, views) for title, each in columns.items()}
+    before, *_, after = found.values()
     table = Table(
         f"A sphere of {len(start.faces):,} triangles becomes the unknown of {len(truth.faces):,}, "
         f"from 8 pictures of {SIDE} x {SIDE}, in {STEPS} steps"
@@ -276,11 +282,11 @@ def main() -> None:
     table.add("colour after", after.colour, "of 1", 0.03)
     table.add("time", seconds, "s", 120)
     table.show()
+    notes = {title: f"off by {each.distance:.1%}, colour {each.colour:.1%}" for title, each in found.items()}
     distance, _ = nearest(guess, truth)
-    columns = {"start": shown[0], "step 10": shown[10], "step 40": shown[40], f"step {STEPS}": guess}
     columns |= {"the unknown": truth, MAP: guess._replace(colours=coloured(distance))}
     one, another = (Cameras(views.view[k, None], views.projection[k, None]) for k in (0, 3))
-    unseen = orbit(torch.tensor([3.5]), 0.75, 4.2, 0.7)
+    unseen = orbit(torch.tensor([3.5]), 0.75, DISTANCE, FOVY)
     path = OUT / "recovered.png"
-    draw(columns, {"a given view": one, "another": another, "a view not given": unseen}, path)
+    draw(columns, notes, {"a given view": one, "another": another, "a view not given": unseen}, path)
     print(f"\n{path}")

@@ -147,12 +147,12 @@ DIRECTIONS = {"right": (1, 0, 0), "larger": (0, 0, 1), "aslant": (0.6, -0.5, 0.4
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("scene", ["globe", "fine globe", "soup"])
+@pytest.mark.parametrize("scene", ["globe", "fine globe", "few triangles"])
 def test_what_is_drawn_changes_as_the_gradient_says(version, scene, direction):
     """Weighted brightness of the whole pipeline, moved and scaled as a whole, against central differences."""
-    positions, faces = SCENES[scene]()
+    positions, faces = doubled(lambda: scenes.soup(8)) if scene == "few triangles" else SCENES[scene]()
     positions = positions.to(version)
-    size = 80
+    size = 160 if scene == "few triangles" else 64  # at a corner of a picture's outline about a pixel of it is lost
     i, j = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     weight = (torch.sin(i / 9.0) + torch.cos(j / 7.0) + 0.02 * j)[None, :, :, None].to(version)
 

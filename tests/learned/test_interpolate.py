@@ -84,7 +84,7 @@ def test_what_is_linear_in_space_is_seen_so_in_perspective(version):
     clip = interpolate(positions, positions, faces, fragments)
     seen = fragments.triangle >= 0
     x, y, z, w = clip[seen].unbind(dim=-1)
-    row, column = seen.nonzero(as_tuple=True)[1:]
+    row, column = (index.double() for index in seen.nonzero(as_tuple=True)[1:])
     tolerance = {"rtol": 0, "atol": 1e-5 if version == torch.float32 else 1e-12}
     torch.testing.assert_close(x / w, ((2 * column + 1) / 31 - 1).to(version), **tolerance)
     torch.testing.assert_close(y / w, (1 - (2 * row + 1) / 30).to(version), **tolerance)
@@ -107,7 +107,7 @@ def test_nothing_but_the_corners_of_what_is_seen_gets_a_gradient(version):
 
 
 def test_gradients_add_up_to_nothing_where_nothing_changes(version):
-    """A constant attribute stays constant however the mesh moves; its gradients share out the whole of what comes in."""
+    """A constant attribute stays constant however the mesh moves; what comes in is shared out whole."""
     positions, faces = scenes.ball()
     positions = positions.to(version).requires_grad_()
     attributes = torch.full((positions.shape[1], 2), 3, dtype=version, requires_grad=True)
@@ -121,9 +121,9 @@ def test_gradients_add_up_to_nothing_where_nothing_changes(version):
     assert to_positions.abs().max() < 1e-3
 
 
-@pytest.mark.parametrize("height", [1e-3, 1e-6, 1e-9, 1e-12, 0.0])
+@pytest.mark.parametrize("height", [1e-3, 1e-7, 1e-12, 0.0])
 def test_slivers_have_finite_gradients(version, height):
-    """A triangle that is ever flatter, its long side through a pixel's centre, which the fragments say it is seen at."""
+    """A triangle that is ever flatter, its long side through the pixel's centre at which it is seen."""
     positions = torch.tensor([[[-0.8, 0.0, 0.1, 1.0], [0.8, 0.0, 0.1, 1.0], [0.1, height, 0.1, 1.0]]], dtype=version)
     faces = torch.tensor([[0, 1, 2]], dtype=torch.int32)
     fragments = Fragments(
@@ -184,10 +184,9 @@ def test_a_gradient_that_is_one_number_everywhere_is_read_rightly(version):
     attributes = attributes_of(positions, 2, shared=True).to(version).requires_grad_()
     fragments = rasterize(positions.to(version), faces, 12, 13)
     out = interpolate(attributes, positions.to(version), faces, fragments)
-    torch.testing.assert_close(
-        *(torch.autograd.grad(f(out), attributes)[0] for f in (torch.sum, lambda x: (x * 1).sum()))
-    )
-    assert out.any()
+    spread, full = (torch.autograd.grad(value.sum(), attributes, retain_graph=True)[0] for value in (out, out * 1))
+    torch.testing.assert_close(spread, full)
+    assert full.any()
 
 
 @pytest.mark.parametrize(("views", "count", "channels"), [(0, 3, 2), (2, 0, 2), (2, 3, 0)])

@@ -177,6 +177,12 @@ def test_one_sample_along_an_axis_is_a_constant(version, sides):
     )
 
 
+def test_a_single_sample_has_no_neighbour_in_the_next_plane(version):
+    # the difference of the two would be infinite, and not a number when weighted with zero
+    levels = [{"yt": torch.full((1, 1, 2), -3e38), "zt": torch.full((2, 2, 2), 3e38)}]
+    assert not plane_sample(random_points(5).float(), levels, "sum").any()
+
+
 def test_without_points_there_is_nothing_and_no_gradient(version):
     out, points_gradient, *planes_gradients = with_gradients(
         plane_sample, torch.zeros(0, 4), random_levels(3, 3, dtype=torch.float32), "product"
