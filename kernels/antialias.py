@@ -140,10 +140,10 @@ def _neighbours(faces: Tensor) -> Tensor:
     -1 where the edge has one face, or three and more; faces that name a vertex twice are left out.
     """
     corners = faces.long()
-    ends = torch.stack([corners.roll(-1, dims=1), corners.roll(-2, dims=1)])
+    ends = corners.roll(-1, dims=1), corners.roll(-2, dims=1)
     whole = (ends[0] != ends[1]).all(dim=1, keepdim=True).expand(-1, 3)
     own = whole.flatten().nonzero()[:, 0]
-    edge, order = torch.sort(ends.amin(dim=0)[whole] * 2**31 + ends.amax(dim=0)[whole])
+    edge, order = torch.sort((torch.minimum(*ends) * 2**31 + torch.maximum(*ends))[whole])
     same = edge[1:] == edge[:-1]
     padded = torch.nn.functional.pad(same, (1, 1))
     two = (same & ~padded[:-2] & ~padded[2:]).nonzero()[:, 0]
