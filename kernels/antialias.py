@@ -501,7 +501,7 @@ class _Antialias(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         image, faces, screen, seam = ctx.saved_tensors
         image_wanted, screen_wanted = ctx.needs_input_grad[:2]
-        grad = grad.contiguous()
+        grad = grad.contiguous()  # for another layout in memory numba would compile anew
         to_image = (grad if image_wanted else grad[:0]).clone()
         to_screen = torch.zeros_like(screen if screen_wanted else screen[:0])
         adjoint = _adjoint_on_cuda if cuda.usable(grad) else _adjoint_on_cpu

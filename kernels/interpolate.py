@@ -309,6 +309,7 @@ class _Interpolate(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         wanted = ctx.needs_input_grad[:2]
         version = _adjoint_on_cuda if cuda.usable(grad) else _adjoint_on_cpu
+        # for another layout in memory numba would compile anew
         sums = version(*ctx.saved_tensors, grad.contiguous(), wanted=wanted)
         return *(total if want else None for total, want in zip(sums, wanted, strict=True)), None, None, None
 

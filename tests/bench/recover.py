@@ -28,7 +28,7 @@ from tests.bench.table import Table
 OUT = Path("out/kernels")
 SIDE, STEPS = 256, 300
 SHOWN = 0, 5, 20, STEPS
-DISTANCE, FOVY = 4.0, 0.7
+DISTANCE, FOVY = 4.2, 0.7
 FINER = 4  # the given pictures are drawn this many times as large, and then averaged
 
 

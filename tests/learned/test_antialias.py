@@ -1,5 +1,6 @@
 """Blending along outlines, against its definition, box-filtered pictures, and finite differences of what is drawn."""
 
+import itertools
 import math
 from contextlib import nullcontext
 
@@ -193,6 +194,19 @@ def test_edges_within_a_surface_are_left_alone(version):
     image = fragments.triangle[..., None].to(version)
     assert len(image.unique()) == 2
     assert torch.equal(antialias(image, positions, faces, fragments), image)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_edge_of_three_faces_counts_as_an_outline(version, order):
+    """As above, with a third face behind, hinged on the diagonal."""
+    points = [(-9, -9.4, 0.1, 1), (30, -9, 0.1, 1.5), (30, 30, 0.1, 0.7), (-9, 30, 0.1, 1), (30, -9, 0.8, 1)]
+    positions = flat(points, 10, 12).to(version)
+    faces = torch.tensor([(0, 1, 2), (0, 2, 3), (0, 4, 2)], dtype=torch.int32)[list(order)]
+    fragments = rasterize(positions, faces, 10, 12)
+    image = fragments.triangle[..., None].to(version)
+    assert len(image.unique()) == 2
+    changed = antialias(image, positions, faces, fragments) != image
+    assert changed.sum() >= 9  # the diagonal's crossings of the rows
 
 
 def test_the_surface_in_front_gives_the_outline_though_the_one_behind_is_nearer_elsewhere():

@@ -213,6 +213,16 @@ def test_pytorch3d_sees_what_our_rasteriser_sees(scene, size):
     torch.testing.assert_close(theirs.depth, ours.depth, atol=2e-5, rtol=0)
 
 
+def test_pytorch3d_looks_through_the_hole_that_the_near_plane_cuts():
+    pytest.importorskip("pytorch3d")
+    vertices, faces = sphere(2).vertices.numpy(), sphere(2).faces.numpy()
+    positions, faces = scenes.seen(vertices, faces, scenes.around(3, 1.5), scenes.perspective(near=0.6, focal=1))
+    ours, theirs = rasterize(positions, faces, 80, 96), pytorch3d.rasterize(positions, faces, 80, 96)
+    assert ours.depth[:, 40, 48].gt(0.5).all() and ours.depth[ours.triangle >= 0].min() < -0.9
+    assert torch.equal(ours.triangle, theirs.triangle)
+    torch.testing.assert_close(theirs.barycentrics, ours.barycentrics, atol=5e-4, rtol=0)
+
+
 def test_a_picture_by_way_of_pytorch3d_is_the_same():
     pytest.importorskip("pytorch3d")
     positions, faces = scenes.ring()
