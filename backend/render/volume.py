@@ -30,9 +30,9 @@ def composite(density: Tensor, colour: Tensor, edges: Tensor) -> Composite:
     # shifted by one and not thickness subtracted again: behind a wall 1e30 thick that would leave nothing of the sum
     before = functional.pad(thickness[..., :-1].cumsum(dim=-1), (1, 0))
     weights = torch.exp(-before) * -torch.expm1(-thickness)
-    middles = ((edges[..., 1:] + edges[..., :-1]) / 2).expand_as(weights)
+    middles = (edges[..., 1:] + edges[..., :-1]) / 2
     return Composite(
         colour=torch.einsum("rs,rsc->rc", weights, colour),
         opacity=weights.sum(dim=1),
-        depth=torch.einsum("rs,rs->r", weights, middles),
+        depth=(weights * middles).sum(dim=1),
     )
