@@ -1,6 +1,7 @@
 """From torch tensors to Warp kernels, and what happens where there is no kernel for a tensor's device."""
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ import warp as wp
 from kernels import compiling
 
 wp.config.log_level = wp.LOG_ERROR  # what its absence means for the user is said below, in our words
+
+_MOST = 2**31 - 1  # Warp counts threads, rows, and the bytes between rows in 32 bits, and does not look
 
 _everywhere = False
 
@@ -36,8 +39,10 @@ def launch(kernel: wp.Kernel, dim: int | tuple[int, ...], *arguments) -> None:
     """Run a Warp kernel over `dim` threads; tensors are handed over as they lie, without a copy, contiguous or not.
 
     It runs on the device of the first tensor, and there on torch's current stream, so it is in order with torch's own
-    work and nothing is waited for. A type that the kernel does not declare is refused (Warp's RuntimeError).
+    work and nothing is waited for. A type that the kernel does not declare is refused (Warp's RuntimeError), and what
+    is too large for Warp's 32-bit counters too (ValueError).
     """
+    _refuse_too_large(dim, [argument for argument in arguments if isinstance(argument, torch.Tensor)])
     wp.init()
     first = next(argument for argument in arguments if isinstance(argument, torch.Tensor))
     device = wp.device_from_torch(first.device)
@@ -47,6 +52,19 @@ def launch(kernel: wp.Kernel, dim: int | tuple[int, ...], *arguments) -> None:
     ]
     _announce_compiling(kernel.module, device.is_cpu)
     wp.launch(kernel, dim, given, device=device, stream=stream, block_dim=_block(device.is_cpu))
+
+
+def _refuse_too_large(dim: int | tuple[int, ...], tensors: list[torch.Tensor]) -> None:
+    threads = math.prod(dim) if isinstance(dim, tuple) else dim
+    if threads > _MOST:
+        raise ValueError(f"{threads:,} threads are more than the {_MOST:,} of one launch: give less at a time")
+    for tensor in tensors:
+        steps = (step for size, step in zip(tensor.shape, tensor.stride(), strict=True) if size > 1)
+        if max(*tensor.shape, *(step * tensor.element_size() for step in steps), 0, 0) > _MOST:
+            raise ValueError(
+                f"a tensor of {tuple(tensor.shape)} is too large: no side, nor the bytes from one row to the next, may "
+                f"exceed {_MOST:,}: give less at a time"
+            )
 
 
 def _block(on_cpu: bool) -> int:

@@ -6,8 +6,14 @@ others is not vectorised, or only behind checks as long as the loop itself. With
     value = load(texels, at) + spread(weight) * load(texels, at + step)
     store(texels, at, value)
 
-The arrays are one-dimensional and contiguous, float32 or float64, and nothing checks that at + 16 lies within.
-Of a changed line here the caches of the kernels that use it know nothing: numba watches the kernel's own file alone.
+`at` counts numbers in memory from the array's first, however many dimensions it has; float32 or float64, and nothing
+checks that at + 16 lies within. In `plane_sample` (400 000 points, F = 32) these lines took 0.23 to 0.7 of
+the time of plain loops over channels: forward 16 to 47 ms instead of 23 to 118, backward 55 to 366 instead of 241 to
+1217.
+
+What numba offers to extensions is not enough for this: `register_model`, `get_value_type` and LLVM's names are its
+inside. Tested with numba 0.68.1; a test of its own says whether another will do. Of a changed line here the caches of
+the kernels that use it know nothing: numba watches the kernel's own file alone.
 """
 
 import operator
@@ -38,7 +44,7 @@ class _Vector(models.PrimitiveModel):
 
 @intrinsic
 def load(typing, array, at):
-    """array[at : at + WIDTH]"""
+    """The numbers from array[at] on."""
 
     def build(context, builder, signature, arguments):
         number = signature.return_type.dtype
@@ -50,7 +56,7 @@ def load(typing, array, at):
 
 @intrinsic
 def store(typing, array, at, lanes):
-    """array[at : at + WIDTH] = lanes"""
+    """Set the numbers from array[at] on."""
 
     def build(context, builder, signature, arguments):
         number = signature.args[2].dtype

@@ -10,7 +10,7 @@ planes of time that are zero leave the static field alone, as MAV3D wants it (Si
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
@@ -22,8 +22,16 @@ from torch.autograd.function import once_differentiable
 
 from kernels import cpu, cuda, door
 from kernels.lanes import WIDTH, load, prefetch, spread, store, total
+from kernels.morton import morton_order
+
+wp.set_module_options({"enable_backward": False})
 
 AXES = {"xy": (0, 1), "xz": (0, 2), "yz": (1, 2), "xt": (0, 3), "yt": (1, 3), "zt": (2, 3)}
+
+SORT_FROM = 2**25  # bytes of planes: no longer in a CPU's caches, so that sorting is sooner done than waiting for them
+
+
+# --- the definition ---
 
 
 def plane_sample_reference(points: Tensor, levels: Sequence[Mapping[str, Tensor]], fuse: str) -> Tensor:
@@ -52,36 +60,43 @@ def _cell(u: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     return i, (i + 1).clamp(max=size - 1), (at - i)[:, None]
 
 
-# The planes of a level lie in one array, `texels` (samples of all planes, channels), and `table` says of each plane:
-FIRST, SIZE_U, SIZE_V, AXIS_U, AXIS_V, WANTED = range(6)  # its first sample, its sides, their axes, gradient or not
+# --- CPU ---
+#
+# The channels are taken in blocks of WIDTH. Backward, a block is one thread's own: no two add to one number.
 
-
-# CPU. The channels are taken in blocks of WIDTH. Backward, a block is one thread's own: no two add to one number.
-
+FIRST, SIZE_U, SIZE_V, AXIS_U, AXIS_V, WANTED = range(6)  # the columns of a table
 CHUNK = 128  # points whose cells are found before any is blended, so that their memory is on its way by then
 AHEAD = 4  # points between asking for samples and blending them
 MOST_COPIES = 2**28  # bytes, in which more threads than blocks may have gradients of their own
 
 
-@numba.njit(cache=True, inline="always")
-def _corner(x, size):
+class Level(NamedTuple):
+    """The planes of a level as the kernels have them: tensors here, and arrays in the kernels of the CPU."""
+
+    table: Tensor  # (planes, 6) int32: each plane's first row in texels, its sides, their axes, its gradient wanted?
+    texels: Tensor  # (samples of all planes, channels): a copy
+    multiply: bool
+
+
+@cpu.inner(inline="always")
+def _place(x, size):
     """As `_cell`: the first sample, and the way to the second."""
     at = (min(max(x, -1.0), 1.0) + 1.0) / 2.0 * (size - 1.0)
     i = min(int(at), max(size - 2, 0))
     return i, at - i
 
 
-@numba.njit(cache=True, nogil=True)
+@cpu.inner
 def _find_cells(points, table, order, begin, end, channels, corners, fractions):
     for k in range(begin, end):
         for p in range(len(table)):
-            i, a = _corner(points[order[k], table[p, AXIS_U]], table[p, SIZE_U])
-            j, b = _corner(points[order[k], table[p, AXIS_V]], table[p, SIZE_V])
+            i, a = _place(points[order[k], table[p, AXIS_U]], table[p, SIZE_U])
+            j, b = _place(points[order[k], table[p, AXIS_V]], table[p, SIZE_V])
             corners[k - begin, p] = (table[p, FIRST] + i * table[p, SIZE_V] + j) * channels
             fractions[k - begin, p, 0], fractions[k - begin, p, 1] = a, b
 
 
-@numba.njit(cache=True)
+@cpu.inner
 def _steps(table, channels):
     """Numbers from a sample to the next along u and along v; from a side's only one to itself, not past the end."""
     steps = np.zeros((len(table), 2), np.int64)
@@ -92,8 +107,9 @@ def _steps(table, channels):
 
 
 @cpu.parallel
-def _forward_numba(points, order, table, texels, channels, multiply, out, stride, column):
-    count, planes, flat = len(points), len(table), points.reshape(-1)
+def _forward(points, order, level, out):
+    table, texels, multiply = level
+    count, planes, channels, stride = len(points), len(table), texels.shape[1], out.strides[0] // out.itemsize
     steps = _steps(table, channels)
     nothing = spread(texels.dtype.type(1 if multiply else 0))
     for chunk in prange((count + CHUNK - 1) // CHUNK):
@@ -101,9 +117,9 @@ def _forward_numba(points, order, table, texels, channels, multiply, out, stride
         corners = np.empty((CHUNK, planes), np.int64)
         fractions = np.empty((CHUNK, planes, 2), texels.dtype)
         for k in range(begin, end):
-            prefetch(flat, 4 * order[k])
+            prefetch(points, 4 * order[k])
             for c in range(0, channels, WIDTH):
-                prefetch(out, order[k] * stride + column + c)
+                prefetch(out, order[k] * stride + c)
         _find_cells(points, table, order, begin, end, channels, corners, fractions)
         for k in range(end - begin):
             for p in range(planes if k + AHEAD < end - begin else 0):
@@ -123,22 +139,22 @@ def _forward_numba(points, order, table, texels, channels, multiply, out, stride
                     near, far = t00 + b * (t01 - t00), t10 + b * (t11 - t10)
                     value = near + a * (far - near)
                     fused = fused * value if multiply else fused + value
-                store(out, order[begin + k] * stride + column + c, fused)
+                store(out, order[begin + k] * stride + c, fused)
 
 
 @cpu.parallel
-def _backward_numba(
-    points, order, table, texels, channels, multiply, out_gradient, stride, column,
-    shares, to_texels, to_points, texels_gradient, points_gradient,
-):  # fmt: skip
-    """texels_gradient (shares, ...) is added to, points_gradient (blocks, points, 4) is set: both are to be summed."""
-    count, planes, flat = len(points), len(table), points.reshape(-1)
+def _backward(points, order, level, grad, to_texels, to_points):
+    """to_texels (shares, ...) is added to, to_points (blocks, points, 4) is set: both are to be summed."""
+    table, texels, multiply = level
+    count, planes, channels, stride = len(points), len(table), texels.shape[1], grad.strides[0] // grad.itemsize
     steps = _steps(table, channels)
     one, zero = spread(texels.dtype.type(1)), spread(texels.dtype.type(0))
-    blocks, share_size = channels // WIDTH, (count + shares - 1) // shares
+    texels_wanted, points_wanted = to_texels.size > 0, to_points.size > 0
+    blocks, shares = channels // WIDTH, len(to_texels)
+    share_size = (count + shares - 1) // shares
     for task in prange(blocks * shares):
         block, share = task // shares, task % shares
-        c, mine = block * WIDTH, share * len(texels)
+        c, mine = block * WIDTH, share * texels.size
         corners = np.empty((CHUNK, planes), np.int64)
         fractions = np.empty((CHUNK, planes, 2), texels.dtype)
         values, before, along_u, along_v = np.empty((4, planes * WIDTH), texels.dtype)
@@ -146,9 +162,10 @@ def _backward_numba(
         for begin in range(share * share_size, min(count, (share + 1) * share_size), CHUNK):
             end = min(begin + CHUNK, count, (share + 1) * share_size)
             for k in range(begin, end):
-                prefetch(flat, 4 * order[k])
-                prefetch(out_gradient, order[k] * stride + column + c)
-                prefetch(points_gradient, 4 * (block * count + order[k]))
+                prefetch(points, 4 * order[k])
+                prefetch(grad, order[k] * stride + c)
+                if points_wanted:
+                    prefetch(to_points, 4 * (block * count + order[k]))
             _find_cells(points, table, order, begin, end, channels, corners, fractions)
             for k in range(end - begin):
                 point = order[begin + k]
@@ -156,8 +173,8 @@ def _backward_numba(
                     at = corners[k + AHEAD, p] + c
                     for corner in (at, at + steps[p, 1], at + steps[p, 0], at + steps[p, 0] + steps[p, 1]):
                         prefetch(texels, corner)
-                        if to_texels:
-                            prefetch(texels_gradient, mine + corner)
+                        if texels_wanted:
+                            prefetch(to_texels, mine + corner)
                 fused = one
                 for p in range(planes):
                     at, next_u, next_v = corners[k, p] + c, steps[p, 0], steps[p, 1]
@@ -174,311 +191,249 @@ def _backward_numba(
                 for axis in range(4):
                     store(slopes, axis * WIDTH, zero)
                 # of a product, this holds the gradient times the values of the planes behind p
-                gradient = load(out_gradient, point * stride + column + c)
+                behind = load(grad, point * stride + c)
                 for q in range(planes):
                     p = planes - 1 - q
-                    value_gradient = gradient
+                    to_value = behind
                     if multiply:
-                        value_gradient = gradient * load(before, p * WIDTH)
-                        gradient = gradient * load(values, p * WIDTH)
-                    if to_points:
+                        to_value = behind * load(before, p * WIDTH)
+                        behind = behind * load(values, p * WIDTH)
+                    if points_wanted:
                         u, v = table[p, AXIS_U] * WIDTH, table[p, AXIS_V] * WIDTH
                         scale_u = spread(texels.dtype.type((table[p, SIZE_U] - 1) / 2))
                         scale_v = spread(texels.dtype.type((table[p, SIZE_V] - 1) / 2))
-                        store(slopes, u, load(slopes, u) + scale_u * value_gradient * load(along_u, p * WIDTH))
-                        store(slopes, v, load(slopes, v) + scale_v * value_gradient * load(along_v, p * WIDTH))
+                        store(slopes, u, load(slopes, u) + scale_u * to_value * load(along_u, p * WIDTH))
+                        store(slopes, v, load(slopes, v) + scale_v * to_value * load(along_v, p * WIDTH))
                     if table[p, WANTED]:
                         at, next_u, next_v = mine + corners[k, p] + c, steps[p, 0], steps[p, 1]
                         a, b = spread(fractions[k, p, 0]), spread(fractions[k, p, 1])
-                        far = a * value_gradient
-                        near = value_gradient - far
-                        _add(texels_gradient, at, near - b * near)
-                        _add(texels_gradient, at + next_v, b * near)
-                        _add(texels_gradient, at + next_u, far - b * far)
-                        _add(texels_gradient, at + next_u + next_v, b * far)
-                if to_points:
+                        far = a * to_value
+                        near = to_value - far
+                        _add(to_texels, at, near - b * near)
+                        _add(to_texels, at + next_v, b * near)
+                        _add(to_texels, at + next_u, far - b * far)
+                        _add(to_texels, at + next_u + next_v, b * far)
+                if points_wanted:
                     for axis in range(4):
                         inside = -1 <= points[point, axis] <= 1
-                        slope = total(load(slopes, axis * WIDTH))
-                        points_gradient[4 * (block * count + point) + axis] = slope if inside else 0
+                        to_points[block, point, axis] = total(load(slopes, axis * WIDTH)) if inside else 0
 
 
-@numba.njit(cache=True, inline="always")
+@cpu.inner(inline="always")
 def _add(array, at, lanes):
     store(array, at, load(array, at) + lanes)
 
 
-# CUDA. A thread is one channel of one point: the threads of a warp read neighbouring channels of the same samples.
+def _forward_on_cpu(points: Tensor, order: Tensor, level: Level, out: Tensor) -> None:
+    _forward(points.numpy(), order.numpy(), _arrays(level), out.numpy())
 
-Six = wp.types.vector(length=6, dtype=float)  # a number for each plane
+
+def _backward_on_cpu(
+    points: Tensor, order: Tensor, level: Level, grad: Tensor, to_texels: Tensor, to_points: Tensor
+) -> None:
+    """Adds to `to_texels` and `to_points`."""
+    blocks = level.texels.shape[1] // WIDTH
+    shares = -(-numba.get_num_threads() // blocks)
+    if len(to_texels):
+        shares = max(1, min(shares, MOST_COPIES // to_texels.nbytes))
+    copies = to_texels[None] if shares == 1 else to_texels.new_zeros(shares, *to_texels.shape)
+    parts = to_points.new_empty(blocks, *to_points.shape)
+    _backward(points.numpy(), order.numpy(), _arrays(level), grad.numpy(), copies.numpy(), parts.numpy())
+    if shares > 1 and len(to_texels):
+        to_texels += copies.sum(dim=0)
+    if len(to_points):
+        to_points += parts.sum(dim=0)
+
+
+def _arrays(level: Level) -> Level:
+    return Level(level.table.numpy(), level.texels.numpy(), level.multiply)
+
+
+# --- CUDA ---
+#
+# Forward, a thread is one channel of one point, backward CHANNELS of them, a stride apart: so neighbouring threads
+# read neighbouring channels of the same samples, and a point's gradient takes fewer atomics.
+
+CHANNELS = 4
+Six = wp.types.vector(length=6, dtype=float)  # a number for each plane; with loops unrolled, they lie in registers
 
 
 @wp.func
-def _placed(x: float, size: int) -> float:
-    return (wp.clamp(x, -1.0, 1.0) + 1.0) / 2.0 * float(size - 1)
+def _place_warp(x: float, size: int):
+    at = (wp.clamp(x, -1.0, 1.0) + 1.0) / 2.0 * float(size - 1)
+    i = wp.min(int(at), wp.max(size - 2, 0))
+    return i, at - float(i)
 
 
 @wp.func
-def _row(points: wp.array2d(dtype=float), point: int, table: wp.array2d(dtype=int), p: int):
+def _find_cell_warp(points: wp.array2d(dtype=float), point: int, table: wp.array2d(dtype=int), p: int):
     """Rows of `texels` of the samples 00, 01, 10, 11, and where the point lies between them."""
     size_u, size_v = table[p, SIZE_U], table[p, SIZE_V]
-    u = _placed(points[point, table[p, AXIS_U]], size_u)
-    v = _placed(points[point, table[p, AXIS_V]], size_v)
-    i, j = wp.min(int(u), wp.max(size_u - 2, 0)), wp.min(int(v), wp.max(size_v - 2, 0))
+    i, a = _place_warp(points[point, table[p, AXIS_U]], size_u)
+    j, b = _place_warp(points[point, table[p, AXIS_V]], size_v)
     near = table[p, FIRST] + i * size_v
     far = table[p, FIRST] + wp.min(i + 1, size_u - 1) * size_v
     next_j = wp.min(j + 1, size_v - 1)
-    return wp.vec4i(near + j, near + next_j, far + j, far + next_j), u - float(i), v - float(j)
+    return wp.vec4i(near + j, near + next_j, far + j, far + next_j), a, b
 
 
-@wp.kernel(enable_backward=False)
+@wp.func
+def _blend_warp(texels: wp.array2d(dtype=float), at: wp.vec4i, c: int, a: float, b: float):
+    """The value, and how it changes along u and v from one sample to the next."""
+    t00, t01, t10, t11 = texels[at[0], c], texels[at[1], c], texels[at[2], c], texels[at[3], c]
+    near, far = wp.lerp(t00, t01, b), wp.lerp(t10, t11, b)
+    return wp.lerp(near, far, a), far - near, wp.lerp(t01 - t00, t11 - t10, a)
+
+
+@wp.kernel
 def _forward_warp(
-    points: wp.array2d(dtype=float),
-    order: wp.array(dtype=wp.int64),
-    table: wp.array2d(dtype=int),
-    texels: wp.array2d(dtype=float),
-    multiply: bool,
-    out: wp.array2d(dtype=float),
-    column: int,
-):
+    points: wp.array2d(dtype=float), order: wp.array(dtype=wp.int64), table: wp.array2d(dtype=int),
+    texels: wp.array2d(dtype=float), multiply: bool, out: wp.array2d(dtype=float),
+):  # fmt: skip
     turn, c = wp.tid()
     point = int(order[turn])
-    fused = wp.float32(0.0)
-    if multiply:
-        fused = 1.0
+    fused = wp.where(multiply, 1.0, 0.0)
     for p in range(table.shape[0]):
-        at, a, b = _row(points, point, table, p)
-        near = wp.lerp(texels[at[0], c], texels[at[1], c], b)
-        far = wp.lerp(texels[at[2], c], texels[at[3], c], b)
-        value = wp.lerp(near, far, a)
-        if multiply:
-            fused = fused * value
-        else:
-            fused = fused + value
-    out[point, column + c] = fused
+        at, a, b = _find_cell_warp(points, point, table, p)
+        value, _, _ = _blend_warp(texels, at, c, a, b)
+        fused = wp.where(multiply, fused * value, fused + value)
+    out[point, c] = fused
 
 
-@wp.kernel(enable_backward=False)
+@wp.func
+def _along_warp(axis: int, slope: float) -> wp.vec4:
+    return wp.vec4(
+        wp.where(axis == 0, slope, 0.0),
+        wp.where(axis == 1, slope, 0.0),
+        wp.where(axis == 2, slope, 0.0),
+        wp.where(axis == 3, slope, 0.0),
+    )
+
+
+@wp.kernel
 def _backward_warp(
-    points: wp.array2d(dtype=float),
-    order: wp.array(dtype=wp.int64),
-    table: wp.array2d(dtype=int),
-    texels: wp.array2d(dtype=float),
-    multiply: bool,
-    out_gradient: wp.array2d(dtype=float),
-    column: int,
-    to_points: bool,
-    texels_gradient: wp.array2d(dtype=float),
-    points_gradient: wp.array2d(dtype=float),
-):
-    turn, c = wp.tid()
+    points: wp.array2d(dtype=float), order: wp.array(dtype=wp.int64), table: wp.array2d(dtype=int),
+    texels: wp.array2d(dtype=float), multiply: bool, grad: wp.array2d(dtype=float),
+    to_texels: wp.array2d(dtype=float), to_points: wp.array2d(dtype=float), stride: int,
+):  # fmt: skip
+    turn, first = wp.tid()
     point = int(order[turn])
     planes = table.shape[0]
-    values, before = Six(), Six()
-    along_u, along_v = Six(), Six()
-    fused = wp.float32(1.0)
-    for p in range(planes):
-        at, a, b = _row(points, point, table, p)
-        t00, t01, t10, t11 = texels[at[0], c], texels[at[1], c], texels[at[2], c], texels[at[3], c]
-        near, far = wp.lerp(t00, t01, b), wp.lerp(t10, t11, b)
-        along_u[p] = far - near
-        along_v[p] = wp.lerp(t01 - t00, t11 - t10, a)
-        values[p] = wp.lerp(near, far, a)
-        before[p] = fused
-        fused = fused * values[p]
-    slopes = wp.vec4(0.0)
-    gradient = out_gradient[point, column + c]
-    for q in range(planes):
-        p = planes - 1 - q
-        value_gradient = gradient
-        if multiply:
-            value_gradient = gradient * before[p]
-            gradient = gradient * values[p]
-        if to_points:
-            slopes[table[p, AXIS_U]] += float(table[p, SIZE_U] - 1) / 2.0 * value_gradient * along_u[p]
-            slopes[table[p, AXIS_V]] += float(table[p, SIZE_V] - 1) / 2.0 * value_gradient * along_v[p]
-        if table[p, WANTED] != 0:
-            at, a, b = _row(points, point, table, p)
-            wp.atomic_add(texels_gradient, at[0], c, (1.0 - a) * (1.0 - b) * value_gradient)
-            wp.atomic_add(texels_gradient, at[1], c, (1.0 - a) * b * value_gradient)
-            wp.atomic_add(texels_gradient, at[2], c, a * (1.0 - b) * value_gradient)
-            wp.atomic_add(texels_gradient, at[3], c, a * b * value_gradient)
-    if to_points:
+    slopes = wp.vec4()
+    for c in range(first, texels.shape[1], stride):
+        values, before = Six(), Six()
+        along_u, along_v = Six(), Six()
+        fused = wp.float32(1.0)
+        for p in range(6):
+            if p < planes:
+                at, a, b = _find_cell_warp(points, point, table, p)
+                value, by_u, by_v = _blend_warp(texels, at, c, a, b)
+                along_u[p] = by_u
+                along_v[p] = by_v
+                values[p] = value
+                before[p] = fused
+                fused = fused * value
+        behind = grad[point, c]
+        for q in range(6):
+            p = 5 - q
+            if p < planes:
+                to_value = behind
+                if multiply:
+                    to_value = behind * before[p]
+                    behind = behind * values[p]
+                if to_points.shape[0] > 0:
+                    slopes += _along_warp(table[p, AXIS_U], float(table[p, SIZE_U] - 1) / 2.0 * to_value * along_u[p])
+                    slopes += _along_warp(table[p, AXIS_V], float(table[p, SIZE_V] - 1) / 2.0 * to_value * along_v[p])
+                if table[p, WANTED] != 0:
+                    at, a, b = _find_cell_warp(points, point, table, p)
+                    wp.atomic_add(to_texels, at[0], c, (1.0 - a) * (1.0 - b) * to_value)
+                    wp.atomic_add(to_texels, at[1], c, (1.0 - a) * b * to_value)
+                    wp.atomic_add(to_texels, at[2], c, a * (1.0 - b) * to_value)
+                    wp.atomic_add(to_texels, at[3], c, a * b * to_value)
+    if to_points.shape[0] > 0:
         for axis in range(4):
             if points[point, axis] >= -1.0 and points[point, axis] <= 1.0:
-                wp.atomic_add(points_gradient, point, axis, slopes[axis])
+                wp.atomic_add(to_points, point, axis, slopes[axis])
 
 
-# From planes to the arrays of the kernels, and back.
+def _forward_on_cuda(points: Tensor, order: Tensor, level: Level, out: Tensor) -> None:
+    cuda.launch(_forward_warp, out.shape, points, order, *level, out)
+
+
+def _backward_on_cuda(
+    points: Tensor, order: Tensor, level: Level, grad: Tensor, to_texels: Tensor, to_points: Tensor
+) -> None:
+    """Adds to `to_texels` and `to_points`."""
+    stride = -(-level.texels.shape[1] // CHANNELS)
+    cuda.launch(_backward_warp, (len(points), stride), points, order, *level, grad, to_texels, to_points, stride)
+
+
+# --- the function ---
 
 
 class _PlaneSample(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, points, order, names, multiply, *planes):
+    def forward(ctx, points: Tensor, order: Tensor, names: list[list[str]], multiply: bool, *planes: Tensor) -> Tensor:
         """names: of the planes of each level. planes: of all levels, one after the other."""
-        warp = cuda.usable(points)
-        features = planes[0].shape[2]
+        ctx.warp, ctx.multiply, ctx.features = cuda.usable(points), multiply, planes[0].shape[2]
         # the CPU's blocks are whole: channels that fill the last one are zero, and cut off at the end
-        channels = features if warp else -(-features // WIDTH) * WIDTH
-        out = _allocate((len(points), len(names) * channels), points)
-        ctx.levels, start = [], 0
-        for level, letters in enumerate(names):
-            group = planes[start : start + len(letters)]
-            wanted = ctx.needs_input_grad[4 + start : 4 + start + len(letters)]
-            table, texels = _lay_out(group, letters, wanted, channels)
-            if warp:
-                arguments = (points, order, table, texels, multiply, out, level * channels)
-                cuda.launch(_forward_warp, (len(points), channels), *arguments)
-            else:
-                _forward_numba(
-                    points.numpy(), order.numpy(), table.numpy(), texels.numpy().reshape(-1), channels,
-                    multiply, out.numpy().reshape(-1), out.shape[1], level * channels,
-                )  # fmt: skip
-            ctx.levels.append((table, texels, [plane.shape for plane in group]))
-            start += len(letters)
-        ctx.save_for_backward(points, order)
-        ctx.warp, ctx.multiply, ctx.features, ctx.channels = warp, multiply, features, channels
-        return out if channels == features else out.view(len(points), len(names), channels)[..., :features].flatten(1)
+        channels = ctx.features if ctx.warp else -(-ctx.features // WIDTH) * WIDTH
+        out = _allocate((len(points), len(names), channels), points)
+        ctx.rows, levels_texels, rest = [], [], iter(planes)
+        for n, letters in enumerate(names):
+            rows, texels = _lay_out(letters, [next(rest) for _ in letters], channels)
+            level = Level(_tabulate(rows, [False] * len(rows), points.device), texels, multiply)
+            (_forward_on_cuda if ctx.warp else _forward_on_cpu)(points, order, level, out[:, n])
+            ctx.rows.append(rows)
+            levels_texels.append(texels)
+        ctx.save_for_backward(points, order, *levels_texels)
+        return out[..., : ctx.features].flatten(1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, out_gradient):
-        points, order = ctx.saved_tensors
-        channels, features = ctx.channels, ctx.features
-        if channels != features:
-            missing = (0, channels - features)
-            out_gradient = torch.nn.functional.pad(
-                out_gradient.unflatten(1, (len(ctx.levels), features)), missing
-            ).flatten(1)
-        out_gradient, to_points = out_gradient.contiguous(), ctx.needs_input_grad[0]
-        points_gradient = torch.zeros_like(points) if to_points else None
-        planes_gradients = []
-        for level, (table, texels, shapes) in enumerate(ctx.levels):
-            run = _backward_on_warp if ctx.warp else _backward_on_cpu
-            texels_gradient, share = run(
-                points, order, table, texels, ctx.multiply, out_gradient, level * channels, to_points
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        points, order, *levels_texels = ctx.saved_tensors
+        grad = grad.unflatten(1, (len(ctx.rows), ctx.features))
+        if missing := levels_texels[0].shape[1] - ctx.features:
+            grad = torch.nn.functional.pad(grad, (0, missing))
+        grad = grad.contiguous()
+        to_points, to_planes = torch.zeros_like(points if ctx.needs_input_grad[0] else points[:0]), []
+        for n, (rows, texels) in enumerate(zip(ctx.rows, levels_texels, strict=True)):
+            wanted = ctx.needs_input_grad[4 + len(to_planes) :][: len(rows)]
+            level = Level(_tabulate(rows, wanted, points.device), texels, ctx.multiply)
+            to_texels = torch.zeros_like(texels if any(wanted) else texels[:0])
+            (_backward_on_cuda if ctx.warp else _backward_on_cpu)(
+                points, order, level, grad[:, n], to_texels, to_points
             )
-            if to_points:
-                points_gradient += share
-            first = 0
-            for shape, row in zip(shapes, table.tolist(), strict=True):
-                rows = texels_gradient[first : first + shape[0] * shape[1], :features]
-                planes_gradients.append(rows.view(shape) if row[WANTED] else None)
-                first += shape[0] * shape[1]
-        return points_gradient, None, None, None, *planes_gradients
-
-
-def _backward_on_cpu(points, order, table, texels, multiply, out_gradient, column, to_points):
-    (samples, channels), to_texels = texels.shape, bool(table[:, WANTED].any())
-    blocks = channels // WIDTH
-    shares = -(-numba.get_num_threads() // blocks)
-    if to_texels:
-        shares = max(1, min(shares, MOST_COPIES // texels.nbytes))
-    texels_gradient = _allocate((shares, samples if to_texels else 0, channels), points).zero_()
-    points_gradient = points.new_empty(blocks, *points.shape)
-    _backward_numba(
-        points.numpy(), order.numpy(), table.numpy(), texels.numpy().reshape(-1), channels, multiply,
-        out_gradient.numpy().reshape(-1), out_gradient.shape[1], column,
-        shares, to_texels, to_points, texels_gradient.numpy().reshape(-1), points_gradient.numpy().reshape(-1),
-    )  # fmt: skip
-    return texels_gradient[0] if shares == 1 else texels_gradient.sum(dim=0), points_gradient.sum(dim=0)
-
-
-def _backward_on_warp(points, order, table, texels, multiply, out_gradient, column, to_points):
-    texels_gradient, points_gradient = torch.zeros_like(texels), torch.zeros_like(points)
-    cuda.launch(
-        _backward_warp, (len(points), texels.shape[1]),
-        points, order, table, texels, multiply, out_gradient, column, to_points, texels_gradient, points_gradient,
-    )  # fmt: skip
-    return texels_gradient, points_gradient
-
-
-def _lay_out(
-    planes: Sequence[Tensor], letters: Sequence[str], wanted: Sequence[bool], channels: int
-) -> tuple[Tensor, Tensor]:
-    """The table of a level and its texels (samples, channels); the texels are a copy."""
-    rows, first = [], 0
-    for plane, name, want in zip(planes, letters, wanted, strict=True):
-        rows.append([first, *plane.shape[:2], *AXES[name], want])
-        first += plane.shape[0] * plane.shape[1]
-    texels, features = _allocate((first, channels), planes[0]), planes[0].shape[2]
-    texels[:, features:] = 0
-    for plane, row in zip(planes, rows, strict=True):
-        texels[row[FIRST] : row[FIRST] + row[SIZE_U] * row[SIZE_V], :features].view(plane.shape).copy_(plane.detach())
-    return torch.tensor(rows, dtype=torch.int32, device=texels.device), texels
+            for (first, u, v, *_), want in zip(rows, wanted, strict=True):
+                of_plane = to_texels[first : first + u * v, : ctx.features]
+                to_planes.append(of_plane.view(u, v, ctx.features) if want else None)
+        return to_points if ctx.needs_input_grad[0] else None, None, None, None, *to_planes
 
 
 def _allocate(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """An empty tensor. On the CPU numpy's, because it asks for large pages, and these are visited all over."""
-    if like.is_cuda:
-        return like.new_empty(shape)
-    return torch.from_numpy(np.empty(shape, {torch.float32: np.float32, torch.float64: np.float64}[like.dtype]))
+    """Empty features. On the CPU numpy's: it asks Linux for large pages, and forward takes 2/3 to 4/5 of the time.
 
-
-# The order of the points.
-
-BITS = 6  # of each coordinate: 64 places along an axis, many more cells than a batch has points
-SORT_FROM = 2**25  # bytes of planes: no longer in a CPU's caches, so that sorting is sooner done than waiting for them
-
-
-def morton_order_reference(points: Tensor) -> Tensor:
-    """The definition of `morton_order`."""
-    places = ((points.detach().clamp(-1, 1) + 1) * (2 ** (BITS - 1))).long().clamp(max=2**BITS - 1)
-    key = torch.zeros_like(places[:, 0])
-    for bit in range(BITS):
-        for axis in range(4):
-            key |= (places[:, axis] >> bit & 1) << (4 * bit + axis)
-    return key.argsort(stable=True)
-
-
-@numba.njit(cache=True, nogil=True)
-def _morton_order_numba(points):
-    """Radix sort of the keys, half of their bits at a time."""
-    apart = np.zeros(2**BITS, np.int32)  # the bits of a place, with three between each two
-    for place in range(2**BITS):
-        for bit in range(BITS):
-            apart[place] |= (place >> bit & 1) << 4 * bit
-    half = 2 * BITS
-    keys, starts = np.empty(len(points), np.int32), np.zeros((2, 2**half + 1), np.int64)
-    for n in range(len(points)):
-        key = 0
-        for axis in range(4):
-            place = int((min(max(points[n, axis], -1), 1) + 1) * (2 ** (BITS - 1)))
-            key |= apart[min(place, 2**BITS - 1)] << axis
-        keys[n] = key
-        starts[0, (key & (2**half - 1)) + 1] += 1
-        starts[1, (key >> half) + 1] += 1
-    for digit in range(2**half):
-        starts[0, digit + 1] += starts[0, digit]
-        starts[1, digit + 1] += starts[1, digit]
-    by_low, order = np.empty(len(points), np.int32), np.empty(len(points), np.int64)
-    for n in range(len(points)):
-        digit = keys[n] & (2**half - 1)
-        by_low[starts[0, digit]] = n
-        starts[0, digit] += 1
-    for n in by_low:
-        digit = keys[n] >> half
-        order[starts[1, digit]] = n
-        starts[1, digit] += 1
-    return order
-
-
-# What the other rooms call.
-
-
-@cuda.carried
-def morton_order(points: Tensor) -> Tensor:
-    """(N,) int64: the order in which points (N, 4) in [-1, 1] lie along a Morton curve; of one place, as they came.
-
-    Raises:
-        ValueError: another shape or type, NaN or infinity.
+    For texels that gained nothing, and for their gradients it cost: those stay torch's.
     """
-    door.shaped("points", points, None, 4)
-    door.alike(points=points)
-    door.finite(points=points)
-    if points.device.type == "cpu":
-        return torch.from_numpy(_morton_order_numba(points.detach().numpy()))
-    return morton_order_reference(points)
+    return like.new_empty(shape) if like.is_cuda else torch.from_numpy(np.empty(shape, like.numpy().dtype))
+
+
+def _lay_out(letters: Sequence[str], planes: Sequence[Tensor], channels: int) -> tuple[list[list[int]], Tensor]:
+    """The rows of a level's table, and its texels."""
+    rows, samples = [], 0
+    for name, plane in zip(letters, planes, strict=True):
+        rows.append([samples, *plane.shape[:2], *AXES[name]])
+        samples += plane.shape[0] * plane.shape[1]
+    texels, features = planes[0].new_empty(samples, channels), planes[0].shape[2]
+    texels[:, features:] = 0
+    for plane, (first, u, v, *_) in zip(planes, rows, strict=True):
+        texels[first : first + u * v, :features].view(plane.shape).copy_(plane)
+    return rows, texels
+
+
+def _tabulate(rows: list[list[int]], wanted: Sequence[bool], device: torch.device) -> Tensor:
+    return torch.tensor([[*row, want] for row, want in zip(rows, wanted, strict=True)], dtype=torch.int32).to(device)
 
 
 @cuda.carried
@@ -488,20 +443,22 @@ def plane_sample(
     fuse: Literal["sum", "product"],
     order: Tensor | None = None,
 ) -> Tensor:
-    """Features (N, L F) of points (N, 4), x, y, z, t in [-1, 1], from L levels of planes; once differentiable in both.
+    """Features (N, L F) of points (N, 4), x, y, z, t in [-1, 1], from L levels of planes.
 
     Each level maps some of "xy", "xz", "yz", "xt", "yt", "zt" to a plane (samples along the first letter, samples along
     the second, F): `planes["xt"][i, j]` is the i-th x and the j-th t. Sizes may differ, F not. -1 is the first sample
     and 1 the last; what lies outside reads the border, and is flat along that coordinate. One sample is a constant.
 
-    Points are visited in `order` (`morton_order(points)`, or another permutation); the result does not depend on it.
-    Without one, large planes on a CPU are sampled along the Morton curve, so give it where several calls share points.
+    Points are visited in `order` (`morton.morton_order(points)`, or another permutation); no result depends on it but
+    by rounding. Without one, large planes on a CPU are sampled along the Morton curve, so give it where several calls
+    share points.
 
-    On the CPU, gradients of the planes are the same with any number of threads up to F / 16, and beyond that differ
-    by rounding; up to 256 MiB are then taken for the additional threads. A copy of the planes is kept for backward.
+    Differentiable once, by points and planes; second derivatives are absent. On the CPU, gradients of the planes are
+    the same with any number of threads up to F / 16, and beyond that differ by rounding; up to 256 MiB are then taken
+    for the additional threads. A copy of the planes is kept for backward.
 
-    Raises:
-        ValueError: a plane's name, or a shape, type or device that does not fit; NaN or infinity.
+    Raises ValueError for a plane's name, a shape, type or device that does not fit, an `order` that leaves points out,
+    NaN and infinity.
     """
     if fuse not in ("sum", "product"):
         raise ValueError(f'fuse must be "sum" or "product", not {fuse!r}')
@@ -511,8 +468,7 @@ def plane_sample(
     door.alike(points=points, **named)
     door.finite(points=points, **named)
     if order is not None:
-        door.shaped("order", order, len(points))
-        door.indices("order", order, 0, len(points))
+        order = _permutation(order, points)
     elif points.device.type == "cpu" and sum(plane.nbytes for plane in named.values()) >= SORT_FROM:
         order = morton_order(points)
     else:
@@ -520,9 +476,17 @@ def plane_sample(
     # in one sequence of names, so that the result does not hang on how a mapping was filled
     names = [[name for name in AXES if name in planes] for planes in levels]
     planes = [level[name] for level, letters in zip(levels, names, strict=True) for name in letters]
-    return _PlaneSample.apply(
-        points.contiguous(), order.to(points.device, torch.int64).contiguous(), names, fuse == "product", *planes
-    )
+    return _PlaneSample.apply(points.contiguous(), order, names, fuse == "product", *planes)
+
+
+def _permutation(order: Tensor, points: Tensor) -> Tensor:
+    door.shaped("order", order, len(points))
+    door.indices("order", order, 0, len(points), points.device)
+    order = order.to(torch.int64).contiguous()
+    named = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    if not named.index_fill_(0, order, True).all():
+        raise ValueError(f"order must hold each of 0..{len(points) - 1} once, and leaves some out")
+    return order
 
 
 def _check_levels(levels: Sequence[Mapping[str, Tensor]]) -> None:

@@ -12,22 +12,23 @@ triangle that reaches behind the eye needs no cutting. Olano and Greer, "Triangl
 coordinates", Graphics Hardware 1997. The function of a shared edge is its neighbour's, exactly negated as long as no
 multiply and add are fused: so there are no cracks.
 
-All versions decide in float64, so all see the same triangles. Depths are rounded to whole steps of 2^-29 before they
-are compared, with each other and with the clip planes, and of equals the first triangle is seen: so a pixel on a
-shared edge, where two depths differ by rounding alone, has one answer. A step and its triangle make one integer, a
-key, and the least key of a pixel is what it sees.
+All versions decide in float64, numba and Warp by the same operations in the same order: they see the same triangles to
+the bit, and the definition but for a depth within rounding of half a step. Depths are rounded to whole
+steps of 2^-29 before they are compared, with each other and with the clip planes, and of equals the first triangle is
+seen: so a pixel on a shared edge, where two depths differ by rounding alone, has one answer. A step and its triangle
+make one integer, a key, and the least key of a pixel is what it sees.
 """
 
+import numbers
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import warp as wp
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
 from torch import Tensor
 
-from kernels import cuda, door
-from kernels.cpu import parallel
+from kernels import cpu, cuda, door
 
 STEPS = 2.0**29  # of depth, in a unit of z/w
 LAST = 2**30  # the step of the far plane; the near plane's is 0
@@ -42,10 +43,13 @@ class Fragments(NamedTuple):
     depth: Tensor  # (B, height, width), z/w in [-1, 1]
 
 
+# --- the definition ---
+
+
 def rasterize_reference(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
     """The definition of `rasterize`: every pixel against every triangle, in float64."""
-    positions, corners = positions.detach().double(), faces.long()
-    x, y = (centres.to(positions.device) for centres in _centres(height, width))
+    positions, corners = normalised(positions.detach().double()), faces.long()
+    x, y = (centres.to(positions.device) for centres in pixel_centres(height, width))
     triangle = torch.full((len(positions), height, width), -1, dtype=torch.int32, device=positions.device)
     barycentrics, depth = positions.new_zeros(*triangle.shape, 3), positions.new_zeros(triangle.shape)
     nearest = torch.full_like(depth, LAST + 1)
@@ -68,8 +72,20 @@ def rasterize_reference(positions: Tensor, faces: Tensor, height: int, width: in
     return Fragments(triangle, barycentrics, depth)
 
 
-def _centres(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Of the pixels: x (width,) and y (height,), in float64."""
+def normalised(positions: Tensor) -> Tensor:
+    """(B, V, 4), each view by a power of two so that its largest coordinate lies in [1/2, 1).
+
+    Clip coordinates mean the same at any scale, but products of them leave the range of numbers.
+    """
+    if not positions.numel():
+        return positions
+    largest = torch.linalg.vector_norm(positions.detach(), torch.inf, dim=(1, 2), keepdim=True)
+    largest = largest.clamp(min=torch.finfo(positions.dtype).tiny)
+    return positions * (torch.frexp(largest).mantissa / largest)
+
+
+def pixel_centres(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """x (width,) and y (height,) in clip space, float64."""
     x = (2 * torch.arange(width, dtype=torch.float64) + 1) / width - 1
     y = 1 - (2 * torch.arange(height, dtype=torch.float64) + 1) / height
     return x, y
@@ -85,12 +101,12 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
 WIDE = 12  # columns: in wider boxes it pays to find out where a row enters the triangle and leaves it
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.inner
 def _corner(positions, k):
     return np.float64(positions[k, 0]), np.float64(positions[k, 1]), np.float64(positions[k, 3])
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.inner
 def _edges(x0, y0, w0, x1, y1, w1, x2, y2, w2):
     """Rows (a, b, c) of the three edge functions e = a x + (b y + c), and det."""
     a0, b0, c0 = y1 * w2 - w1 * y2, w1 * x2 - x1 * w2, x1 * y2 - y1 * x2
@@ -99,7 +115,7 @@ def _edges(x0, y0, w0, x1, y1, w1, x2, y2, w2):
     return a0, b0, c0, a1, b1, c1, a2, b2, c2, x0 * a0 + y0 * b0 + w0 * c0
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.inner
 def _hidden(q0, q1, q2):
     """Whether all corners lie beyond one of the planes that bound what is seen."""
     for k in range(3):
@@ -110,7 +126,31 @@ def _hidden(q0, q1, q2):
     return q0[3] <= 0 and q1[3] <= 0 and q2[3] <= 0
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.inner
+def _span(a0, a1, a2, w0, w1, w2):
+    """From where to where, in -1..1, lies a/w of the part of a triangle that is before the eye.
+
+    An edge that crosses the plane w = 0 leaves the picture there to the side of its a in that plane, of either sign if
+    rounding hides it.
+    """
+    a, w = (np.float64(a0), np.float64(a1), np.float64(a2)), (np.float64(w0), np.float64(w1), np.float64(w2))
+    least, most = 1.0, -1.0
+    for k in range(3):
+        if w[k] > 0:
+            inside = min(max(a[k] / w[k], -1.0), 1.0)
+            least, most = min(least, inside), max(most, inside)
+            for m in range(3):
+                if w[m] <= 0:
+                    one, other = a[m] * w[k], a[k] * w[m]
+                    rounding = 1e-12 * (abs(one) + abs(other))
+                    if one - other >= -rounding:
+                        most = 1.0
+                    if one - other <= rounding:
+                        least = -1.0
+    return least, most
+
+
+@cpu.inner
 def _project(positions, height, width, columns, rows):
     """Where in the picture the vertices lie that are before the eye, in pixels, no further out than its rim."""
     for v in range(len(positions)):
@@ -119,7 +159,7 @@ def _project(positions, height, width, columns, rows):
         rows[v] = (1 - min(max(positions[v, 1] / w, -1.0), 1.0)) * height / 2 - 0.5
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.inner
 def _narrow(a, d, left, right, width):
     """The columns of a row, ends included, outside of which a x + d < 0; up to one too many at either end."""
     if a == 0:
@@ -128,24 +168,28 @@ def _narrow(a, d, left, right, width):
     return (max(left, int(zero)), right) if a > 0 else (left, min(right, int(zero) + 1))
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.inner
 def _draw(positions, faces, columns, rows, x, y, first, end, keys):
     """The rows from `first` to `end` of one view."""
-    width = len(x)
+    height, width = len(y), len(x)
     slack = 1e-3  # of a pixel: a corner on a pixel's centre counts, whatever the division rounded to
     for f in range(len(faces)):
         k0, k1, k2 = faces[f, 0], faces[f, 1], faces[f, 2]
         if min(positions[k0, 3], positions[k1, 3], positions[k2, 3]) > 0:
-            top = max(int(np.ceil(min(rows[k0], rows[k1], rows[k2]) - slack)), first)
-            bottom = min(int(np.floor(max(rows[k0], rows[k1], rows[k2]) + slack)), end - 1)
-            left = max(int(np.ceil(min(columns[k0], columns[k1], columns[k2]) - slack)), 0)
-            right = min(int(np.floor(max(columns[k0], columns[k1], columns[k2]) + slack)), width - 1)
-            if bottom < top or right < left:
-                continue
+            upper, lower = min(rows[k0], rows[k1], rows[k2]), max(rows[k0], rows[k1], rows[k2])
+            start, stop = min(columns[k0], columns[k1], columns[k2]), max(columns[k0], columns[k1], columns[k2])
         elif _hidden(positions[k0], positions[k1], positions[k2]):
             continue
         else:  # it reaches behind the eye: its outline is not its corners'
-            top, bottom, left, right = first, end - 1, 0, width - 1
+            w0, w1, w2 = positions[k0, 3], positions[k1, 3], positions[k2, 3]
+            least, most = _span(positions[k0, 1], positions[k1, 1], positions[k2, 1], w0, w1, w2)
+            upper, lower = (1 - most) * height / 2 - 0.5, (1 - least) * height / 2 - 0.5
+            least, most = _span(positions[k0, 0], positions[k1, 0], positions[k2, 0], w0, w1, w2)
+            start, stop = (least + 1) * width / 2 - 0.5, (most + 1) * width / 2 - 0.5
+        top, bottom = max(int(np.ceil(upper - slack)), first), min(int(np.floor(lower + slack)), end - 1)
+        left, right = max(int(np.ceil(start - slack)), 0), min(int(np.floor(stop + slack)), width - 1)
+        if bottom < top or right < left:
+            continue
         x0, y0, w0 = _corner(positions, k0)
         x1, y1, w1 = _corner(positions, k1)
         x2, y2, w2 = _corner(positions, k2)
@@ -159,12 +203,12 @@ def _draw(positions, faces, columns, rows, x, y, first, end, keys):
         az, bz, cz = a0 * z0 + a1 * z1 + a2 * z2, b0 * z0 + b1 * z1 + b2 * z2, c0 * z0 + c1 * z1 + c2 * z2
         for i in range(top, bottom + 1):
             d0, d1, d2, dz = b0 * y[i] + c0, b1 * y[i] + c1, b2 * y[i] + c2, bz * y[i] + cz
-            start, stop = left, right
+            enter, leave = left, right
             if right - left > WIDE:
-                start, stop = _narrow(a0, d0, start, stop, width)
-                start, stop = _narrow(a1, d1, start, stop, width)
-                start, stop = _narrow(a2, d2, start, stop, width)
-            for j in range(start, stop + 1):
+                enter, leave = _narrow(a0, d0, enter, leave, width)
+                enter, leave = _narrow(a1, d1, enter, leave, width)
+                enter, leave = _narrow(a2, d2, enter, leave, width)
+            for j in range(enter, leave + 1):
                 e0, e1, e2 = a0 * x[j] + d0, a1 * x[j] + d1, a2 * x[j] + d2
                 step = (az * x[j] + dz) * STEPS + (STEPS + 0.5)
                 inside = (e0 >= 0) & (e1 >= 0) & (e2 >= 0) & (e0 + e1 + e2 > 0)
@@ -172,8 +216,9 @@ def _draw(positions, faces, columns, rows, x, y, first, end, keys):
                     keys[i, j] = min(keys[i, j], (np.int64(step) << 32) | f)
 
 
-@njit(cache=True, error_model="numpy")
-def _resolve(positions, faces, x, y, first, end, keys, triangle, barycentrics, depth):
+@cpu.inner
+def _resolve(positions, faces, x, y, first, end, keys, fragments):
+    triangle, barycentrics, depth = fragments
     f = np.int64(-1)
     for i in range(first, end):
         for j in range(triangle.shape[1]):
@@ -196,38 +241,45 @@ def _resolve(positions, faces, x, y, first, end, keys, triangle, barycentrics, d
             depth[i, j] = (e0 * z0 + e1 * z1 + e2 * z2) / (e0 * w0 + e1 * w1 + e2 * w2)
 
 
-@parallel
-def _rasterize(positions, faces, columns, rows, x, y, bands, keys, triangle, barycentrics, depth):
-    """In tasks of one band of rows of one view, which share nothing."""
+@cpu.parallel
+def _rasterize(positions, faces, corners, centres, bands, keys, fragments):
+    """In tasks of one band of rows of one view, which share nothing.
+
+    `corners` are the columns and rows of the vertices, `centres` the x and y of the pixels.
+    """
+    columns, rows = corners
+    x, y = centres
+    triangle, barycentrics, depth = fragments
     views, height, width = triangle.shape
     for view in prange(views):
         _project(positions[view], height, width, columns[view], rows[view])
     for task in prange(views * bands):
-        view, band = divmod(np.int64(task), bands)  # numba counts unsigned, which with a sign makes floats
+        view, band = task // bands, task % bands
         first, end = band * height // bands, (band + 1) * height // bands
         keys[view, first:end] = NOTHING
         _draw(positions[view], faces, columns[view], rows[view], x, y, first, end, keys[view])
-        _resolve(positions[view], faces, x, y, first, end, keys[view], triangle[view], barycentrics[view], depth[view])
+        own = triangle[view], barycentrics[view], depth[view]
+        _resolve(positions[view], faces, x, y, first, end, keys[view], own)
 
 
-def _on_cpu(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
+def _forward_on_cpu(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
     views, vertices, _ = positions.shape
-    columns, rows = np.empty((2, views, vertices))
+    corners = np.empty((views, vertices)), np.empty((views, vertices))
     keys = np.empty((views, height, width), np.int64)
     triangle = torch.empty(views, height, width, dtype=torch.int32)
-    barycentrics, depth = positions.new_empty(views, height, width, 3), positions.new_empty(views, height, width)
+    fragments = Fragments(triangle, positions.new_empty(*triangle.shape, 3), positions.new_empty(triangle.shape))
     bands = max(1, min(height, -(-get_num_threads() // max(1, views))))
-    x, y = _centres(height, width)
+    x, y = pixel_centres(height, width)
     _rasterize(
-        positions.numpy(), faces.numpy(), columns, rows, x.numpy(), y.numpy(), bands,
-        keys, triangle.numpy(), barycentrics.numpy(), depth.numpy(),
+        positions.numpy(), faces.numpy(), corners, (x.numpy(), y.numpy()), bands, keys,
+        tuple(array.numpy() for array in fragments),
     )  # fmt: skip
-    return Fragments(triangle, barycentrics, depth)
+    return fragments
 
 
 # --- CUDA ---
 
-wp.set_module_options({"fuse_fp": False})
+wp.set_module_options({"enable_backward": False, "fuse_fp": False})
 
 _TILE = wp.constant(16)  # pixels a side: the part of a triangle's box that one thread draws
 _STEPS = wp.constant(wp.float64(STEPS))
@@ -238,79 +290,91 @@ _ID = wp.constant(wp.int64(0xFFFFFFFF))
 
 
 @wp.func
-def corner(positions: wp.array3d[wp.float32], view: int, k: int):
+def _corner_warp(positions: wp.array3d(dtype=float), view: int, k: int):
     x, y, w = positions[view, k, 0], positions[view, k, 1], positions[view, k, 3]
     return wp.vec3d(wp.float64(x), wp.float64(y), wp.float64(w))
 
 
 @wp.func
-def cross(p: wp.vec3d, q: wp.vec3d):
+def _cross_warp(p: wp.vec3d, q: wp.vec3d):
     """Written out, so that it is exactly negated when p and q change places."""
     return wp.vec3d(p[1] * q[2] - p[2] * q[1], p[2] * q[0] - p[0] * q[2], p[0] * q[1] - p[1] * q[0])
 
 
 @wp.func
-def edge(row: wp.vec3d, x: wp.float64, y: wp.float64):
+def _edge_warp(row: wp.vec3d, x: wp.float64, y: wp.float64):
     return row[0] * x + (row[1] * y + row[2])
 
 
 @wp.func
-def beyond(a0: wp.float32, a1: wp.float32, a2: wp.float32, w0: wp.float32, w1: wp.float32, w2: wp.float32):
+def _beyond_warp(a0: wp.float32, a1: wp.float32, a2: wp.float32, w0: wp.float32, w1: wp.float32, w2: wp.float32):
     return (a0 > w0 and a1 > w1 and a2 > w2) or (a0 < -w0 and a1 < -w1 and a2 < -w2)
 
 
 @wp.func
-def hidden(positions: wp.array3d[wp.float32], view: int, k0: int, k1: int, k2: int):
+def _hidden_warp(positions: wp.array3d(dtype=float), view: int, k0: int, k1: int, k2: int):
     """Whether all corners lie beyond one of the planes that bound what is seen."""
     x0, y0, z0, w0 = positions[view, k0, 0], positions[view, k0, 1], positions[view, k0, 2], positions[view, k0, 3]
     x1, y1, z1, w1 = positions[view, k1, 0], positions[view, k1, 1], positions[view, k1, 2], positions[view, k1, 3]
     x2, y2, z2, w2 = positions[view, k2, 0], positions[view, k2, 1], positions[view, k2, 2], positions[view, k2, 3]
     behind = w0 <= 0.0 and w1 <= 0.0 and w2 <= 0.0
-    aside = beyond(x0, x1, x2, w0, w1, w2) or beyond(y0, y1, y2, w0, w1, w2)
-    return behind or aside or beyond(z0, z1, z2, w0, w1, w2)
+    aside = _beyond_warp(x0, x1, x2, w0, w1, w2) or _beyond_warp(y0, y1, y2, w0, w1, w2)
+    return behind or aside or _beyond_warp(z0, z1, z2, w0, w1, w2)
 
 
 @wp.func
-def inwards(value: wp.float64):
-    return wp.clamp(value, wp.float64(-1.0), wp.float64(1.0)) + wp.float64(1.0)
+def _span_warp(a: wp.vec3d, w: wp.vec3d):
+    zero, one = wp.float64(0.0), wp.float64(1.0)
+    least, most = wp.float64(1.0), wp.float64(-1.0)
+    for k in range(3):
+        if w[k] > zero:
+            inside = wp.clamp(a[k] / w[k], -one, one)
+            least, most = wp.min(least, inside), wp.max(most, inside)
+            for m in range(3):
+                if w[m] <= zero:
+                    here, there = a[m] * w[k], a[k] * w[m]
+                    rounding = wp.float64(1e-12) * (wp.abs(here) + wp.abs(there))
+                    if here - there >= -rounding:
+                        most = one
+                    if here - there <= rounding:
+                        least = -one
+    return least, most
 
 
 @wp.func
-def box(positions: wp.array3d[wp.float32], view: int, k0: int, k1: int, k2: int, height: int, width: int):
+def _box_warp(positions: wp.array3d(dtype=float), view: int, k0: int, k1: int, k2: int, height: int, width: int):
     """Rows and columns (top, bottom, left, right), ends included, outside of which the triangle is not seen."""
-    q0, q1, q2 = corner(positions, view, k0), corner(positions, view, k1), corner(positions, view, k2)
-    top, bottom, left, right = wp.int32(0), height - 1, wp.int32(0), width - 1
-    if wp.min(wp.min(q0[2], q1[2]), q2[2]) > wp.float64(0.0):
-        half, slack = wp.float64(0.5), wp.float64(1e-3)
-        across, down = wp.float64(width) * half, wp.float64(height) * half
-        x0, x1, x2 = inwards(q0[0] / q0[2]), inwards(q1[0] / q1[2]), inwards(q2[0] / q2[2])
-        y0, y1, y2 = inwards(-q0[1] / q0[2]), inwards(-q1[1] / q1[2]), inwards(-q2[1] / q2[2])
-        top = wp.max(int(wp.ceil(wp.min(wp.min(y0, y1), y2) * down - half - slack)), 0)
-        bottom = wp.min(int(wp.floor(wp.max(wp.max(y0, y1), y2) * down - half + slack)), height - 1)
-        left = wp.max(int(wp.ceil(wp.min(wp.min(x0, x1), x2) * across - half - slack)), 0)
-        right = wp.min(int(wp.floor(wp.max(wp.max(x0, x1), x2) * across - half + slack)), width - 1)
-    elif hidden(positions, view, k0, k1, k2):
-        bottom = -1
+    if _hidden_warp(positions, view, k0, k1, k2):
+        return 0, -1, 0, -1
+    q0, q1, q2 = _corner_warp(positions, view, k0), _corner_warp(positions, view, k1), _corner_warp(positions, view, k2)
+    one, half, slack = wp.float64(1.0), wp.float64(0.5), wp.float64(1e-3)
+    across, down, w = wp.float64(width) * half, wp.float64(height) * half, wp.vec3d(q0[2], q1[2], q2[2])
+    least, most = _span_warp(wp.vec3d(q0[1], q1[1], q2[1]), w)
+    top = wp.max(int(wp.ceil((one - most) * down - half - slack)), 0)
+    bottom = wp.min(int(wp.floor((one - least) * down - half + slack)), height - 1)
+    least, most = _span_warp(wp.vec3d(q0[0], q1[0], q2[0]), w)
+    left = wp.max(int(wp.ceil((least + one) * across - half - slack)), 0)
+    right = wp.min(int(wp.floor((most + one) * across - half + slack)), width - 1)
     return top, bottom, left, right
 
 
-@wp.kernel(enable_backward=False)
-def count(
-    positions: wp.array3d[wp.float32], faces: wp.array2d[wp.int32], height: int, width: int,
-    tiles: wp.array2d[wp.int64],
+@wp.kernel
+def _count_warp(
+    positions: wp.array3d(dtype=float), faces: wp.array2d(dtype=int), height: int, width: int,
+    tiles: wp.array2d(dtype=wp.int64),
 ):  # fmt: skip
     view, f = wp.tid()
-    top, bottom, left, right = box(positions, view, faces[f, 0], faces[f, 1], faces[f, 2], height, width)
+    top, bottom, left, right = _box_warp(positions, view, faces[f, 0], faces[f, 1], faces[f, 2], height, width)
     across, down = (right - left + _TILE) // _TILE, (bottom - top + _TILE) // _TILE
     if bottom < top or right < left:
         across = 0
     tiles[view, f] = wp.int64(across) * wp.int64(down)
 
 
-@wp.kernel(enable_backward=False)
-def draw(
-    positions: wp.array3d[wp.float32], faces: wp.array2d[wp.int32], ends: wp.array[wp.int64],
-    x: wp.array[wp.float64], y: wp.array[wp.float64], keys: wp.array3d[wp.int64],
+@wp.kernel
+def _draw_warp(
+    positions: wp.array3d(dtype=float), faces: wp.array2d(dtype=int), ends: wp.array(dtype=wp.int64),
+    x: wp.array(dtype=wp.float64), y: wp.array(dtype=wp.float64), keys: wp.array3d(dtype=wp.int64),
 ):  # fmt: skip
     """One tile of one triangle in one view; `ends` are the running sums of their numbers of tiles."""
     thread = wp.int64(wp.tid())
@@ -324,13 +388,13 @@ def draw(
     view, f = item // faces.shape[0], item % faces.shape[0]
     k0, k1, k2 = faces[f, 0], faces[f, 1], faces[f, 2]
     height, width = keys.shape[1], keys.shape[2]
-    top, bottom, left, right = box(positions, view, k0, k1, k2, height, width)
+    top, bottom, left, right = _box_warp(positions, view, k0, k1, k2, height, width)
     across, down = (right - left + _TILE) // _TILE, (bottom - top + _TILE) // _TILE
     tile = int(thread - ends[item]) + across * down
     top, left = top + tile // across * _TILE, left + tile % across * _TILE
     bottom, right = wp.min(bottom, top + _TILE - 1), wp.min(right, left + _TILE - 1)
-    q0, q1, q2 = corner(positions, view, k0), corner(positions, view, k1), corner(positions, view, k2)
-    r0, r1, r2 = cross(q1, q2), cross(q2, q0), cross(q0, q1)
+    q0, q1, q2 = _corner_warp(positions, view, k0), _corner_warp(positions, view, k1), _corner_warp(positions, view, k2)
+    r0, r1, r2 = _cross_warp(q1, q2), _cross_warp(q2, q0), _cross_warp(q0, q1)
     determinant = q0[0] * r0[0] + q0[1] * r0[1] + q0[2] * r0[2]
     if determinant == wp.float64(0.0):
         return
@@ -342,18 +406,18 @@ def draw(
     zero = wp.float64(0.0)
     for i in range(top, bottom + 1):
         for j in range(left, right + 1):
-            e0, e1, e2 = edge(r0, x[j], y[i]), edge(r1, x[j], y[i]), edge(r2, x[j], y[i])
-            step = edge(plane, x[j], y[i]) * _STEPS + _ROUND
+            e0, e1, e2 = _edge_warp(r0, x[j], y[i]), _edge_warp(r1, x[j], y[i]), _edge_warp(r2, x[j], y[i])
+            step = _edge_warp(plane, x[j], y[i]) * _STEPS + _ROUND
             inside = e0 >= zero and e1 >= zero and e2 >= zero and e0 + e1 + e2 > zero
             if inside and step >= zero and step < _END:
                 wp.atomic_min(keys, view, i, j, (wp.int64(step) << wp.int64(32)) | wp.int64(f))
 
 
-@wp.kernel(enable_backward=False)
-def resolve(
-    positions: wp.array3d[wp.float32], faces: wp.array2d[wp.int32], x: wp.array[wp.float64], y: wp.array[wp.float64],
-    keys: wp.array3d[wp.int64], triangle: wp.array3d[wp.int32], barycentrics: wp.array4d[wp.float32],
-    depth: wp.array3d[wp.float32],
+@wp.kernel
+def _resolve_warp(
+    positions: wp.array3d(dtype=float), faces: wp.array2d(dtype=int), x: wp.array(dtype=wp.float64),
+    y: wp.array(dtype=wp.float64), keys: wp.array3d(dtype=wp.int64), triangle: wp.array3d(dtype=int),
+    barycentrics: wp.array4d(dtype=float), depth: wp.array3d(dtype=float),
 ):  # fmt: skip
     view, i, j = wp.tid()
     if keys[view, i, j] == _NOTHING:
@@ -364,8 +428,10 @@ def resolve(
         return
     f = int(keys[view, i, j] & _ID)
     k0, k1, k2 = faces[f, 0], faces[f, 1], faces[f, 2]
-    q0, q1, q2 = corner(positions, view, k0), corner(positions, view, k1), corner(positions, view, k2)
-    e0, e1, e2 = edge(cross(q1, q2), x[j], y[i]), edge(cross(q2, q0), x[j], y[i]), edge(cross(q0, q1), x[j], y[i])
+    q0, q1, q2 = _corner_warp(positions, view, k0), _corner_warp(positions, view, k1), _corner_warp(positions, view, k2)
+    e0 = _edge_warp(_cross_warp(q1, q2), x[j], y[i])
+    e1 = _edge_warp(_cross_warp(q2, q0), x[j], y[i])
+    e2 = _edge_warp(_cross_warp(q0, q1), x[j], y[i])
     total = e0 + e1 + e2
     triangle[view, i, j] = f
     barycentrics[view, i, j, 0] = wp.float32(e0 / total)
@@ -376,19 +442,19 @@ def resolve(
     depth[view, i, j] = wp.float32(z / (e0 * q0[2] + e1 * q1[2] + e2 * q2[2]))
 
 
-def _on_cuda(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
+def _forward_on_cuda(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
     """No thread draws more than one tile, however large the triangle."""
     views, device = len(positions), positions.device
-    x, y = (centres.to(device) for centres in _centres(height, width))
+    x, y = (centres.to(device) for centres in pixel_centres(height, width))
     keys = torch.full((views, height, width), NOTHING, dtype=torch.int64, device=device)
     tiles = torch.empty(views, len(faces), dtype=torch.int64, device=device)
     if tiles.numel():
-        cuda.launch(count, (views, len(faces)), positions, faces, height, width, tiles)
+        cuda.launch(_count_warp, (views, len(faces)), positions, faces, height, width, tiles)
         ends = tiles.flatten().cumsum(0)
-        cuda.launch(draw, int(ends[-1]), positions, faces, ends, x, y, keys)
+        cuda.launch(_draw_warp, int(ends[-1]), positions, faces, ends, x, y, keys)
     triangle = torch.empty_like(keys, dtype=torch.int32)
     barycentrics, depth = positions.new_empty(*keys.shape, 3), positions.new_empty(keys.shape)
-    cuda.launch(resolve, keys.shape, positions, faces, x, y, keys, triangle, barycentrics, depth)
+    cuda.launch(_resolve_warp, keys.shape, positions, faces, x, y, keys, triangle, barycentrics, depth)
     return Fragments(triangle, barycentrics, depth)
 
 
@@ -399,22 +465,23 @@ def _on_cuda(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragm
 def rasterize(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
     """The nearest triangle at each pixel's centre, for B views of one mesh; front and back faces alike.
 
-    positions (B, V, 4) are in clip space, float32, or float64 on the CPU; faces (F, 3) int32 or int64 hold rows of V.
-    Nothing here is differentiable: `interpolate` carries gradients through the barycentrics.
+    positions (B, V, 4) are in clip space, at any scale, float32, or float64 on the CPU; faces (F, 3) int32 or int64 on
+    their device hold rows of V. Nothing here is differentiable: `interpolate` carries gradients through the
+    barycentrics. In float64, a triangle with coordinates below 1e-100 of the largest of its view may not be seen.
 
-    Raises ValueError for NaN or infinity in positions, faces beyond V, and pictures without pixels.
+    Raises ValueError for other shapes, types and devices, NaN or infinity in positions, faces beyond V, and pictures
+    without pixels.
     """
     door.alike(positions=positions)
     door.shaped("positions", positions, None, None, 4)
     door.shaped("faces", faces, None, 3)
     door.finite(positions=positions)
-    if faces.dtype not in (torch.int32, torch.int64) or faces.device != positions.device:
-        raise ValueError(f"faces must be int32 or int64 on {positions.device}, not {faces.dtype} on {faces.device}")
-    if len(faces):
-        lowest, highest = (int(end) for end in faces.aminmax())
-        if lowest < 0 or highest >= positions.shape[1]:
-            raise ValueError(f"faces must lie in 0..{positions.shape[1] - 1}, not {lowest}..{highest}")
-    if height < 1 or width < 1:
-        raise ValueError(f"height and width must be at least 1, not {height} and {width}")
-    version = _on_cuda if cuda.usable(positions) else _on_cpu
-    return version(positions.detach().contiguous(), faces.to(torch.int32).contiguous(), height, width)
+    door.indices("faces", faces, 0, positions.shape[1], positions.device)
+    for name, size in (("height", height), ("width", width)):
+        if not isinstance(size, numbers.Integral) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{name} must be a whole number of pixels, 1 or more, not {size!r}")
+    positions = positions.detach()
+    if positions.dtype == torch.float64:  # what began as float32 cannot leave float64's range
+        positions = normalised(positions)
+    version = _forward_on_cuda if cuda.usable(positions) else _forward_on_cpu
+    return version(positions.contiguous(), faces.to(torch.int32).contiguous(), int(height), int(width))

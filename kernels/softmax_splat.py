@@ -28,11 +28,10 @@ so the channels are walked through once each way, and `out` is not read again.
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import torch
 import warp as wp
-from numba import prange
+from numba import get_num_threads, prange
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -48,6 +47,21 @@ class Splat(NamedTuple):
 
     image: Tensor  # (B, C, H, W), exactly 0 in holes
     covered: Tensor  # (B, 1, H, W) bool, False in holes
+
+
+class Tables(NamedTuple):
+    """Where the pixels q go and what is theirs there, and of each p what the formulas above name; in kernels, arrays.
+
+    Corner k of q is to the right where k & 1 and below where k & 2.
+    """
+
+    target: Tensor  # (B, H W, 4) int32: p, or -1 where no pixel is, or a hole
+    weight: Tensor  # (B, H W, 4)
+    highest: Tensor  # (B, H W), -inf in holes
+    total: Tensor  # (B, H W), 0 in holes; float64 on the CPU
+
+
+# --- the definition ---
 
 
 def softmax_splat_reference(image: Tensor, flow: Tensor, metric: Tensor) -> Splat:
@@ -79,9 +93,8 @@ def softmax_splat_reference(image: Tensor, flow: Tensor, metric: Tensor) -> Spla
 
 # --- CPU ---
 #
-# Pictures are flat: image (B C, H W), flow (B, 2, H W), metric (B, H W). Tables of corners are (B, H W, 4): corner k is
-# to the right where k & 1 and below where k & 2, and has the target -1 where there is no pixel, or a hole.
-# Threads own channels, rows, or bands of targets: no two write to one place, and every sum has one order.
+# Pictures are flat: image (B C, H W), flow (B, 2, H W), metric (B, H W). Gradients that nobody wants have the length 0.
+# Threads own channels, rows, or bands of targets: no two write to one place, and every sum has one order, that of q.
 
 
 @cpu.parallel
@@ -100,33 +113,61 @@ def _aim(flow, height, width, target, footprint):
 
 
 @cpu.parallel
-def _weigh(metric, bands, target, weight, highest, total):
+def _span(target, height, spans):
+    """The least and the greatest target of each row; the greatest is -1 where there is none."""
+    views, pixels, _ = target.shape
+    for row in prange(views * height):
+        view, y = row // height, row % height
+        least, greatest = pixels, -1
+        for q in range(y * (pixels // height), (y + 1) * (pixels // height)):
+            for k in range(4):
+                if target[view, q, k] >= 0:
+                    least, greatest = min(least, target[view, q, k]), max(greatest, target[view, q, k])
+        spans[view, y, 0], spans[view, y, 1] = least, greatest
+
+
+@cpu.inner
+def _rows(spans, first, last):
+    """Those that reach a band of targets: the others are not read for it.
+
+    Or the work would grow with the threads; it still does, but not the time, where a flow throws rows far apart.
+    """
+    return np.flatnonzero((spans[:, 0] < last) & (spans[:, 1] >= first))
+
+
+@cpu.parallel
+def _weigh(metric, spans, bands, target, weight, highest, total):
     """`weight` comes in as the footprint."""
     views, pixels = metric.shape
+    width = pixels // max(spans.shape[1], 1)
     for task in prange(views * bands):
         view, band = task // bands, task % bands
         first, last = pixels * band // bands, pixels * (band + 1) // bands
+        rows = _rows(spans[view], first, last)
         highest[view, first:last] = -np.inf
         total[view, first:last] = 0
-        for q in range(pixels):
-            for k in range(4):
-                p = target[view, q, k]
-                if first <= p and p < last and weight[view, q, k] >= LANDS:
-                    highest[view, p] = max(highest[view, p], metric[view, q])
-        for q in range(pixels):
-            for k in range(4):
-                p = target[view, q, k]
-                if first <= p and p < last:
-                    if highest[view, p] == -np.inf:
-                        target[view, q, k] = -1
-                    else:
-                        weight[view, q, k] *= math.exp(min(metric[view, q] - highest[view, p], 0))
-                        total[view, p] += weight[view, q, k]
-        for q in range(pixels):
-            for k in range(4):
-                p = target[view, q, k]
-                if first <= p and p < last:
-                    weight[view, q, k] /= total[view, p]
+        for y in rows:
+            for q in range(y * width, (y + 1) * width):
+                for k in range(4):
+                    p = target[view, q, k]
+                    if first <= p and p < last and weight[view, q, k] >= LANDS:
+                        highest[view, p] = max(highest[view, p], metric[view, q])
+        for y in rows:
+            for q in range(y * width, (y + 1) * width):
+                for k in range(4):
+                    p = target[view, q, k]
+                    if first <= p and p < last:
+                        if highest[view, p] == -np.inf:
+                            target[view, q, k] = -1
+                        else:
+                            weight[view, q, k] *= math.exp(min(metric[view, q] - highest[view, p], 0))
+                            total[view, p] += weight[view, q, k]
+        for y in rows:
+            for q in range(y * width, (y + 1) * width):
+                for k in range(4):
+                    p = target[view, q, k]
+                    if first <= p and p < last:
+                        weight[view, q, k] /= total[view, p]
 
 
 @cpu.parallel
@@ -145,7 +186,6 @@ def _scatter(image, channels, target, weight, out):
 
 @cpu.parallel
 def _gather(image, grad, channels, height, width, target, weight, to_image, agreement):
-    """What is not wanted, `to_image` or `agreement`, comes in with the length 0."""
     image_wanted, agreement_wanted, zero = len(to_image) > 0, len(agreement) > 0, image.dtype.type(0)
     for row in prange(len(target) * height):
         view, own = row // height, slice(row % height * width, (row % height + 1) * width)
@@ -171,70 +211,87 @@ def _gather(image, grad, channels, height, width, target, weight, to_image, agre
 
 
 @cpu.parallel
-def _average(target, weight, agreement, bands, mean):
-    views, pixels, _ = target.shape
+def _average(target, weight, agreement, spans, bands, mean):
+    views, pixels = mean.shape
+    width = pixels // max(spans.shape[1], 1)
     for task in prange(views * bands):
         view, band = task // bands, task % bands
         first, last = pixels * band // bands, pixels * (band + 1) // bands
         mean[view, first:last] = 0
-        for q in range(pixels):
-            for k in range(4):
-                p = target[view, q, k]
-                if first <= p and p < last:
-                    mean[view, p] += weight[view, q, k] * agreement[view, q, k]
+        for y in _rows(spans[view], first, last):
+            for q in range(y * width, (y + 1) * width):
+                for k in range(4):
+                    p = target[view, q, k]
+                    if first <= p and p < last:
+                        mean[view, p] += weight[view, q, k] * agreement[view, q, k]
 
 
 @cpu.parallel
-def _pull(flow, metric, bands, target, weight, highest, total, agreement, mean, to_flow, to_metric):
-    views, pixels = metric.shape
-    for task in prange(views * bands):
-        view, band = task // bands, task % bands
-        for q in range(pixels * band // bands, pixels * (band + 1) // bands):
+def _pull(flow, metric, height, width, tables, agreement, mean, to_flow, to_metric):
+    flow_wanted, metric_wanted = len(to_flow) > 0, len(to_metric) > 0
+    for row in prange(len(metric) * height):
+        view, y = row // height, row % height
+        for q in range(y * width, (y + 1) * width):
             u, v, m = flow[view, 0, q], flow[view, 1, q], metric[view, q]
             across, down = u - np.floor(u), v - np.floor(v)
             du = dv = dm = 0.0
             for k in range(4):
-                p = target[view, q, k]
+                p = tables.target[view, q, k]
                 if p >= 0:
-                    pull = agreement[view, q, k] - mean[view, p]
-                    slope = math.exp(min(m - highest[view, p], 0)) / total[view, p] * pull
+                    highest, pull = tables.highest[view, p], agreement[view, q, k] - mean[view, p]
+                    slope = math.exp(min(m - highest, 0)) / tables.total[view, p] * pull
                     du += (slope if k & 1 else -slope) * (down if k & 2 else 1 - down)
                     dv += (slope if k & 2 else -slope) * (across if k & 1 else 1 - across)
-                    if m <= highest[view, p]:
-                        dm += weight[view, q, k] * pull
-            to_flow[view, 0, q], to_flow[view, 1, q], to_metric[view, q] = du, dv, dm
+                    if m <= highest:
+                        dm += tables.weight[view, q, k] * pull
+            if flow_wanted:
+                to_flow[view, 0, q], to_flow[view, 1, q] = du, dv
+            if metric_wanted:
+                to_metric[view, q] = dm
 
 
-def _on_cpu(image: Tensor, flow: Tensor, metric: Tensor, height: int, width: int) -> tuple[Tensor, ...]:
-    bands, (views, pixels) = numba.get_num_threads(), metric.shape
+def _forward_on_cpu(image: Tensor, flow: Tensor, metric: Tensor, height: int, width: int) -> tuple[Tensor, Tables]:
+    views, pixels = metric.shape
     target, weight = metric.new_empty(views, pixels, 4, dtype=torch.int32), metric.new_empty(views, pixels, 4)
-    highest, total = torch.empty_like(metric), torch.empty_like(metric, dtype=torch.float64)
-    out = _empty_like(image)
-    _aim(flow.numpy(), height, width, target.numpy(), weight.numpy())
-    _weigh(metric.numpy(), bands, target.numpy(), weight.numpy(), highest.numpy(), total.numpy())
-    _scatter(image.numpy(), _channels(image, metric), target.numpy(), weight.numpy(), out.numpy())
-    return out, target, weight, highest, total
+    tables = Tables(target, weight, torch.empty_like(metric), torch.empty_like(metric, dtype=torch.float64))
+    arrays, out = Tables(*(table.numpy() for table in tables)), _empty_like(image)
+    _aim(flow.numpy(), height, width, arrays.target, arrays.weight)
+    _weigh(metric.numpy(), _spans(arrays, height), _bands(views), *arrays)
+    _scatter(image.numpy(), _channels(image, metric), arrays.target, arrays.weight, out.numpy())
+    return out, tables
 
 
-def _adjoint_on_cpu(
-    image: Tensor, flow: Tensor, metric: Tensor, height: int, width: int, tables: tuple[Tensor, ...], grad: Tensor, *,
-    wanted: tuple[bool, bool],
+def _backward_on_cpu(
+    image: Tensor, flow: Tensor, metric: Tensor, height: int, width: int, tables: Tables, grad: Tensor,
+    wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    bands, (target, weight, highest, total) = numba.get_num_threads(), (table.numpy() for table in tables)
-    to_image, agreement = (
-        _empty_like(image[: len(image) * wanted[0]]),
-        torch.empty_like(tables[1][: len(flow) * wanted[1]]),
-    )
-    to_flow, to_metric, mean = torch.empty_like(flow), torch.empty_like(metric), np.empty(total.shape)
-    channels = _channels(image, metric)
-    _gather(image.numpy(), grad.numpy(), channels, height, width, target, weight, to_image.numpy(), agreement.numpy())
-    if wanted[1]:
-        _average(target, weight, agreement.numpy(), bands, mean)
+    views, arrays, channels = len(metric), Tables(*(table.numpy() for table in tables)), _channels(image, metric)
+    image_wanted, flow_wanted, metric_wanted = wanted
+    to_image = _empty_like(image if image_wanted else image[:0])
+    to_flow = torch.empty_like(flow if flow_wanted else flow[:0])
+    to_metric = torch.empty_like(metric if metric_wanted else metric[:0])
+    agreement = np.empty_like(arrays.weight if flow_wanted or metric_wanted else arrays.weight[:0])
+    _gather(
+        image.numpy(), grad.numpy(), channels, height, width, arrays.target, arrays.weight, to_image.numpy(), agreement
+    )  # fmt: skip
+    if flow_wanted or metric_wanted:
+        mean = np.empty_like(arrays.total)
+        _average(arrays.target, arrays.weight, agreement, _spans(arrays, height), _bands(views), mean)
         _pull(
-            flow.numpy(), metric.numpy(), bands, target, weight, highest, total, agreement.numpy(), mean,
-            to_flow.numpy(), to_metric.numpy(),
+            flow.numpy(), metric.numpy(), height, width, arrays, agreement, mean, to_flow.numpy(), to_metric.numpy()
         )  # fmt: skip
     return to_image, to_flow, to_metric
+
+
+def _bands(views: int) -> int:
+    """Of each view's targets: as few as give every thread one."""
+    return max(1, -(-get_num_threads() // max(1, views)))
+
+
+def _spans(arrays: Tables, height: int) -> np.ndarray:
+    spans = np.empty((len(arrays.target), height, 2), np.int32)
+    _span(arrays.target, height, spans)
+    return spans
 
 
 def _empty_like(picture: Tensor) -> Tensor:
@@ -244,15 +301,18 @@ def _empty_like(picture: Tensor) -> Tensor:
 
 # --- CUDA ---
 #
-# The same, a thread a pixel, with atomics for what several threads add to. Where there are channels, a thread walks
-# through CHANNELS of them: the tables are read once for so many, and neighbouring threads read neighbouring pixels.
+# The same, a thread a pixel, with atomics for what several threads add to. What must be whole before it is read ends a
+# kernel: so `highest` is found in `_aim_warp`, and `_divide_warp` follows `_weigh_warp`. Where there are channels, a
+# thread walks through CHANNELS of them: the tables are read once for so many, and neighbours read neighbouring pixels.
+
+wp.set_module_options({"enable_backward": False})
 
 CHANNELS = wp.constant(8)
 _LANDS = wp.constant(LANDS)
 
 
-@wp.kernel(enable_backward=False)
-def _aim_cuda(
+@wp.kernel
+def _aim_warp(
     flow: wp.array3d(dtype=float), metric: wp.array2d(dtype=float), height: int, width: int,
     target: wp.array3d(dtype=int), footprint: wp.array3d(dtype=float), highest: wp.array2d(dtype=float),
 ):  # fmt: skip
@@ -270,8 +330,8 @@ def _aim_cuda(
         footprint[view, q, k] = b
 
 
-@wp.kernel(enable_backward=False)
-def _weigh_cuda(
+@wp.kernel
+def _weigh_warp(
     metric: wp.array2d(dtype=float), target: wp.array3d(dtype=int), weight: wp.array3d(dtype=float),
     highest: wp.array2d(dtype=float), total: wp.array2d(dtype=float),
 ):  # fmt: skip
@@ -287,8 +347,8 @@ def _weigh_cuda(
                 wp.atomic_add(total, view, p, share)
 
 
-@wp.kernel(enable_backward=False)
-def _divide_cuda(target: wp.array3d(dtype=int), weight: wp.array3d(dtype=float), total: wp.array2d(dtype=float)):
+@wp.kernel
+def _divide_warp(target: wp.array3d(dtype=int), weight: wp.array3d(dtype=float), total: wp.array2d(dtype=float)):
     view, q = wp.tid()
     for k in range(4):
         p = target[view, q, k]
@@ -296,8 +356,8 @@ def _divide_cuda(target: wp.array3d(dtype=int), weight: wp.array3d(dtype=float),
             weight[view, q, k] = weight[view, q, k] / total[view, p]
 
 
-@wp.kernel(enable_backward=False)
-def _scatter_cuda(
+@wp.kernel
+def _scatter_warp(
     image: wp.array2d(dtype=float), channels: int, target: wp.array3d(dtype=int), weight: wp.array3d(dtype=float),
     out: wp.array2d(dtype=float),
 ):  # fmt: skip
@@ -318,14 +378,14 @@ def _scatter_cuda(
 
 
 @wp.func
-def _read(grad: wp.array2d(dtype=float), plane: int, p: int) -> float:
+def _read_warp(grad: wp.array2d(dtype=float), plane: int, p: int) -> float:
     if p < 0:
         return 0.0
     return grad[plane, p]
 
 
-@wp.kernel(enable_backward=False)
-def _gather_cuda(
+@wp.kernel
+def _gather_warp(
     image: wp.array2d(dtype=float), grad: wp.array2d(dtype=float), channels: int, target: wp.array3d(dtype=int),
     weight: wp.array3d(dtype=float), to_image: wp.array2d(dtype=float), agreement: wp.array3d(dtype=float),
 ):  # fmt: skip
@@ -335,7 +395,10 @@ def _gather_cuda(
     w0, w1, w2, w3 = weight[view, q, 0], weight[view, q, 1], weight[view, q, 2], weight[view, q, 3]
     sums = wp.vec4()
     for plane in range(first, last):
-        g = wp.vec4(_read(grad, plane, p0), _read(grad, plane, p1), _read(grad, plane, p2), _read(grad, plane, p3))
+        g = wp.vec4(
+            _read_warp(grad, plane, p0), _read_warp(grad, plane, p1),
+            _read_warp(grad, plane, p2), _read_warp(grad, plane, p3),
+        )  # fmt: skip
         if to_image.shape[0] > 0:
             to_image[plane, q] = w0 * g[0] + w1 * g[1] + w2 * g[2] + w3 * g[3]
         sums += image[plane, q] * g
@@ -344,8 +407,8 @@ def _gather_cuda(
             wp.atomic_add(agreement, view, q, k, sums[k])
 
 
-@wp.kernel(enable_backward=False)
-def _average_cuda(
+@wp.kernel
+def _average_warp(
     target: wp.array3d(dtype=int), weight: wp.array3d(dtype=float), agreement: wp.array3d(dtype=float),
     mean: wp.array2d(dtype=float),
 ):  # fmt: skip
@@ -356,8 +419,8 @@ def _average_cuda(
             wp.atomic_add(mean, view, p, weight[view, q, k] * agreement[view, q, k])
 
 
-@wp.kernel(enable_backward=False)
-def _pull_cuda(
+@wp.kernel
+def _pull_warp(
     flow: wp.array3d(dtype=float), metric: wp.array2d(dtype=float), target: wp.array3d(dtype=int),
     weight: wp.array3d(dtype=float), highest: wp.array2d(dtype=float), total: wp.array2d(dtype=float),
     agreement: wp.array3d(dtype=float), mean: wp.array2d(dtype=float), to_flow: wp.array3d(dtype=float),
@@ -376,40 +439,41 @@ def _pull_cuda(
             dv += wp.where(k & 2 != 0, slope, -slope) * wp.where(k & 1 != 0, across, 1.0 - across)
             if m <= highest[view, p]:
                 dm += weight[view, q, k] * pull
-    to_flow[view, 0, q] = du
-    to_flow[view, 1, q] = dv
-    to_metric[view, q] = dm
+    if to_flow.shape[0] > 0:
+        to_flow[view, 0, q] = du
+        to_flow[view, 1, q] = dv
+    if to_metric.shape[0] > 0:
+        to_metric[view, q] = dm
 
 
-def _on_cuda(image: Tensor, flow: Tensor, metric: Tensor, height: int, width: int) -> tuple[Tensor, ...]:
+def _forward_on_cuda(image: Tensor, flow: Tensor, metric: Tensor, height: int, width: int) -> tuple[Tensor, Tables]:
     (views, pixels), channels = metric.shape, _channels(image, metric)
     target, weight = metric.new_empty(views, pixels, 4, dtype=torch.int32), metric.new_empty(views, pixels, 4)
     highest, total, out = torch.full_like(metric, -torch.inf), torch.zeros_like(metric), torch.zeros_like(image)
-    cuda.launch(_aim_cuda, (views, pixels), flow, metric, height, width, target, weight, highest)
-    cuda.launch(_weigh_cuda, (views, pixels), metric, target, weight, highest, total)
-    cuda.launch(_divide_cuda, (views, pixels), target, weight, total)
+    cuda.launch(_aim_warp, (views, pixels), flow, metric, height, width, target, weight, highest)
+    cuda.launch(_weigh_warp, (views, pixels), metric, target, weight, highest, total)
+    cuda.launch(_divide_warp, (views, pixels), target, weight, total)
     groups = -(-channels // CHANNELS)
-    cuda.launch(_scatter_cuda, (views, groups, pixels), image, channels, target, weight, out)
-    return out, target, weight, highest, total
+    cuda.launch(_scatter_warp, (views, groups, pixels), image, channels, target, weight, out)
+    return out, Tables(target, weight, highest, total)
 
 
-def _adjoint_on_cuda(
-    image: Tensor, flow: Tensor, metric: Tensor, height: int, width: int, tables: tuple[Tensor, ...], grad: Tensor, *,
-    wanted: tuple[bool, bool],
+def _backward_on_cuda(
+    image: Tensor, flow: Tensor, metric: Tensor, height: int, width: int, tables: Tables, grad: Tensor,
+    wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    (views, pixels), channels = metric.shape, _channels(image, metric)
-    target, weight, highest, total = tables
-    to_image, agreement = (
-        torch.empty_like(image[: len(image) * wanted[0]]),
-        torch.zeros_like(weight[: views * wanted[1]]),
-    )
-    to_flow, to_metric, mean = torch.empty_like(flow), torch.empty_like(metric), torch.zeros_like(metric)
+    (views, pixels), channels, (target, weight, _, _) = metric.shape, _channels(image, metric), tables
+    image_wanted, flow_wanted, metric_wanted = wanted
+    to_image = torch.empty_like(image if image_wanted else image[:0])
+    to_flow = torch.empty_like(flow if flow_wanted else flow[:0])
+    to_metric = torch.empty_like(metric if metric_wanted else metric[:0])
+    agreement = torch.zeros_like(weight if flow_wanted or metric_wanted else weight[:0])
     groups = -(-channels // CHANNELS)
-    cuda.launch(_gather_cuda, (views, groups, pixels), image, grad, channels, target, weight, to_image, agreement)
-    if wanted[1]:
-        cuda.launch(_average_cuda, (views, pixels), target, weight, agreement, mean)
-        tables = target, weight, highest, total, agreement, mean
-        cuda.launch(_pull_cuda, (views, pixels), flow, metric, *tables, to_flow, to_metric)
+    cuda.launch(_gather_warp, (views, groups, pixels), image, grad, channels, target, weight, to_image, agreement)
+    if flow_wanted or metric_wanted:
+        mean = torch.zeros_like(metric)
+        cuda.launch(_average_warp, (views, pixels), target, weight, agreement, mean)
+        cuda.launch(_pull_warp, (views, pixels), flow, metric, *tables, agreement, mean, to_flow, to_metric)
     return to_image, to_flow, to_metric
 
 
@@ -422,27 +486,30 @@ def _channels(image: Tensor, metric: Tensor) -> int:
 
 class _Splat(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, image: Tensor, flow: Tensor, metric: Tensor):
+    def forward(ctx, image: Tensor, flow: Tensor, metric: Tensor) -> tuple[Tensor, Tensor]:
         height, width = image.shape[2:]
-        flat = image.flatten(2).flatten(0, 1), flow.flatten(2), metric.flatten(1)
-        out, *tables = (_on_cuda if cuda.usable(image) else _on_cpu)(*flat, height, width)
+        ctx.warp = cuda.usable(image)
+        run = _forward_on_cuda if ctx.warp else _forward_on_cpu
+        out, tables = run(*_flat(image, flow, metric), height, width)
         ctx.save_for_backward(image, flow, metric, *tables)
-        _, _, highest, _ = tables
-        covered = (highest > -torch.inf).view(metric.shape)
+        covered = (tables.highest > -torch.inf).view(metric.shape)
         ctx.mark_non_differentiable(covered)
         return out.view(image.shape), covered
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor, _):
+    def backward(ctx, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         image, flow, metric, *tables = ctx.saved_tensors
         height, width = image.shape[2:]
-        flat = image.flatten(2).flatten(0, 1), flow.flatten(2), metric.flatten(1)
-        wanted = ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:])
-        adjoint = _adjoint_on_cuda if cuda.usable(image) else _adjoint_on_cpu
-        grads = adjoint(*flat, height, width, tables, grad.contiguous().view(flat[0].shape), wanted=wanted)
-        inputs = zip(ctx.needs_input_grad, grads, (image, flow, metric), strict=True)
-        return tuple(gradient.view_as(given) if needed else None for needed, gradient, given in inputs)
+        flat, wanted = _flat(image, flow, metric), ctx.needs_input_grad
+        run = _backward_on_cuda if ctx.warp else _backward_on_cpu
+        slopes = run(*flat, height, width, Tables(*tables), grad.contiguous().view(flat[0].shape), wanted)
+        each = zip(wanted, slopes, (image, flow, metric), strict=True)
+        return tuple(slope.view_as(given) if want else None for want, slope, given in each)
+
+
+def _flat(image: Tensor, flow: Tensor, metric: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return image.flatten(2).flatten(0, 1), flow.flatten(2), metric.flatten(1)
 
 
 @cuda.carried
@@ -452,9 +519,14 @@ def softmax_splat(image: Tensor, flow: Tensor, metric: Tensor) -> Splat:
     The metric says who is seen where several pixels land: a pixel counts exp(metric) times its footprint, so one that
     is higher by 10 covers the other. Adding a constant to it changes nothing, and any finite value will do. Pixels
     that leave the picture are lost, with the part of their footprint that lies outside. Holes, on which nobody lands,
-    are 0, pass no gradient, and are False in `covered`. Differentiable once, by image, flow and metric.
+    are 0, pass no gradient, and are False in `covered`.
 
-    The three are of one type, float32, or float64 on the CPU. ValueError: another shape, type or device; NaN, infinity.
+    Differentiable once, by image, flow and metric; second derivatives are absent. The gradients to flow and metric are
+    of the size of image times incoming gradient, summed over the channels, and at the thinnest footprint 1 / LANDS
+    times that: where this overflows, so do they, and are infinite or NaN.
+
+    The three are of one type, float32, or float64 on the CPU. Raises ValueError for anything but tensors of these
+    shapes, of another type or device, and for NaN and infinity.
     """
     door.shaped("image", image, None, None, None, None)
     views, _, height, width = image.shape

@@ -46,6 +46,14 @@ def test_the_add_on_asks_for_nothing_the_backend_would_refuse():
         assert pinned[2:] in SpecifierSet(backend[name]), name
 
 
+def test_what_no_index_has_is_asked_for_where_it_lies_as_it_was_tested():
+    from packaging.requirements import Requirement
+
+    (name, where), *others = requirements("backend/requirements-pytorch3d.txt").items()
+    assert not others
+    assert re.search("@[0-9a-f]{40}$", Requirement(name + where).url)
+
+
 def test_torch_and_warp_are_asked_for_where_learned_engines_are_and_nowhere_else():
     learned = {"torch", "warp-lang"}
     assert set(requirements("backend/requirements-learned.txt")) == learned

@@ -93,6 +93,14 @@ def test_the_terminal_shows_it(tmp_path):
     assert "Melting" in second
 
 
+def test_a_file_is_told_once_in_a_line(tmp_path):
+    ball().export(tmp_path / "ball.ply")
+    run = ["-m", "backend", "run", tmp_path / "ball.ply", "--process", "melt", "--frames", "2", "-o"]
+    first, second = (process(tmp_path, *run, tmp_path / name).stderr.split("\n") for name in ("a.npz", "b.npz"))
+    assert first.count(f"anthesis: {pipelines.COMPILING}") == 1
+    assert not any(pipelines.COMPILING in line for line in second)
+
+
 def test_the_panel_hears_it_once_a_home(tmp_path):
     session = Session("test")
     command = Command((sys.executable, "-m", "backend", "serve", "--home", str(tmp_path), "--idle", "20"), ROOT)

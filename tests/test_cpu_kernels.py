@@ -120,11 +120,11 @@ import numba, numpy as np
 from kernels import cpu
 from kernels.compiling import announced
 
-@numba.njit(cache=True)
+@cpu.inner
 def inner(x):
     return x + 1
 
-@numba.njit(cache=True)
+@cpu.inner(fastmath=True)
 def outer(x):
     return 2 * inner(x)
 
@@ -173,3 +173,22 @@ def test_a_job_cancelled_while_a_kernel_compiles_leaves_it_fit_to_be_compiled(de
         assert kernel(np.ones(2)).tolist() == [2, 2]
         assert kernel(np.ones(2)).tolist() == [2, 2]
     assert len(told) == 1
+
+
+@pytest.mark.timeout(60)
+def test_who_is_told_that_a_kernel_compiles_may_call_another():
+    @numba.njit  # a new one each time, so that the kernel does not come from the disk
+    def inner(x):
+        return 3 * x
+
+    @cpu.parallel
+    def kernel(x):
+        out = np.empty_like(x)
+        for i in numba.prange(len(x)):
+            out[i] = inner(x[i])
+        return out
+
+    told = []
+    with announced(lambda: told.append(busy(1, 1)[0])):
+        assert kernel(np.ones(2)).tolist() == [3, 3]
+    assert told == [1]

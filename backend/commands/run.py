@@ -90,10 +90,15 @@ def make(arguments: argparse.Namespace) -> dict:
     if isinstance(request, protocol.Animate):
         subject = bytes(wire.pack_mesh(read(Path(arguments.subject), arguments.up)))
     bar = BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(TextColumn("{task.description}"), *bar, console=Console(stderr=True), transient=True) as progress:
+    console, compiling = Console(stderr=True), False
+    with Progress(TextColumn("{task.description}"), *bar, console=console, transient=True) as progress:
         task = progress.add_task("Starting", total=1.0)
 
         def report(done: float, text: str) -> None:
+            nonlocal compiling
+            if text == pipelines.COMPILING and not compiling and not console.is_terminal:
+                _say(text)  # in a file there is no bar to say it
+                compiling = True
             progress.update(task, completed=done, description=text)
 
         clip, understood = pipelines.clip(request, subject, report)

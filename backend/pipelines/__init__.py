@@ -72,7 +72,10 @@ def clip(request: protocol.Request, subject: bytes | None, report: Report) -> tu
 
 
 def _told_of_compiling(work: Callable[[Report], Iterator[Frame]], report: Report) -> Iterator[Frame]:
-    """The frames of `work`, which calls kernels: where one is compiled first, that is told, and the bar stays put."""
+    """The frames of `work`, which calls kernels: where one is compiled first, that is told, and the bar stays put.
+
+    No specimen calls kernels: so a rose needs no numba, a quarter of a second. One that does must come through here.
+    """
     reached = 0.0
 
     def remembering(done: float, text: str) -> None:

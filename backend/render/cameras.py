@@ -44,21 +44,48 @@ def orbit(
 
     azimuth (B,): 0 is on the side of -Y, Blender's front, and pi/2 on that of +X; elevation above the horizon, pi/2
     too; fovy the angle between the picture's lower and upper edge: each (B,) or one for all. aspect is the picture's
-    width / height. Type and device are those of azimuth.
+    width / height. Type and device are those of azimuth; whole numbers are taken as floats.
     """
-    elevation, distance, fovy = (
-        torch.as_tensor(value, dtype=azimuth.dtype, device=azimuth.device).expand_as(azimuth)
-        for value in (elevation, distance, fovy)
-    )
-    target = torch.as_tensor(target, dtype=azimuth.dtype, device=azimuth.device).expand(len(azimuth), 3)
-    zero, one = torch.zeros_like(azimuth), torch.ones_like(azimuth)
-
-    sin, cos, rise, flat = azimuth.sin(), azimuth.cos(), elevation.sin(), elevation.cos()
+    azimuth = _floating(azimuth)
+    elevation, distance, fovy = (_numbers(value, azimuth) for value in (elevation, distance, fovy))
+    zero, sin, cos = torch.zeros_like(azimuth), azimuth.sin(), azimuth.cos()
+    rise, flat = elevation.sin(), elevation.cos()
     axes = _rows(
         [cos, sin, zero],  # right
         [-rise * sin, rise * cos, flat],  # up
         [flat * sin, -flat * cos, rise],  # back
     )
+    return _cameras(axes, distance, fovy, target, aspect)
+
+
+def look_at(
+    eye: Tensor, target: Tensor | tuple[float, float, float], fovy: Tensor | float, aspect: float = 1.0
+) -> Cameras:
+    """Cameras at `eye` (B, 3) that look at `target` (3,) or (B, 3), upright. fovy and aspect as in `orbit`.
+
+    Straight above and below, where every turn is upright, right is +X, and the slope is that of a camera which tilts
+    without turning about the axis it looks along.
+    """
+    eye = _floating(eye)
+    away = eye - torch.as_tensor(target, dtype=eye.dtype, device=eye.device)
+    distance = away.norm(dim=1)
+    back = away / distance[:, None]
+    x, y, z = back.unbind(dim=1)
+    level = torch.stack([-y, x, torch.zeros_like(z)], dim=1)
+    tilted = torch.stack([1 - x * x, -x * y, -x * z], dim=1)  # +X, without its part along back
+    above = x * x + y * y < torch.finfo(eye.dtype).eps ** 2  # or below: nearer to the axis than rounding can tell
+    right = torch.where(above[:, None], tilted, level)
+    right = right / right.norm(dim=1, keepdim=True)
+    axes = torch.stack([right, torch.linalg.cross(back, right), back], dim=1)
+    return _cameras(axes, distance, _numbers(fovy, distance), target, aspect)
+
+
+def _cameras(
+    axes: Tensor, distance: Tensor, fovy: Tensor, target: Tensor | tuple[float, float, float], aspect: float
+) -> Cameras:
+    """From the rows right, up and back (B, 3, 3), and (B,) how far behind the target the camera is."""
+    zero, one = torch.zeros_like(distance), torch.ones_like(distance)
+    target = torch.as_tensor(target, dtype=axes.dtype, device=axes.device).expand(len(axes), 3)
     shift = -(axes @ target[:, :, None]) - _rows([zero], [zero], [distance])
     view = torch.cat([torch.cat([axes, shift], dim=2), _rows([zero, zero, zero, one])], dim=1)
 
@@ -72,11 +99,12 @@ def orbit(
     return Cameras(view, projection)
 
 
-def look_at(eye: Tensor, target: Tensor, fovy: Tensor | float, aspect: float = 1.0) -> Cameras:
-    """Cameras at `eye` (B, 3) that look at `target` (3,) or (B, 3), upright. fovy and aspect as in `orbit`."""
-    x, y, z = (eye - target).unbind(dim=1)
-    flat = torch.hypot(x, y)
-    return orbit(torch.atan2(x, -y), torch.atan2(z, flat), torch.hypot(flat, z), fovy, target, aspect)
+def _floating(tensor: Tensor) -> Tensor:
+    return tensor if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
+
+
+def _numbers(value: Tensor | float, like: Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device).expand_as(like)
 
 
 def _rows(*rows: list[Tensor]) -> Tensor:

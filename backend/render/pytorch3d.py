@@ -21,8 +21,8 @@ def rasterize(positions: Tensor, faces: Tensor, height: int, width: int) -> Frag
         from pytorch3d.structures import Meshes
     except ImportError as error:
         raise ModuleNotFoundError(
-            "pytorch3d is not installed, and PyPI has no wheel of it: build it from source as its INSTALL.md says, or "
-            "render with kernels.rasterize"
+            "pytorch3d is not installed, and PyPI has none for this torch: build it from source as "
+            "backend/requirements-pytorch3d.txt says, or render with kernels.rasterize"
         ) from error
     shape = len(positions), height, width
     triangle = torch.full(shape, -1, dtype=torch.int32, device=positions.device)

@@ -16,7 +16,7 @@ from tests.bench.operations import arap, interpolate, plane_sample, rasterize, s
 from tests.bench.side_by_side import copy_speed
 from tests.bench.table import Table
 
-OPERATIONS = rasterize, interpolate, plane_sample, softmax_splat
+OPERATIONS = rasterize, interpolate, plane_sample, softmax_splat, arap
 
 
 def measure(device: str) -> None:
@@ -29,8 +29,6 @@ def measure(device: str) -> None:
     table.show()
     for operation in OPERATIONS:
         operation.table(device, copy).show()
-    if device == "cpu":  # its local step is the built-in engine's, which knows no GPU
-        arap.table(device, copy).show()
 
 
 def main() -> None:

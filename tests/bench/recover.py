@@ -47,36 +47,26 @@ def sphere(subdivisions: int) -> Painted:
     return Painted(vertices, torch.full_like(vertices, 0.5), torch.tensor(mesh.faces, dtype=torch.int32))
 
 
-# Of the unknown: bumps towards a direction, their height and how narrow they are; spots of paint towards a direction.
-BUMPS = (
-    ((0.9, -0.5, 0.4), 0.38, 9.0),
-    ((-0.7, -0.6, -0.2), 0.30, 12.0),
-    ((-0.3, 0.5, 0.8), 0.42, 8.0),
-    ((0.3, 0.9, -0.5), 0.26, 14.0),
-    ((0.4, -0.5, -0.8), 0.30, 10.0),
-    ((-0.9, 0.4, 0.0), 0.22, 16.0),
-    ((-0.2, -0.9, 0.4), -0.22, 9.0),
-)
-PAINT = (
-    ((0.9, -0.5, 0.4), (0.96, 0.62, 0.22)),
-    ((-0.7, -0.6, -0.2), (0.85, 0.25, 0.38)),
-    ((-0.3, 0.5, 0.8), (0.98, 0.87, 0.55)),
-    ((0.3, 0.9, -0.5), (0.22, 0.52, 0.55)),
-    ((0.4, -0.5, -0.8), (0.42, 0.62, 0.28)),
-    ((-0.9, 0.4, 0.0), (0.50, 0.30, 0.62)),
-    ((-0.2, -0.9, 0.4), (0.97, 0.80, 0.78)),
-    ((0.8, 0.5, 0.5), (0.90, 0.42, 0.30)),
+# Of the unknown, towards a direction: how high it swells, how narrowly, and its paint.
+SPOTS = (
+    ((0.9, -0.5, 0.4), 0.38, 9.0, (0.96, 0.62, 0.22)),
+    ((-0.7, -0.6, -0.2), 0.30, 12.0, (0.85, 0.25, 0.38)),
+    ((-0.3, 0.5, 0.8), 0.42, 8.0, (0.98, 0.87, 0.55)),
+    ((0.3, 0.9, -0.5), 0.26, 14.0, (0.22, 0.52, 0.55)),
+    ((0.4, -0.5, -0.8), 0.30, 10.0, (0.42, 0.62, 0.28)),
+    ((-0.9, 0.4, 0.0), 0.22, 16.0, (0.50, 0.30, 0.62)),
+    ((-0.2, -0.9, 0.4), -0.22, 9.0, (0.97, 0.80, 0.78)),
+    ((0.8, 0.5, 0.5), 0.0, 1.0, (0.90, 0.42, 0.30)),
 )
 
 
 def unknown(subdivisions: int) -> Painted:
     """A sphere of radius 1 with bumps, a dent and paint, alike from no two sides."""
     ball = sphere(subdivisions)
-    points, radius = ball.vertices, torch.ones(len(ball.vertices))
-    for direction, height, narrowness in BUMPS:
-        radius += height * torch.exp(narrowness * (points @ unit(direction) - 1))
-    spots = torch.stack([unit(direction) for direction, _ in PAINT])
-    colours = torch.softmax(5 * points @ spots.T, dim=1) @ torch.tensor([colour for _, colour in PAINT])
+    directions, heights, narrowness, paint = (torch.tensor(each) for each in zip(*SPOTS, strict=True))
+    points, towards = ball.vertices, ball.vertices @ torch.nn.functional.normalize(directions, dim=1).T
+    radius = 1 + torch.exp(narrowness * (towards - 1)) @ heights
+    colours = torch.softmax(5 * towards, dim=1) @ paint
     stripes = torch.sin(points @ torch.tensor([5.0, -7.0, 9.0]) + 2 * torch.sin(points @ torch.tensor([3.0, 4.0, 2.0])))
     return Painted(points * radius[:, None], colours * (1 - 0.1 * (1 + stripes[:, None])), ball.faces)
 

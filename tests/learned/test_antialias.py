@@ -4,6 +4,7 @@ import itertools
 import math
 from contextlib import nullcontext
 
+import numba
 import pytest
 import torch
 
@@ -29,12 +30,12 @@ def flat(points, height, width):
     return torch.stack([(2 * column / width - 1) * w, (1 - 2 * row / height) * w, z * w, w], dim=-1)[None]
 
 
-def drawn(positions, faces, height, width, image=None):
+def drawn(positions, faces, height, width, image=None, function=antialias):
     """Antialiased picture of white on black, or of `image`, from fragments of these positions."""
     fragments = rasterize(positions.detach(), faces, height, width)
     if image is None:
         image = interpolate(positions.new_ones(positions.shape[1], 1), positions, faces, fragments)
-    return antialias(image, positions, faces, fragments)
+    return function(image, positions, faces, fragments)
 
 
 def globe(rings=8, views=2):
@@ -98,6 +99,74 @@ def test_every_version_is_its_definition_in_value_and_gradient(version, scene):
         torch.testing.assert_close(got.double(), want, rtol=0, atol=tolerance * want.abs().max().item())
 
 
+@pytest.mark.parametrize("scene", [scenes.ball, scenes.ring])
+def test_vertices_on_lines_of_pixel_centres_are_no_matter_of_the_version(version, scene):
+    """An odd picture of a centred object: some vertices have x = 0, but for rounding, in the middle of a column."""
+    positions, faces = doubled(scene)
+    fragments = rasterize(positions.to(version), faces, 33, 57)
+    assert positions[..., 0].abs().min() < 1e-6
+    generator = torch.Generator().manual_seed(0)
+    image, weight = torch.randn(2, len(positions), 33, 57, 3, generator=generator, dtype=torch.float64)
+    results = []
+    for function, dtype in ((antialias_reference, torch.float64), (antialias, version)):
+        inputs = [tensor.to(dtype).requires_grad_() for tensor in (image, positions)]
+        floats = [tensor.to(dtype) for tensor in (fragments.barycentrics, fragments.depth)]
+        out = function(*inputs, faces, Fragments(fragments.triangle, *floats))
+        results.append((out, *torch.autograd.grad(out, inputs, weight.to(dtype))))
+    for want, got in zip(*results, strict=True):
+        atol = (1e-11 if version == torch.float64 else 3e-5) * want.abs().max().item()
+        torch.testing.assert_close(got.double(), want, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("function", [antialias, antialias_reference])
+def test_of_two_slopes_at_a_line_of_pixel_centres_the_gradient_is_the_one_to_the_left(function):
+    positions, faces = doubled(scenes.ball)
+    fragments = rasterize(positions, faces, 33, 57)
+    generator = torch.Generator().manual_seed(0)
+    image, weight = torch.randn(2, len(positions), 33, 57, 5, generator=generator, dtype=torch.float64)
+    positions.requires_grad_()
+    (gradient,) = torch.autograd.grad(function(image, positions, faces, fragments), positions, weight)
+    vertex, step = 12, 1e-6  # the uppermost, at x = 0
+    with torch.no_grad():
+        moved = positions.clone()
+        moved[:, vertex, 0] -= step
+        change = function(image, positions, faces, fragments) - function(image, moved, faces, fragments)
+    slope = (change * weight).sum(dim=(1, 2, 3)) / step
+    torch.testing.assert_close(gradient[:, vertex, 0], slope, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_the_scale_of_clip_coordinates_changes_nothing_but_the_gradients_scale(version, scale):
+    positions, faces = doubled(scenes.ring)
+    fragments = rasterize(positions.to(version), faces, 24, 26)
+    generator = torch.Generator().manual_seed(1)
+    image = torch.randn(len(positions), 24, 26, 3, generator=generator, dtype=torch.float64).to(version)
+    results = []
+    for size in (1.0, scale):
+        scaled = (positions.to(version) * size).requires_grad_()
+        out = antialias(image, scaled, faces, fragments)
+        results.append((out, torch.autograd.grad(out.square().sum(), scaled)[0] * size))
+    assert (results[0][0] != image).any() and results[0][1].any()
+    for want, got in zip(*results, strict=True):
+        torch.testing.assert_close(got, want, rtol=0, atol=3e-4 * want.abs().max().item())
+
+
+def test_the_number_of_threads_does_not_change_a_bit():
+    positions, faces = scenes.ring(views=1)
+    fragments = rasterize(positions, faces, 45, 44)
+    image = torch.rand(1, 45, 44, 3, generator=torch.Generator().manual_seed(0))
+    inputs = image.requires_grad_(), positions.requires_grad_()
+    before, results = numba.get_num_threads(), []
+    try:
+        for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+            numba.set_num_threads(threads)
+            out = antialias(*inputs, faces, fragments)
+            results.append((out, *torch.autograd.grad(out.square().sum(), inputs)))
+    finally:
+        numba.set_num_threads(before)
+    assert all(torch.equal(a, b) for other in results[1:] for a, b in zip(results[0], other, strict=True))
+
+
 @pytest.mark.parametrize("function", [antialias, antialias_reference])
 @pytest.mark.parametrize("scene", ["soup", "ring", "fold"])
 def test_the_gradient_is_that_of_the_value_while_the_outlines_stay_between_their_pixels(function, scene):
@@ -115,21 +184,23 @@ def test_the_gradient_is_that_of_the_value_while_the_outlines_stay_between_their
 
 
 @pytest.mark.parametrize("shift", [-0.45, -0.2, 0.0, 0.13, 0.49])
+@pytest.mark.parametrize("function", [antialias, antialias_reference])
 @pytest.mark.parametrize("upright", [True, False])
-def test_a_straight_edge_along_an_axis_is_the_box_filtered_picture(version, shift, upright):
+def test_a_straight_edge_along_an_axis_is_the_box_filtered_picture(version, function, shift, upright):
     """A half-plane up to column (or row) 5.5 + shift, in perspective."""
     end = 5.5 + shift
     outline = [(-9.0, -9.0), (end, -9.0), (end, 30.0), (-9.0, 30.0)]
     points = [(*(p if upright else p[::-1]), 0.1, 1 + 0.3 * k) for k, p in enumerate(outline)]
     faces = torch.tensor([(0, 1, 2), (0, 2, 3)], dtype=torch.int32)
-    got = drawn(flat(points, 10, 12).to(version), faces, 10, 12)[0, :, :, 0]
+    got = drawn(flat(points, 10, 12).to(version), faces, 10, 12, function=function)[0, :, :, 0]
     covered = (end - torch.arange(12 if upright else 10, dtype=torch.float64)).clamp(0, 1)
     want = covered.expand(10, 12) if upright else covered[:, None].expand(10, 12)
     torch.testing.assert_close(got.double(), want, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("function", [antialias, antialias_reference])
 @pytest.mark.parametrize("degrees", [0, 20, 44, 46, 70, 90, 130, 200, 290])
-def test_brightness_grows_with_the_edges_length_as_it_moves(version, degrees):
+def test_brightness_grows_with_the_edges_length_as_it_moves(version, function, degrees):
     """A triangle's side of 32 pixels moves outward by one: its area grows by half of that, whatever the slope."""
     angle = math.radians(degrees)
     along, out = (math.cos(angle), math.sin(angle)), (math.sin(angle), -math.cos(angle))
@@ -137,7 +208,7 @@ def test_brightness_grows_with_the_edges_length_as_it_moves(version, degrees):
     corners = [(middle[0] + s * 16 * along[0], middle[1] + s * 16 * along[1], 0.1, 1 + 0.4 * s) for s in (-1, 1)]
     corners.append((middle[0] - 14 * out[0], middle[1] - 14 * out[1], 0.1, 1.2))
     positions = flat(corners, 41, 42).to(version).requires_grad_()
-    picture = drawn(positions, torch.tensor([(0, 1, 2)], dtype=torch.int32), 41, 42)
+    picture = drawn(positions, torch.tensor([(0, 1, 2)], dtype=torch.int32), 41, 42, function=function)
     (gradient,) = torch.autograd.grad(picture.sum(), positions)
     w = positions[0, :, 3].detach()
     moved = (gradient[0, :2, 0] * out[0] * 2 / 42 - gradient[0, :2, 1] * out[1] * 2 / 41) * w[:2]
@@ -266,6 +337,8 @@ def test_layout_in_memory_and_the_type_of_faces_do_not_matter(version):
     assert not any(tensor.is_contiguous() for tensor in (strided, wide, *apart[:1]))
     want = antialias(image, positions, faces, fragments)
     assert torch.equal(antialias(strided, wide, faces.long().T.contiguous().T, apart), want)
+    longer = apart._replace(triangle=apart.triangle.long())
+    assert torch.equal(antialias(image, positions, faces, longer), want)
 
 
 @pytest.mark.parametrize(("views", "count"), [(0, 3), (2, 0)])
@@ -292,6 +365,8 @@ def test_what_does_not_fit_is_refused_by_name():
         "positions .* must be of one type": (image, positions.float(), faces, fragments),
         "faces must lie in": (image, positions, faces + 1, fragments),
         "triangle must lie in": (image, positions, faces[:3], fragments),
+        "faces must lie on cpu": (image, positions, faces.to("meta"), fragments),
+        "image must be a torch tensor": (image.numpy(), positions, faces, fragments),
     }
     for message, arguments in refused.items():
         with pytest.raises(ValueError, match=message):

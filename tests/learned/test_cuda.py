@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +13,15 @@ import torch
 import warp as wp
 
 from backend.report import Cancelled
-from kernels import cuda
+from kernels import cuda, rotations_cuda
+from kernels.antialias import antialias
 from kernels.compiling import announced
+from kernels.interpolate import interpolate
+from kernels.morton import morton_order
+from kernels.plane_sample import AXES, plane_sample
+from kernels.rasterize import rasterize
+from kernels.softmax_splat import softmax_splat
+from tests.learned import scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +55,18 @@ def test_a_launch_over_nothing_does_nothing():
 def test_a_launch_refuses_a_type_that_the_kernel_does_not_declare():
     with pytest.raises(RuntimeError, match="dtype"):
         cuda.launch(scaled_rows, (2, 2), torch.ones(2, 2).double(), 1.0, torch.zeros(2, 2))
+
+
+def test_a_launch_refuses_what_overflows_warps_counters():
+    small = torch.empty(2, 2, device="meta")  # refused before anything looks where it lies
+    for dim in (2**31, (2**16, 2**15)):
+        with pytest.raises(ValueError, match=r"^2,147,483,648 threads are more than the 2,147,483,647 of one launch"):
+            cuda.launch(scaled_rows, dim, small, 1.0, small)
+    for shape in ((2, 2**29), (2**31, 1)):
+        with pytest.raises(ValueError, match=rf"^a tensor of \({shape[0]}, {shape[1]}\) is too large"):
+            cuda.launch(scaled_rows, (2, 2), small, 1.0, torch.empty(shape, device="meta"))
+    largest = [torch.empty(shape, device="meta") for shape in ((1, 2**29), (2, 2**28), (), (0, 3))]
+    cuda._refuse_too_large((2**16 - 1, 2**15), largest)
 
 
 def test_warp_is_for_cpu_tensors_only_where_a_test_asks_for_it():
@@ -84,7 +104,14 @@ class Pair(NamedTuple):
 def elsewhere(request, monkeypatch):
     """A kind of tensor whose device has no kernels, and to which results can go back."""
     kinds = {torch.device("cpu"): torch.Tensor, request.param.device: request.param}
-    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor.as_subclass(kinds[torch.device(device)]))
+    to = torch.Tensor.to
+
+    def moved(tensor, *how, **named):
+        if isinstance(how[0], str | torch.device):
+            tensor, how = tensor.as_subclass(kinds[torch.device(how[0])]), how[1:]
+        return to(tensor, *how, **named) if how or named else tensor
+
+    monkeypatch.setattr(torch.Tensor, "to", moved)
     monkeypatch.setattr(cuda, "_driver_fits", lambda: False)
     cuda._say_once.cache_clear()
     yield request.param
@@ -134,6 +161,43 @@ def test_that_it_runs_on_the_cpu_is_said_once_where_the_caller_stands_and_with_w
     assert ("driver R580 or newer: update it" in str(warning.message)) == (elsewhere is OnNvidia)
 
 
+def operations() -> dict[str, tuple[Callable, tuple]]:
+    """Every operation, with arguments for it."""
+    positions, faces = scenes.ball(subdivisions=1, views=2)
+    fragments = rasterize(positions, faces, 8, 9)
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape):
+        return torch.rand(shape, generator=generator) * 1.8 - 0.9
+
+    offsets, neighbours = torch.tensor([0, 2, 4, 6]), torch.tensor([1, 2, 0, 2, 0, 1])
+    return {
+        "rasterize": (rasterize, (positions, faces, 8, 9)),
+        "interpolate": (interpolate, (random(positions.shape[1], 3), positions, faces, fragments)),
+        "antialias": (antialias, (random(2, 8, 9, 3), positions, faces, fragments)),
+        "plane_sample": (plane_sample, (random(7, 4), [{name: random(4, 5, 3) for name in AXES}], "sum")),
+        "morton_order": (morton_order, (random(7, 4),)),
+        "softmax_splat": (softmax_splat, (random(2, 3, 5, 6), random(2, 2, 5, 6), random(2, 1, 5, 6))),
+        "nearest_rotation": (rotations_cuda.nearest_rotation, (random(4, 3, 3),)),
+        "arap_local_step": (
+            rotations_cuda.arap_local_step,
+            (random(3, 3), random(3, 3), offsets, neighbours, random(6).abs()),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", operations())
+def test_each_operation_is_carried(name, elsewhere):
+    operation, arguments = operations()[name]
+    wanted = [*cuda._tensors([operation(*arguments)])]
+    given = cuda._moved(arguments, elsewhere.device)
+    with pytest.warns(RuntimeWarning, match="run on the CPU"):
+        found = [*cuda._tensors([operation(*given)])]
+    assert {type(tensor) for tensor in found} == {elsewhere}
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.as_subclass(torch.Tensor), other, rtol=0, atol=0, equal_nan=True)
+
+
 def test_on_the_cpu_and_where_the_driver_fits_nothing_is_moved_or_said(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "to", None)
     monkeypatch.setattr(cuda, "_driver_fits", lambda: True)
@@ -149,8 +213,15 @@ def test_on_the_cpu_and_where_the_driver_fits_nothing_is_moved_or_said(monkeypat
 COUNTED = """
 import torch
 import warp as wp
-from kernels import cuda
+from kernels import cuda, rotations_cuda
+from kernels.antialias import antialias
 from kernels.compiling import announced
+from kernels.interpolate import interpolate
+from kernels.morton import morton_order
+from kernels.plane_sample import AXES, plane_sample
+from kernels.rasterize import rasterize
+from kernels.softmax_splat import softmax_splat
+from tests.learned import scenes
 
 @wp.kernel
 def filled(out: wp.array(dtype=float)):

@@ -53,3 +53,51 @@ def test_float64_is_refused_on_cuda():
     door.alike(image=torch.ones(2).as_subclass(OnCuda))
     with pytest.raises(ValueError, match=r"^image must be float32 on CUDA, not torch.float64"):
         door.alike(image=torch.ones(2).double().as_subclass(OnCuda))
+
+
+def test_what_is_no_tensor_is_refused_by_every_check():
+    array = np.ones((2, 3), np.float32)
+    for check in (
+        lambda value: door.shaped("faces", value, None, 3),
+        lambda value: door.alike(faces=value),
+        lambda value: door.alike(image=torch.ones(2), faces=value),
+        lambda value: door.finite(faces=value),
+        lambda value: door.indices("faces", value, 0, 5),
+    ):
+        with pytest.raises(ValueError, match=r"^faces must be a torch tensor, not a numpy array: torch.from_numpy"):
+            check(array)
+        with pytest.raises(ValueError, match=r"^faces must be a torch tensor, not list$"):
+            check(array.tolist())
+
+
+def test_finite_looks_at_all_values_at_once_and_finds_whose_they_are(monkeypatch):
+    looks, look = [], torch.Tensor.__bool__
+    monkeypatch.setattr(torch.Tensor, "__bool__", lambda tensor: looks.append(1) or look(tensor))
+    given = {"image": torch.ones(5), "flow": torch.ones(2, 3).double(), "metric": torch.ones(4, dtype=torch.float32)}
+    door.finite(**given)
+    assert len(looks) == 1
+    for name in given:
+        with pytest.raises(ValueError, match=f"^{name} holds NaN or infinity$"):
+            door.finite(**given | {name: torch.tensor([1.0, np.nan])})
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_indices_lie_in_the_range(dtype):
+    door.indices("faces", torch.tensor([[0, 4], [2, -1]], dtype=dtype), -1, 5)
+    door.indices("faces", torch.empty(0, 3, dtype=dtype), 0, 0)
+    for value in (-1, 5):
+        with pytest.raises(ValueError) as refused:
+            door.indices("faces", torch.tensor([[2, value]], dtype=dtype), 0, 5)
+        assert str(refused.value) == f"faces must lie in 0..4, not {min(2, value)}..{max(2, value)}"
+    with pytest.raises(ValueError, match=r"^faces must be empty: there is nothing that it could index$"):
+        door.indices("faces", torch.tensor([[0, 1, 2]], dtype=dtype), 0, 0)
+
+
+def test_indices_are_whole_numbers_on_the_device_that_is_named():
+    for dtype in (torch.float32, torch.bool, torch.int16):
+        with pytest.raises(ValueError, match=f"^faces must be int32 or int64, not {dtype}$"):
+            door.indices("faces", torch.ones(2, dtype=dtype), 0, 5)
+    faces = torch.tensor([1, 2])
+    door.indices("faces", faces, 0, 5, torch.device("cpu"))
+    with pytest.raises(ValueError, match=r"^faces must lie on cpu, not on meta$"):
+        door.indices("faces", faces.to("meta"), 0, 5, torch.device("cpu"))

@@ -20,6 +20,11 @@ def version(request):
         yield VERSIONS[request.param]
 
 
+@pytest.fixture(params=[interpolate, interpolate_reference], ids=["fast", "reference"])
+def function(request):
+    return request.param
+
+
 def attributes_of(positions, channels, shared, seed=0):
     generator = torch.Generator().manual_seed(seed)
     shape = (positions.shape[1], channels) if shared else (*positions.shape[:2], channels)
@@ -52,7 +57,6 @@ def test_every_version_is_its_definition_in_value_and_gradient(version, views, s
         torch.testing.assert_close(got.double(), want, rtol=0, atol=scale * want.abs().max().item())
 
 
-@pytest.mark.parametrize("function", [interpolate, interpolate_reference])
 @pytest.mark.parametrize("scene", ["soup", "ring", "inside"])
 def test_the_gradient_is_that_of_the_value(function, scene):
     positions, faces = {**scenes.WHOLE, "inside": scenes.inside}[scene]()
@@ -63,7 +67,7 @@ def test_the_gradient_is_that_of_the_value(function, scene):
 
 
 @pytest.mark.parametrize("scene", ["ball", "soup", "inside"])
-def test_the_weights_are_those_of_the_rasteriser(version, scene):
+def test_the_weights_are_those_of_the_rasteriser(version, scene, function):
     """Each corner's own indicator as attribute gives the barycentrics, also of what reaches behind the eye."""
     positions, faces = {**scenes.WHOLE, "inside": scenes.inside}[scene]()
     positions = positions.to(version)
@@ -71,17 +75,17 @@ def test_the_weights_are_those_of_the_rasteriser(version, scene):
     apart = torch.arange(faces.numel(), dtype=torch.int32).view(-1, 3)
     fragments = rasterize(corners, apart, 20, 21)
     seen = fragments.triangle >= 0
-    got = interpolate(torch.eye(3, dtype=version).repeat(len(faces), 1), corners, apart, fragments)
+    got = function(torch.eye(3, dtype=version).repeat(len(faces), 1), corners, apart, fragments)
     torch.testing.assert_close(got, fragments.barycentrics, rtol=0, atol=2e-4 if version == torch.float32 else 1e-10)
     assert seen.any() and not got[~seen].any()
 
 
-def test_what_is_linear_in_space_is_seen_so_in_perspective(version):
+def test_what_is_linear_in_space_is_seen_so_in_perspective(version, function):
     """Corners' clip coordinates as attributes: at each pixel x/w and y/w are the pixel's, and z/w its depth."""
     positions, faces = scenes.ring()
     positions = positions.to(version)
     fragments = rasterize(positions, faces, 30, 31)
-    clip = interpolate(positions, positions, faces, fragments)
+    clip = function(positions, positions, faces, fragments)
     seen = fragments.triangle >= 0
     x, y, z, w = clip[seen].unbind(dim=-1)
     row, column = (index.double() for index in seen.nonzero(as_tuple=True)[1:])
@@ -106,13 +110,13 @@ def test_nothing_but_the_corners_of_what_is_seen_gets_a_gradient(version):
     assert not positions.grad[..., 2].any()
 
 
-def test_gradients_add_up_to_nothing_where_nothing_changes(version):
+def test_gradients_add_up_to_nothing_where_nothing_changes(version, function):
     """A constant attribute stays constant however the mesh moves; what comes in is shared out whole."""
     positions, faces = scenes.ball()
     positions = positions.to(version).requires_grad_()
     attributes = torch.full((positions.shape[1], 2), 3, dtype=version, requires_grad=True)
     fragments = rasterize(positions.detach(), faces, 16, 15)
-    out = interpolate(attributes, positions, faces, fragments)
+    out = function(attributes, positions, faces, fragments)
     seen = fragments.triangle >= 0
     torch.testing.assert_close(out[seen], torch.full_like(out[seen], 3))
     weight = torch.rand(out.shape, dtype=version)
@@ -122,7 +126,7 @@ def test_gradients_add_up_to_nothing_where_nothing_changes(version):
 
 
 @pytest.mark.parametrize("height", [1e-3, 1e-7, 1e-12, 0.0])
-def test_slivers_have_finite_gradients(version, height):
+def test_slivers_have_finite_gradients(version, height, function):
     """A triangle that is ever flatter, its long side through the pixel's centre at which it is seen."""
     positions = torch.tensor([[[-0.8, 0.0, 0.1, 1.0], [0.8, 0.0, 0.1, 1.0], [0.1, height, 0.1, 1.0]]], dtype=version)
     faces = torch.tensor([[0, 1, 2]], dtype=torch.int32)
@@ -132,7 +136,7 @@ def test_slivers_have_finite_gradients(version, height):
         torch.zeros(1, 3, 1, dtype=version),
     )
     inputs = torch.tensor([[1.0], [2.0], [7.0]], dtype=version).requires_grad_(), positions.requires_grad_()
-    out = interpolate(*inputs, faces, fragments)
+    out = function(*inputs, faces, fragments)
     torch.testing.assert_close(out[0, :, 0, 0], torch.tensor([0, 1.5, 0], dtype=version))
     gradients = torch.autograd.grad(out.sum(), inputs)
     assert all(gradient.isfinite().all() for gradient in gradients)
@@ -148,11 +152,29 @@ def test_the_number_of_threads_does_not_change_a_bit_of_the_gradient():
     positions.requires_grad_()
     fragments = rasterize(positions.detach(), faces, 40, 41)
     before, results = numba.get_num_threads(), []
-    for threads in (1, before):
-        numba.set_num_threads(threads)
-        out = interpolate(attributes, positions, faces, fragments)
-        results.append(torch.autograd.grad(out.square().sum(), (attributes, positions)))
-    assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
+    try:
+        for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+            numba.set_num_threads(threads)
+            out = interpolate(attributes, positions, faces, fragments)
+            results.append(torch.autograd.grad(out.square().sum(), (attributes, positions)))
+    finally:
+        numba.set_num_threads(before)
+    assert all(torch.equal(a, b) for other in results[1:] for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-20, 1e20])
+def test_the_scale_of_clip_coordinates_changes_nothing_but_the_gradients_scale(version, scale, function):
+    positions, faces = scenes.ring()
+    fragments = rasterize(positions.to(version), faces, 14, 15)
+    attributes = attributes_of(positions, 3, shared=True).to(version).requires_grad_()
+    results = []
+    for size in (1.0, scale):
+        scaled = (positions.to(version) * size).requires_grad_()
+        out = function(attributes, scaled, faces, fragments)
+        to_attributes, to_positions = torch.autograd.grad(out.square().sum(), (attributes, scaled))
+        results.append((out, to_attributes, to_positions * size))
+    for want, got in zip(*results, strict=True):
+        torch.testing.assert_close(got, want, rtol=0, atol=3e-4 * want.abs().max().item())
 
 
 def test_only_the_gradient_that_is_wanted_is_made(version):
@@ -176,6 +198,7 @@ def test_layout_in_memory_and_the_type_of_faces_do_not_matter(version):
     apart = Fragments(*(torch.stack([tensor, tensor], dim=-1)[..., 0] for tensor in fragments))
     assert not any(tensor.is_contiguous() for tensor in (*wide, *apart))
     assert torch.equal(interpolate(*wide, apart), want)
+    assert torch.equal(interpolate(*wide, apart._replace(triangle=apart.triangle.long())), want)
 
 
 def test_a_gradient_that_is_one_number_everywhere_is_read_rightly(version):
@@ -201,7 +224,7 @@ def test_no_views_no_triangles_and_no_channels_are_no_trouble(version, views, co
     assert attributes.grad.shape == attributes.shape and positions.grad.shape == positions.shape
 
 
-def test_one_triangle_in_one_pixel_is_weighed_as_by_hand(version):
+def test_one_triangle_in_one_pixel_is_weighed_as_by_hand(version, function):
     """Corners at w = 1, 2, 4, the picture's one pixel at their screen positions' mean: weights 4 : 2 : 1."""
     w = torch.tensor([1.0, 2.0, 4.0], dtype=version)
     flat = torch.tensor([[-0.6, -0.4], [0.6, -0.4], [0.0, 0.8]], dtype=version)
@@ -209,7 +232,7 @@ def test_one_triangle_in_one_pixel_is_weighed_as_by_hand(version):
     faces = torch.tensor([[0, 1, 2]], dtype=torch.int32)
     fragments = rasterize_reference(positions, faces, 1, 1)
     fragments = Fragments(fragments[0], fragments[1].to(version), fragments[2].to(version))
-    got = interpolate(torch.eye(3, dtype=version), positions, faces, fragments)
+    got = function(torch.eye(3, dtype=version), positions, faces, fragments)
     torch.testing.assert_close(got[0, 0, 0], torch.tensor([4, 2, 1], dtype=version) / 7)
 
 
@@ -219,6 +242,7 @@ def test_what_does_not_fit_is_refused_by_name():
     attributes = torch.zeros(positions.shape[1], 2)
     bad = positions.clone()
     bad[1, 3, 2] = torch.nan
+    on_another = fragments.triangle.to("meta")
     refused = {
         "positions holds NaN": (attributes, bad, faces, fragments),
         "attributes holds NaN": (attributes + torch.inf, positions, faces, fragments),
@@ -231,6 +255,9 @@ def test_what_does_not_fit_is_refused_by_name():
         "faces must lie in": (attributes, positions, faces + 1, fragments),
         "faces must be int": (attributes, positions, faces.float(), fragments),
         "triangle must lie in": (attributes, positions, faces[:3], fragments),
+        "faces must lie on cpu": (attributes, positions, faces.to("meta"), fragments),
+        "triangle must lie on cpu": (attributes, positions, faces, fragments._replace(triangle=on_another)),
+        "attributes must be a torch tensor": (attributes.numpy(), positions, faces, fragments),
     }
     for message, arguments in refused.items():
         with pytest.raises(ValueError, match=message):

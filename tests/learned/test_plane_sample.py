@@ -1,12 +1,16 @@
 import itertools
+import weakref
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import grid_sample
 
 from kernels import cuda
-from kernels.plane_sample import AXES, morton_order, morton_order_reference, plane_sample, plane_sample_reference
+from kernels import plane_sample as operation
+from kernels.morton import morton_order, morton_order_reference
+from kernels.plane_sample import AXES, plane_sample, plane_sample_reference
 
 FUSIONS = ["sum", "product"]
 SIDES = {"xy": (5, 7), "xz": (4, 9), "yz": (6, 3), "xt": (3, 8), "yt": (7, 2), "zt": (9, 4)}
@@ -259,6 +263,46 @@ def test_only_what_is_asked_for_has_a_gradient(version):
         assert all(tensor.grad is None for name, tensor in given.items() if name not in asked)
 
 
+@pytest.mark.parametrize("asked", ["points", "yz"])
+def test_no_room_is_made_for_what_is_not_asked_for(version, monkeypatch, asked):
+    sizes = []
+
+    def spied(run):
+        def spy(*arguments):
+            if run is not launch or arguments[0] is operation._backward_warp:
+                *_, to_texels, to_points = (each for each in arguments if hasattr(each, "shape"))
+                sizes.append((np.prod(to_texels.shape) > 0, np.prod(to_points.shape) > 0))
+            return run(*arguments)
+
+        return spy
+
+    launch = cuda.launch
+    monkeypatch.setattr(operation, "_backward", spied(operation._backward))
+    monkeypatch.setattr(cuda, "launch", spied(launch))
+    points, levels = random_points(70).float(), random_levels(16, dtype=torch.float32)
+    given = {"points": points, **levels[0]}
+    given[asked].requires_grad_()
+    out = plane_sample(given["points"], [{name: given[name] for name in AXES}], "sum")
+    out.sum().backward()
+    assert sizes == [(asked != "points", asked == "points")]
+
+
+def test_the_copy_of_the_planes_goes_with_the_graph(version, monkeypatch):
+    copies, lay_out = [], operation._lay_out
+
+    def spy(*arguments):
+        rows, texels = lay_out(*arguments)
+        copies.append(weakref.ref(texels))
+        return rows, texels
+
+    monkeypatch.setattr(operation, "_lay_out", spy)
+    points, levels = random_points(20).float().requires_grad_(), random_levels(16, 16, dtype=torch.float32)
+    out = plane_sample(points, levels, "sum")
+    assert all(copy() is not None for copy in copies) and len(copies) == 2
+    out.sum().backward()
+    assert all(copy() is None for copy in copies)
+
+
 @pytest.mark.parametrize("threads", [1, 5])
 def test_more_threads_than_blocks_of_channels_share_the_points(monkeypatch, threads):
     monkeypatch.setattr("numba.get_num_threads", lambda: threads)
@@ -281,6 +325,7 @@ def test_more_threads_than_blocks_of_channels_share_the_points(monkeypatch, thre
         ({"fuse": "mean"}, "fuse must be"),
         ({"order": torch.arange(4)}, r"order must have the shape \(3\)"),
         ({"order": torch.arange(1, 4)}, r"order must lie in 0\.\.2"),
+        ({"order": torch.tensor([0, 2, 2])}, r"order must hold each of 0\.\.2 once"),
         ({"order": torch.zeros(3)}, "order must be int32 or int64"),
     ],
 )

@@ -146,6 +146,24 @@ def test_corners_may_be_scaled_by_powers_of_two(version):
     torch.testing.assert_close(plain.depth, scaled.depth)
 
 
+@pytest.mark.parametrize("exponent", [-400, 360])
+def test_a_view_may_be_scaled_beyond_the_square_root_of_float64s_range(exponent):
+    positions, faces = scenes.soup()
+    positions = positions.double()
+    scale = torch.tensor([2.0**exponent, 1.0], dtype=torch.float64)[:, None, None]
+    for function in (rasterize, rasterize_reference):
+        plain, scaled = function(positions, faces, 24, 24), function(positions * scale, faces, 24, 24)
+        assert all(torch.equal(a, b) for a, b in zip(plain, scaled, strict=True))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_a_view_may_be_scaled_by_anything_in_float32s_range(version, scale):
+    positions, faces = scenes.soup()
+    plain, scaled = version(positions, faces, 24, 24), version(positions * scale, faces, 24, 24)
+    assert (plain.triangle == scaled.triangle).float().mean() > 0.995
+    assert scaled.depth.isfinite().all()
+
+
 def test_what_lies_before_the_near_and_behind_the_far_plane_is_cut_away(version):
     slope = FILLING.clone()
     slope[0, :, 2] = torch.tensor([-2.0, 6, -2])  # z/w is 2 x over the picture
@@ -165,6 +183,19 @@ def test_a_triangle_that_reaches_behind_the_eye_is_seen_where_it_lies_before_it(
     expected = (y < 0) & (w <= 4) & ((x * w).abs() <= 9 * (4 - w) / 6)
     assert expected.any()
     assert torch.equal(seen, expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_triangles_about_the_eye_are_seen_as_by_the_definition(fast, seed):
+    # most of them have one or two corners behind the eye, some exactly beside it
+    generator = torch.Generator().manual_seed(seed)
+    positions = torch.randn(2, 120, 4, generator=generator) * torch.tensor([3.0, 3.0, 0.5, 1.0])
+    positions[:, ::7, 3] = 0
+    positions[:, ::5, seed % 2] = 0
+    faces = torch.arange(120).view(-1, 3)
+    expected, found = rasterize_reference(positions, faces, 23, 31), fast(positions, faces, 23, 31)
+    assert len(expected.triangle.unique()) > 8
+    assert torch.equal(found.triangle, expected.triangle)
 
 
 def test_from_within_a_closed_surface_every_pixel_sees_it(version):
@@ -335,8 +366,15 @@ def test_faces_beyond_the_vertices_are_refused(fast, corner):
 @pytest.mark.parametrize(
     ("positions", "faces", "height", "width", "complaint"),
     [
-        (FILLING, ONE, 0, 4, "height and width"),
-        (FILLING, ONE, 4, -1, "height and width"),
+        (FILLING, ONE, 0, 4, "height must be"),
+        (FILLING, ONE, 4, -1, "width must be"),
+        (FILLING, ONE, 2.5, 4, "height must be a whole number"),
+        (FILLING, ONE, 4, "4", "width must be a whole number"),
+        (FILLING, ONE, True, 4, "height must be a whole number"),
+        (FILLING.numpy(), ONE, 4, 4, "positions must be a torch tensor"),
+        (FILLING, ONE.numpy(), 4, 4, "faces must be a torch tensor"),
+        (FILLING[:, :0], ONE, 4, 4, "faces must be empty"),
+        (FILLING, ONE.to("meta"), 4, 4, "faces must lie on cpu"),
         (FILLING.half(), ONE, 4, 4, "positions must be float32"),
         (FILLING[0], ONE, 4, 4, "positions must have the shape"),
         (FILLING[..., :3], ONE, 4, 4, "positions must have the shape"),

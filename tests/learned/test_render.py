@@ -88,6 +88,48 @@ def test_straight_from_above_is_a_camera_too():
     torch.testing.assert_close(turn[:, 2], torch.tensor([0.0, 0, 1]))
 
 
+@pytest.mark.parametrize("eye", [(0.0, 0.0, 3.0), (0.0, 0.0, -2.0), (1.0, -2.0, 0.5), (0.3, 1.7, 2.0)])
+def test_the_gradient_of_looking_is_right_and_finite_above_and_below_too(eye):
+    """Of how far from the middle points are seen, which no turn of the camera about the axis it looks along changes."""
+    points, weight = torch.rand(2, 6, 3, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    target = torch.tensor([0.2, -0.1, 0.3], dtype=torch.float64)
+    eye = (target + torch.tensor(eye, dtype=torch.float64)).requires_grad_()
+
+    def seen(place):
+        clip = look_at(place[None], target, 0.8).project(points)[0]
+        return (weight[:, 0] * clip[:, :2].square().sum(dim=1) / clip[:, 3] ** 2 + weight[:, 1] * clip[:, 2]).sum()
+
+    (slope,) = torch.autograd.grad(seen(eye), eye)
+    h = 1e-5 * torch.eye(3, dtype=torch.float64)
+    differences = torch.stack([seen(eye + h[k]) - seen(eye - h[k]) for k in range(3)]) / 2e-5
+    torch.testing.assert_close(slope, differences, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("z", [3, -3])
+def test_every_number_of_a_camera_straight_above_or_below_has_a_finite_gradient(z):
+    eye = torch.tensor([[0.0, 0, z]], requires_grad=True)
+    view, projection = look_at(eye, torch.zeros(3), 1.0)
+    for number in torch.cat([view.flatten(), projection.flatten()]):
+        if number.requires_grad:
+            assert torch.autograd.grad(number, eye, retain_graph=True)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("off", [1e-30, 1e-12, 1e-7, 1e-5])
+def test_a_camera_next_to_straight_above_is_a_rotation(off):
+    turn = look_at(torch.tensor([[off, -2 * off, 3.0]]), torch.zeros(3), 1.0).to_world[0, :3, :3]
+    torch.testing.assert_close(turn @ turn.T, torch.eye(3))
+    assert torch.linalg.det(turn) > 0
+
+
+def test_whole_numbers_are_taken_as_floats():
+    turned, moved = orbit(torch.tensor([0, 2]), 0.4, 3.5, 1), look_at(torch.tensor([[1, 2, 3]]), (0.5, 0, 0), 0.9)
+    for ours, wanted in [
+        (turned, orbit(torch.tensor([0.0, 2.0]), 0.4, 3.5, 1.0)),
+        (moved, look_at(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([0.5, 0, 0]), 0.9)),
+    ]:
+        assert all(torch.equal(a, b) and a.dtype == torch.float32 for a, b in zip(ours, wanted, strict=True))
+
+
 def test_a_camera_may_have_vertices_of_its_own():
     cameras, _ = random_cameras()
     vertices = torch.rand(5, 7, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

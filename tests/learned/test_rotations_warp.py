@@ -13,7 +13,7 @@ from scipy.sparse.linalg import splu
 from scipy.spatial.transform import Rotation
 
 from kernels import cuda, rotations
-from kernels.rotations import arap_local_step, nearest_rotation
+from kernels.rotations_cuda import arap_local_step, nearest_rotation
 
 VERSIONS = {"warp": cuda.warp_everywhere, "numba": nullcontext}
 
@@ -73,7 +73,7 @@ def test_ties_fall_alike_in_all_versions():
     ]).astype(np.float32)  # fmt: skip
     with cuda.warp_everywhere():
         warp = nearest_rotation(torch.from_numpy(matrices)).numpy()
-    np.testing.assert_allclose(warp, nearest_rotation(matrices), atol=1e-5)
+    np.testing.assert_allclose(warp, rotations.nearest_rotation(matrices), atol=1e-5)
 
 
 def test_tensors_take_the_same_local_step(version):
@@ -109,7 +109,7 @@ def test_float64_tensors_on_the_cpu_stay_exact():
     matrices = hard().double()
     found = nearest_rotation(matrices)
     assert found.dtype == torch.float64
-    np.testing.assert_array_equal(found, nearest_rotation(matrices.numpy()))
+    np.testing.assert_array_equal(found, rotations.nearest_rotation(matrices.numpy()))
 
 
 def test_what_tensors_may_not_be(version):
@@ -127,6 +127,40 @@ def test_what_tensors_may_not_be(version):
         arap_local_step(p, q.double(), offsets, neighbours, weights)
     with pytest.raises(ValueError, match="neighbours must lie in"):
         arap_local_step(p, q, offsets, neighbours + 1, weights)
+    with pytest.raises(ValueError, match="offsets must not decrease"):
+        arap_local_step(p[:3], q[:3], torch.tensor([0, 2, 1, 2]), torch.tensor([1, 2]), weights[:2])
+    with pytest.raises(ValueError, match="neighbours must lie on cpu, not on meta"):
+        arap_local_step(p, q, offsets, neighbours.to("meta"), weights)
+
+
+def test_arrays_are_not_tensors_and_tensors_are_no_arrays(version):
+    matrices = hard()
+    with pytest.raises(ValueError, match="matrices must be a torch tensor"):
+        nearest_rotation(matrices.numpy())
+    with pytest.raises(ValueError, match=r"matrices must be a numpy array or a list, not .*Tensor"):
+        rotations.nearest_rotation(matrices)
+    rest, _, _, graph = sheet()
+    given = tensors(rest, rest, graph)
+    for which in range(5):
+        mixed = [tensor.numpy() for tensor in given]
+        mixed[which] = given[which]
+        with pytest.raises(ValueError, match=r"must be a numpy array or a list, not .*Tensor"):
+            rotations.arap_local_step(*mixed)
+
+
+def test_where_there_is_no_kernel_numba_does_it(monkeypatch):
+    """Apple's GPUs and old drivers: as `carried` finds them, by a device that no machine of the tests needs to have."""
+    went = []
+    monkeypatch.setattr(cuda, "_say_once", lambda kind: None)
+    monkeypatch.setattr(cuda, "_moved", lambda value, device: went.append(str(device)) or value)
+    monkeypatch.setattr(cuda, "_tensors", lambda values: iter([torch.zeros(1, device="meta")]))
+    rest, _, _, graph = sheet()
+    given = tensors(rest, 2 * rest, graph)
+    np.testing.assert_allclose(nearest_rotation(hard()), rotations.nearest_rotation(hard().numpy()), atol=1e-6)
+    expected = rotations.arap_local_step(*(tensor.numpy() for tensor in given))
+    for found, wanted in zip(arap_local_step(*given), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert went == ["cpu", "cpu", "meta"] * 2
 
 
 def test_libigl_takes_the_same_iteration():
@@ -139,7 +173,7 @@ def test_libigl_takes_the_same_iteration():
     data.energy, data.max_iter = igl.ARAP_ENERGY_TYPE_SPOKES, 1
     igl.arap_precomputation(rest, faces, 3, held.astype(np.int32), data)
     expected = igl.arap_solve(deformed[held], data, deformed)
-    _, right_side = arap_local_step(rest, deformed, graph.indptr, graph.indices, graph.data)
+    _, right_side = rotations.arap_local_step(rest, deformed, graph.indptr, graph.indices, graph.data)
     found = deformed.copy()
     factor = splu(laplacian[free][:, free].tocsc())
     found[free] = factor.solve(right_side[free] - laplacian[free][:, held] @ deformed[held])

@@ -1,26 +1,37 @@
 """Softmax splatting: numba and Warp against the definition, and the definition against what is known in closed form."""
 
 import math
-import threading
 from contextlib import nullcontext
+from itertools import pairwise
 
 import numba
 import pytest
 import torch
 
 from kernels import cuda
+from kernels import softmax_splat as module
 from kernels.softmax_splat import LANDS, Splat, softmax_splat, softmax_splat_reference
 
 F32, F64 = torch.float32, torch.float64
-VERSIONS = {"reference": F64, "numba": F64, "numba float32": F32, "warp": F32}
+KERNELS = {"numba": F64, "numba float32": F32, "warp": F32}
+VERSIONS = {"reference": F64} | KERNELS
+
+
+def running(name):
+    """As a function of tensors of any precision, that gives them in its own."""
+    of, precision = softmax_splat_reference if name == "reference" else softmax_splat, VERSIONS[name]
+    with cuda.warp_everywhere() if name == "warp" else nullcontext():
+        yield lambda image, flow, metric: of(image.to(precision), flow.to(precision), metric.to(precision))
 
 
 @pytest.fixture(params=VERSIONS)
 def splat(request):
-    """One version, as a function of tensors of any precision, that gives them in its own."""
-    of, precision = softmax_splat_reference if request.param == "reference" else softmax_splat, VERSIONS[request.param]
-    with cuda.warp_everywhere() if request.param == "warp" else nullcontext():
-        yield lambda image, flow, metric: of(image.to(precision), flow.to(precision), metric.to(precision))
+    yield from running(request.param)
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request):
+    yield from running(request.param)
 
 
 def scene(views=2, channels=5, height=13, width=17, reach=3.0, seed=0) -> list[torch.Tensor]:
@@ -38,6 +49,25 @@ def between_pixels(flow: torch.Tensor) -> torch.Tensor:
 
 def shifted(u: float, v: float, height=5, width=7, views=1) -> torch.Tensor:
     return torch.tensor([u, v], dtype=F64).view(1, 2, 1, 1).expand(views, 2, height, width)
+
+
+def into_one_cell(height=11, width=12) -> list[torch.Tensor]:
+    image, _, metric = scene(2, 3, height, width)
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return [image, torch.stack([4.25 - x, 6.625 - y]).double().expand(2, 2, height, width), metric]
+
+
+def standing() -> list[torch.Tensor]:
+    image, flow, metric = scene(1, 3, 5, 7)
+    return [image, torch.zeros_like(flow), metric]
+
+
+def slivers(fraction: float) -> list[torch.Tensor]:
+    """The first pixel reaches into the second by a sliver with a far higher metric; the third into the fourth alone."""
+    image, metric = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]]), torch.tensor([[[[30.0, 0.0, 0.0, 0.0]]]])
+    flow = torch.zeros(1, 2, 1, 4)
+    flow[0, 0, 0] = torch.tensor([fraction, 0, fraction, 50.0])
+    return [tensor.double() for tensor in (image, flow, metric)]
 
 
 def by_every_pair(image, flow, metric) -> Splat:
@@ -74,13 +104,18 @@ def assert_alike(splat, inputs, scale=1e-4):
 
 
 @pytest.mark.parametrize("reach", [0.3, 3.0, 30.0])
-def test_value_and_gradients_are_the_references(splat, reach):
-    assert_alike(splat, scene(reach=reach))
+def test_value_and_gradients_are_the_references(kernel, reach):
+    assert_alike(kernel, scene(reach=reach))
+
+
+@pytest.mark.parametrize("inputs", [into_one_cell(), standing(), slivers(0.5 * LANDS), slivers(2 * LANDS)])
+def test_hard_cases_are_the_references_too(kernel, inputs):
+    assert_alike(kernel, inputs)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 9, 4), (3, 4, 1, 11), (1, 9, 11, 1), (2, 17, 6, 8), (1, 3, 1, 1)])
-def test_any_shape(splat, shape):
-    assert_alike(splat, scene(*shape, reach=0.7))
+def test_any_shape(kernel, shape):
+    assert_alike(kernel, scene(*shape, reach=0.7))
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 0, 4, 5), (2, 3, 0, 5), (2, 3, 4, 0)])
@@ -165,9 +200,9 @@ def test_a_constant_added_to_the_metric_changes_nothing(splat, constant):
 
 
 @pytest.mark.parametrize("size", [1e4, 1e38])
-def test_any_finite_metric(splat, size):
+def test_any_finite_metric(kernel, size):
     image, flow, metric = scene()
-    assert_alike(splat, (image, flow, (size * metric.sign()).float().double()))
+    assert_alike(kernel, (image, flow, (size * metric.sign()).float().double()))
 
 
 def test_the_strip_that_is_left_behind_is_a_hole_without_gradient(splat):
@@ -198,10 +233,7 @@ def test_half_a_pixel_over_the_edge_keeps_the_half_inside(splat):
 
 
 def test_all_pixels_in_one_cell(splat):
-    image, _, metric = scene(2, 3, 11, 12)
-    y, x = torch.meshgrid(torch.arange(11), torch.arange(12), indexing="ij")
-    flow = torch.stack([4.25 - x, 6.625 - y]).double().expand(2, 2, 11, 12)
-    assert_alike(splat, (image, flow, metric))
+    image, flow, metric = into_one_cell()
     weight = metric.flatten(2).softmax(dim=2)
     mean = (weight * image.flatten(2)).sum(dim=2)
     result = splat(image, flow, metric)
@@ -212,9 +244,7 @@ def test_all_pixels_in_one_cell(splat):
 
 def test_no_flow_has_a_slope(splat):
     """Or a flow that begins at zero could never be learned."""
-    image, _, metric = scene(1, 3, 5, 7)
-    inputs = image, torch.zeros(1, 2, 5, 7, dtype=F64), metric
-    assert_alike(splat, inputs)
+    image, _, metric = inputs = standing()
     result, (_, to_flow, _) = gradients(splat, inputs, image)
     assert torch.equal(result.image.double(), image)
     towards = (metric[0, 0, :, :-1] - metric[0, 0, :, 1:]).clamp(max=0).exp()
@@ -225,12 +255,7 @@ def test_no_flow_has_a_slope(splat):
 
 @pytest.mark.parametrize(("fraction", "lands"), [(0.5 * LANDS, False), (2 * LANDS, True)])
 def test_a_sliver_neither_covers_nor_takes_over(splat, fraction, lands):
-    """The first pixel reaches into the second by a sliver with a far higher metric; the third into the fourth alone."""
-    image, metric = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]]), torch.tensor([[[[30.0, 0.0, 0.0, 0.0]]]])
-    flow = torch.zeros(1, 2, 1, 4)
-    flow[0, 0, 0] = torch.tensor([fraction, 0, fraction, 50.0])
-    assert_alike(splat, [tensor.double() for tensor in (image, flow, metric)])
-    result = splat(image, flow, metric)
+    result = splat(*slivers(fraction))
     assert result.covered[0, 0, 0].tolist() == [True, True, True, lands]
     expected = [1, 1, 3, 3] if lands else [1, 2, 3, 0]
     assert result.image[0, 0, 0].tolist() == pytest.approx(expected, abs=1e-3)
@@ -262,35 +287,49 @@ def test_one_gradient_alone_is_the_same(splat, wanted):
             assert tensor.grad is None
 
 
-def test_the_number_of_threads_changes_no_bit():
-    inputs, cotangent = [tensor.float() for tensor in scene(height=33)], scene(height=33)[0]
-    threads = numba.get_num_threads()
-    results = []
+@pytest.mark.parametrize("reach", [3.0, 30.0])
+def test_the_number_of_threads_changes_no_bit(monkeypatch, reach):
+    inputs, cotangent = [tensor.float() for tensor in scene(height=33, reach=reach)], scene(height=33)[0]
+    threads, results = numba.get_num_threads(), []
     try:
-        for count in range(1, threads + 1):
-            numba.set_num_threads(count)
+        for count in [1, 2, 5, 200]:
+            numba.set_num_threads(min(count, threads))
+            monkeypatch.setattr(module, "_bands", lambda views, bands=count: bands)  # as if there were so many
             results.append(gradients(softmax_splat, inputs, cotangent))
     finally:
         numba.set_num_threads(threads)
     for result, slopes in results:
         first, firsts = results[0]
-        assert all(torch.equal(a, b) for a, b in zip([result.image, *slopes], [first.image, *firsts], strict=True))
+        assert all(torch.equal(a, b) for a, b in zip([*result, *slopes], [*first, *firsts], strict=True))
 
 
-def test_two_threads_at_once():
-    inputs, cotangent = scene(), scene(seed=4)[0]
-    expected = gradients(softmax_splat, inputs, cotangent)[1]
-    found = {}
-    workers = [
-        threading.Thread(target=lambda n=n: found.update({n: gradients(softmax_splat, inputs, cotangent)[1]}))
-        for n in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert sorted(found) == [0, 1]
-    assert all(torch.equal(a, b) for each in found.values() for a, b in zip(each, expected, strict=True))
+def test_the_work_does_not_grow_with_the_threads(monkeypatch):
+    """Each band of targets reads the rows that reach it alone, and there are no more bands than threads want."""
+    height, width, reach, bands = 160, 9, 3, 16
+    y = torch.arange(height)[:, None].expand(height, width)
+    line = (y + torch.randint(-reach, reach, (height, width), generator=torch.Generator().manual_seed(2)))[None, :, :]
+    line[0, 70, 4] = 0  # one that goes far makes its own row be read once more, and no other
+    target = torch.where((line >= 0) & (line < height), line * width, -1).int().view(1, -1, 1).expand(1, -1, 4)
+    spans = module._spans(module.Tables(target.numpy(), None, None, None), height)
+    ends = [height * width * band // bands for band in range(bands + 1)]
+    read = [len(module._rows(spans[0], *pair)) for pair in pairwise(ends)]
+    assert height <= sum(read) <= height + bands * 2 * reach + bands
+    for threads, views, wanted in [(16, 1, 16), (16, 3, 6), (16, 8, 2), (2, 8, 1), (2, 0, 2)]:
+        monkeypatch.setattr(module, "get_num_threads", lambda threads=threads: threads)
+        assert module._bands(views) == wanted
+
+
+def test_what_warp_began_warp_ends(monkeypatch):
+    inputs = [tensor.float().requires_grad_() for tensor in scene()]
+    with cuda.warp_everywhere():
+        image = softmax_splat(*inputs).image
+    monkeypatch.setattr(module, "_backward_on_cpu", None)
+    image.sum().backward()
+
+
+def test_values_near_the_end_of_float32(kernel):
+    image, flow, metric = scene()
+    assert_alike(kernel, ((1e33 * image).float().double(), flow, metric))
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
@@ -299,6 +338,15 @@ def test_what_is_no_number_is_refused(which, wrong):
     inputs = scene()
     inputs[which][1, 0, 2, 3] = wrong
     with pytest.raises(ValueError, match=f"{('image', 'flow', 'metric')[which]} holds NaN or infinity"):
+        softmax_splat(*inputs)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("wrong", [None, 1.0, [[1.0]]])
+def test_what_is_no_tensor_is_refused(which, wrong):
+    inputs = scene()
+    inputs[which] = wrong
+    with pytest.raises(ValueError, match=f"{('image', 'flow', 'metric')[which]} must be a"):
         softmax_splat(*inputs)
 
 

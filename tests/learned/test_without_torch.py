@@ -12,7 +12,17 @@ from backend import wire
 from backend.clip import Mesh
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILT_IN = ["corotate", "gather", "rotations", "spread", "surface_gradients", "thinshell", "winding"]
+BUILT_IN = [
+    "corotate",
+    "gather",
+    "hinges",
+    "rotations",
+    "spread",
+    "strain",
+    "surface_gradients",
+    "thinshell",
+    "winding",
+]
 
 
 def loaded(script: str, *arguments) -> set[str]:

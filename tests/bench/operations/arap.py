@@ -8,6 +8,7 @@ import torch
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import splu
 
+from kernels import rotations_cuda
 from kernels.rotations import arap_local_step, nearest_rotation, nearest_rotation_reference
 from tests.bench.side_by_side import copy_speed, side_by_side
 from tests.bench.table import Table
@@ -70,7 +71,7 @@ class TorchSheet:
         return rotations, torch.zeros_like(positions).index_add_(0, self.i, edges)
 
     def kernel_local_step(self, positions):
-        return arap_local_step(self.rest, positions, self.offsets, self.neighbours, self.weights)
+        return rotations_cuda.arap_local_step(self.rest, positions, self.offsets, self.neighbours, self.weights)
 
 
 def torch_nearest(matrices):
@@ -144,7 +145,7 @@ def _on_cuda(sheet: Sheet, positions, copy: float) -> Table:
     seconds = side_by_side({
         "local": lambda: plain.kernel_local_step(tensor),
         "torch local": lambda: plain.local_step(tensor),
-        "nearest": lambda: nearest_rotation(flat),
+        "nearest": lambda: rotations_cuda.nearest_rotation(flat),
         "torch nearest": lambda: torch_nearest(flat),
     }, rounds=15)  # fmt: skip
     local = _local_bytes(count, sheet.weights.nnz, 4) / copy

@@ -34,8 +34,10 @@ def table(device: str, copy: float) -> Table:
     seconds = side_by_side({"ours": ours, **casters}, rounds=15)
     result = Table(f"rasterize: {len(mesh.faces)} triangles, {VIEWS} views, {SIDE} x {SIDE} pixels, {device}")
     result.add("rasterize", 1000 * seconds["ours"], "ms")
+    # the promise: so much faster than Mitsuba or, where that does not start, than embreex
+    promised = {"Mitsuba 3": 1.7} if "Mitsuba 3" in casters else {"embreex": 7}
     for name in casters:
-        least = {"Mitsuba 3": 1.7, "embreex": 7}[name] if device == "cpu" else None
+        least = promised.get(name) if device == "cpu" else None
         result.add(f"times faster than {name}", seconds[name] / seconds["ours"], "x", least=least)
     # read once: positions and faces; written once: what comes back
     moved = positions.nbytes + faces.nbytes + sum(tensor.nbytes for tensor in fragments)
