@@ -213,7 +213,7 @@ def _draw(positions, faces, columns, rows, x, y, first, end, keys):
                 step = (az * x[j] + dz) * STEPS + (STEPS + 0.5)
                 inside = (e0 >= 0) & (e1 >= 0) & (e2 >= 0) & (e0 + e1 + e2 > 0)
                 if inside & (step >= 0) & (step < LAST + 1):
-                    keys[i, j] = min(keys[i, j], (np.int64(step) << 32) | f)
+                    keys[i - first, j] = min(keys[i - first, j], (np.int64(step) << 32) | f)
 
 
 @cpu.inner
@@ -222,12 +222,13 @@ def _resolve(positions, faces, x, y, first, end, keys, fragments):
     f = np.int64(-1)
     for i in range(first, end):
         for j in range(triangle.shape[1]):
-            if keys[i, j] == NOTHING:
+            key = keys[i - first, j]
+            if key == NOTHING:
                 triangle[i, j] = -1
                 barycentrics[i, j, 0] = barycentrics[i, j, 1] = barycentrics[i, j, 2] = depth[i, j] = 0
                 continue
-            if f != keys[i, j] & 0xFFFFFFFF:  # often it is the pixel before's
-                f = keys[i, j] & 0xFFFFFFFF
+            if f != key & 0xFFFFFFFF:  # often it is the pixel before's
+                f = key & 0xFFFFFFFF
                 k0, k1, k2 = faces[f, 0], faces[f, 1], faces[f, 2]
                 x0, y0, w0 = _corner(positions, k0)
                 x1, y1, w1 = _corner(positions, k1)
@@ -242,7 +243,7 @@ def _resolve(positions, faces, x, y, first, end, keys, fragments):
 
 
 @cpu.parallel
-def _rasterize(positions, faces, corners, centres, bands, keys, fragments):
+def _rasterize(positions, faces, corners, centres, bands, fragments):
     """In tasks of one band of rows of one view, which share nothing.
 
     `corners` are the columns and rows of the vertices, `centres` the x and y of the pixels.
@@ -256,22 +257,21 @@ def _rasterize(positions, faces, corners, centres, bands, keys, fragments):
     for task in prange(views * bands):
         view, band = task // bands, task % bands
         first, end = band * height // bands, (band + 1) * height // bands
-        keys[view, first:end] = NOTHING
-        _draw(positions[view], faces, columns[view], rows[view], x, y, first, end, keys[view])
+        keys = np.full((end - first, width), NOTHING)
+        _draw(positions[view], faces, columns[view], rows[view], x, y, first, end, keys)
         own = triangle[view], barycentrics[view], depth[view]
-        _resolve(positions[view], faces, x, y, first, end, keys[view], own)
+        _resolve(positions[view], faces, x, y, first, end, keys, own)
 
 
 def _forward_on_cpu(positions: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
     views, vertices, _ = positions.shape
     corners = np.empty((views, vertices)), np.empty((views, vertices))
-    keys = np.empty((views, height, width), np.int64)
     triangle = torch.empty(views, height, width, dtype=torch.int32)
     fragments = Fragments(triangle, positions.new_empty(*triangle.shape, 3), positions.new_empty(triangle.shape))
     bands = max(1, min(height, -(-get_num_threads() // max(1, views))))
     x, y = pixel_centres(height, width)
     _rasterize(
-        positions.numpy(), faces.numpy(), corners, (x.numpy(), y.numpy()), bands, keys,
+        positions.numpy(), faces.numpy(), corners, (x.numpy(), y.numpy()), bands,
         tuple(array.numpy() for array in fragments),
     )  # fmt: skip
     return fragments
