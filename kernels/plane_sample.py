@@ -106,6 +106,17 @@ def _steps(table, channels):
     return steps
 
 
+@cpu.inner(inline="always")
+def _blend(texels, at, step, fraction):
+    """The value, and how it changes along u and v from one sample to the next."""
+    next_u, next_v = step[0], step[1]
+    a, b = spread(fraction[0]), spread(fraction[1])
+    t00, t01 = load(texels, at), load(texels, at + next_v)
+    t10, t11 = load(texels, at + next_u), load(texels, at + next_u + next_v)
+    near, far = t00 + b * (t01 - t00), t10 + b * (t11 - t10)
+    return near + a * (far - near), far - near, (t01 - t00) + a * ((t11 - t10) - (t01 - t00))
+
+
 @cpu.parallel
 def _forward(points, order, level, out):
     table, texels, multiply = level
@@ -132,12 +143,7 @@ def _forward(points, order, level, out):
             for c in range(0, channels, WIDTH):
                 fused = nothing
                 for p in range(planes):
-                    at, next_u, next_v = corners[k, p] + c, steps[p, 0], steps[p, 1]
-                    a, b = spread(fractions[k, p, 0]), spread(fractions[k, p, 1])
-                    t00, t01 = load(texels, at), load(texels, at + next_v)
-                    t10, t11 = load(texels, at + next_u), load(texels, at + next_u + next_v)
-                    near, far = t00 + b * (t01 - t00), t10 + b * (t11 - t10)
-                    value = near + a * (far - near)
+                    value, _, _ = _blend(texels, corners[k, p] + c, steps[p], fractions[k, p])
                     fused = fused * value if multiply else fused + value
                 store(out, order[begin + k] * stride + c, fused)
 
@@ -177,14 +183,9 @@ def _backward(points, order, level, grad, to_texels, to_points):
                             prefetch(to_texels, mine + corner)
                 fused = one
                 for p in range(planes):
-                    at, next_u, next_v = corners[k, p] + c, steps[p, 0], steps[p, 1]
-                    a, b = spread(fractions[k, p, 0]), spread(fractions[k, p, 1])
-                    t00, t01 = load(texels, at), load(texels, at + next_v)
-                    t10, t11 = load(texels, at + next_u), load(texels, at + next_u + next_v)
-                    near, far = t00 + b * (t01 - t00), t10 + b * (t11 - t10)
-                    value = near + a * (far - near)
-                    store(along_u, p * WIDTH, far - near)
-                    store(along_v, p * WIDTH, (t01 - t00) + a * ((t11 - t10) - (t01 - t00)))
+                    value, by_u, by_v = _blend(texels, corners[k, p] + c, steps[p], fractions[k, p])
+                    store(along_u, p * WIDTH, by_u)
+                    store(along_v, p * WIDTH, by_v)
                     store(values, p * WIDTH, value)
                     store(before, p * WIDTH, fused)
                     fused = fused * value
