@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-MATERIALS = ("albedo", "roughness", "metallic")  # what of a surface may change besides its shape
+MATERIALS = ("albedo", "roughness", "metallic", "opacity")  # what of a surface may change besides its shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,9 @@ class Frame:
     albedo: Floats | None = None  # (V, 3) linear
     roughness: Floats | None = None  # (V,)
     metallic: Floats | None = None  # (V,)
+    opacity: Floats | None = None  # (V,) 1: there; 0: gone; None: all is there
+    poses: Floats | None = None  # (K - 1, V, 3) metres: under the first of K processes, under the first two, ...
+    corrected: float = 0.0  # share of the volume that was put back so far, where a process keeps it so
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +94,7 @@ class Clip:
     albedo: Floats | None = None  # (T, V, 3) linear
     roughness: Floats | None = None  # (T, V)
     metallic: Floats | None = None  # (T, V)
+    opacity: Floats | None = None  # (T, V)
     provenance: dict[str, str] = field(default_factory=dict)  # what made it: prompt, process, engine, seed, version
 
     @classmethod
@@ -98,6 +102,9 @@ class Clip:
         """Stack frames in their order; a material is kept where every frame has it."""
         if not frames:
             raise ValueError("a clip needs at least one frame")
+        if any(frame.opacity is not None for frame in frames):
+            whole = np.ones(len(subject.vertices), np.float32)
+            frames = [replace(frame, opacity=whole) if frame.opacity is None else frame for frame in frames]
         stacked = {
             name: np.stack([getattr(frame, name) for frame in frames])
             for name in MATERIALS

@@ -1,7 +1,7 @@
 """The words that the add-on and the backend speak: messages, records, limits, version.
 
 docs/protocol.md states the conversation; this file is its grammar, and the only module of the backend that the
-add-on imports. It needs numpy, msgspec and platformdirs, and imports nothing else of ours.
+add-on imports. It needs numpy, msgspec and platformdirs; what can be asked for stands in requests.py, its only import.
 
 A message is a list of ZeroMQ frames: MAGIC, a msgpack header, and for Put and Chunk one payload. Calls go from
 client to gateway, answers come back. A record is what a payload's bytes add up to: a header and named arrays.
@@ -19,20 +19,46 @@ import numpy as np
 import platformdirs
 from msgspec import Meta, Struct
 
+from .requests import (  # relative: in the shipped extension this package lies inside the add-on's
+    MAX_FRAMES,
+    PROCESSES,
+    PROMPT_BYTES,
+    STAGES,
+    VERSION,
+    Animate,
+    Bloom,
+    Burn,
+    Close,
+    Crumple,
+    Fps,
+    Freeze,
+    Generate,
+    Grow,
+    Melt,
+    Process,
+    Request,
+    Rot,
+    Rust,
+    Shrivel,
+    Stage,
+    Swell,
+    Wilt,
+    in_words,
+    name_of,
+    provenance,
+)
+
 PROTOCOL = 1
-VERSION = "0.1.0"  # of the software, both sides; the protocol has its own
 MAGIC = b"ANT1"
 
 HEADER_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024  # within 10 % of the best size on ipc and TCP; whole frames are 3.7 times slower under CURVE
 WINDOW_BYTES = 8 * 1024 * 1024  # what a client lets the gateway send ahead of it
 FRAME_BYTES = 1024 * 1024  # no ZeroMQ frame may be larger: the socket drops the peer that declares one
-PROMPT_BYTES = 8 * 1024
 TEXT_BYTES = 4 * 1024  # a failure's text or detail
 ARRAY_BYTES = 64 * 1024 * 1024
 RECORD_BYTES = 256 * 1024 * 1024
 MAX_VERTICES = 1_000_000
-MAX_FRAMES = 1024
 MAX_CREDIT = 1 << 40
 DIGEST_MASK = (1 << 63) - 1  # of a record's xxh3-64: msgpack integers stay signed everywhere
 QUEUED_JOBS = 256  # waiting at once, of one client
@@ -53,73 +79,6 @@ def default_home() -> Path:
 def records_path(home: Path, job: str) -> Path:
     """The log of a job's records: written by the worker, read by the gateway and by a client of the same user."""
     return home / "jobs" / job / "records.log"
-
-
-# --- What can be asked for. Defaults and limits stand here only; the panel's properties are made from them.
-
-Frames = Annotated[
-    int, Meta(ge=1, le=MAX_FRAMES, title="Frames", description="How many frames, and so how many shape keys, are made")
-]
-Fps = Annotated[float, Meta(ge=1, le=240, title="Frame Rate", description="Frames a second")]
-Seed = Annotated[
-    int, Meta(ge=0, le=2**31 - 1, title="Seed", description="The same seed gives the same result again")
-]
-Reverse = Annotated[bool, Meta(title="Reverse", description="Play life backwards: what wilted recovers")]
-Process = Annotated[
-    Literal["wilt", "melt"], Meta(title="Process", description="What happens to the selected mesh")
-]
-Amount = Annotated[
-    float, Meta(ge=0.01, le=1.0, title="Amount", description="How far the process goes, 1 being all the way")
-]
-Prompt = Annotated[
-    str,
-    Meta(title="Prompt", description="What should come to life, for example: a red rose blooming, then wilting"),
-]
-Engine = Annotated[Literal["builtin"], Meta(title="Engine", description="What makes the result")]
-
-
-class Generate(Struct, frozen=True, kw_only=True, tag="generate", forbid_unknown_fields=True):
-    """A living object from words."""
-
-    prompt: Prompt
-    engine: Engine = "builtin"
-    frames: Frames = 48
-    fps: Fps = 24.0
-    seed: Seed = 0
-    reverse: Reverse = False
-
-    def __post_init__(self):
-        try:
-            size = len(self.prompt.encode())
-        except UnicodeEncodeError:
-            raise ValueError("The prompt is not valid text (UTF-8): type it again or paste it as plain text") from None
-        if not self.prompt.strip():
-            raise ValueError('The prompt is empty: say what should come to life, for example "a red rose blooming"')
-        if size > PROMPT_BYTES:
-            raise ValueError(
-                f"The prompt has {size:,} bytes and {PROMPT_BYTES:,} are allowed: shorten it to one sentence"
-            )
-
-
-class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_fields=True):
-    """A process on a mesh that the client brings along as a Subject record."""
-
-    process: Process = "wilt"
-    engine: Engine = "builtin"
-    amount: Amount = 1.0
-    frames: Frames = 48
-    fps: Fps = 24.0
-    seed: Seed = 0
-    reverse: Reverse = False
-
-
-Request = Generate | Animate
-
-
-def provenance(request: Request) -> dict[str, str]:
-    """What made a result, as text: enough to make the same clip again with the same version."""
-    fields = msgspec.structs.asdict(request) | {"version": VERSION}
-    return {"kind": type(request).__struct_config__.tag} | {name: str(value) for name, value in fields.items()}
 
 
 # --- Names
@@ -491,12 +450,17 @@ class Subject(Record, tag="subject"):
 
 
 class FrameRecord(Record, tag="frame"):
-    """One time sample. positions (V, 3) metres; materials as in Subject, absent where unchanged."""
+    """One time sample. positions (V, 3) metres; materials as in Subject, absent where unchanged; opacity (V,)
+    255 = 1, absent where all is there. Where K > 1 processes meet, poses (K - 1, V, 3) is the subject under the
+    first of them, under the first two, and so on; positions is the subject under all."""
 
     index: Annotated[int, Meta(ge=0, lt=MAX_FRAMES)]
     tau: Annotated[float, Meta(ge=0, le=1)]
+    preview: bool = False  # coarse; a later record with the same index replaces it
     layout = {
         "positions": ("<f4", ("V", 3)),
+        "poses": ("<f4", ("K", "V", 3)),
+        "opacity": ("|u1", ("V",)),
         "albedo": ("|u1", ("V", 3)),
         "roughness": ("|u1", ("V",)),
         "metallic": ("|u1", ("V",)),

@@ -9,7 +9,7 @@ from backend import protocol
 from backend.clip import Frame, Mesh
 
 _PLAIN = ("vertices", "corners", "sizes", "triangles", "uv", "pin", "weight", "parts")
-_BYTES = ("roughness", "metallic")
+_BYTES = ("roughness", "metallic", "opacity")
 
 
 class NotFinite(ValueError):
@@ -32,13 +32,14 @@ def unpack_mesh(data) -> tuple[Mesh, protocol.Subject]:
     return Mesh(part_names=record.part_names, **_decoded(arrays)), record
 
 
-def pack_frame(frame: Frame, index: int) -> bytearray:
+def pack_frame(frame: Frame, index: int, preview: bool = False) -> bytearray:
     """A FrameRecord. Raises NotFinite."""
-    if not np.isfinite(frame.positions).all():
+    arrays = {"positions": frame.positions} | ({} if frame.poses is None else {"poses": frame.poses})
+    if not all(np.isfinite(array).all() for array in arrays.values()):
         raise NotFinite(f"Frame {index} holds positions that are not numbers")
-    positions = np.ascontiguousarray(frame.positions, np.float32)
-    record = protocol.FrameRecord(index=index, tau=float(frame.tau))
-    return protocol.pack(record, {"positions": positions} | _material(frame))
+    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    record = protocol.FrameRecord(index=index, tau=float(frame.tau), preview=preview)
+    return protocol.pack(record, arrays | _material(frame))
 
 
 def unpack_frame(data) -> Frame:
@@ -52,7 +53,7 @@ def _material(source: Mesh | Frame) -> dict[str, np.ndarray]:
     arrays = {}
     if source.albedo is not None:
         arrays["albedo"] = _to_bytes(protocol.linear_to_srgb(source.albedo))
-    return arrays | {name: _to_bytes(value) for name in _BYTES if (value := getattr(source, name)) is not None}
+    return arrays | {name: _to_bytes(value) for name in _BYTES if (value := getattr(source, name, None)) is not None}
 
 
 def _decoded(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

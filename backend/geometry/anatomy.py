@@ -1,5 +1,10 @@
 """What a process knows about a body before anything moves: its parts, its root, and how far all is from there."""
 
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +40,14 @@ class Anatomy:
         self.is_sheet: NDArray[np.bool_] = ((openness > SHEET) & (size >= SCRAP))[self.labels]
         self.lying = not body.pin.any() and np.ptp(body.vertices[:, 2]) < fields.FLAT_HEIGHT
 
+    def posed(self, vertices: Reals) -> Self:
+        """The same body with its vertices elsewhere, (N, 3): its parts and its root are what they were."""
+        moved = copy(self)
+        moved.body = replace(self.body, vertices=vertices)
+        for name in ("normals", "thickness", "margin"):
+            moved.__dict__.pop(name, None)
+        return moved
+
     @property
     def root(self) -> Reals:
         """(3,) the middle of what is held."""
@@ -46,3 +59,54 @@ class Anatomy:
             return self.held
         nearest = self.distance[chosen].min()
         return (chosen & (self.distance <= nearest + 0.03)).astype(float)
+
+    @cached_property
+    def normals(self) -> Reals:
+        """(N, 3) unit normals, weighted by area; as the artist's faces are wound, outwards or not."""
+        return fields.normals(self.body.vertices, self.body.faces)
+
+    @cached_property
+    def thickness(self) -> Reals:
+        """(N,) of the solids: the diameter of the largest ball inside that touches the surface there; 0 in sheets."""
+        chosen = np.flatnonzero(~self.is_sheet)
+        found = np.zeros(len(self.is_sheet))
+        if len(chosen):
+            vertices = self.body.vertices
+            outward = self.normals * fields.outwardness(vertices, self.body.faces, self.labels)[self.labels, None]
+            found[chosen] = 2.0 * fields.inner_ball(vertices[chosen], outward[chosen])
+        return found
+
+    @cached_property
+    def margin(self) -> Reals:
+        """(N,) distance along the surface to the rim of the vertex's own part; infinite where it has none."""
+        return fields.rim_distance(self.body.vertices, self.body.faces)
+
+    @cached_property
+    def part_size(self) -> Reals:
+        """(N,) square root of the area of the vertex's part."""
+        corner = self.body.vertices[self.body.faces]
+        area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+        whole = np.bincount(self.labels[self.body.faces[:, 0]], area, minlength=self.labels.max() + 1)
+        return np.sqrt(whole)[self.labels]
+
+    def facing(self, seed: int) -> Reals:
+        """(N,) of sheets: 1 where the normal is on the outer side of the bow in which a limp sheet will hang, -1 where
+        it is on the inner side.
+
+        A sheet bows towards the floor, or away from it where it lies there; one that stands upright bows along its
+        thickness, away from the root, or where it is central by the chance of `seed`.
+        """
+        rng, vertices = np.random.default_rng(seed), self.body.vertices
+        aside = np.zeros((self.labels.max() + 1, 3))
+        for part in np.unique(self.labels[self.is_sheet]):
+            chosen = self.labels == part
+            normal = self.normals[chosen, :2]
+            thickness = np.linalg.eigh(normal.T @ normal)[1][:, 1]
+            front = normal.sum(axis=0) @ thickness
+            thickness *= np.sign(front) if front else 1.0  # where an eigenvector points to is chance
+            away = (vertices[chosen].mean(axis=0) - self.root)[:2] @ thickness
+            chance = rng.choice([-1.0, 1.0])
+            aside[part, :2] = thickness * (np.sign(away) if abs(away) > 0.02 else chance)
+        rise = 2.5 * self.normals[:, 2] * (-1.0 if self.lying else 1.0)
+        lean = -3.0 * np.einsum("ni,ni->n", self.normals, aside[self.labels])
+        return np.clip(rise + np.maximum(1.0 - np.abs(rise), 0.0) * np.clip(lean, -1.0, 1.0), -1.0, 1.0)

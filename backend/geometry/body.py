@@ -1,11 +1,32 @@
-"""The body that a process acts on: the subject welded and triangulated, in its own units."""
+"""The body that a process acts on: the subject welded and triangulated, in its own units; and what becomes of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """The material of N vertices."""
+
+    albedo: Reals  # (N, 3) linear
+    roughness: Reals  # (N,)
+    metallic: Reals  # (N,)
+    opacity: Reals  # (N,) 1: there; 0: gone, as what has burnt away
+
+    def toward(self, share: Reals, **targets) -> Self:
+        """Each named material moved by `share` (N,) in [0, 1] of the way to its target: a number, a colour or one a
+        vertex; kept within [0, 1]."""
+        changed = {}
+        for name, target in targets.items():
+            now = getattr(self, name)
+            part = share[:, None] if now.ndim == 2 else share
+            changed[name] = np.clip(now + part * (target - now), 0.0, 1.0)
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,13 +39,40 @@ class Body:
     weight: Reals  # (N,) in [0, 1]; all one when the artist painted nothing
     albedo: Reals  # (N, 3) linear
     roughness: Reals  # (N,)
+    metallic: Reals  # (N,)
+
+    @property
+    def look(self) -> Look:
+        """The material before anything happens."""
+        return Look(self.albedo, self.roughness, self.metallic, np.ones(len(self.vertices)))
 
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """One time sample of a body. A material that is None is unchanged."""
+    """One time sample of a body."""
 
     tau: float  # life time in [0, 1]
-    positions: Reals  # (N, 3) in the body's units
-    albedo: Reals | None = None  # (N, 3) linear
-    roughness: Reals | None = None  # (N,)
+    poses: tuple[Reals, ...]  # (N, 3) positions under the first process, under the first two, ... under all
+    look: Look
+    corrected: float = 0.0  # share of the volume that was put back so far, where a process keeps it so
+
+    @property
+    def positions(self) -> Reals:
+        """(N, 3) in the body's units, under all processes."""
+        return self.poses[-1]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How finely a life is computed."""
+
+    vertices: int  # of a whole body; a heavier one is moved by a stand-in
+    light: int  # vertices of that stand-in
+    cells: int  # of the lattice of solids
+    sheets: int  # vertices of sheets
+    skin: int  # vertices of the skin of solids, where wrinkles are wanted
+    grid: float  # cells of the viscous flow along each side, of the full number
+
+
+FULL = Detail(vertices=60_000, light=15_000, cells=3000, sheets=6000, skin=12_000, grid=1.0)
+PREVIEW = Detail(vertices=4000, light=2000, cells=500, sheets=900, skin=2000, grid=0.6)

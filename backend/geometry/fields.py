@@ -108,7 +108,14 @@ def bridges(vertices: Reals, labels: Integers) -> Integers:
 
 
 def root(body: Body) -> Reals:
-    """(N,) in [0, 1]: how firmly each vertex is held. What the artist pinned; else the foot; else the middle."""
+    """(N,) in [0, 1]: how firmly each vertex is held. What the artist pinned; else the foot; else the middle.
+
+    What takes no part in the life at all, weight 0, is held too: a pot stays where it is.
+    """
+    return np.maximum(_root(body), body.weight <= 0.0)
+
+
+def _root(body: Body) -> Reals:
     if body.pin.any():
         return body.pin
     height = np.ptp(body.vertices[:, 2])
@@ -201,3 +208,58 @@ def limbs(points: Reals, distance: Reals, radius: float) -> tuple[Reals, Reals]:
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-12)
     offset = -gathered(step) / np.maximum(np.bincount(a, minlength=len(points)), 1)[:, None]
     return along, offset
+
+
+def normals(vertices: Reals, faces: NDArray) -> Reals:
+    """(N, 3) unit normals of vertices, weighted by area; up where there is none."""
+    corner = vertices[faces]
+    face = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    total = np.stack([np.bincount(faces.ravel(), np.repeat(c, 3), minlength=len(vertices)) for c in face.T], axis=1)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 1e-30, total / np.maximum(length, 1e-30), [0.0, 0.0, 1.0])
+
+
+def outwardness(vertices: Reals, faces: NDArray, labels: Integers) -> Reals:
+    """(P,) 1 for each part whose faces are wound outwards, -1 for one that is inside out, by its signed volume."""
+    count = labels.max() + 1
+    middle = np.stack([np.bincount(labels, column, minlength=count) for column in vertices.T], axis=1)
+    middle /= np.bincount(labels, minlength=count)[:, None]
+    corner = vertices[faces] - middle[labels[faces[:, 0]]][:, None]
+    volume = np.einsum("fi,fi->f", corner[:, 0], np.cross(corner[:, 1], corner[:, 2]))
+    return np.where(np.bincount(labels[faces[:, 0]], volume, minlength=count) < 0.0, -1.0, 1.0)
+
+
+def inner_ball(points: Reals, outward: Reals, largest: float = 0.5, rounds: int = 12) -> Reals:
+    """(P,) radius of the largest ball that touches each point from inside and holds no other point.
+
+    The shrinking ball of Ma, Bae and Choi, "3D medial axis point approximation using nearest neighbors and the
+    normal field", The Visual Computer 2012. `outward` (P, 3) unit normals; `largest` where a ball meets nothing.
+    """
+    tree = cKDTree(points)
+    radius = np.full(len(points), largest)
+    shrinking = np.arange(len(points))
+    for _ in range(rounds):
+        middle = points[shrinking] - radius[shrinking, None] * outward[shrinking]
+        gap, near = tree.query(middle)
+        apart = points[shrinking] - points[near]
+        inside = gap < radius[shrinking] * (1.0 - 1e-4)
+        depth = np.einsum("pi,pi->p", apart, outward[shrinking])
+        # neighbours of the point itself on a surface that is not quite smooth are no other side
+        other = inside & (depth > 0.25 * np.linalg.norm(apart, axis=1))
+        size = np.einsum("pi,pi->p", apart, apart) / (2.0 * np.maximum(depth, 1e-12))
+        shrinking, size = shrinking[other], size[other]
+        radius[shrinking] = np.minimum(size, radius[shrinking])
+        if not len(shrinking):
+            break
+    return radius
+
+
+def rim_distance(vertices: Reals, faces: NDArray) -> Reals:
+    """(N,) distance along the surface to the nearest rim; infinite in a part that has none."""
+    source = np.unique(rim(faces))
+    if not len(source):
+        return np.full(len(vertices), np.inf)
+    pairs = np.concatenate([edges(faces), across(faces)])
+    length = np.linalg.norm(vertices[pairs[:, 0]] - vertices[pairs[:, 1]], axis=1)
+    graph = shortest_of(pairs, np.maximum(length, 1e-12), len(vertices))
+    return dijkstra(graph, directed=False, indices=source, min_only=True)

@@ -5,8 +5,10 @@ follow by trilinear interpolation. Projective dynamics (Bouaziz et al., SIGGRAPH
 growth and softening change the targets, never the factorisation.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +28,6 @@ Integers = NDArray[np.int64]
 KUHN = np.array([[0, 1, 3, 7], [0, 1, 5, 7], [0, 2, 3, 7], [0, 2, 6, 7], [0, 4, 5, 7], [0, 4, 6, 7]])
 CORNERS = np.array([[c & 1, c >> 1 & 1, c >> 2 & 1] for c in range(8)])
 LONGEST = 22  # cells along the longest side of a body
-MOST = 3000  # cells in all: a full cube gets a coarser lattice than a lean animal
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +81,19 @@ class Lattice:
         return index, keys[index] == key
 
 
-def build(vertices: Reals, faces: NDArray, rods: Reals) -> Lattice:
-    """Cells on the surface, inside it, and along `rods` (B, 2, 3), the segments that join loose parts."""
+def build(vertices: Reals, faces: NDArray, rods: Reals, most: int) -> Lattice:
+    """Cells on the surface, inside it, and along `rods` (B, 2, 3), the segments that join loose parts.
+
+    At most `most` of them, so that a full cube gets a coarser lattice than a lean animal.
+    """
     used = vertices[np.unique(faces)]
     low, high = used.min(axis=0), used.max(axis=0)
     longest = LONGEST
     while True:
         lattice = _build(vertices, faces, rods, low, high, float((high - low).max()) / longest)
-        if len(lattice.cells) <= MOST:
+        if len(lattice.cells) <= most or longest == 4:
             return lattice
-        longest = max(4, min(longest - 1, int(longest * (MOST / len(lattice.cells)) ** (1 / 3))))
+        longest = max(4, min(longest - 1, int(longest * (most / len(lattice.cells)) ** (1 / 3))))
 
 
 def _build(vertices: Reals, faces: NDArray, rods: Reals, low: Reals, high: Reals, cell: float) -> Lattice:
@@ -186,6 +190,12 @@ class Solid:
         self._factor = splu(
             matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
+
+    def fork(self) -> Self:
+        """The same solid at the same moment, free to go another way."""
+        other = copy(self)
+        other._quaternions = self._quaternions.copy()
+        return other
 
     def step(self, shear: Reals, growth: Reals, gravity: Reals) -> None:
         """shear (K,), growth (K, 3, 3) symmetric, gravity (M,) pulling down."""

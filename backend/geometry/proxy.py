@@ -1,5 +1,7 @@
 """A light stand-in for a heavy body: a process moves the stand-in, the body follows smoothly."""
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, identity
@@ -7,7 +9,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
 from backend.geometry.anatomy import SHEET
-from backend.geometry.body import Body, Moment, Reals
+from backend.geometry.body import Body, Look, Moment, Reals
 from backend.geometry.fields import edges, openness, sound_faces
 from backend.report import Report, silent
 
@@ -47,7 +49,7 @@ class Proxy:
         share = np.bincount(owner)
         self.body = Body(
             points, faces, averaged(heavy.pin), averaged(heavy.weight), averaged(heavy.albedo),
-            averaged(heavy.roughness),
+            averaged(heavy.roughness), averaged(heavy.metallic),
         )  # fmt: skip
         report(0.0, SIMPLIFYING)
         self._sides = edges(faces)
@@ -103,7 +105,10 @@ class Proxy:
 
     def carry(self, moment: Moment) -> Moment:
         """The heavy body at the moment of the proxy."""
-        rest, moved = self.body.vertices, moment.positions
+        return Moment(moment.tau, tuple(map(self._posed, moment.poses)), self._looking(moment.look), moment.corrected)
+
+    def _posed(self, moved: Reals) -> Reals:
+        rest = self.body.vertices
         a, b = self._sides.T
         cross = self._gathered((moved[b] - moved[a])[:, :, None] * (rest[b] - rest[a])[:, None, :])
         normal, normal_now = self._normals(rest), self._normals(moved)
@@ -116,16 +121,17 @@ class Proxy:
         motion = spread[:, 9:] + np.einsum("vij,vj->vi", spread[:, :9].reshape(-1, 3, 3), heavy)
         positions = heavy + (1.0 - self.heavy.pin)[:, None] * motion
         positions[:, 2] = np.maximum(positions[:, 2], 0.0)
-        return Moment(
-            moment.tau,
-            positions,
-            self._carried(moment.albedo, self.body.albedo, self.heavy.albedo),
-            self._carried(moment.roughness, self.body.roughness, self.heavy.roughness),
-        )
+        return positions
 
-    def _carried(self, now: Reals | None, rest: Reals, heavy: Reals) -> Reals | None:
+    def _looking(self, now: Look) -> Look:
         """The change is carried, so that detail finer than the proxy stays."""
-        return None if now is None else np.clip(heavy + self._follow @ (now - rest), 0.0, 1.0)
+        heavy, rest = self.heavy.look, self.body.look
+
+        def carried(name: str) -> Reals:
+            change = self._follow @ (getattr(now, name) - getattr(rest, name))
+            return np.clip(getattr(heavy, name) + change, 0.0, 1.0)
+
+        return Look(**{field.name: carried(field.name) for field in dataclasses.fields(Look)})
 
 
 def _normalised(weights: csr_matrix) -> csr_matrix:

@@ -6,12 +6,14 @@ subject, its frames, a certificate. Pipelines are imported when they are asked f
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import get_args
+from typing import TypeVar
 
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
 from backend.prompt import OBJECTS, NotUnderstood, Understanding, understand
-from backend.report import Report
+from backend.report import Preview, Report
+
+T = TypeVar("T")
 
 COMPILING = "Compiling for this machine, only this once"
 
@@ -19,7 +21,7 @@ COMPILING = "Compiling for this machine, only this once"
 def capabilities() -> protocol.Engines:
     """What the engines on this machine can do."""
     makes = tuple(dict.fromkeys(OBJECTS.values()))
-    return protocol.Engines(makes=makes, processes=get_args(get_args(protocol.Process)[0]), device="CPU")
+    return protocol.Engines(makes=makes, processes=tuple(protocol.PROCESSES), device="CPU")
 
 
 def failure(error: Exception) -> protocol.Failure | None:
@@ -42,6 +44,11 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
     header = {"version": protocol.VERSION} | ({} if understood is None else understood.header())
     measure = certificate.Measure(mesh)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
+    if isinstance(request, protocol.Animate) and request.preview:
+        from backend.pipelines import lifecycle
+
+        for index, frame in _told_of_compiling(lambda told: lifecycle.preview(mesh, request, told), report):
+            yield Preview(wire.pack_frame(frame, index, preview=True))
     for index, frame in enumerate(frames):
         measure.add(frame)
         yield wire.pack_frame(frame, index)
@@ -71,7 +78,7 @@ def clip(request: protocol.Request, subject: bytes | None, report: Report) -> tu
     return Clip.from_frames(mesh, list(frames), request.fps, provenance=protocol.provenance(request)), understood
 
 
-def _told_of_compiling(work: Callable[[Report], Iterator[Frame]], report: Report) -> Iterator[Frame]:
+def _told_of_compiling(work: Callable[[Report], Iterator[T]], report: Report) -> Iterator[T]:
     """The frames of `work`, which calls kernels: where one is compiled first, that is told, and the bar stays put.
 
     No specimen calls kernels: so a rose needs no numba, a quarter of a second. One that does must come through here.

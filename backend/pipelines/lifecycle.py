@@ -1,14 +1,13 @@
-"""A life for any mesh: weld it, give it a floor and a root, let a process act on it, hand the frames back.
+"""A life for any mesh: weld it, give it a floor and a root, let processes act on it, hand the frames back.
 
-The process sees a Body (welded, one unit large, standing on z = 0) and tells Moments; what goes in and what comes
-out are the artist's own vertices, in their order and their units. The first frame is the artist's mesh; where one
-frame alone is asked for, it is the end of the process.
-Reversed, the same frames come last to first, and each keeps its tau: it then falls from 1 to 0.
+The processes see a Body (welded, one unit large, standing on z = 0) and tell Moments; what goes in and what comes
+out are the artist's own vertices, in their order and their units. At life time 0 the mesh is the artist's; where one
+frame alone is asked for, it is the last.
+Reversed, the same frames come last to first, and each keeps its tau: it then falls.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,15 @@ from scipy.spatial import cKDTree
 
 from backend import protocol
 from backend.clip import Frame, Mesh
-from backend.geometry.body import Body, Moment, Reals
-from backend.geometry.fields import sound_faces
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import FULL, PREVIEW, Body, Detail, Moment, Reals
+from backend.geometry.fields import smoothstep, sound_faces
+from backend.pipelines.processes import kind_of
+from backend.pipelines.stages import live
 from backend.report import Report, silent
 
 COINCIDENT = 1e-6  # of the mesh's size: vertices closer than this are one
-HEAVY, LIGHT = 60_000, 15_000  # above so many vertices a stand-in with so many is moved in the mesh's place
+PREVIEW_EVERY = 4
 REVERSIBLE = 8 * 10**9  # bytes of frames, which are all held before the last can go first
 FRAME_BYTES = 28  # of each vertex of a frame: position, albedo, roughness
 
@@ -41,23 +43,30 @@ class Welded:
     metres: float  # size of the body's unit
 
     def frame(self, subject: Mesh, moment: Moment) -> Frame:
-        # the motion is added to the artist's own numbers, so that rest is exact and vertices keep their offsets
-        motion = self.metres * (moment.positions - self.body.vertices)
-        positions = (subject.vertices + motion[self.vertex]).astype(np.float32)
-        if not np.isfinite(positions).all():
+        poses = [self._posed(subject, pose) for pose in moment.poses]
+        if not all(np.isfinite(pose).all() for pose in poses):
             raise FloatingPointError(f"the solve lost its footing at life time {moment.tau:.2f}")
+        look, start = moment.look, self.body.look
+        gone = (look.opacity < 1.0).any()
         return Frame(
             moment.tau,
-            positions,
-            self._spread(moment.albedo, self.body.albedo, subject.albedo),
-            self._spread(moment.roughness, self.body.roughness, subject.roughness),
+            poses[-1],
+            albedo=self._spread(look.albedo, start.albedo, subject.albedo),
+            roughness=self._spread(look.roughness, start.roughness, subject.roughness),
+            metallic=self._spread(look.metallic, start.metallic, subject.metallic),
+            opacity=look.opacity[self.vertex].astype(np.float32) if gone else None,
+            poses=np.stack(poses[:-1]) if len(poses) > 1 else None,
+            corrected=moment.corrected,
         )
 
-    def _spread(self, now: Reals | None, rest: Reals, own: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    def _posed(self, subject: Mesh, pose: Reals) -> NDArray[np.float32]:
+        # the motion is added to the artist's own numbers, so that rest is exact and vertices keep their offsets
+        motion = self.metres * (pose - self.body.vertices)
+        return (subject.vertices + motion[self.vertex]).astype(np.float32)
+
+    def _spread(self, now: Reals, rest: Reals, own: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """The body's material on the artist's vertices. Of those at one place the body has the brightest colour;
         a darker one stays darker in the same ratio, so that the clip begins with every vertex's own."""
-        if now is None:
-            return None
         now, rest = now[self.vertex], rest[self.vertex]
         if own is not None:
             darker = own < rest
@@ -66,7 +75,7 @@ class Welded:
 
 
 def animate(subject: Mesh, request: protocol.Animate, report: Report) -> Iterator[Frame]:
-    """The life of `subject` under request.process, frame by frame as it is computed.
+    """The life of `subject` under request.stages, frame by frame as it is computed.
 
     Raises UnusableSubject at once, before the first frame is asked for.
     """
@@ -76,38 +85,69 @@ def animate(subject: Mesh, request: protocol.Animate, report: Report) -> Iterato
     return _frames(subject, weld(subject, report), request, report)
 
 
+def preview(subject: Mesh, request: protocol.Animate, report: Report) -> Iterator[tuple[int, Frame]]:
+    """Every PREVIEW_EVERY-th frame and the last of what `animate` gives, with their numbers, from a coarse solve."""
+    numbers = np.unique(np.append(np.arange(0, request.frames, PREVIEW_EVERY), request.frames - 1))
+    welded = weld(subject, report)
+    moments = _moments(welded.body, request, life_times(request)[numbers], PREVIEW, report)
+    for number, moment in zip(numbers, moments, strict=True):
+        place = request.frames - 1 - number if request.reverse else number
+        yield int(place), welded.frame(subject, moment)
+
+
+def life_times(request: protocol.Animate) -> Reals:
+    """(T,) ascending, from request.first to request.last; one frame shows the last."""
+    pace = np.linspace(0.0, 1.0, request.frames) if request.frames > 1 else np.ones(1)
+    match request.timing:
+        case "slow_start":
+            pace = pace**2
+        case "slow_end":
+            pace = 1.0 - (1.0 - pace) ** 2
+        case "slow_both":
+            pace = smoothstep(pace)
+    return request.first + (request.last - request.first) * pace
+
+
 def _frames(subject: Mesh, welded: Welded, request: protocol.Animate, report: Report) -> Iterator[Frame]:
-    taus = np.linspace(0.0, 1.0, max(request.frames, 2))
-    moments = _moments(_process(request.process), welded.body, request, taus, report)
+    moments = _moments(welded.body, request, life_times(request), FULL, report)
     frames = (welded.frame(subject, moment) for moment in moments)
-    if request.frames == 1:
-        frames = islice(frames, 1, None)
     yield from reversed(list(frames)) if request.reverse else frames
 
 
-def _moments(process, body: Body, request: protocol.Animate, taus: Reals, report: Report) -> Iterator[Moment]:
-    if len(body.vertices) <= HEAVY:
-        yield from process(body, request.amount, request.seed, taus, report)
+def _moments(body: Body, request: protocol.Animate, taus: Reals, detail: Detail, report: Report) -> Iterator[Moment]:
+    """On a stand-in where the body is heavy, and on a lighter one where it has more sheet or skin than can be solved."""
+    count = len(body.vertices)
+    if count > detail.vertices:
+        yield from _by_proxy(body, detail.light, request, taus, detail, report)
         return
+    anatomy = Anatomy(body)
+    sheets = int(np.count_nonzero(anatomy.is_sheet))
+    kinds = [kind_of(stage.process) for stage in request.stages]
+    most = 1.0
+    if any(kind.elastic for kind in kinds):
+        most = min(most, detail.sheets / max(sheets, 1))
+    if any(kind.wrinkles for kind in kinds):
+        most = min(most, detail.skin / max(count - sheets, 1))
+    if most < 0.95:
+        yield from _by_proxy(body, int(most * count), request, taus, detail, report)
+    else:
+        yield from live(anatomy, request.stages, request.seed, taus, detail, report)
+
+
+def _by_proxy(
+    body: Body, count: int, request: protocol.Animate, taus: Reals, detail: Detail, report: Report
+) -> Iterator[Moment]:
     from backend.geometry.proxy import Proxy
 
-    yield Moment(0.0, body.vertices, body.albedo, body.roughness)
-    proxy = Proxy(body, LIGHT, report)
+    if taus[0] == 0.0 and not any(kind_of(stage.process).birth for stage in request.stages):
+        yield Moment(0.0, (body.vertices,) * len(request.stages), body.look)  # at once: it needs no proxy
+        taus, first = taus[1:], taus[:1]
+    proxy = Proxy(body, count, report)
     if proxy.lost > 0.5:  # a cloud of scraps: there is nothing to simplify
-        moments = process(body, request.amount, request.seed, taus, report)
+        moments = live(Anatomy(body), request.stages, request.seed, taus, detail, report)
     else:
-        moments = map(proxy.carry, process(proxy.body, request.amount, request.seed, taus, report))
-    yield from islice(moments, 1, None)
-
-
-def _process(name: str):
-    if name == "wilt":
-        from backend.pipelines.processes.wilt import wilt
-
-        return wilt
-    from backend.pipelines.processes.melt import melt
-
-    return melt
+        moments = map(proxy.carry, _moments(proxy.body, request, taus, detail, report))
+    yield from moments
 
 
 def _refuse_too_long(frames: int, vertices: int) -> None:
@@ -177,5 +217,6 @@ def weld(subject: Mesh, report: Report = silent) -> Welded:
         weight=gathered(subject.weight, 1.0),
         albedo=np.full((len(kept), 3), protocol.GREY) if subject.albedo is None else gathered(subject.albedo, 0.0),
         roughness=gathered(subject.roughness, protocol.MATT),
+        metallic=gathered(subject.metallic, 0.0),
     )
     return Welded(body, vertex, metres)

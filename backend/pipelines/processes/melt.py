@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from backend.geometry.body import Body, Moment
+from backend.geometry.body import Body, Look
+from backend.geometry.fields import smoothstep
 from backend.geometry.viscous import (
     Tank,
     carried,
@@ -24,6 +25,7 @@ from backend.geometry.viscous import (
     velocity_at,
 )
 from backend.geometry.volume import close_holes, closed_parts, connected, face_volumes, restore_volume, signed_volume
+from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
 from kernels.surface_gradients import surface_gradients
 
@@ -46,7 +48,6 @@ THIN_TENSION = 0.04  # the same, more of it, where a part is thin
 THIN = 0.06  # standard deviation of the ball, in extents, that measures what is thin
 GIVE = 3.0  # how far the air below the body has gone at the end: to exp(-GIVE)
 SMOOTH = 0.2  # length, in extents, over which the mesh is smoothed in all, where it is smoothed fully
-GLOSS = 0.5  # share of the roughness that a wet surface loses
 
 
 @dataclass(eq=False)
@@ -86,45 +87,52 @@ class Weight:
         return mass[:, None] * np.concatenate([LEAN * sideways, np.full((len(points), 1), -1.0)], axis=1)
 
 
-def melt(body: Body, amount: float, seed: int, taus: NDArray, report: Report) -> Iterator[Moment]:
-    """One moment per life time in ascending `taus`; `amount` in (0, 1], where 1 ends as a flat pool.
+class Melt(Process):
+    moves = True
+    doing = "Melting"
 
-    The volume of every part, its holes closed by fans, is restored along the normals. Open sheets have none to restore.
-    """
-    surface = flowing_surface(body)
-    draw = np.random.default_rng(seed)
-    weight = Weight(draw.normal(0.0, 6.0, (6, 2)), draw.uniform(0.0, 2.0 * np.pi, 6))
-    start, low = heights(surface)
-    closed = closed_parts(body.vertices, body.faces)
-    gone, flowing = 0.0, True
-    for tau in taus:
-        progress = amount * float(0.5 * tau + 0.5 * tau * tau * (3.0 - 2.0 * tau))
-        while gone < progress:
-            stride = min(STRIDE, progress - gone)
-            gone = min(gone + STRIDE, progress)
-            goal = start + (low - start) * gone
-            steps, before = 0, surface.points
-            while flowing and flow_towards(goal, surface, weight, gone, start - low):
-                steps += 1
-                flowing = steps < STEPS
-            if flowing:
-                smooth(surface, gone, stride)
-            else:
-                surface.points = before
-            report(min(gone / amount, 1.0), "Melting")
-        positions = surface.points[: len(body.vertices)].copy() if gone > 0.0 else body.vertices.copy()
-        positions = as_coarse(positions, surface, *closed)
-        moved = np.linalg.norm(positions - body.vertices, axis=1)
-        yield Moment(float(tau), positions, roughness=body.roughness * (1.0 - GLOSS * (1.0 - np.exp(-moved / 0.1))))
+    def motion(self, taus: Reals, report: Report) -> Iterator[Posed]:
+        """The volume of every part, its holes closed by fans, is restored along the normals. Open sheets have none to
+        restore."""
+        body, amount = self.body, self.amount
+        surface = flowing_surface(body)
+        draw = np.random.default_rng(self.seed)
+        weight = Weight(draw.normal(0.0, 6.0, (6, 2)), draw.uniform(0.0, 2.0 * np.pi, 6))
+        start, low = heights(surface, POOL * 4.0 ** (0.5 - self.settings.spread))
+        grid = tuple(int(cells * self.detail.grid) for cells in GRID)
+        closed = closed_parts(body.vertices, body.faces)
+        gone, flowing = 0.0, True
+        for tau in taus:
+            progress = amount * float(0.5 * tau + 0.5 * tau * tau * (3.0 - 2.0 * tau))
+            while gone < progress:
+                stride = min(STRIDE, progress - gone)
+                gone = min(gone + STRIDE, progress)
+                goal = start + (low - start) * gone
+                steps, before = 0, surface.points
+                while flowing and flow_towards(goal, surface, weight, gone, start - low, grid):
+                    steps += 1
+                    flowing = steps < STEPS
+                if flowing:
+                    smooth(surface, gone, stride)
+                else:
+                    surface.points = before
+                report(min(gone / amount, 1.0), self.doing)
+            positions = surface.points[: len(body.vertices)].copy() if gone > 0.0 else body.vertices.copy()
+            yield Posed(as_coarse(positions, surface, *closed))
+
+    def look(self, tau: float, look: Look) -> Look:
+        height = self.body.vertices[:, 2]
+        molten = smoothstep(2.0 * tau - 1.0 + height / max(height.max(), 1e-6))
+        return look.toward(self.strength * molten * self.settings.gloss, roughness=0.0)
 
 
-def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float, depth: float) -> bool:
+def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float, depth: float, grid) -> bool:
     """Lower the centre of mass to the height `goal`, or as far as one step may; True where more steps are needed."""
     x = surface.points
     now, mass = centre_of_mass(surface)
     if now - goal < 1e-5 or mass < 1e-9:
         return False
-    tank = Tank.around(x, GRID)
+    tank = Tank.around(x, grid)
     tension = now**2 * (TENSION + THIN_TENSION * surface.thin[surface.faces].mean(axis=1))
     outward, tightening = surface_gradients(x, surface.faces, tension)
 
@@ -192,10 +200,11 @@ def as_coarse(positions: Reals, surface: Surface, faces: Ints, parts: Ints, volu
     return positions
 
 
-def heights(surface: Surface) -> tuple[float, float]:
-    """Of the centre of mass: at rest, and in the pool that the part of the body that may move ends as."""
+def heights(surface: Surface, thickness: float) -> tuple[float, float]:
+    """Of the centre of mass: at rest, and in the pool that the part of the body that may move ends as, of
+    `thickness` in cube roots of the volume."""
     start, mass = centre_of_mass(surface)
-    pool = min(0.5 * POOL * np.cbrt(max(mass, 0.0)), start)
+    pool = min(0.5 * thickness * np.cbrt(max(mass, 0.0)), start)
     height = surface.points[:, 2]
     moving = float(surface.mobility @ height / max(height.sum(), 1e-12))
     moving **= 3  # what stays is in the way of the rest

@@ -1,0 +1,248 @@
+"""The elastic engine: what a body does when its rest state changes and its weight comes to bear.
+
+Closed parts are a lattice solid, open ones thin shells that grow on them, and where wrinkles are wanted the solids
+get a skin: a shell over their surface, tethered to where the lattice carries it. All three answer to one Rest.
+"""
+
+from copy import copy
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from backend.geometry import fields, lattice, shell
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import Detail, Reals
+from backend.geometry.rest import Rest
+
+# Lengths are in sizes of the body, mass is such that a solid has density 1; so an elastic modulus, energy a volume,
+# is in sizes^2 / s^2, and energy an area in sizes^3 / s^2. All were chosen by eye.
+STEP = 1.0 / 24.0  # seconds
+GRAVITY = 0.4 * 9.8  # sizes / s^2: Earth's, if the body were 2.5 m large
+SHEAR, BULK = 200.0, 400.0  # sizes^2 / s^2
+STRETCH = 30.0  # sizes^3 / s^2
+BENDING = 0.05  # sizes^3 / s^2, and times the square of a sheet's own size
+DENSITY = 0.1  # of a sheet, mass an area
+TOUCH = 0.015  # a sheet nearer than this to a solid rests on it
+SKIN_BENDING = 1e-6  # sizes^3 / s^2 TODO
+SKIN_HOLD = 0.02  # TODO
+
+
+class Elastic:
+    """A body in motion. `step` takes it on by STEP seconds; `positions` (N, 3) is where it is."""
+
+    def __init__(self, anatomy: Anatomy, detail: Detail, seed: int, wrinkled: bool):
+        self.anatomy = anatomy
+        self.positions = anatomy.body.vertices
+        self._free = (1.0 - anatomy.held)[:, None]
+        self._engines: list[Solids | Sheets | Skin] = []
+        if not anatomy.is_sheet.all():
+            self._engines.append(Solids(anatomy, detail, seed))
+            if wrinkled:
+                self._engines.append(Skin(anatomy))
+        if anatomy.is_sheet.any():  # last: they ride on where the solids have gone
+            self._engines.append(Sheets(anatomy, seed))
+
+    def step(self, rest: Rest) -> None:
+        start = self.anatomy.body.vertices
+        positions = start.copy()
+        for engine in self._engines:
+            engine.step(rest, positions)
+        positions = start + self._free * (positions - start)
+        positions[:, 2] = np.maximum(positions[:, 2], 0.0)
+        self.positions = positions
+
+    def fork(self) -> Self:
+        """The same body at the same moment, free to go another way."""
+        other = copy(self)
+        other._engines = [engine.fork() for engine in self._engines]
+        return other
+
+
+class Solids:
+    """The closed parts, in one lattice: limbs bow, everything softens, grows, shrinks and sags."""
+
+    def __init__(self, anatomy: Anatomy, detail: Detail, seed: int):
+        body, solid = anatomy.body, ~anatomy.is_sheet
+        self.chosen = np.flatnonzero(solid)
+        vertices = body.vertices[self.chosen]
+        between = anatomy.bridged[solid[anatomy.bridged].all(axis=1)]
+        faces = body.faces[solid[body.faces[:, 0]]]
+        self.grid = grid = lattice.build(body.vertices, faces, body.vertices[between], detail.cells)
+        self.follow = grid.embedding(vertices)
+        self.nearest = self.chosen[cKDTree(vertices).query(grid.nodes)[1]]
+        held = np.zeros(len(grid.nodes))
+        root = anatomy.root_within(solid)[self.chosen]
+        np.maximum.at(held, self.follow.indices, np.repeat(root, np.diff(self.follow.indptr)))
+        self.solid = lattice.Solid(grid, held, STEP, SHEAR, BULK)
+
+        distance = anatomy.distance[self.nearest]
+        along, offset = fields.limbs(grid.nodes, distance, 3.0 * grid.cell)
+        down = _downward(grid.nodes, anatomy, seed)
+        down -= np.einsum("mi,mi->m", down, along)[:, None] * along
+        down /= np.maximum(np.linalg.norm(down, axis=1, keepdims=True), 0.3)
+        below = np.clip(np.einsum("mi,mi->m", offset, down) / (0.8 * grid.cell), -1.0, 1.0)
+        self.below = below * fields.smoothstep(distance / 0.3)  # the foot of a stem is woody
+        self.along = along[grid.tets].mean(axis=1)
+
+    def step(self, rest: Rest, positions: Reals) -> None:
+        tets, nearest = self.grid.tets, self.nearest
+
+        def within(values: Reals) -> Reals:
+            return values[tets].mean(axis=1)
+
+        # the side that faces down shortens and the other does not: the limb bows
+        along = within(rest.along[nearest] - rest.droop[nearest] * self.below)
+        growth = _stretched(within(rest.across[nearest]), np.maximum(along, 0.05), self.along)
+        self.solid.step(SHEAR * (1.0 - within(rest.soft[nearest])), growth, GRAVITY * rest.load[nearest])
+        positions[self.chosen] = self.follow @ self.solid.positions
+
+    def fork(self) -> Self:
+        other = copy(self)
+        other.solid = self.solid.fork()
+        return other
+
+
+class Skin:
+    """The surface of the solids as a shell of its own: where it has to be larger than what it lies on, it wrinkles."""
+
+    def __init__(self, anatomy: Anatomy):
+        body, solid = anatomy.body, ~anatomy.is_sheet
+        self.chosen = np.flatnonzero(solid)
+        index = np.full(len(body.vertices), -1)
+        index[self.chosen] = np.arange(len(self.chosen))
+        self.sheet = sheet = shell.Sheet(body.vertices[self.chosen], index[body.faces[solid[body.faces[:, 0]]]])
+        self.along = _outwards(sheet, anatomy.distance[self.chosen])
+        none = np.zeros((0, 2), np.int64)
+        held = np.full(len(self.chosen), SKIN_HOLD)
+        floor = np.minimum(sheet.vertices[:, 2], 0.0)
+        self.shell = shell.Shell(sheet, held, none, floor, STEP, STRETCH, DENSITY)
+
+    def step(self, rest: Rest, positions: Reals) -> None:
+        sheet = self.sheet
+
+        def within(values: Reals) -> Reals:
+            return values[self.chosen][sheet.faces].mean(axis=1)
+
+        skin = within(rest.skin)
+        growth = _stretched(skin * within(rest.across), skin * within(rest.along), self.along)
+        bending = np.full(len(sheet.hinges), SKIN_BENDING)
+        weightless = np.zeros(len(self.chosen))
+        self.shell.step(growth, bending, sheet.kappa, weightless, positions[self.chosen])
+        positions[self.chosen] = self.shell.positions
+
+    def fork(self) -> Self:
+        other = copy(self)
+        other.shell = copy(self.shell)
+        return other
+
+
+class Sheets:
+    """The open parts, as thin shells: they bend down, roll in and crumple, and stay on the solids they grow on."""
+
+    def __init__(self, anatomy: Anatomy, seed: int):
+        body, self.anatomy = anatomy.body, anatomy
+        self.chosen = np.flatnonzero(anatomy.is_sheet)
+        index = np.full(len(body.vertices), -1)
+        index[self.chosen] = np.arange(len(self.chosen))
+        vertices = body.vertices[self.chosen]
+        self.labels = anatomy.labels[self.chosen]
+        self.sheet = sheet = shell.Sheet(vertices, index[body.faces[anatomy.is_sheet[body.faces[:, 0]]]])
+        self.size = np.sqrt(np.bincount(self.labels[sheet.faces[:, 0]], sheet.area))[self.labels]  # (N,)
+
+        open_end = anatomy.is_sheet[anatomy.bridged]
+        links = index[anatomy.bridged[open_end.all(axis=1)]]
+        crossing = anatomy.bridged[open_end.any(axis=1) & ~open_end.all(axis=1)]
+        feet = index[np.where(anatomy.is_sheet[crossing[:, 0]], crossing[:, 0], crossing[:, 1])]
+        self.anchored, self.carriers = self._anchors(feet)
+        held = np.zeros(len(vertices))
+        held[self.anchored] = 1.0
+        root = anatomy.held if len(self.anchored) else anatomy.root_within(anatomy.is_sheet)
+        held = np.maximum(held, root[self.chosen])
+
+        uneven = np.clip(fields.noise(vertices, 3.0, seed + 5), -1.0, 1.0)
+        floor = np.minimum(vertices[:, 2], 0.014 + 0.009 * uneven)  # leaves lie on one another, not in one plane
+        self.shell = shell.Shell(sheet, held, links, floor, STEP, STRETCH, DENSITY)
+        self.along = _outwards(sheet, anatomy.distance[self.chosen])
+        tangent = np.einsum("fj,fji->fi", self.along, sheet.frame)
+        outwards = np.zeros_like(sheet.vertices)
+        np.add.at(outwards, sheet.faces, tangent[:, None])
+        outwards = outwards[sheet.hinges].sum(axis=1)
+        outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-12)
+        self.lengthwise = np.einsum("hi,hi->h", outwards, sheet.hinge_edge) ** 2  # 1: the hinge's edge runs outwards
+        self.hinge_size = self.size[sheet.hinges].mean(axis=1)
+        # a leaf dried on the floor is too light to hold its own rim down
+        self.gravity = GRAVITY * (0.08 if anatomy.lying else 1.0)
+
+    def _anchors(self, feet: NDArray) -> tuple[NDArray, NDArray]:
+        """(A,) the vertices that solids carry, and (A, 8) the vertices of the body that carry each.
+
+        A sheet is held over a patch at its foot and wherever it touches a solid at rest, not at a point, so that
+        it turns with what it grows or lies on; eight vertices are enough to tell how that turns.
+        """
+        anatomy, vertices = self.anatomy, self.sheet.vertices
+        if anatomy.is_sheet.all():
+            return np.zeros(0, np.int64), np.zeros((0, 1), np.int64)
+        touching = np.zeros(len(vertices), bool)
+        for foot in feet:
+            gap = np.linalg.norm(vertices - vertices[foot], axis=1)
+            touching |= (self.labels == self.labels[foot]) & (gap <= 0.1 * self.size[foot])
+        faces = anatomy.body.faces[~anatomy.is_sheet[anatomy.body.faces[:, 0]]]
+        surface, _ = lattice.surface_samples(anatomy.body.vertices, faces, TOUCH)
+        gap, _ = cKDTree(surface).query(vertices, distance_upper_bound=TOUCH)
+        anchored = np.flatnonzero(touching | np.isfinite(gap))
+        solid = np.flatnonzero(~anatomy.is_sheet)
+        carriers = cKDTree(anatomy.body.vertices[solid]).query(vertices[anchored], k=min(8, len(solid)))[1]
+        return anchored, solid[carriers.reshape(len(anchored), -1)]
+
+    def step(self, rest: Rest, positions: Reals) -> None:
+        sheet, chosen = self.sheet, self.chosen
+
+        def over(values: Reals, elements: NDArray) -> Reals:
+            return values[chosen][elements].mean(axis=1)
+
+        growth = _stretched(over(rest.across, sheet.faces), over(rest.along, sheet.faces), self.along)
+        bow, roll = over(rest.bow, sheet.hinges), over(rest.roll, sheet.hinges)
+        curvature = (bow * (1.0 - self.lengthwise) + roll * self.lengthwise) / self.hinge_size
+        kappa = sheet.kappa - sheet.hinge_area * curvature
+        bending = BENDING * self.hinge_size**2 * np.maximum(1.0 - over(rest.soft, sheet.hinges), 0.02)
+        self.shell.step(growth, bending, kappa, self.gravity * rest.load[chosen], self._carried(positions))
+        positions[chosen] = self.shell.positions
+
+    def fork(self) -> Self:
+        other = copy(self)
+        other.shell = copy(self.shell)
+        return other
+
+    def _carried(self, positions: Reals) -> Reals:
+        """(N, 3) where anchored vertices are taken by the solids beneath them."""
+        anchors = self.sheet.vertices.copy()
+        if len(self.anchored):
+            rest, moved = self.anatomy.body.vertices[self.carriers], positions[self.carriers]
+            arm = anchors[self.anchored] - rest.mean(axis=1)
+            anchors[self.anchored] = moved.mean(axis=1) + np.einsum("aij,aj->ai", lattice.turns(rest, moved), arm)
+        return anchors
+
+
+def _outwards(sheet: shell.Sheet, distance: Reals) -> Reals:
+    """(F, 2) the unit direction, in each triangle's own axes, in which the distance (N,) from the root grows."""
+    d = distance[sheet.faces]
+    slope = np.einsum("fk,fkj->fj", d[:, 1:] - d[:, :1], sheet.inverses)
+    return slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-12)
+
+
+def _stretched(across: Reals, along: Reals, direction: Reals) -> Reals:
+    """(K, n, n) growth by `along` in each unit direction (K, n), by `across` in all others."""
+    size = direction.shape[1]
+    outer = direction[:, :, None] * direction[:, None, :]
+    return across[:, None, None] * np.eye(size) + (along - across)[:, None, None] * outer
+
+
+def _downward(points: Reals, anatomy: Anatomy, seed: int) -> Reals:
+    """(P, 3) which way to bow: down, and for what stands upright outwards, or where it is central, by chance."""
+    angle = np.random.default_rng(seed).uniform(0.0, 2.0 * np.pi)
+    out = (points - anatomy.root) * [1.0, 1.0, 0.0] / 0.15
+    out += 0.7 * np.array([np.cos(angle), np.sin(angle), 0.0])
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1.0)
+    return 0.5 * out - [0.0, 0.0, 1.0]
