@@ -43,6 +43,7 @@ from .requests import (  # relative: in the shipped extension this package lies 
     Stage,
     Swell,
     Wilt,
+    from_words,
     in_words,
     name_of,
     provenance,

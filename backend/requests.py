@@ -29,7 +29,7 @@ Start = Annotated[
     float, Meta(ge=0.0, le=1.0, title="Start", description="When in the life of the object this process begins")
 ]
 End = Annotated[
-    float, Meta(ge=0.0, le=1.0, title="End", description="When in the life of the object this process has done its work")
+    float, Meta(ge=0.0, le=1.0, title="End", description="When in the life of the object it has done its work")
 ]
 First = Annotated[
     float, Meta(ge=0.0, le=1.0, title="From", description="The life time that the first frame shows, 0 being the start")
@@ -236,6 +236,50 @@ def in_words(stages: tuple[Stage, ...]) -> str:
         joint = "" if not words else ", " if stage.start >= ends else " + "
         words, ends = words + joint + name_of(stage.process), max(ends, stage.end)
     return words
+
+
+def from_words(text: str, settings: dict[str, float], amount: float = 1.0) -> tuple[Stage, ...]:
+    """The inverse of in_words: what a comma parts has equal shares of life.
+
+    `settings` by "burn.curl", a slider, or "burn.amount", "burn.start", "burn.end"; they count wherever that process
+    occurs. Raises ValueError with a sentence, for what does not exist or lies outside its limits.
+    """
+    chapters = [[word.strip().lower() for word in chapter.split("+")] for chapter in text.split(",")]
+    named = {word for chapter in chapters for word in chapter}
+    for word in sorted(named - PROCESSES.keys()):
+        raise ValueError(f'There is no process "{word}": choose from {", ".join(PROCESSES)}')
+    for name in settings:
+        process, _, slider = name.partition(".")
+        if process not in named:
+            raise ValueError(f'"{name}" sets a process that was not asked for: there are {", ".join(sorted(named))}')
+        known = (*PROCESSES[process].__struct_fields__, *_OF_STAGE)
+        if slider not in known:
+            raise ValueError(f'{process.capitalize()} has no setting "{slider}": it has {", ".join(known)}')
+    return tuple(
+        _stage(word, settings, {"amount": amount, "start": number / len(chapters), "end": (number + 1) / len(chapters)})
+        for number, chapter in enumerate(chapters)
+        for word in chapter
+    )
+
+
+_OF_STAGE = ("amount", "start", "end")
+
+
+def _stage(word: str, settings: dict[str, float], stage: dict[str, float]) -> Stage:
+    sliders: dict[str, float] = {}
+    for name, value in settings.items():
+        process, _, slider = name.partition(".")
+        if process == word:
+            (stage if slider in _OF_STAGE else sliders)[slider] = value
+    try:
+        return msgspec.convert({"process": {"kind": word, **sliders}, **stage}, Stage)
+    except msgspec.ValidationError as error:
+        problem, _, where = str(error).partition(" - at `$")
+        slider = where.strip("`").rpartition(".")[2]
+        if not slider:
+            raise ValueError(problem) from None
+        least, given = 0.01 if slider == "amount" else 0, settings.get(f"{word}.{slider}", stage.get(slider))
+        raise ValueError(f"{word}.{slider} is a number from {least} to 1, not {given:g}: choose another") from None
 
 
 def provenance(request: Request) -> dict[str, str]:

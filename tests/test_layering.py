@@ -16,7 +16,8 @@ NOUNS = {"backend.clip", "backend.report", "numpy"}
 ALLOWED = {
     "kernels": {"numpy", "numba", "torch", "warp"},
     "kernels/lanes.py": {"llvmlite", "numba"},
-    "backend/protocol.py": {"numpy", "msgspec", "platformdirs"},
+    "backend/requests.py": {"msgspec"},
+    "backend/protocol.py": {"numpy", "msgspec", "platformdirs", "backend.requests"},
     "backend/clip.py": {"numpy"},
     "backend/report.py": set(),
     "backend/prompt.py": set(),
@@ -32,7 +33,7 @@ ALLOWED = {
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
     "backend/service": {"backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
     "backend/commands": NOUNS
-    | {"backend.certificate", "backend.files", "backend.pipelines", "backend.protocol", "backend.wire"}
+    | {"backend.files", "backend.pipelines", "backend.protocol", "backend.wire"}
     | {"msgspec", "rich", "zmq"},
     "backend/__main__.py": {"backend.commands", "backend.service"},
     "backend/__init__.py": set(),

@@ -10,9 +10,10 @@ from backend.clip import Mesh
 from backend.geometry import proxy
 from backend.geometry.body import Moment
 from backend.pipelines import lifecycle
-from backend.pipelines.lifecycle import UnusableSubject, animate, weld
-from backend.protocol import Animate, Generate
+from backend.pipelines.lifecycle import Life, UnusableSubject, weld
+from backend.protocol import Generate
 from backend.report import silent
+from tests.asking import animate as asked
 
 
 def cone(sides=16, rings=12, height=0.8) -> Mesh:
@@ -34,7 +35,7 @@ def cone(sides=16, rings=12, height=0.8) -> Mesh:
 
 
 def lived(mesh, **settings):
-    return list(animate(mesh, Animate(**({"frames": 5, "seed": 2} | settings)), silent))
+    return list(Life(mesh, asked(**({"frames": 5, "seed": 2} | settings))).frames(silent))
 
 
 def soup(mesh: Mesh) -> Mesh:
@@ -60,8 +61,8 @@ def test_life_time_runs_from_nought_to_one():
 @pytest.mark.parametrize("reverse", [False, True])
 def test_one_frame_is_the_end_of_the_process(monkeypatch, reverse):
     last = lived(cone(), frames=2)[-1]
-    for heavy in (lifecycle.HEAVY, 100):
-        monkeypatch.setattr(lifecycle, "HEAVY", heavy)
+    for heavy in (lifecycle.FULL.vertices, 100):
+        monkeypatch.setattr(lifecycle, "FULL", replace(lifecycle.FULL, vertices=heavy, light=90))
         (only,) = lived(cone(), frames=1, reverse=reverse)
         assert only.tau == 1.0
         np.testing.assert_allclose(only.positions, last.positions, atol=0.3)  # a stand-in may have moved it
@@ -71,13 +72,13 @@ def test_one_frame_is_the_end_of_the_process(monkeypatch, reverse):
 def test_frames_come_while_the_rest_is_still_unmade(monkeypatch):
     made = []
 
-    def process(body, amount, seed, taus, report):
+    def live(anatomy, stages, seed, taus, detail, report):
         for tau in taus:
             made.append(tau)
-            yield Moment(float(tau), body.vertices)
+            yield Moment(float(tau), (anatomy.body.vertices,), anatomy.body.look)
 
-    monkeypatch.setattr(lifecycle, "_process", lambda name: process)
-    frames = animate(cone(), Animate(frames=9), silent)
+    monkeypatch.setattr(lifecycle, "live", live)
+    frames = Life(cone(), asked(frames=9)).frames(silent)
     next(frames)
     next(frames)
     assert len(made) == 2
@@ -148,7 +149,7 @@ def test_the_first_frame_looks_like_the_subject_to_the_byte():
     albedo = protocol.srgb_to_linear(random.integers(0, 256, (len(mesh.vertices), 3)) / 255)
     roughness = (random.integers(0, 256, len(mesh.vertices)) / 255).astype(np.float32)
     subject = bytes(wire.pack_mesh(replace(mesh, albedo=albedo, roughness=roughness)))
-    records = pipelines.carry_out(Animate(frames=3), subject, silent)
+    records = pipelines.carry_out(asked(frames=3), subject, silent)
     (_, sent), (_, first), (_, second), *_ = (protocol.unpack(record) for record in records)
     for name in ("albedo", "roughness"):
         np.testing.assert_array_equal(first[name], sent[name])
@@ -181,8 +182,7 @@ def test_doubled_and_folded_faces_and_mixed_parts_are_welded_away():
 def test_a_heavy_mesh_lives_like_its_light_self(monkeypatch):
     mesh = cone(sides=60, rings=60)
     exact = lived(mesh)
-    monkeypatch.setattr(lifecycle, "HEAVY", 2000)
-    monkeypatch.setattr(lifecycle, "LIGHT", 900)
+    monkeypatch.setattr(lifecycle, "FULL", replace(lifecycle.FULL, vertices=2000, light=900))
     carried = lived(mesh)
     np.testing.assert_array_equal(carried[0].positions, mesh.vertices)
     for one, other in zip(exact, carried, strict=True):
@@ -220,8 +220,7 @@ def test_a_cloud_of_scraps_lives(monkeypatch):
     corners = rng.uniform(size=(700, 1, 3)) + 0.01 * rng.normal(size=(700, 3, 3))
     mesh = Mesh.from_triangles(corners.reshape(-1, 3), np.arange(2100).reshape(-1, 3))
     light = lived(mesh)
-    monkeypatch.setattr(lifecycle, "HEAVY", 1000)
-    monkeypatch.setattr(lifecycle, "LIGHT", 30)
+    monkeypatch.setattr(lifecycle, "FULL", replace(lifecycle.FULL, vertices=1000, light=30))
     for one, other in zip(light, lived(mesh), strict=True):
         assert np.isfinite(one.positions).all()
         np.testing.assert_array_equal(one.positions, other.positions)  # there was nothing to simplify
@@ -249,28 +248,28 @@ REFUSED = {
 def test_what_cannot_live_is_refused_in_words(case):
     make, words = REFUSED[case]
     with pytest.raises(UnusableSubject, match=words):
-        next(animate(make(), Animate(frames=3), silent))
+        Life(make(), asked(frames=3))
 
 
 @pytest.mark.parametrize("case", ["no vertices", "no faces", "a line"])
 def test_nothing_of_a_job_is_stored_whose_subject_is_refused(case):
     make, words = REFUSED[case]
-    records = pipelines.carry_out(Animate(frames=3), bytes(wire.pack_mesh(make())), silent)
+    records = pipelines.carry_out(asked(frames=3), bytes(wire.pack_mesh(make())), silent)
     with pytest.raises(UnusableSubject, match=words):
         next(records)
 
 
 def test_a_reverse_that_memory_cannot_hold_is_refused(monkeypatch):
-    monkeypatch.setattr(lifecycle, "REVERSIBLE", 7 * len(cone().vertices) * 28)
+    monkeypatch.setattr(lifecycle, "REVERSIBLE", 7 * len(cone().vertices) * 36)
     with pytest.raises(UnusableSubject, match=r"8 frames of 194 vertices are too many .* at most 7, or take a lighter"):
-        animate(cone(), Animate(frames=8, reverse=True), silent)
-    animate(cone(), Animate(frames=8), silent)
+        Life(cone(), asked(frames=8, reverse=True))
+    Life(cone(), asked(frames=8))
     assert len(lived(cone(), frames=7, reverse=True)) == 7
 
 
 def test_a_result_says_which_backend_made_it():
     subject = bytes(wire.pack_mesh(cone(), version="of a client"))
-    for request, mesh in ((Animate(frames=2), subject), (Generate(prompt="a rose", frames=2), None)):
+    for request, mesh in ((asked(frames=2), subject), (Generate(prompt="a rose", frames=2), None)):
         record, _ = protocol.unpack(next(pipelines.carry_out(request, mesh, silent)))
         assert record.version == protocol.VERSION
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from backend import protocol
 from backend.protocol import BadMessage
+from tests.asking import animate as asked
 
 ID, OTHER = "0123456789abcdef" * 2, "f" * 32
 GENERATE = protocol.Generate(prompt="a red rose, ünïcode, blooming", frames=7, seed=3, fps=12.5, reverse=True)
@@ -23,7 +24,7 @@ CALLS = [
     protocol.Bye(id=3),
     protocol.Put(id=4, blob=ID, size=100_000, offset=70_000),
     protocol.Submit(id=5, job=ID, request=GENERATE, title="Rose", blob=OTHER),
-    protocol.Submit(id=6, job=ID, request=protocol.Animate(process="melt", amount=0.5, frames=1024), title=""),
+    protocol.Submit(id=6, job=ID, request=asked("melt", amount=0.5, frames=1024), title=""),
     protocol.Cancel(id=7, job=ID, force=True),
     protocol.List(id=8),
     protocol.Subscribe(id=9, stream=4, job=ID, from_seq=17, credit=1 << 20, local=True),

@@ -57,7 +57,7 @@ def test_a_mesh_melts_into_a_glb(tmp_path, ball):
     done = run(tmp_path, "run", ball.name, "--process", "melt", "--frames", "3", "--amount", "0.4", "-o", "melt.glb")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
-    assert (told["made"]["process"], told["made"]["amount"]) == ("melt", 0.4)
+    assert (told["made"]["process"], told["made"]["stages"][0]["amount"]) == ("melt", 0.4)
     assert told["vertices"] == 162
     assert told["measured"]["largest displacement"] > 0.05
     (mesh,) = trimesh.load_scene(tmp_path / "melt.glb").geometry.values()
@@ -80,7 +80,7 @@ REFUSED = {
     "unknown": (["a dragon", "-o", "x.glb"], 'cannot make "a dragon"'),
     "unknown and not utf-8": ([b"x.obj\xff", "--process", "melt", "-o", "x.glb"], "no file"),
     "no such file": (["nothing.obj", "--process", "melt", "-o", "x.glb"], "no file nothing.obj"),
-    "no process": (["nothing.obj", "-o", "x.glb"], "--process wilt or melt"),
+    "no process": (["nothing.obj", "-o", "x.glb"], "--process with one of wilt, melt"),
     "no faces": (["points.obj", "--process", "melt", "-o", "x.glb"], "no faces"),
     "infinite": (["inf.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
     "flat": (["flat.obj", "--process", "wilt", "-o", "x.glb"], "all its faces have no area"),

@@ -8,15 +8,13 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from backend import pipelines, protocol, wire
-from backend.certificate import Measure
-from backend.clip import Clip, Frame
 from backend.commands import interrupt
 from backend.files import ENDINGS, Unwritable, check_output, part_of, save
 from backend.files.mesh import ENDINGS as MESH_ENDINGS
@@ -24,7 +22,6 @@ from backend.files.mesh import Unreadable, read
 from backend.files.obj import frames_in
 
 BAD_INPUT, FAILED = 2, 1
-_PROCESSES = get_args(get_args(protocol.Process)[0])
 
 
 class _BadOption(ValueError):
@@ -32,15 +29,28 @@ class _BadOption(ValueError):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m backend run", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m backend run", description=__doc__.split("\n")[0], epilog=_processes(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("subject", help='words, for example "a red rose blooming"; with --process, a mesh file')
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="PATH",
         help=f"where it goes; by its ending {', '.join(ENDINGS)}, or without one a folder of .obj, one a frame",
     )  # fmt: skip
-    parser.add_argument("--process", choices=_PROCESSES, help="what happens to the mesh")
-    for field in msgspec.structs.fields(protocol.Animate):
-        if field.name not in ("process", "engine"):
+    parser.add_argument(
+        "--process", metavar="WORDS",
+        help='what happens to the mesh: one of the processes below, or several: "bloom, wilt + burn" is bloom, then '
+             "wilt while it burns",
+    )  # fmt: skip
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=N",
+        help="a setting of a process, such as wilt.droop=0.8, or wilt.start=0.5 (amount, start and end are "
+             "shares of all); may be given again",
+    )  # fmt: skip
+    (amount,) = (field for field in msgspec.structs.fields(protocol.Stage) if field.name == "amount")
+    for field in (amount, *msgspec.structs.fields(protocol.Animate)):
+        if field.name not in ("stages", "engine", "preview"):
             _add_option(parser, field)
     parser.add_argument(
         "--up", choices=("Y", "Z"),
@@ -53,10 +63,24 @@ def _parser() -> argparse.ArgumentParser:
 def _add_option(parser: argparse.ArgumentParser, field: msgspec.structs.FieldInfo) -> None:
     kind, meta = get_args(field.type)
     about = f"{meta.description} (default: {field.default})"
-    if kind is bool:
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        parser.add_argument(f"--{field.name}", choices=choices, default=argparse.SUPPRESS, help=about)
+    elif kind is bool:
         parser.add_argument(f"--{field.name}", action="store_true", default=argparse.SUPPRESS, help=meta.description)
     else:
         parser.add_argument(f"--{field.name}", type=kind, default=argparse.SUPPRESS, metavar="N", help=about)
+
+
+def _processes() -> str:
+    """Every process with its settings, as help shows them."""
+    lines = ["processes, and what of them can be set, from 0 to 1:"]
+    for name, kind in protocol.PROCESSES.items():
+        lines.append(f"  {name:<9}{kind.__doc__}")
+        for field in msgspec.structs.fields(kind):
+            meta = get_args(field.type)[1]
+            lines.append(f"{'':11}{name}.{field.name}: {meta.description} (default: {field.default})")
+    return "\n".join(lines)
 
 
 def main(options: list[str]) -> int:
@@ -101,7 +125,7 @@ def make(arguments: argparse.Namespace) -> dict:
                 compiling = True
             progress.update(task, completed=done, description=text)
 
-        clip, understood = pipelines.clip(request, subject, report)
+        clip, certificate, understood = pipelines.made(request, subject, report)
         made = time.perf_counter()
         progress.update(task, completed=1.0, description=f"Writing {arguments.output}")
         save(clip, arguments.output)
@@ -113,26 +137,33 @@ def make(arguments: argparse.Namespace) -> dict:
         "vertices": len(clip.subject.vertices),
         "triangles": len(clip.subject.triangles),
         # with numbers as numbers, where the files' provenance is text
-        "made": {name: getattr(request, name, text) for name, text in clip.provenance.items()},
+        "made": clip.provenance | msgspec.to_builtins(msgspec.structs.asdict(request)),
         **({} if understood is None else {"understood": understood.understood, "passed_over": understood.passed_over}),
-        "measured": _measured(clip),
+        "measured": {name: value for name, value, _ in certificate.measured},
         "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
     }
 
 
 def _request(arguments: argparse.Namespace) -> protocol.Request:
-    fields = {field.name for field in msgspec.structs.fields(protocol.Animate)} - {"engine"}
-    asked = {name: value for name, value in vars(arguments).items() if name in fields}
+    given = vars(arguments)
+    asked = {name: given[name] for name in protocol.Animate.__struct_fields__ if name in given}
     if arguments.process:
         kind = protocol.Animate
+        asked["preview"] = False
+        amount = {"amount": arguments.amount} if "amount" in given else {}
+        try:
+            asked["stages"] = protocol.from_words(arguments.process, dict(map(_setting, arguments.set)), **amount)
+        except ValueError as error:
+            raise _BadOption(str(error)) from None
     elif Path(arguments.subject).suffix.lower() in MESH_ENDINGS:
-        raise _BadOption(f"Say what should happen to {arguments.subject}: --process {' or '.join(_PROCESSES)}")
+        raise _BadOption(
+            f"Say what should happen to {arguments.subject}: --process with one of {', '.join(protocol.PROCESSES)}"
+        )
     else:
         kind = protocol.Generate
-        for name in ("amount", "up"):
-            if getattr(arguments, name, None) is not None:
+        for name in ("amount", "up", "set", "first", "last", "timing"):
+            if given.get(name):
                 raise _BadOption(f"--{name} is for a mesh file with --process, not for words: leave it out")
-        del asked["process"]
         asked["prompt"] = arguments.subject
     try:
         return msgspec.convert(asked, kind)
@@ -141,18 +172,19 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
         raise _BadOption(_bounds(kind, where.rstrip("`"), asked) if where else problem) from None
 
 
+def _setting(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise _BadOption(f'--set takes a name and a number, such as wilt.droop=0.8, not "{text}"') from None
+
+
 def _bounds(kind: type, name: str, asked: dict) -> str:
     (field,) = (field for field in msgspec.structs.fields(kind) if field.name == name)
     number, meta = get_args(field.type)
     what = "a whole number" if number is int else "a number"
     return f"--{name} is {what} from {meta.ge:,} to {meta.le:,}, and {asked[name]:,} is not: choose another"
-
-
-def _measured(clip: Clip) -> dict[str, float]:
-    measure = Measure(clip.subject)
-    for positions, tau in zip(clip.positions, clip.tau, strict=True):
-        measure.add(Frame(float(tau), positions))
-    return {name: value for name, value, _ in measure.certificate().measured}
 
 
 def _size(path: Path) -> int:

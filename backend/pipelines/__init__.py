@@ -6,7 +6,7 @@ subject, its frames, a certificate. Pipelines are imported when they are asked f
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
@@ -38,44 +38,66 @@ def failure(error: Exception) -> protocol.Failure | None:
     return None if code is None else protocol.Failure(code, str(error)[:1000])
 
 
+class Living(NamedTuple):
+    """A subject and its frames to come."""
+
+    mesh: Mesh
+    frames: Iterator[Frame]
+    previews: Iterator[tuple[int, Frame]]  # coarse ones, with their numbers among the frames; maybe none
+    understood: Understanding | None = None  # where there was a prompt
+
+
 def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
     """Records of one job, each as soon as it is there; nothing of a job whose subject is refused."""
-    mesh, frames, understood = living(request, subject, report)
+    mesh, frames, previews, understood = living(request, subject, report)
     header = {"version": protocol.VERSION} | ({} if understood is None else understood.header())
     measure = certificate.Measure(mesh)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
-    if isinstance(request, protocol.Animate) and request.preview:
-        from backend.pipelines import lifecycle
-
-        for index, frame in _told_of_compiling(lambda told: lifecycle.preview(mesh, request, told), report):
+    try:
+        for index, frame in previews:
             yield Preview(wire.pack_frame(frame, index, preview=True))
+    except (FloatingPointError, wire.NotFinite):  # what is too coarse to be solved may well be solved in full
+        pass
     for index, frame in enumerate(frames):
         measure.add(frame)
         yield wire.pack_frame(frame, index)
     yield protocol.pack(measure.certificate(), {})
 
 
-def living(
-    request: protocol.Request, subject: bytes | None, report: Report
-) -> tuple[Mesh, Iterator[Frame], Understanding | None]:
-    """The subject of a request and its frames to come; what was understood where there was a prompt."""
+def living(request: protocol.Request, subject: bytes | None, report: Report) -> Living:
+    """What a request makes, begun."""
     if isinstance(request, protocol.Generate):
         from backend.pipelines import specimen
 
         understood = understand(request.prompt)
-        return *specimen.grow(request, understood, report), understood
-    from backend.pipelines import lifecycle
+        return Living(*specimen.grow(request, understood, report), iter(()), understood)
+    from backend.pipelines.lifecycle import Life
 
     if subject is None:
         raise protocol.BadMessage("bad_subject", "Animate needs a mesh: select one")
     mesh, _ = wire.unpack_mesh(subject)
-    return mesh, _told_of_compiling(lambda told: lifecycle.animate(mesh, request, told), report), None
+    life = Life(mesh, request, report)
+    previews = _told_of_compiling(life.preview, report) if request.preview else iter(())
+    return Living(mesh, _told_of_compiling(life.frames, report), previews)
 
 
-def clip(request: protocol.Request, subject: bytes | None, report: Report) -> tuple[Clip, Understanding | None]:
-    """The whole of a request at once, for files; otherwise as `living`."""
-    mesh, frames, understood = living(request, subject, report)
-    return Clip.from_frames(mesh, list(frames), request.fps, provenance=protocol.provenance(request)), understood
+class Made(NamedTuple):
+    """The whole of a result, for files."""
+
+    clip: Clip
+    certificate: protocol.Certificate
+    understood: Understanding | None
+
+
+def made(request: protocol.Request, subject: bytes | None, report: Report) -> Made:
+    """All of a request at once, without a preview; otherwise as `living`."""
+    mesh, frames, _, understood = living(request, subject, report)
+    measure, kept = certificate.Measure(mesh), []
+    for frame in frames:
+        measure.add(frame)
+        kept.append(frame)
+    clip = Clip.from_frames(mesh, kept, request.fps, provenance=protocol.provenance(request))
+    return Made(clip, measure.certificate(), understood)
 
 
 def _told_of_compiling(work: Callable[[Report], Iterator[T]], report: Report) -> Iterator[T]:

@@ -26,8 +26,9 @@ from backend.report import Report, silent
 
 COINCIDENT = 1e-6  # of the mesh's size: vertices closer than this are one
 PREVIEW_EVERY = 4
+PREVIEWING = "Making a preview"
 REVERSIBLE = 8 * 10**9  # bytes of frames, which are all held before the last can go first
-FRAME_BYTES = 28  # of each vertex of a frame: position, albedo, roughness
+FRAME_BYTES, POSE_BYTES = 24, 12  # of each vertex of a frame: albedo, roughness, metallic, opacity; and each pose
 
 
 class UnusableSubject(ValueError):
@@ -74,25 +75,34 @@ class Welded:
         return now.astype(np.float32)
 
 
-def animate(subject: Mesh, request: protocol.Animate, report: Report) -> Iterator[Frame]:
-    """The life of `subject` under request.stages, frame by frame as it is computed.
+class Life:
+    """The life of `subject` under request.stages. Raises UnusableSubject at once, before a frame is asked for."""
 
-    Raises UnusableSubject at once, before the first frame is asked for.
-    """
-    refuse_unusable(subject)
-    if request.reverse:
-        _refuse_too_long(request.frames, len(subject.vertices))
-    return _frames(subject, weld(subject, report), request, report)
+    def __init__(self, subject: Mesh, request: protocol.Animate, report: Report = silent):
+        refuse_unusable(subject)
+        if request.reverse:
+            _refuse_too_long(request, len(subject.vertices))
+        self.subject, self.request = subject, request
+        self._welded = weld(subject, report)
 
+    def frames(self, report: Report) -> Iterator[Frame]:
+        """Frame by frame as it is computed."""
+        frames = self._frames(life_times(self.request), FULL, report)
+        return reversed(list(frames)) if self.request.reverse else frames
 
-def preview(subject: Mesh, request: protocol.Animate, report: Report) -> Iterator[tuple[int, Frame]]:
-    """Every PREVIEW_EVERY-th frame and the last of what `animate` gives, with their numbers, from a coarse solve."""
-    numbers = np.unique(np.append(np.arange(0, request.frames, PREVIEW_EVERY), request.frames - 1))
-    welded = weld(subject, report)
-    moments = _moments(welded.body, request, life_times(request)[numbers], PREVIEW, report)
-    for number, moment in zip(numbers, moments, strict=True):
-        place = request.frames - 1 - number if request.reverse else number
-        yield int(place), welded.frame(subject, moment)
+    def preview(self, report: Report) -> Iterator[tuple[int, Frame]]:
+        """Every PREVIEW_EVERY-th frame and the last, from a coarse solve, with their numbers among all frames."""
+        count = self.request.frames
+        numbers = np.unique(np.append(np.arange(0, count, PREVIEW_EVERY), count - 1))
+        if self.request.reverse:
+            numbers = count - 1 - numbers[::-1]
+        frames = self._frames(life_times(self.request)[numbers], PREVIEW, lambda done, text: report(0.0, PREVIEWING))
+        for number, frame in zip(numbers, frames, strict=True):
+            yield int(count - 1 - number if self.request.reverse else number), frame
+
+    def _frames(self, taus: Reals, detail: Detail, report: Report) -> Iterator[Frame]:
+        for moment in _moments(self._welded.body, self.request, taus, detail, report):
+            yield self._welded.frame(self.subject, moment)
 
 
 def life_times(request: protocol.Animate) -> Reals:
@@ -108,14 +118,10 @@ def life_times(request: protocol.Animate) -> Reals:
     return request.first + (request.last - request.first) * pace
 
 
-def _frames(subject: Mesh, welded: Welded, request: protocol.Animate, report: Report) -> Iterator[Frame]:
-    moments = _moments(welded.body, request, life_times(request), FULL, report)
-    frames = (welded.frame(subject, moment) for moment in moments)
-    yield from reversed(list(frames)) if request.reverse else frames
-
-
-def _moments(body: Body, request: protocol.Animate, taus: Reals, detail: Detail, report: Report) -> Iterator[Moment]:
-    """On a stand-in where the body is heavy, and on a lighter one where it has more sheet or skin than can be solved."""
+def _moments(
+    body: Body, request: protocol.Animate, taus: Reals, detail: Detail, report: Report
+) -> Iterator[Moment]:
+    """On a stand-in where the body is heavy, and a lighter one where it has more sheet or skin than can be solved."""
     count = len(body.vertices)
     if count > detail.vertices:
         yield from _by_proxy(body, detail.light, request, taus, detail, report)
@@ -141,7 +147,7 @@ def _by_proxy(
 
     if taus[0] == 0.0 and not any(kind_of(stage.process).birth for stage in request.stages):
         yield Moment(0.0, (body.vertices,) * len(request.stages), body.look)  # at once: it needs no proxy
-        taus, first = taus[1:], taus[:1]
+        taus = taus[1:]
     proxy = Proxy(body, count, report)
     if proxy.lost > 0.5:  # a cloud of scraps: there is nothing to simplify
         moments = live(Anatomy(body), request.stages, request.seed, taus, detail, report)
@@ -150,11 +156,12 @@ def _by_proxy(
     yield from moments
 
 
-def _refuse_too_long(frames: int, vertices: int) -> None:
-    if frames * vertices * FRAME_BYTES > REVERSIBLE:
+def _refuse_too_long(request: protocol.Animate, vertices: int) -> None:
+    frame = vertices * (FRAME_BYTES + POSE_BYTES * len(request.stages))
+    if request.frames * frame > REVERSIBLE:
         raise UnusableSubject(
-            f"{frames:,} frames of {vertices:,} vertices are too many to play in reverse: ask for fewer frames, "
-            f"at most {REVERSIBLE // (vertices * FRAME_BYTES):,}, or take a lighter mesh."
+            f"{request.frames:,} frames of {vertices:,} vertices are too many to play in reverse: ask for fewer, "
+            f"at most {REVERSIBLE // frame:,}, or take a lighter mesh."
         )
 
 

@@ -47,16 +47,22 @@ def live(
     """One Moment for each of the ascending `taus`. Each process draws its chances from `seed` and its place."""
     acted: list[Acting] = []
     ended: list[Reals] = []  # the last pose of each stage of the chapters before
-    corrected = 0.0
+    corrected = reached = 0.0
     start = anatomy.body.look
     parts = chapters(stages)
+
+    def told(done: float, text: str) -> None:
+        nonlocal reached
+        reached = max(reached, (number + done) / len(parts))
+        report(reached, text)
+
     for number, chapter in enumerate(parts):
         until = parts[number + 1][0].start if number + 1 < len(parts) else math.inf
         mine = taus[(taus >= chapter[0].start if number else taus >= 0.0) & (taus < until)]
         acting = [Acting.of(stage, anatomy, seed + 101 * (len(acted) + k), detail) for k, stage in enumerate(chapter)]
         acted += acting
         samples = np.append(mine, until) if until <= taus[-1] else mine
-        for tau, (poses, putback) in zip(samples, _poses(anatomy, acting, samples, report), strict=True):
+        for tau, (poses, putback) in zip(samples, _poses(anatomy, acting, samples, told), strict=True):
             if tau == until:
                 break
             to_come = [poses[-1]] * (len(stages) - len(acted))

@@ -63,7 +63,9 @@ class Session:
         self.gateway.shut_down(force)
 
     def close(self) -> None:
-        """As Gateway.close()."""
+        """As Gateway.close(); no log stays open."""
+        for job in self.jobs.values():
+            self._close_log(job)
         self.gateway.close()
 
     def _pause_all(self) -> None:

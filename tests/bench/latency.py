@@ -32,7 +32,7 @@ def melt(session) -> tuple[float, float, float]:
     thing = monkey()
     began = time.perf_counter()
     data, target = read_subject(thing)
-    request = protocol.Animate(process="melt", frames=48)
+    request = protocol.Animate(stages=(protocol.Stage(process=protocol.Melt()),), preview=False)
     job = session.submit(request, "melt", subject=data)
     incoming, arrived = Import("melt", protocol.provenance(request), target), []
     while not session.fetched(job):
