@@ -58,7 +58,7 @@ def live(
 
     for number, chapter in enumerate(parts):
         until = parts[number + 1][0].start if number + 1 < len(parts) else math.inf
-        mine = taus[(taus >= chapter[0].start if number else taus >= 0.0) & (taus < until)]
+        mine = taus[(taus >= (chapter[0].start if number else 0.0)) & (taus < until)]
         acting = [Acting.of(stage, anatomy, seed + 101 * (len(acted) + k), detail) for k, stage in enumerate(chapter)]
         acted += acting
         samples = np.append(mine, until) if until <= taus[-1] else mine
@@ -110,8 +110,7 @@ def _poses(
                 shift = shift + (posed.positions - rest)
                 putback += posed.corrected
             both = pose + shift
-            if motion is None or one.process.elastic or len(acting) > 1:
-                both[:, 2] = np.maximum(both[:, 2], 0.0)
+            both[:, 2] = np.maximum(both[:, 2], 0.0)
             poses.append(both)
         yield poses, putback
 
