@@ -12,8 +12,9 @@ from backend.geometry.body import Moment
 from backend.pipelines import lifecycle
 from backend.pipelines.lifecycle import Life, UnusableSubject, weld
 from backend.protocol import Generate
-from backend.report import silent
+from backend.report import Preview, silent
 from tests.asking import animate as asked
+from tests.shapes import potted
 
 
 def cone(sides=16, rings=12, height=0.8) -> Mesh:
@@ -279,3 +280,82 @@ def test_simplifying_a_heavy_mesh_can_be_stopped_in_every_round(monkeypatch):
     mesh = cone(sides=60, rings=60)
     proxy.clusters(mesh.vertices, mesh.faces, 300, lambda done, text: heard.append(text))
     assert heard == ["Simplifying the mesh"] * 5
+
+
+# --- previews
+
+
+@pytest.mark.parametrize("process", ["wilt", "melt"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_preview_is_about_what_will_come(process, reverse):
+    mesh = cone()
+    life = Life(mesh, asked(process, frames=10, reverse=reverse, first=0.1, last=0.9))
+    whole, coarse = list(life.frames(silent)), dict(life.preview(silent))
+    assert list(coarse) == [0, 4, 8, 9]
+    size = np.ptp(mesh.vertices, axis=0).max()
+    for number, frame in coarse.items():
+        assert frame.tau == whole[number].tau
+        assert np.linalg.norm(frame.positions - whole[number].positions, axis=1).mean() < 0.12 * size
+        np.testing.assert_allclose(frame.albedo, whole[number].albedo, atol=0.2)
+
+
+def test_previews_come_first_and_are_marked():
+    subject = bytes(wire.pack_mesh(cone()))
+    for preview in (True, False):
+        records = list(pipelines.carry_out(asked(frames=6, preview=preview), subject, silent))
+        told = [protocol.unpack(record)[0] for record in records]
+        frames = [(one.index, one.preview) for one in told if isinstance(one, protocol.FrameRecord)]
+        marked = [isinstance(record, Preview) for record in records]
+        early = [(0, True), (4, True), (5, True)] if preview else []
+        assert frames == early + [(index, False) for index in range(6)]
+        assert marked == [False, *[flag for _, flag in frames], False]
+
+
+def test_a_preview_that_fails_does_not_cost_the_life(monkeypatch):
+    def fails(life, report):
+        raise FloatingPointError("too coarse")
+        yield
+
+    monkeypatch.setattr(Life, "preview", fails)
+    records = pipelines.carry_out(asked(frames=3, preview=True), bytes(wire.pack_mesh(cone())), silent)
+    assert [type(protocol.unpack(record)[0]).__name__ for record in records] == [
+        "Subject", *["FrameRecord"] * 3, "Certificate",
+    ]  # fmt: skip
+
+
+# --- the part of life that is shown, and its pace
+
+
+def test_timing_changes_when_and_not_what():
+    paces = {
+        timing: lifecycle.life_times(asked(frames=9, first=0.2, last=0.7, timing=timing))
+        for timing in ("even", "slow_start", "slow_end", "slow_both")
+    }
+    for times in paces.values():
+        assert times[0] == pytest.approx(0.2) and times[-1] == pytest.approx(0.7)
+        assert (np.diff(times) > 0).all()
+    steps = {timing: np.diff(times) for timing, times in paces.items()}
+    np.testing.assert_allclose(steps["even"], 0.5 / 8)
+    assert steps["slow_start"][0] < 0.3 * steps["even"][0] < steps["slow_start"][-1]
+    np.testing.assert_allclose(steps["slow_end"], steps["slow_start"][::-1])
+    np.testing.assert_allclose(steps["slow_both"], steps["slow_both"][::-1])
+    assert steps["slow_both"][0] < steps["even"][0] < steps["slow_both"][4]
+
+
+def test_several_processes_bring_a_pose_each_in_the_artists_own_vertices():
+    mesh = soup(cone())
+    request = protocol.Animate(stages=protocol.from_words("wilt + melt", {}), frames=3, preview=False)
+    alone = lived(mesh, process="wilt", frames=3, seed=0)
+    for one, other in zip(Life(mesh, request).frames(silent), alone, strict=True):
+        assert one.poses.shape == (1, len(mesh.vertices), 3)
+        np.testing.assert_allclose(one.poses[0], other.positions, atol=1e-6)
+
+
+def test_a_still_pot_keeps_still():
+    vertices, faces = potted()
+    pot = vertices[:, 2] < 0.26
+    mesh = Mesh.from_triangles(vertices.astype(np.float32), faces, weight=np.where(pot, 0.0, 1.0).astype(np.float32))
+    frames = lived(mesh)
+    np.testing.assert_array_equal(frames[-1].positions[pot], mesh.vertices[pot])
+    np.testing.assert_allclose(frames[-1].albedo[pot], protocol.GREY)
+    assert np.abs(frames[-1].positions - mesh.vertices)[~pot].max() > 0.1

@@ -51,7 +51,7 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
     """Records of one job, each as soon as it is there; nothing of a job whose subject is refused."""
     mesh, frames, previews, understood = living(request, subject, report)
     header = {"version": protocol.VERSION} | ({} if understood is None else understood.header())
-    measure = certificate.Measure(mesh)
+    measure = certificate.Measure(mesh, request.frames)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
     try:
         for index, frame in previews:
@@ -92,7 +92,7 @@ class Made(NamedTuple):
 def made(request: protocol.Request, subject: bytes | None, report: Report) -> Made:
     """All of a request at once, without a preview; otherwise as `living`."""
     mesh, frames, _, understood = living(request, subject, report)
-    measure, kept = certificate.Measure(mesh), []
+    measure, kept = certificate.Measure(mesh, request.frames), []
     for frame in frames:
         measure.add(frame)
         kept.append(frame)

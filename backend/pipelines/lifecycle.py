@@ -92,13 +92,11 @@ class Life:
 
     def preview(self, report: Report) -> Iterator[tuple[int, Frame]]:
         """Every PREVIEW_EVERY-th frame and the last, from a coarse solve, with their numbers among all frames."""
-        count = self.request.frames
-        numbers = np.unique(np.append(np.arange(0, count, PREVIEW_EVERY), count - 1))
-        if self.request.reverse:
-            numbers = count - 1 - numbers[::-1]
+        count, backwards = self.request.frames, self.request.reverse
+        shown = np.unique(np.append(np.arange(0, count, PREVIEW_EVERY), count - 1))
+        numbers = np.sort(count - 1 - shown) if backwards else shown
         frames = self._frames(life_times(self.request)[numbers], PREVIEW, lambda done, text: report(0.0, PREVIEWING))
-        for number, frame in zip(numbers, frames, strict=True):
-            yield int(count - 1 - number if self.request.reverse else number), frame
+        return zip(map(int, shown), reversed(list(frames)) if backwards else frames, strict=True)
 
     def _frames(self, taus: Reals, detail: Detail, report: Report) -> Iterator[Frame]:
         for moment in _moments(self._welded.body, self.request, taus, detail, report):
