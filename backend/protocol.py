@@ -49,7 +49,7 @@ from .requests import (  # relative: in the shipped extension this package lies 
     provenance,
 )
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAGIC = b"ANT1"
 
 HEADER_BYTES = 64 * 1024

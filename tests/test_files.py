@@ -37,7 +37,8 @@ def clip() -> Clip:
     )
     frames = [
         Frame(k / (FRAMES - 1), vertices + 0.3 * rng.standard_normal((5, 3), np.float32) * k,
-              albedo=rng.random((5, 3), np.float32), roughness=rng.random(5, np.float32))
+              albedo=rng.random((5, 3), np.float32), roughness=rng.random(5, np.float32),
+              opacity=None if k == 0 else rng.random(5, np.float32))
         for k in range(FRAMES)
     ]  # fmt: skip
     return Clip.from_frames(mesh, frames, FPS, loop=True, provenance={"prompt": "a test é", "seed": "3"})
@@ -181,7 +182,7 @@ def test_glb_colour_is_linear_and_of_the_first_frame(clip, tmp_path):
 
 
 def still(clip):
-    return replace(clip, positions=clip.positions[:1], tau=clip.tau[:1], albedo=None, roughness=None)
+    return replace(clip, positions=clip.positions[:1], tau=clip.tau[:1], albedo=None, roughness=None, opacity=None)
 
 
 def needle(clip):
@@ -210,6 +211,7 @@ def test_usdc_as_pixar_reads_it(clip, tmp_path):
         np.testing.assert_array_equal(mesh.GetPointsAttr().Get(k + 1), clip.positions[k])
         np.testing.assert_array_equal(primvars.GetPrimvar("displayColor").Get(k + 1), clip.albedo[k])
         np.testing.assert_array_equal(primvars.GetPrimvar("roughness").Get(k + 1), clip.roughness[k])
+        np.testing.assert_array_equal(primvars.GetPrimvar("displayOpacity").Get(k + 1), clip.opacity[k])
     np.testing.assert_array_equal(mesh.GetFaceVertexCountsAttr().Get(), clip.subject.sizes)
     np.testing.assert_array_equal(mesh.GetFaceVertexIndicesAttr().Get(), clip.subject.corners)
     assert primvars.GetPrimvar("st").GetInterpolation() == "faceVarying"
@@ -263,7 +265,7 @@ def test_an_obj_folder_that_cannot_be_written_keeps_the_earlier_frames_or_is_not
 
 
 def test_a_clip_without_material_has_one_grey_in_every_file(clip, tmp_path):
-    nothing = {"albedo": None, "roughness": None, "metallic": None}
+    nothing = {"albedo": None, "roughness": None, "metallic": None, "opacity": None}
     bare = replace(clip, subject=replace(clip.subject, **nothing), **nothing)
     save(bare, tmp_path / "clip.glb")
     data = (tmp_path / "clip.glb").read_bytes()

@@ -6,6 +6,7 @@
     fps         () float64          frames a second
     loop        () bool             whether the last frame leads back to the first
     albedo      (T, V, 3) float32   linear RGB; roughness, metallic (T, V) float32: each only where it changes
+    opacity     (T, V) float32      1: there, 0: gone; only where something goes
     provenance  () str              JSON: prompt or process, engine, seed, version
     version     () int              of this layout, 1
 
@@ -26,6 +27,7 @@ from backend.clip import Clip, Mesh
 
 LAYOUT = 1
 _MATERIAL = ("albedo", "roughness", "metallic")
+_OVER_LIFE = (*_MATERIAL, "opacity")
 _SUBJECT = ("vertices", *_MATERIAL, "pin", "weight")
 _TOPOLOGY = ("corners", "sizes", "triangles", "uv", "parts")
 
@@ -34,7 +36,7 @@ def save(clip: Clip, path: Path) -> None:
     subject = clip.subject
     arrays = {f"subject_{name}": getattr(subject, name) for name in _SUBJECT}
     arrays |= {name: getattr(subject, name) for name in _TOPOLOGY}
-    arrays |= {name: getattr(clip, name) for name in _MATERIAL}
+    arrays |= {name: getattr(clip, name) for name in _OVER_LIFE}
     if subject.part_names:
         arrays["part_names"] = np.array(subject.part_names)
     np.savez(
@@ -67,6 +69,6 @@ def load(path: Path) -> Clip:
         held["tau"],
         float(held["fps"]),
         bool(held["loop"]),
-        **{name: held.get(name) for name in _MATERIAL},
+        **{name: held.get(name) for name in _OVER_LIFE},
         provenance=json.loads(str(held["provenance"])),
     )

@@ -1,7 +1,8 @@
 """A clip as .usdc: one UsdGeom.Mesh with time-sampled points, the form for heavy clips and for film tools.
 
 Z up, metres, one time code a frame, from 1. Colours over life are primvars:displayColor, linear, with time samples;
-roughness and metallic are primvars of those names. A UsdPreviewSurface reads all three.
+roughness and metallic are primvars of those names, what has gone is primvars:displayOpacity 0. A UsdPreviewSurface
+reads them all.
 """
 
 import re
@@ -17,6 +18,7 @@ _READERS = {
     "displayColor": ("diffuseColor", "UsdPrimvarReader_float3", Sdf.ValueTypeNames.Float3, Gf.Vec3f(protocol.GREY)),
     "roughness": ("roughness", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, protocol.MATT),
     "metallic": ("metallic", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, 0.0),
+    "displayOpacity": ("opacity", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, 1.0),
 }
 
 
@@ -64,6 +66,7 @@ def _mesh(stage: Usd.Stage, clip: Clip) -> UsdGeom.Mesh:
     _over_life(primvars, "displayColor", Sdf.ValueTypeNames.Color3fArray, clip.albedo, subject.albedo)
     _over_life(primvars, "roughness", Sdf.ValueTypeNames.FloatArray, clip.roughness, subject.roughness)
     _over_life(primvars, "metallic", Sdf.ValueTypeNames.FloatArray, clip.metallic, subject.metallic)
+    _over_life(primvars, "displayOpacity", Sdf.ValueTypeNames.FloatArray, clip.opacity, None)
     return mesh
 
 
