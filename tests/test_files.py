@@ -265,8 +265,8 @@ def test_an_obj_folder_that_cannot_be_written_keeps_the_earlier_frames_or_is_not
 
 
 def test_a_clip_without_material_has_one_grey_in_every_file(clip, tmp_path):
-    nothing = {"albedo": None, "roughness": None, "metallic": None, "opacity": None}
-    bare = replace(clip, subject=replace(clip.subject, **nothing), **nothing)
+    nothing = {"albedo": None, "roughness": None, "metallic": None}
+    bare = replace(clip, subject=replace(clip.subject, **nothing), opacity=None, **nothing)
     save(bare, tmp_path / "clip.glb")
     data = (tmp_path / "clip.glb").read_bytes()
     surface = json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])["materials"][0]["pbrMetallicRoughness"]

@@ -121,7 +121,7 @@ def test_a_damaged_mesh_is_refused_and_can_be_sent_again(server, client):
 def test_hello_comes_first_and_versions_must_meet(server):
     with Client(server.connection, hello=False) as client:
         assert client.ask(protocol.List()).failure.code == "not_greeted"
-        for least, most, update in ((2, 5, "backend"), (0, 0, "add-on")):
+        for least, most, update in ((protocol.PROTOCOL + 1, 9, "backend"), (0, protocol.PROTOCOL - 1, "add-on")):
             hello = protocol.Hello(client=client.id, protocol_min=least, protocol_max=most, software="Anthesis 0.9")
             refused = client.ask(hello, protocol.Welcome)
             assert refused.failure.code == "bad_version"
@@ -132,7 +132,7 @@ def test_hello_comes_first_and_versions_must_meet(server):
         )
         client.send_raw(b"ANT1", newer)
         welcome, _ = client.receive()
-        assert (welcome.protocol, welcome.re) == (1, 9)
+        assert (welcome.protocol, welcome.re) == (protocol.PROTOCOL, 9)
         assert welcome.boot == server.connection.boot
 
 
