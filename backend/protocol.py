@@ -470,9 +470,10 @@ class FrameRecord(Record, tag="frame"):
 
 
 class Certificate(Record, tag="certificate"):
-    """The last record: what was measured about the finished clip, as (name, value, unit)."""
+    """The last record: what was measured about the finished clip, as (name, value, unit), and that in one line."""
 
     DISPLACEMENT: ClassVar[str] = "largest displacement"  # of a vertex from the subject; in units of its size
+    summary: Line = ""
     measured: tuple[tuple[Line, float, Line], ...] = ()
 
 

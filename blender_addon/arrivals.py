@@ -16,7 +16,8 @@ import bpy
 from .client.jobs import Job
 from .client.session import Session
 from .scene.reading import Target
-from .scene.writing import BadResult, Import
+from .scene.taken import BadResult
+from .scene.writing import Import
 from .seam import protocol
 
 SHOW_INTERVAL = 0.2  # seconds between two looks at the colour of what is arriving
@@ -152,6 +153,8 @@ class Arrivals:
             return True
         if job is None or arrival.broken:
             return self._close(arrival, whole=False)
+        if arrival.writing is not None and arrival.writing.step():
+            return True
         if not arrival.asked and job.accepted and self.room:
             arrival.asked = True
             self._session.fetch(job.id)

@@ -6,7 +6,7 @@ settings below are the ones whose files, read back, hold every frame; what a for
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +46,8 @@ def export(path: str, obj, frame_step: int = 1, normals: bool = True) -> Exporte
     before = _written_at(path)
     first, last = clips.frame_range(obj)
     keeps_keys = ending in (".glb", ".fbx")
-    thinned = clips.thinned(obj, frame_step if keeps_keys else 1)
-    with _scene_of(obj, first, last), thinned as subject, _selected_alone(subject):
+    subject = clips.plain(obj, frame_step) if keeps_keys else nullcontext(obj)  # the others evaluate drivers
+    with _scene_of(obj, first, last), subject as plain, _selected_alone(plain):
         try:
             _WRITERS[ending](path, first, last, normals)
         except RuntimeError as error:  # what an operator reports as an error
@@ -188,16 +188,20 @@ def _selected_alone(obj) -> Iterator[None]:
 
 def _lost(obj, ending: str, frame_step: int, frames: int) -> Iterator[str]:
     name, keys_only = obj.name, ending in (".glb", ".fbx")
-    colour_lives = clips.colour_over_life(obj)
+    lives = clips.lives(obj)
     modifiers = [modifier.name for modifier in obj.modifiers if modifier.name not in clips.MODIFIERS]
-    if keys_only and colour_lives:
+    if keys_only and lives - {"opacity"}:
         yield f"Colour over life is not in a {ending} file, only the colour at the start: Alembic and USD keep it"
-    if ending == ".abc" and colour_lives:
-        yield "Roughness over life is not in an .abc file: USD keeps it"
+    if keys_only and "opacity" in lives:
+        yield f"What vanishes over life is still there in a {ending} file: USD says what is gone"
+    if ending == ".abc" and lives - {"albedo"}:
+        what = ", ".join(each.capitalize() for each in sorted(lives - {"albedo"}))
+        yield f"Only colour lives on in an .abc file, and USD keeps the rest too: {what}"
     if ending == ".abc":
         yield "An .abc file holds no materials: give it one that shows its colour attribute"
-    if ending == ".usdc" and colour_lives:
-        yield "Colour over life is in the .usdc file as the primvar Albedo: let the material read it where you open it"
+    if ending == ".usdc" and lives:
+        what = ", ".join(each.capitalize() for each in sorted(lives))
+        yield f"The material over life is in the .usdc file as primvars, to be read where you open it: {what}"
     if keys_only and modifiers:
         names = ", ".join(modifiers)
         yield f'The modifiers of "{name}" are not in the file, because shape keys go without them: {names}'

@@ -8,9 +8,10 @@ They are without UNDO: their redo panel would ask for the job again. An import m
 import bpy
 from bpy.props import BoolProperty, FloatProperty, StringProperty
 
-from . import backend_operators, events, export_operator
+from . import backend_operators, events, export_operator, life_operators, stage_operators
 from .pump import JobFailed
 from .scene import provenance
+from .scene.reading import Part
 
 EXPECTED = (ValueError, OSError, JobFailed)  # TimeoutError and ConnectionError are OSErrors
 
@@ -59,7 +60,7 @@ class ANTHESIS_OT_generate(Asks, bpy.types.Operator):
 class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
     bl_idname = "anthesis.animate_selected"
     bl_label = "Animate Selected"
-    bl_description = "Let the process happen to each selected mesh. It gets one shape key for each frame"
+    bl_description = "Let the process happen to each selected mesh. It gets shape keys for each frame"
     bl_options = {"REGISTER"}
 
     @classmethod
@@ -72,10 +73,11 @@ class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
     def ask(self, context) -> list[str]:
         settings = context.scene.anthesis.animate
         request, jobs = settings.to_request(), []
+        part = Part(settings.pin_group, settings.weight_group, settings.only_selected)
         meshes = [obj for obj in context.selected_objects if obj.type == "MESH"]
         for obj in meshes:
             try:
-                jobs.append(events.running().animate(request, obj, settings.pin_group, settings.weight_group))
+                jobs.append(events.running().animate(request, obj, part))
             except ValueError as error:
                 if len(meshes) == 1:
                     raise
@@ -116,7 +118,7 @@ class ANTHESIS_OT_cancel_job(OfJob, bpy.types.Operator):
     bl_idname = "anthesis.cancel_job"
     bl_label = "Cancel Job"
     bl_description = (
-        "Stop the job. The frames that have arrived are kept if there are at least two. "
+        "Stop the job. The frames that have arrived are kept if there are at least two, or the preview if it has more. "
         "Once more, while it is stopping: end it by force"
     )
 
@@ -225,5 +227,7 @@ CLASSES = (
     ANTHESIS_OT_clear_jobs,
     ANTHESIS_OT_play,
     *backend_operators.CLASSES,
+    *stage_operators.CLASSES,
+    *life_operators.CLASSES,
     *export_operator.CLASSES,
 )

@@ -3,7 +3,8 @@
 """How the preferences look."""
 
 from . import events
-from .panel import draw_installation, draw_text
+from .panels.backend import draw_installation
+from .panels.tab import draw_text
 from .preferences import environment_folder
 from .seam import protocol
 

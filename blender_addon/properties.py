@@ -3,53 +3,18 @@
 """What the panel lets one set. Fields, limits, titles and defaults come from the request types of the protocol."""
 
 import bpy
-import msgspec
 from bpy.props import (
     BoolProperty,
     CollectionProperty,
-    EnumProperty,
     FloatProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
 )
-from msgspec import inspect
 
+from . import stages
+from .from_request import made_from, values
 from .seam import protocol
-
-CHOICES = {"builtin": "Built-In"}  # where capitalising the word is not enough
-
-
-def made_from(request: type[msgspec.Struct]) -> dict:
-    """One Blender property for each field of a request type, by name."""
-    return {field.name: _property(field) for field in inspect.type_info(request).fields}
-
-
-def _property(field: inspect.Field):
-    about = field.type.extra_json_schema
-    common = {"name": about["title"], "description": about["description"]}
-    if field.default is not msgspec.NODEFAULT:
-        common["default"] = field.default
-    match field.type.type:
-        case inspect.LiteralType(values=values):
-            items = [(value, CHOICES.get(value, value.capitalize()), "") for value in values]
-            return EnumProperty(items=items, **common)
-        case inspect.BoolType():
-            return BoolProperty(**common)
-        case inspect.IntType(ge=least, le=most):
-            return IntProperty(min=least, max=most, **common)
-        case inspect.FloatType(ge=least, le=most):
-            return FloatProperty(min=least, max=most, subtype="FACTOR" if most == 1 else "NONE", **common)
-        case inspect.StrType():
-            return StringProperty(**common)
-        case other:
-            raise TypeError(f"{field.name}: no property of Blender shows {other}")
-
-
-def _values(group: bpy.types.PropertyGroup, request: type[msgspec.Struct]) -> dict:
-    """The fields of a request as the panel has them. Blender's floats are single: 0.1 shall not be 0.10000000149."""
-    values = {name: getattr(group, name) for name in request.__struct_fields__}
-    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}
 
 
 class AnthesisGenerateSettings(bpy.types.PropertyGroup):
@@ -65,26 +30,41 @@ class AnthesisGenerateSettings(bpy.types.PropertyGroup):
 
     def to_request(self) -> protocol.Generate:
         """Raises ValueError with a sentence for a prompt that cannot be used."""
-        values = _values(self, protocol.Generate)
+        found = values(self, protocol.Generate)
         if self.text is not None:
-            values["prompt"] = self.text.as_string()
-        return protocol.Generate(**values)
+            found["prompt"] = self.text.as_string()
+        return protocol.Generate(**found)
 
 
 class AnthesisAnimateSettings(bpy.types.PropertyGroup):
-    """What shall happen to the selected mesh."""
+    """What shall happen to the selected mesh: one process, `stage`, or where there are several, all of `stages`."""
 
-    __annotations__ = made_from(protocol.Animate) | {
+    __annotations__ = made_from(protocol.Animate, {"stages"}, stages.keep_apart("first", "last", stages.GAP)) | {
+        "stage": PointerProperty(type=stages.AnthesisStage),
+        "stages": CollectionProperty(type=stages.AnthesisStage, name="Processes"),
+        "stage_index": IntProperty(name="Process", min=0),
         "pin_group": StringProperty(
             name="Pin", description="Vertex group that stays in place, by its weight; none: the backend finds the root"
         ),
         "weight_group": StringProperty(
             name="Effect", description="Vertex group that says how strongly each vertex takes part; none: all fully"
         ),
+        "only_selected": BoolProperty(
+            name="Only Selected Vertices",
+            description="Only what was selected in Edit Mode takes part. It takes the place of the group Effect",
+        ),
     }
 
+    @property
+    def chosen(self) -> stages.AnthesisStage:
+        """The process whose sliders are shown."""
+        return self.stages[min(self.stage_index, len(self.stages) - 1)] if self.stages else self.stage
+
     def to_request(self) -> protocol.Animate:
-        return protocol.Animate(**_values(self, protocol.Animate))
+        """Raises ValueError with a sentence for processes that cannot follow one another."""
+        wanted = [stage.to_stage() for stage in self.stages or [self.stage]]
+        wanted.sort(key=lambda stage: stage.start)  # at equal starts as in the list
+        return protocol.Animate(stages=tuple(wanted), **values(self, protocol.Animate, {"stages"}))
 
 
 class AnthesisSettings(bpy.types.PropertyGroup):
@@ -116,6 +96,7 @@ class AnthesisWindow(bpy.types.PropertyGroup):
 
 
 CLASSES = (
+    *stages.CLASSES,
     AnthesisGenerateSettings,
     AnthesisAnimateSettings,
     AnthesisSettings,

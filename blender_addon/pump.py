@@ -135,10 +135,11 @@ class Pump:
         """Ask for an object from words; the job's id. Raises ValueError."""
         return self._submit(request, " ".join(request.prompt.split()), None, None)
 
-    def animate(self, request: protocol.Animate, obj: bpy.types.Object, pin: str = "", weight: str = "") -> str:
-        """Ask for a process on a mesh; the job's id. Raises ValueError, for a mesh that cannot be used too."""
-        subject, target = reading.read_subject(obj, pin, weight)
-        return self._submit(request, f"{request.process.capitalize()} {obj.name}", subject, target)
+    def animate(self, request: protocol.Animate, obj: bpy.types.Object, part: reading.Part = reading.WHOLE) -> str:
+        """Ask for processes on a mesh, or on a part of it; the job's id. Raises ValueError, for a mesh that cannot be
+        used too."""
+        subject, target = reading.read_subject(obj, part)
+        return self._submit(request, f"{protocol.in_words(request.stages).capitalize()} {obj.name}", subject, target)
 
     def _submit(self, request: protocol.Request, title: str, subject: bytes | None, target) -> str:
         if not self.settings.auto_start and self.session.state in ("off", "refused"):

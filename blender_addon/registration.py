@@ -5,17 +5,18 @@
 import bpy
 from bpy.props import PointerProperty
 
-from . import events, operators, panel, preferences, properties
+from . import events, operators, panels, pictures, preferences, properties
 
 CLASSES = (
     preferences.AnthesisPreferences,
     *properties.CLASSES,
     *operators.CLASSES,
-    *panel.CLASSES,
+    *panels.CLASSES,
 )
 
 
 def register() -> None:
+    pictures.start()
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.anthesis = PointerProperty(type=properties.AnthesisSettings)
@@ -29,3 +30,4 @@ def unregister() -> None:
     del bpy.types.Scene.anthesis
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
+    pictures.stop()

@@ -7,92 +7,53 @@ Bouaziz et al., "Projective dynamics", SIGGRAPH 2014, sections 5.1, 5.3; the ste
 """
 
 import math
+from typing import NamedTuple
 
+import numba
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-Reals = NDArray[np.float64]
-Integers = NDArray[np.integer]
+from kernels import cpu
+from kernels.shapes import Integers, Reals
+from kernels.vectors import cross, dot, minus, plus, scaled
 
-
-@njit(cache=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
-def gradient(
-    positions: Reals, faces: Integers, inverses: Reals, stretch: Reals, growth: Reals, hinges: Integers,
-    stencils: Reals, bend: Reals, kappa: Reals, out: Reals,
-) -> None:  # fmt: skip
-    """Adds d(energy)/d(positions), the targets held fixed, to `out` (N, 3).
-
-    faces (F, 3), inverses (F, 2, 2), stretch (F,), growth (F, 2, 2); hinges (H, 4) the edge's ends and the vertex
-    on either side, stencils (H, 4), bend (H,), kappa (H,).
-    """
-    f = np.empty((3, 2))
-    a = np.empty((3, 2))
-    stress = np.empty((3, 2))
-    for t in range(len(faces)):
-        i0, i1, i2 = faces[t, 0], faces[t, 1], faces[t, 2]
-        inverse, g = inverses[t], growth[t]
-        s00 = s01 = s11 = 0.0
-        for i in range(3):
-            e0 = positions[i1, i] - positions[i0, i]
-            e1 = positions[i2, i] - positions[i0, i]
-            f[i, 0] = e0 * inverse[0, 0] + e1 * inverse[1, 0]
-            f[i, 1] = e0 * inverse[0, 1] + e1 * inverse[1, 1]
-            a[i, 0] = f[i, 0] * g[0, 0] + f[i, 1] * g[0, 1]
-            a[i, 1] = f[i, 0] * g[1, 0] + f[i, 1] * g[1, 1]
-            s00 += a[i, 0] * a[i, 0]
-            s01 += a[i, 0] * a[i, 1]
-            s11 += a[i, 1] * a[i, 1]
-        # R = A (A^T A)^-1/2; the root of a 2x2 matrix S is (S + sqrt(det S)) / sqrt(tr S + 2 sqrt(det S))
-        root = math.sqrt(max(s00 * s11 - s01 * s01, 1e-16))
-        trace = math.sqrt(s00 + s11 + 2.0 * root)
-        scale = trace / ((s00 + root) * (s11 + root) - s01 * s01)
-        m00, m01, m11 = (s11 + root) * scale, -s01 * scale, (s00 + root) * scale
-        for i in range(3):
-            r0 = a[i, 0] * m00 + a[i, 1] * m01
-            r1 = a[i, 0] * m01 + a[i, 1] * m11
-            stress[i, 0] = stretch[t] * (f[i, 0] - r0 * g[0, 0] - r1 * g[1, 0])
-            stress[i, 1] = stretch[t] * (f[i, 1] - r0 * g[0, 1] - r1 * g[1, 1])
-            p1 = stress[i, 0] * inverse[0, 0] + stress[i, 1] * inverse[0, 1]
-            p2 = stress[i, 0] * inverse[1, 0] + stress[i, 1] * inverse[1, 1]
-            out[i1, i] += p1
-            out[i2, i] += p2
-            out[i0, i] -= p1 + p2
-
-    n = np.empty(3)
-    e = np.empty(3)
-    u = np.empty(3)
-    v = np.empty(3)
-    for h in range(len(hinges)):
-        j0, j1, ja, jb = hinges[h, 0], hinges[h, 1], hinges[h, 2], hinges[h, 3]
-        for i in range(3):
-            e[i] = positions[j1, i] - positions[j0, i]
-            u[i] = positions[ja, i] - positions[j0, i]
-            v[i] = positions[jb, i] - positions[j0, i]
-        # unit normals of the two sides, added: e x u and v x e
-        ax, ay, az = e[1] * u[2] - e[2] * u[1], e[2] * u[0] - e[0] * u[2], e[0] * u[1] - e[1] * u[0]
-        bx, by, bz = v[1] * e[2] - v[2] * e[1], v[2] * e[0] - v[0] * e[2], v[0] * e[1] - v[1] * e[0]
-        la = 1.0 / math.sqrt(ax * ax + ay * ay + az * az + 1e-30)
-        lb = 1.0 / math.sqrt(bx * bx + by * by + bz * bz + 1e-30)
-        n[0], n[1], n[2] = ax * la + bx * lb, ay * la + by * lb, az * la + bz * lb
-        length = 1.0 / math.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2] + 1e-12)
-        for i in range(3):
-            fold = (
-                stencils[h, 0] * positions[j0, i] + stencils[h, 1] * positions[j1, i]
-                + stencils[h, 2] * positions[ja, i] + stencils[h, 3] * positions[jb, i]
-            )  # fmt: skip
-            pull = bend[h] * (fold - kappa[h] * n[i] * length)
-            out[j0, i] += stencils[h, 0] * pull
-            out[j1, i] += stencils[h, 1] * pull
-            out[ja, i] += stencils[h, 2] * pull
-            out[jb, i] += stencils[h, 3] * pull
+FAST = {"contract", "arcp", "nsz"}
 
 
-def gradient_reference(
-    positions: Reals, faces: Integers, inverses: Reals, stretch: Reals, growth: Reals, hinges: Integers,
-    stencils: Reals, bend: Reals, kappa: Reals,
-) -> Reals:  # fmt: skip
-    """(N, 3) the same, the isometry from the singular value decomposition. Slow and plain."""
+class Surface(NamedTuple):
+    """F triangles and H hinges between N vertices, and which of them meet at each vertex. See `surface`."""
+
+    faces: Integers  # (F, 3)
+    inverses: Reals  # (F, 2, 2) of the rest edges in each triangle's plane
+    stretch: Reals  # (F,)
+    hinges: Integers  # (H, 4) the edge's ends and the vertex on either side
+    stencils: Reals  # (H, 4)
+    face_offsets: Integers  # (N + 1,) vertex v is at face_rows[face_offsets[v] : face_offsets[v + 1]]
+    face_rows: Integers  # (3 F,) of faces, ravelled
+    hinge_offsets: Integers
+    hinge_rows: Integers  # (4 H,)
+    pulls: Reals  # (F, 2, 3) and (H, 3), written by one launch for itself: there is but one at a time
+    folds: Reals
+
+
+def surface(faces: Integers, inverses: Reals, stretch: Reals, hinges: Integers, stencils: Reals, count: int) -> Surface:
+    """The surface of these elements on `count` vertices. Where an element has no area, let its inverse be zero."""
+    parts = faces, inverses, stretch, hinges, stencils
+    scratch = np.empty((len(faces), 2, 3)), np.empty((len(hinges), 3))
+    return Surface(*parts, *_meeting(faces, count), *_meeting(hinges, count), *scratch)
+
+
+def _meeting(elements: Integers, count: int) -> tuple[Integers, Integers]:
+    corners = elements.ravel()
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(corners, minlength=count))])
+    return offsets, np.argsort(corners, kind="stable")
+
+
+# --- the definition ---
+
+
+def gradient_reference(positions: Reals, surface: Surface, growth: Reals, bend: Reals, kappa: Reals) -> Reals:
+    """(N, 3) the definition of `gradient`, the isometry from the singular value decomposition."""
+    faces, inverses, stretch, hinges, stencils = surface[:5]
     corners = positions[faces]
     f = (corners[:, 1:] - corners[:, :1]).transpose(0, 2, 1) @ inverses
     u, _, vt = np.linalg.svd(f @ growth.transpose(0, 2, 1), full_matrices=False)
@@ -109,3 +70,82 @@ def gradient_reference(
     for k in range(4):
         np.add.at(out, hinges[:, k], stencils[:, k : k + 1] * pull)
     return out
+
+
+# --- CPU ---
+
+
+@cpu.parallel(fastmath=FAST)
+def _gradient(
+    positions, faces, inverses, stretch, hinges, stencils, face_offsets, face_rows, hinge_offsets, hinge_rows,
+    pulls, folds, growth, bend, kappa, out,
+):  # fmt: skip
+    for t in numba.prange(len(faces)):
+        start = positions[faces[t, 0]]
+        e0, e1 = minus(positions[faces[t, 1]], start), minus(positions[faces[t, 2]], start)
+        i00, i01, i10, i11 = inverses[t, 0, 0], inverses[t, 0, 1], inverses[t, 1, 0], inverses[t, 1, 1]
+        g00, g01, g10, g11 = growth[t, 0, 0], growth[t, 0, 1], growth[t, 1, 0], growth[t, 1, 1]
+        f0, f1 = plus(scaled(i00, e0), scaled(i10, e1)), plus(scaled(i01, e0), scaled(i11, e1))
+        a0, a1 = plus(scaled(g00, f0), scaled(g01, f1)), plus(scaled(g10, f0), scaled(g11, f1))
+        s00, s01, s11 = dot(a0, a0), dot(a0, a1), dot(a1, a1)
+        # R = A (A^T A)^-1/2; the root of a 2x2 matrix S is (S + sqrt(det S)) / sqrt(tr S + 2 sqrt(det S))
+        root = math.sqrt(max(s00 * s11 - s01 * s01, 1e-16))
+        trace = math.sqrt(s00 + s11 + 2.0 * root)
+        scale = trace / ((s00 + root) * (s11 + root) - s01 * s01)
+        m00, m01, m11 = (s11 + root) * scale, -s01 * scale, (s00 + root) * scale
+        r0, r1 = plus(scaled(m00, a0), scaled(m01, a1)), plus(scaled(m01, a0), scaled(m11, a1))
+        s0 = scaled(stretch[t], minus(f0, plus(scaled(g00, r0), scaled(g10, r1))))
+        s1 = scaled(stretch[t], minus(f1, plus(scaled(g01, r0), scaled(g11, r1))))
+        p0, p1 = plus(scaled(i00, s0), scaled(i01, s1)), plus(scaled(i10, s0), scaled(i11, s1))
+        for i in range(3):
+            pulls[t, 0, i], pulls[t, 1, i] = p0[i], p1[i]
+
+    for h in numba.prange(len(hinges)):
+        start, end = positions[hinges[h, 0]], positions[hinges[h, 1]]
+        left, right = positions[hinges[h, 2]], positions[hinges[h, 3]]
+        e, u, v = minus(end, start), minus(left, start), minus(right, start)
+        one, other = cross(e, u), cross(v, e)
+        one = scaled(1.0 / math.sqrt(dot(one, one) + 1e-30), one)
+        other = scaled(1.0 / math.sqrt(dot(other, other) + 1e-30), other)
+        n = plus(one, other)
+        n = scaled(kappa[h] / math.sqrt(dot(n, n) + 1e-12), n)
+        # the stencil's numbers add up to zero, so that it may be taken from the start
+        fold = plus(scaled(stencils[h, 1], e), plus(scaled(stencils[h, 2], u), scaled(stencils[h, 3], v)))
+        pull = scaled(bend[h], minus(fold, n))
+        for i in range(3):
+            folds[h, i] = pull[i]
+
+    for k in numba.prange(len(positions)):
+        x = y = z = 0.0
+        for at in range(face_offsets[k], face_offsets[k + 1]):
+            t = face_rows[at] // 3
+            corner = face_rows[at] - 3 * t
+            if corner == 0:
+                x -= pulls[t, 0, 0] + pulls[t, 1, 0]
+                y -= pulls[t, 0, 1] + pulls[t, 1, 1]
+                z -= pulls[t, 0, 2] + pulls[t, 1, 2]
+            else:
+                x += pulls[t, corner - 1, 0]
+                y += pulls[t, corner - 1, 1]
+                z += pulls[t, corner - 1, 2]
+        for at in range(hinge_offsets[k], hinge_offsets[k + 1]):
+            h = hinge_rows[at] // 4
+            share = stencils[h, hinge_rows[at] - 4 * h]
+            x += share * folds[h, 0]
+            y += share * folds[h, 1]
+            z += share * folds[h, 2]
+        out[k, 0] += x
+        out[k, 1] += y
+        out[k, 2] += z
+
+
+# --- the function ---
+
+
+def gradient(positions: Reals, surface: Surface, growth: Reals, bend: Reals, kappa: Reals, out: Reals) -> None:
+    """Adds d(energy)/d(positions), the targets held fixed, to `out` (N, 3).
+
+    positions (N, 3), growth (F, 2, 2) in each triangle's own axes, bend (H,), kappa (H,), all float64 and contiguous.
+    Each vertex gathers from its own elements, in order: the number of threads changes nothing.
+    """
+    _gradient(positions, *surface, growth, bend, kappa, out)

@@ -24,6 +24,7 @@ ALLOWED = {
     "backend/wire.py": NOUNS | {"backend.protocol"},
     "backend/certificate.py": NOUNS | {"backend.protocol", "backend.geometry"},
     "backend/geometry": NOUNS | {"kernels", "scipy"},
+    "backend/geometry/factor.py": {"backend.geometry", "cholespy", "numpy", "scipy"},
     "backend/render": NOUNS | {"kernels", "torch", "pytorch3d"},
     "backend/specimens": NOUNS | {"kernels", "scipy", "backend.geometry"},
     "backend/pipelines": NOUNS

@@ -1,13 +1,18 @@
 """Melting: the flow that carries it, the volume it keeps, and what it makes of meshes good and bad."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import trimesh
 
-from backend.geometry.body import Body
-from backend.geometry.viscous import Tank, filling, held_back, solenoidal, stokes_flow, velocity_at
-from backend.geometry.volume import close_holes, closed_parts, face_volumes, restore_volume, signed_volume
-from backend.pipelines.processes.melt import melt
+from backend import protocol
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import FULL, PREVIEW, Body, Look
+from backend.geometry.viscous import Tank, filling, held_back, sealed, solenoidal, stokes_flow, velocity_at
+from backend.geometry.volume import close_holes, closed_parts, face_volumes, restore_volume, ringed, signed_volume
+from backend.pipelines.processes.melt import Melt, flowing_surface, smooth
+from backend.pipelines.processes.process import Circumstances
 from backend.report import Cancelled, silent
 from kernels.gather import gather, gather_reference
 from kernels.spread import spread, spread_reference
@@ -22,7 +27,8 @@ def body(mesh: trimesh.Trimesh, pin=0.0, weight=1.0) -> Body:
     vertices = (mesh.vertices - [*(low + high)[:2] / 2.0, low[2]]) / (high - low).max()
     n = len(vertices)
     field = [np.broadcast_to(value, n).astype(float) for value in (pin, weight)]
-    return Body(vertices, mesh.faces.astype(np.int32), *field, np.full((n, 3), 0.6), np.full(n, 0.5))
+    colour = np.tile([0.6, 0.3, 0.1], (n, 1))
+    return Body(vertices, mesh.faces.astype(np.int32), *field, colour, np.full(n, 0.5), np.full(n, 0.2))
 
 
 def ball() -> trimesh.Trimesh:
@@ -34,8 +40,18 @@ def ring() -> trimesh.Trimesh:
     return mesh.apply_transform(trimesh.transformations.rotation_matrix(1.2, [1, 0.2, 0]))
 
 
-def molten(subject: Body, amount=1.0, seed=3, taus=(0.0, 0.3, 0.6, 1.0)):
-    return list(melt(subject, amount, seed, np.array(taus), silent))
+class Moment(NamedTuple):
+    positions: np.ndarray
+    corrected: float
+    look: Look
+
+
+def molten(
+    subject: Body, amount=1.0, seed=3, taus=(0.0, 0.3, 0.6, 1.0), report=silent, detail=FULL, **settings
+) -> list[Moment]:
+    process = Melt(protocol.Melt(**settings), Circumstances(Anatomy(subject), amount, seed, detail))
+    posed = process.motion(np.array(taus), report)
+    return [Moment(*pose, process.look(tau, subject.look)) for tau, pose in zip(taus, posed, strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +175,18 @@ def test_filling_tells_inside_from_outside_even_of_an_open_mesh():
     assert inside[distance > 0.55].max() < 0.15
 
 
+def test_a_sealed_flow_diverges_in_the_air_only(tank):
+    x, _, z, kx, _, kz = waves(tank)
+    sink = np.stack([np.zeros_like(x), np.zeros_like(x), kz * np.cos(kx * x) * np.sin(kz * z)]).astype(np.float32)
+
+    def divergence(flow):
+        """By the tank's own waves: of a flow, what `sealed` everywhere takes away is all of it."""
+        return np.abs(flow - solenoidal(flow, tank)).max()
+
+    assert divergence(sealed(sink, np.ones(tank.shape, np.float32), tank)) < 1e-4 * divergence(sink)
+    np.testing.assert_allclose(sealed(sink, np.zeros(tank.shape, np.float32), tank), sink, atol=1e-5)
+
+
 def test_a_flow_held_back_stands_still_at_the_pin_and_goes_around_it(tank):
     draw = np.random.default_rng(2)
     points = draw.uniform([-0.4, -0.5, 0.05], [0.4, 0.5, 0.6], (3000, 3))
@@ -182,6 +210,22 @@ def test_close_holes_restores_the_volume_of_a_box_without_lid():
     vertices = np.concatenate([box.vertices + 5.0, middles + 5.0])
     assert len(middles) == 1
     assert signed_volume(vertices, np.concatenate([faces, fans])) == pytest.approx(6.0)
+
+
+def test_rings_close_the_same_hole_with_small_triangles():
+    box = trimesh.creation.box((1.0, 2.0, 3.0)).subdivide().subdivide()
+    faces = box.faces[box.face_normals[:, 2] < 0.5].astype(np.int32)
+    fans, middles = close_holes(np.asarray(box.vertices), faces)
+    points = np.concatenate([box.vertices, middles])
+    lids, within, beneath = ringed(points, fans, 0.2)
+    both = np.concatenate([points, within]) + [3.0, 4.0, 5.0]
+    closed = trimesh.Trimesh(both, np.concatenate([faces, lids]), process=False)
+    assert closed.is_watertight
+    assert closed.volume == pytest.approx(6.0)
+    assert np.ptp(within[:, 2]) == 0.0
+    assert np.isin(beneath, fans[:, :2]).all()
+    largest = [trimesh.triangles.area(both[triangles]).max() for triangles in (lids, fans)]
+    assert largest[0] < 0.4 * largest[1]
 
 
 def test_restore_volume_holds_each_part_to_its_own_target():
@@ -216,6 +260,50 @@ def test_a_closed_mesh_keeps_its_volume_and_stays_above_the_floor(lives, name):
     for moment in moments:
         assert signed_volume(moment.positions, subject.faces) == pytest.approx(volume, rel=0.005)
         assert moment.positions[:, 2].min() >= 0.0
+
+
+@pytest.mark.parametrize("name", ["ball", "ring"])
+def test_little_volume_has_to_be_put_back(lives, name):
+    _, moments = lives[name]
+    corrected = [moment.corrected for moment in moments]
+    assert corrected[0] == 0.0
+    assert np.all(np.diff(corrected) > 0.0)
+    assert corrected[-1] < 0.1
+
+
+def test_smoothing_takes_no_volume_though_nothing_restores_it():
+    surface = flowing_surface(Anatomy(body(ring())))
+    draw = np.random.default_rng(4)
+    surface.points = surface.points + 0.006 * draw.normal(size=surface.points.shape)
+    volume = signed_volume(surface.points, surface.skin)
+    surface.volumes = np.array([volume])
+    before = surface.points
+    smooth(surface, 0.9, 0.025)
+    assert surface.corrected < 0.004
+    rough = [np.linalg.norm(x - surface.neighbours @ x, axis=1).mean() for x in (before, surface.points)]
+    assert rough[1] < 0.6 * rough[0]
+
+
+def test_a_bowed_leaf_is_a_sheet_and_its_rim_melts_with_it():
+    leaf = flat_grid().subdivide().subdivide().subdivide()
+    leaf.vertices[:, 2] += 0.8 * np.sin(leaf.vertices[:, 0])
+    leaf.apply_transform(trimesh.transformations.rotation_matrix(1.5, [1, 0.3, 0]))
+    subject = body(leaf)
+    surface = flowing_surface(Anatomy(subject))
+    assert len(surface.faces) == 0
+    assert surface.sheet.sum() > 0.0
+    end = molten(subject, taus=(0.0, 1.0))[-1].positions
+    assert end[:, 2].max() < 0.3 * subject.vertices[:, 2].max()
+
+
+def test_a_preview_flows_as_the_full_melt_does(lives):
+    subject, moments = lives["ring"]
+    coarse = molten(subject, detail=PREVIEW)
+    for one, other in zip(moments, coarse, strict=True):
+        assert centre_height(other.positions, subject.faces) == pytest.approx(
+            centre_height(one.positions, subject.faces), abs=0.02
+        )
+    assert np.ptp(coarse[-1].positions[:, 0]) == pytest.approx(np.ptp(moments[-1].positions[:, 0]), rel=0.1)
 
 
 def beads() -> trimesh.Trimesh:
@@ -276,9 +364,20 @@ def test_it_ends_flat_and_wide_and_the_centre_of_mass_only_falls(lives, name):
 def test_at_life_time_0_it_is_the_body_and_the_wet_surface_shines(lives):
     subject, moments = lives["ball"]
     np.testing.assert_array_equal(moments[0].positions, subject.vertices)
-    np.testing.assert_array_equal(moments[0].roughness, subject.roughness)
-    assert moments[-1].roughness.mean() < 0.7 * subject.roughness.mean()
-    assert moments[-1].albedo is None
+    np.testing.assert_array_equal(moments[0].look.roughness, subject.roughness)
+    np.testing.assert_array_equal(moments[0].look.albedo, subject.albedo)
+    assert moments[-1].look.roughness.mean() < 0.4 * subject.roughness.mean()
+    wet = moments[-1].look.albedo
+    assert (wet < subject.albedo).all()
+    assert (wet[:, 0] / wet[:, 2]).mean() > 6.5  # 6 at first: the colour is purer
+
+
+def test_gloss_0_is_dry_and_spread_makes_the_pool_wider(lives):
+    subject, moments = lives["ball"]
+    dry, wide = (molten(subject, taus=(1.0,), **one)[0] for one in ({"gloss": 0.0}, {"spread": 1.0}))
+    np.testing.assert_array_equal(dry.look.roughness, subject.roughness)
+    np.testing.assert_array_equal(dry.look.albedo, subject.albedo)
+    assert np.ptp(wide.positions[:, 0]) > 1.15 * np.ptp(moments[-1].positions[:, 0])
 
 
 @pytest.mark.parametrize("name", ["ball", "ring"])
@@ -365,5 +464,5 @@ def test_a_cancelled_melt_stops():
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        list(melt(body(ball()), 1.0, 0, np.linspace(0.0, 1.0, 8), cancel))
+        molten(body(ball()), taus=np.linspace(0.0, 1.0, 8), report=cancel)
     assert len(calls) == 3

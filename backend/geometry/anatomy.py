@@ -44,7 +44,7 @@ class Anatomy:
         """The same body with its vertices elsewhere, (N, 3): its parts and its root are what they were."""
         moved = copy(self)
         moved.body = replace(self.body, vertices=vertices)
-        for name in ("normals", "thickness", "margin"):
+        for name in ("normals", "outward", "thickness", "clearance", "margin"):
             moved.__dict__.pop(name, None)
         return moved
 
@@ -71,10 +71,23 @@ class Anatomy:
         chosen = np.flatnonzero(~self.is_sheet)
         found = np.zeros(len(self.is_sheet))
         if len(chosen):
-            vertices = self.body.vertices
-            outward = self.normals * fields.outwardness(vertices, self.body.faces, self.labels)[self.labels, None]
-            found[chosen] = 2.0 * fields.inner_ball(vertices[chosen], outward[chosen])
+            found[chosen] = 2.0 * fields.inner_ball(self.body.vertices[chosen], self.outward[chosen])
         return found
+
+    @cached_property
+    def clearance(self) -> Reals:
+        """(N,) of the solids: the diameter of the largest ball outside that touches the surface there; 0 in sheets."""
+        chosen = np.flatnonzero(~self.is_sheet)
+        found = np.zeros(len(self.is_sheet))
+        if len(chosen):
+            found[chosen] = 2.0 * fields.inner_ball(self.body.vertices[chosen], -self.outward[chosen])
+        return found
+
+    @cached_property
+    def outward(self) -> Reals:
+        """(N, 3) unit normals out of the part they are on, however the artist's faces are wound."""
+        sign = fields.outwardness(self.body.vertices, self.body.faces, self.labels)
+        return self.normals * sign[self.labels, None]
 
     @cached_property
     def margin(self) -> Reals:

@@ -4,6 +4,7 @@ Closed parts are a lattice solid, open ones thin shells that grow on them, and w
 get a skin: a shell over their surface, tethered to where the lattice carries it. All three answer to one Rest.
 """
 
+import math
 from copy import copy
 from typing import Self
 
@@ -25,8 +26,11 @@ STRETCH = 30.0  # sizes^3 / s^2
 BENDING = 0.05  # sizes^3 / s^2, and times the square of a sheet's own size
 DENSITY = 0.1  # of a sheet, mass an area
 TOUCH = 0.015  # a sheet nearer than this to a solid rests on it
-SKIN_BENDING = 1e-6  # sizes^3 / s^2 TODO
-SKIN_HOLD = 0.02  # TODO
+WRINKLE = 0.085  # wavelength of a skin's wrinkles, in sizes
+RESOLVED = 5.5  # edges that a wrinkle needs: on a coarse mesh there are fewer and larger ones
+LENGTHWAYS = 0.5  # by how much skin that is too large is too long, to what it is in all
+BUCKLING = 0.012  # compression at which a skin gives way and wrinkles
+SEED_HEIGHT = 0.02  # of the wavelength, for each tenth by which a skin is too large: the unevenness wrinkles start from
 
 
 class Elastic:
@@ -36,20 +40,22 @@ class Elastic:
         self.anatomy = anatomy
         self.positions = anatomy.body.vertices
         self._free = (1.0 - anatomy.held)[:, None]
+        self._footing = footing = Footing(anatomy)
         self._engines: list[Solids | Sheets | Skin] = []
         if not anatomy.is_sheet.all():
-            self._engines.append(Solids(anatomy, detail, seed))
+            self._engines.append(Solids(anatomy, footing, detail, seed))
             if wrinkled:
-                self._engines.append(Skin(anatomy))
+                self._engines.append(Skin(anatomy, seed))
         if anatomy.is_sheet.any():  # last: they ride on where the solids have gone
-            self._engines.append(Sheets(anatomy, seed))
+            self._engines.append(Sheets(anatomy, footing, seed))
 
     def step(self, rest: Rest) -> None:
-        start = self.anatomy.body.vertices
-        positions = start.copy()
+        self._footing.follow(rest)
+        rooted = self._footing.carry(self.anatomy.body.vertices, self._footing.label)
+        positions = rooted.copy()
         for engine in self._engines:
             engine.step(rest, positions)
-        positions = start + self._free * (positions - start)
+        positions = rooted + self._free * (positions - rooted)
         positions[:, 2] = np.maximum(positions[:, 2], 0.0)
         self.positions = positions
 
@@ -60,10 +66,47 @@ class Elastic:
         return other
 
 
+class Footing:
+    """Where the root is. What the artist pinned stays exactly; a foot that was found by itself stands where it stood,
+    and grows and shrinks with the rest.
+
+    label (N,) the foot, a connected patch of the root, that each vertex belongs to; -1: none.
+    """
+
+    def __init__(self, anatomy: Anatomy):
+        body, held = anatomy.body, anatomy.held > 0.0
+        found = held & (body.weight > 0.0) & (not body.pin.any())
+        within = body.faces[found[body.faces].all(axis=1)]
+        patch = fields.parts(len(found), within)
+        self.label = np.where(found, patch, -1)
+        used, compact = np.unique(self.label[found], return_inverse=True)
+        self.label[found] = compact
+        self._members = np.flatnonzero(found)
+        self._count = np.bincount(compact, minlength=len(used))
+        sums = [np.bincount(compact, column, minlength=len(used)) for column in body.vertices[found].T]
+        self._middle = np.stack(sums, axis=1).reshape(-1, 3) / self._count[:, None]
+        self._middle[:, 2] = 0.0
+        self._size = np.ones(len(used))
+
+    def follow(self, rest: Rest) -> None:
+        """The feet grow as much as the rest state says, across, on average."""
+        label = self.label[self._members]
+        self._size = np.bincount(label, rest.across[self._members], minlength=len(self._count)) / self._count
+
+    def carry(self, points: Reals, label: NDArray) -> Reals:
+        """(P, 3) points at rest, taken along by the foot each belongs to, (P,)."""
+        standing = label >= 0
+        moved, foot = points.copy(), label[standing]
+        middle = self._middle[foot]
+        moved[standing] = middle + self._size[foot, None] * (points[standing] - middle)
+        return moved
+
+
 class Solids:
     """The closed parts, in one lattice: limbs bow, everything softens, grows, shrinks and sags."""
 
-    def __init__(self, anatomy: Anatomy, detail: Detail, seed: int):
+    def __init__(self, anatomy: Anatomy, footing: Footing, detail: Detail, seed: int):
+        self.footing = footing
         body, solid = anatomy.body, ~anatomy.is_sheet
         self.chosen = np.flatnonzero(solid)
         vertices = body.vertices[self.chosen]
@@ -95,7 +138,8 @@ class Solids:
         # the side that faces down shortens and the other does not: the limb bows
         along = within(rest.along[nearest] - rest.droop[nearest] * self.below)
         growth = _stretched(within(rest.across[nearest]), np.maximum(along, 0.05), self.along)
-        self.solid.step(SHEAR * (1.0 - within(rest.soft[nearest])), growth, GRAVITY * rest.load[nearest])
+        anchors = self.footing.carry(self.grid.nodes, self.footing.label[nearest])
+        self.solid.step(SHEAR * (1.0 - within(rest.soft[nearest])), growth, GRAVITY * rest.load[nearest], anchors)
         positions[self.chosen] = self.follow @ self.solid.positions
 
     def fork(self) -> Self:
@@ -105,31 +149,53 @@ class Solids:
 
 
 class Skin:
-    """The surface of the solids as a shell of its own: where it has to be larger than what it lies on, it wrinkles."""
+    """The surface of the solids as a shell of its own: where it has to be larger than what it lies on, it wrinkles.
 
-    def __init__(self, anatomy: Anatomy):
+    A stiff sheet on a soft bed wrinkles with wavelength 2 pi (bending / tether)^(1/4), where compressed by more than
+    2 sqrt(bending tether) / stretch (Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003). Both are
+    chosen here, and the stiffnesses follow.
+    """
+
+    def __init__(self, anatomy: Anatomy, seed: int):
         body, solid = anatomy.body, ~anatomy.is_sheet
         self.chosen = np.flatnonzero(solid)
         index = np.full(len(body.vertices), -1)
         index[self.chosen] = np.arange(len(self.chosen))
         self.sheet = sheet = shell.Sheet(body.vertices[self.chosen], index[body.faces[solid[body.faces[:, 0]]]])
         self.along = _outwards(sheet, anatomy.distance[self.chosen])
+        winding = fields.outwardness(body.vertices, body.faces, anatomy.labels)
+        self.outward = winding[anatomy.labels[self.chosen], None]
+        edge = math.sqrt(4.0 / math.sqrt(3.0) * sheet.area.mean())
+        self.wavelength = max(WRINKLE, RESOLVED * edge)
+        wavenumber = 2.0 * math.pi / self.wavelength
+        self.bending = np.full(len(sheet.hinges), 0.5 * BUCKLING * STRETCH / wavenumber**2)
+        tether = 0.5 * BUCKLING * STRETCH * wavenumber**2
+        uneven = fields.noise(sheet.vertices, 1.0 / self.wavelength, seed + 6)
+        self.uneven = (10.0 * SEED_HEIGHT * self.wavelength * wavenumber**2 * uneven)[sheet.hinges].mean(axis=1)
         none = np.zeros((0, 2), np.int64)
-        held = np.full(len(self.chosen), SKIN_HOLD)
         floor = np.minimum(sheet.vertices[:, 2], 0.0)
-        self.shell = shell.Shell(sheet, held, none, floor, STEP, STRETCH, DENSITY)
+        held = np.zeros(len(self.chosen))
+        tether = np.full(len(self.chosen), tether)
+        self.shell = shell.Shell(sheet, held, none, floor, STEP, STRETCH, DENSITY, tether=tether)
+        self.shell.refresh = 10**9  # its stiffness never changes
 
     def step(self, rest: Rest, positions: Reals) -> None:
         sheet = self.sheet
 
-        def within(values: Reals) -> Reals:
-            return values[self.chosen][sheet.faces].mean(axis=1)
+        def over(values: Reals, elements: NDArray) -> Reals:
+            return values[self.chosen][elements].mean(axis=1)
 
-        skin = within(rest.skin)
-        growth = _stretched(skin * within(rest.across), skin * within(rest.along), self.along)
-        bending = np.full(len(sheet.hinges), SKIN_BENDING)
-        weightless = np.zeros(len(self.chosen))
-        self.shell.step(growth, bending, sheet.kappa, weightless, positions[self.chosen])
+        # more of it around a limb than along it, so that wrinkles run outwards from the root
+        skin = over(rest.skin, sheet.faces) - 1.0
+        along = (1.0 + LENGTHWAYS * skin) * over(rest.along, sheet.faces)
+        growth = _stretched((1.0 + (2.0 - LENGTHWAYS) * skin) * over(rest.across, sheet.faces), along, self.along)
+        excess = np.maximum(over(rest.skin, sheet.hinges) - 1.0, 0.0)
+        kappa = sheet.kappa - sheet.hinge_area * self.uneven * excess
+        anchors = positions[self.chosen]
+        if rest.puff.any():
+            outward = self.outward * fields.normals(anchors, sheet.faces)
+            anchors = anchors + rest.puff[self.chosen, None] * outward
+        self.shell.step(growth, self.bending, kappa, np.zeros(len(self.chosen)), anchors)
         positions[self.chosen] = self.shell.positions
 
     def fork(self) -> Self:
@@ -141,7 +207,8 @@ class Skin:
 class Sheets:
     """The open parts, as thin shells: they bend down, roll in and crumple, and stay on the solids they grow on."""
 
-    def __init__(self, anatomy: Anatomy, seed: int):
+    def __init__(self, anatomy: Anatomy, footing: Footing, seed: int):
+        self.footing = footing
         body, self.anatomy = anatomy.body, anatomy
         self.chosen = np.flatnonzero(anatomy.is_sheet)
         index = np.full(len(body.vertices), -1)
@@ -217,10 +284,10 @@ class Sheets:
 
     def _carried(self, positions: Reals) -> Reals:
         """(N, 3) where anchored vertices are taken by the solids beneath them."""
-        anchors = self.sheet.vertices.copy()
+        anchors = self.footing.carry(self.sheet.vertices, self.footing.label[self.chosen])
         if len(self.anchored):
             rest, moved = self.anatomy.body.vertices[self.carriers], positions[self.carriers]
-            arm = anchors[self.anchored] - rest.mean(axis=1)
+            arm = self.sheet.vertices[self.anchored] - rest.mean(axis=1)
             anchors[self.anchored] = moved.mean(axis=1) + np.einsum("aij,aj->ai", lattice.turns(rest, moved), arm)
         return anchors
 

@@ -197,9 +197,9 @@ class Solid:
         other._quaternions = self._quaternions.copy()
         return other
 
-    def step(self, shear: Reals, growth: Reals, gravity: Reals) -> None:
-        """shear (K,), growth (K, 3, 3) symmetric, gravity (M,) pulling down."""
-        lattice, rest = self.lattice, self.lattice.nodes
+    def step(self, shear: Reals, growth: Reals, gravity: Reals, anchors: Reals) -> None:
+        """shear (K,), growth (K, 3, 3) symmetric, gravity (M,) pulling down, anchors (M, 3) of the nodes that are held."""
+        lattice = self.lattice
         before = self.positions
         ahead = before + self.damping * self.dt * self.velocities
         ahead[:, 2] -= self.dt**2 * gravity
@@ -207,7 +207,7 @@ class Solid:
         ahead[:, :2] = np.where(resting, before[:, :2] + 0.3 * (ahead[:, :2] - before[:, :2]), ahead[:, :2])
 
         def update(x: Reals) -> Reals:
-            force = self._inertia * (x - ahead) + self._hold * (x - rest)
+            force = self._inertia * (x - ahead) + self._hold * (x - anchors)
             gradient(
                 x, lattice.tets, self._kinds, lattice.inverses, lattice.volume, shear, self.bulk, growth,
                 self._quaternions, force,

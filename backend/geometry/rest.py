@@ -25,6 +25,7 @@ class Rest:
     bow: Reals  # of sheets: curvature added along, away from the normal, in radians over the sheet's own size
     roll: Reals  # the same across
     skin: Reals  # growth of a solid's surface over that of its inside: above 1 it has to wrinkle
+    puff: Reals  # how far a solid's surface stands off its inside, in sizes of the body
     soft: Reals  # share of the stiffness that is lost, in [0, 1]
     load: Reals  # share of the weight that nothing bears any more, in [0, 1]
 
@@ -32,7 +33,7 @@ class Rest:
     def of(cls, count: int) -> Self:
         """Of `count` vertices to which nothing has happened."""
         one, nought = np.ones(count), np.zeros(count)
-        return cls(one, one, nought, nought, nought, one, nought, nought)
+        return cls(one, one, nought, nought, nought, one, nought, nought, nought)
 
     def grow(self, along: Reals | float, across: Reals | float) -> None:
         self.along, self.across = self.along * along, self.across * across
@@ -42,6 +43,9 @@ class Rest:
 
     def wrinkle(self, excess: Reals | float) -> None:
         self.skin = self.skin * (1.0 + excess)
+
+    def inflate(self, puff: Reals | float) -> None:
+        self.puff = self.puff + puff
 
     def soften(self, soft: Reals | float) -> None:
         self.soft = 1.0 - (1.0 - self.soft) * (1.0 - soft)

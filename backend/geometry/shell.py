@@ -4,17 +4,25 @@ Projective dynamics (Bouaziz et al., SIGGRAPH 2014). Growth and rest curvature s
 matrix changes only with the bending stiffness, and is factorised anew every few steps.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
-from scipy.sparse.linalg import splu
 
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
+from backend.geometry.factor import Factor
 from backend.geometry.fields import hinges
-from kernels.thinshell import gradient
+from kernels.strain import limit_strain
+from kernels.thinshell import gradient, surface
 
 Integers = NDArray[np.int64]
+
+FLAT = 1e-6  # a triangle less high than this, over its longest side, has no shape to keep
+FOLDED = 0.03  # where two unit normals add up to less than this, they name no direction
+SWEEPS = 8  # over the triangles, where stretch is limited
+STRONGEST = 30.0  # of an element, in medians: a needle's stiffness has no bound, and would be all the solver sees
 
 
 class Sheet:
@@ -26,38 +34,61 @@ class Sheet:
         corner = vertices[self.faces]
         along = corner[:, 1] - corner[:, 0]
         normal = np.cross(along, corner[:, 2] - corner[:, 0])
-        self.area = 0.5 * np.linalg.norm(normal, axis=1)  # (F,)
-        self.normal = normal / (2.0 * self.area[:, None])  # (F, 3)
-        first = along / np.linalg.norm(along, axis=1, keepdims=True)
+        doubled = np.linalg.norm(normal, axis=1)
+        longest = np.linalg.norm(corner - np.roll(corner, 1, axis=1), axis=2).max(axis=1)
+        self.sound = doubled > FLAT * longest**2  # (F,) triangles that have a shape
+        self.area = 0.5 * doubled  # (F,)
+        self.normal = _unit(normal)  # (F, 3)
+        first = _unit(along)
         self.frame = np.stack([first, np.cross(self.normal, first)], axis=1)  # (F, 2, 3) axes in each triangle's plane
         edges = np.einsum("fki,fji->fjk", self.frame, corner[:, 1:] - corner[:, :1])  # (F, 2 edges, 2 axes)
-        self.inverses = np.ascontiguousarray(np.linalg.inv(edges.transpose(0, 2, 1)))  # (F, 2, 2)
+        edges[~self.sound] = np.eye(2)
+        self.edges = np.ascontiguousarray(edges.transpose(0, 2, 1))  # (F, 2, 2) two edges, as columns
+        self.inverses = np.linalg.inv(self.edges)  # (F, 2, 2)
+        self.inverses[~self.sound] = 0.0
+        self.trust = _trust(self.area * (self.inverses**2).sum(axis=(1, 2)))  # (F,) in [0, 1], low for needles
+        touched = np.zeros(len(vertices), bool)
+        touched[self.faces[self.sound]] = True
+        sides = self.faces[~self.sound][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+        self.splints = sides[~touched[sides].all(axis=1)]  # (S, 2) all that holds vertices of no sound triangle
         self.hinges = hinges(self.faces)
         self._hinge_rest()
-        self.mass = np.bincount(self.faces.ravel(), np.repeat(self.area / 3.0, 3), minlength=len(vertices))
+        mass = np.bincount(self.faces.ravel(), np.repeat(self.area / 3.0, 3), minlength=len(vertices))
+        self.mass = np.maximum(mass, 1e-3 * mass.mean())  # (N,) area; without any, a vertex would go anywhere
 
     def _hinge_rest(self) -> None:
         start, end, a, b = (self.vertices[self.hinges[:, k]] for k in range(4))
         one, other = np.cross(end - start, a - start), np.cross(b - start, end - start)
         size_one, size_other = np.linalg.norm(one, axis=1), np.linalg.norm(other, axis=1)
+        normal = _unit(one) + _unit(other)
+        pairs = (start, end), (start, a), (end, a), (start, b), (end, b)
+        longest = np.max([((p - q) ** 2).sum(axis=1) for p, q in pairs], axis=0)
+        flat = np.minimum(size_one, size_other) <= FLAT * longest
+        sound = ~flat & (np.linalg.norm(normal, axis=1) > FOLDED)  # (H,)
 
         def cotangent(at: Reals, p: Reals, q: Reals, doubled: Reals) -> Reals:
-            return np.einsum("hi,hi->h", p - at, q - at) / doubled
+            return np.einsum("hi,hi->h", p - at, q - at) / np.where(sound, doubled, np.inf)
 
         a0, a1 = cotangent(start, end, a, size_one), cotangent(end, start, a, size_one)
         b0, b1 = cotangent(start, end, b, size_other), cotangent(end, start, b, size_other)
         self.stencils = np.stack([a1 + b1, a0 + b0, -(a0 + a1), -(b0 + b1)], axis=1)  # (H, 4)
-        normal = one / size_one[:, None] + other / size_other[:, None]
-        self.hinge_normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)  # (H, 3)
+        self.hinge_normal = _unit(normal)  # (H, 3)
         fold = np.einsum("hk,hki->hi", self.stencils, self.vertices[self.hinges])
         self.kappa = np.einsum("hi,hi->h", fold, self.hinge_normal)  # (H,)
         self.hinge_area = 0.5 * (size_one + size_other)  # (H,) of the two triangles
-        self.hinge_edge = (end - start) / np.linalg.norm(end - start, axis=1, keepdims=True)  # (H, 3)
-        weight = 3.0 / self.hinge_area
-        strength = weight * (self.stencils**2).sum(axis=1)
-        # needles have stencils without bound; they would be all that the solver sees
-        most = 30.0 * np.median(strength) if len(strength) else 1.0
-        self.hinge_weight = weight * np.minimum(1.0, most / strength)  # (H,)
+        self.hinge_edge = _unit(end - start)  # (H, 3)
+        weight = 3.0 / np.where(sound, self.hinge_area, np.inf)
+        self.hinge_weight = weight * _trust(weight * (self.stencils**2).sum(axis=1))  # (H,)
+
+
+class Contact(Protocol):
+    """What keeps a sheet out of others and of itself."""
+
+    def begin(self, before: Reals) -> None:
+        """A time step begins at these positions (N, 3): time to look for what is near."""
+
+    def project(self, x: Reals) -> None:
+        """Moves positions x (N, 3), in place, out of contact: at the end of each iteration of the step."""
 
 
 class Shell:
@@ -65,66 +96,113 @@ class Shell:
 
     iterations = 14
     damping = 0.85
+    memory = 5  # of the acceleration
     refresh = 8  # steps between factorisations
 
     def __init__(self, sheet: Sheet, held: Reals, links: Integers, floor: Reals, step: float, stretch: float,
-                 density: float):  # fmt: skip
-        """held (N,) in [0, 1] follow their anchors; links (L, 2) vertices kept side by side; floor (N,) lowest z."""
-        self.sheet, self.links, self.floor, self.dt = sheet, links, floor, step
+                 density: float, *, tether: Reals | None = None, longest: float = np.inf,
+                 contact: Contact | None = None):  # fmt: skip
+        """held (N,) in [0, 1] follow their anchors; links (L, 2) vertices kept side by side; floor (N,) lowest z.
+
+        tether (N,): the energy, an area and a squared distance, that ties the sheet softly to its anchors, as a skin
+        to what it grows on; where it must be larger than that, it wrinkles at 2 pi (bending / tether)^(1/4).
+        longest: the most that any triangle may be stretched, over its grown rest state.
+        """
+        self.sheet, self.floor, self.dt = sheet, floor, step
         self.positions = sheet.vertices.copy()
         self.velocities = np.zeros_like(sheet.vertices)
+        self.longest, self.contact = longest, contact
         count = len(sheet.vertices)
-        self._stretch = stretch * sheet.area
-        self._inertia = (density * sheet.mass / step**2)[:, None]
-        edge = np.ones(len(links))
-        both = coo_matrix(
-            (np.concatenate([edge, -edge]), (np.tile(np.arange(len(links)), 2), links.T.ravel())),
-            shape=(len(links), count),
-        ).tocsr()
+        weight = stretch * sheet.area * sheet.trust
+        self._surface = surface(sheet.faces, sheet.inverses, weight, sheet.hinges, sheet.stencils, count)
         slope = np.concatenate([-sheet.inverses.sum(axis=1, keepdims=True), sheet.inverses], axis=1)  # (F, 3, 2)
-        blocks = self._stretch[:, None, None] * (slope @ slope.transpose(0, 2, 1))
-        self._membrane = _scatter(blocks, sheet.faces, count)
+        self._membrane = _scatter(weight[:, None, None] * (slope @ slope.transpose(0, 2, 1)), sheet.faces, count)
         # stiffness of pins and links in the solver's own terms: mass would be far too soft for a thin sheet
         stiff = 30.0 * self._membrane.diagonal().mean()
-        self._hold = (stiff * held)[:, None]
-        self._links = stiff * (both.T @ both)
+        self._inertia = (density * sheet.mass / step**2)[:, None]
+        self._hold = stiff * held[:, None]
+        if tether is not None:
+            self._hold = self._hold + (tether * sheet.mass)[:, None]
+        if np.isfinite(longest):
+            self._free = (held < 1.0).astype(float)
+            corners = sheet.faces[sheet.sound].ravel()
+            area = np.repeat(sheet.area[sheet.sound], 3)
+            share = area / np.bincount(corners, area, minlength=count)[corners]
+            self._average = csr_matrix((share, (corners, np.arange(len(corners)))), shape=(count, len(corners)))
+        links = np.concatenate([links, sheet.splints])
+        self._links = stiff * _scatter(np.tile([[1.0, -1.0], [-1.0, 1.0]], (len(links), 1, 1)), links, count)
         self._link_rest = self._links @ sheet.vertices
         self._age = 0
         self._factor = None
 
     def step(self, growth: Reals, bending: Reals, kappa: Reals, gravity: Reals, anchors: Reals) -> None:
         """growth (F, 2, 2), bending (H,) falling over time, kappa (H,), gravity (N,) pulling down, anchors (N, 3)."""
-        sheet, bend = self.sheet, bending * self.sheet.hinge_weight
+        bend = bending * self.sheet.hinge_weight
         if self._age % self.refresh == 0:
-            self._factor = self._factorise(bend)
+            self._factor = Factor(self.matrix(bend))
         self._age += 1
         before = self.positions
         ahead = before + self.damping * self.dt * self.velocities
         ahead[:, 2] -= self.dt**2 * gravity
         resting = before[:, 2] <= self.floor + 1e-9  # what lies on the floor hardly slides
         ahead[resting, :2] = before[resting, :2] + 0.3 * (ahead[resting, :2] - before[resting, :2])
+        pull = self._inertia + self._hold
+        load = self._inertia * ahead + self._hold * anchors + self._link_rest
+        if self.contact is not None:
+            self.contact.begin(before)
 
         def update(x: Reals) -> Reals:
-            force = self._inertia * (x - ahead) + self._hold * (x - anchors)
-            force += self._links @ x - self._link_rest
-            gradient(
-                x, sheet.faces, sheet.inverses, self._stretch, growth, sheet.hinges, sheet.stencils, bend, kappa, force
-            )
+            force = pull * x
+            force -= load
+            if self._links.nnz:
+                force += self._links @ x
+            gradient(x, self._surface, growth, bend, kappa, force)
             x = x - self._factor.solve(force)
-            x[:, 2] = np.maximum(x[:, 2], self.floor)
-            return x
+            return self._kept_apart(x)
 
-        after = fixed_point(update, before, self.iterations)
-        after[:, 2] = np.maximum(after[:, 2], self.floor)
+        if self.memory:
+            after = fixed_point(update, before, self.iterations, self.memory)
+        else:
+            after = before
+            for _ in range(self.iterations):
+                after = update(after)
+        after = self._kept_apart(after)
+        if np.isfinite(self.longest):
+            after = self._kept_apart(self._limited(after, growth))
         self.velocities = (after - before) / self.dt
         self.positions = after
 
-    def _factorise(self, bend: Reals):
+    def _kept_apart(self, x: Reals) -> Reals:
+        """x (N, 3), in place, out of what it may not enter."""
+        if self.contact is not None:
+            self.contact.project(x)
+        x[:, 2] = np.maximum(x[:, 2], self.floor)
+        return x
+
+    def _limited(self, x: Reals, growth: Reals) -> Reals:
+        """(N, 3) with what is stretched beyond `longest` drawn together, as far as a few sweeps carry that."""
+        sound = self.sheet.sound
+        faces = self.sheet.faces[sound]
+        edges = growth[sound] @ self.sheet.edges[sound]
+        metrics = edges.transpose(0, 2, 1) @ edges
+        fixed = 1.0 - self._free[faces]
+        fixed[~fixed.any(axis=1)] = 1.0  # a triangle turns about its centre, unless some corner cannot move
+        fixed = (fixed / fixed.sum(axis=1, keepdims=True))[..., None]
+        for _ in range(SWEEPS):
+            corner = x[faces]
+            moves = np.zeros_like(corner)
+            moves[:, 1:] = limit_strain(x, faces, metrics, 0.0, self.longest).transpose(0, 2, 1)
+            moves[:, 1:] -= corner[:, 1:] - corner[:, :1]
+            moves -= (fixed * moves).sum(axis=1, keepdims=True)
+            x = x + self._free[:, None] * (self._average @ moves.reshape(-1, 3))
+        return x
+
+    def matrix(self, bend: Reals) -> csr_matrix:
+        """(N, N) of the global step; bend (H,)."""
         stencils = self.sheet.stencils
         blocks = bend[:, None, None] * stencils[:, :, None] * stencils[:, None, :]
-        matrix = self._membrane + _scatter(blocks, self.sheet.hinges, len(self.sheet.vertices)) + self._links
-        matrix = matrix + diags((self._inertia + self._hold)[:, 0])
-        return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        hinged = _scatter(blocks, self.sheet.hinges, len(self.sheet.vertices))
+        return self._membrane + hinged + self._links + diags((self._inertia + self._hold)[:, 0])
 
 
 def _scatter(blocks: Reals, elements: Integers, count: int) -> csr_matrix:
@@ -132,3 +210,16 @@ def _scatter(blocks: Reals, elements: Integers, count: int) -> csr_matrix:
     size = elements.shape[1]
     rows, columns = np.repeat(elements, size, axis=1).ravel(), np.tile(elements, (1, size)).ravel()
     return coo_matrix((blocks.ravel(), (rows, columns)), shape=(count, count)).tocsr()
+
+
+def _unit(vectors: Reals) -> Reals:
+    """(E, 3) of length one; zero stays zero."""
+    size = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, size, out=np.zeros_like(vectors), where=size > 0)
+
+
+def _trust(strength: Reals) -> Reals:
+    """(E,) the share of each element's stiffness (E,) that brings none far above the median."""
+    stiff = strength[strength > 0]
+    most = STRONGEST * np.median(stiff) if len(stiff) else 1.0
+    return most / np.maximum(strength, most)

@@ -100,6 +100,18 @@ def giving_way(inside: Reals, tank: Tank, radius: float) -> Reals:
     return fall
 
 
+def sealed(flow: Reals, inside: Reals, tank: Tank) -> Reals:
+    """The flow (3, nx, ny, nz) without its divergence where `inside` is 1; where that is 0, in the air, it stays."""
+    kx, ky, kz, k2 = _wave_numbers(tank)
+    a, b, c = _forward(flow)
+    divergence = _forward_scalar(np.minimum(2.0 * inside, 1.0) * _series_back(1j * kx * a + 1j * ky * b + kz * c, tank))
+    divergence[0, 0, 0] = 0.0
+    a = 1j * kx * divergence / k2
+    b = 1j * ky * divergence / k2
+    c = -kz * divergence / k2
+    return flow + _vector_back(a, b, c, tank)
+
+
 def held_back(flow: Reals, tank: Tank, points: Reals, mobility: Reals) -> Reals:
     """The flow around points (N, 3) of which some move less: `mobility` (N,) in [0, 1].
 
@@ -143,6 +155,10 @@ def solenoidal(field: Reals, tank: Tank, response: Reals | float = 1.0) -> Reals
     c -= kz * divergence
     a, b, c = a * response, b * response, c * response
     a[0, 0, 0] = b[0, 0, 0] = 0.0  # nothing holds the tank as a whole: keep it where it is
+    return _vector_back(a, b, c, tank)
+
+
+def _vector_back(a: NDArray, b: NDArray, c: NDArray, tank: Tank) -> Reals:
     sines = np.concatenate([c[..., 1:], np.zeros_like(c[..., :1])], axis=2)
     sines = fft.irfft2(sines, s=tank.shape[1::-1], axes=(1, 0))
     return np.stack([_series_back(a, tank), _series_back(b, tank), fft.idst(sines, axis=2, norm="ortho")])
@@ -154,6 +170,10 @@ def _forward(field: Reals) -> tuple[NDArray, NDArray, NDArray]:
     sines = np.concatenate([np.zeros_like(sines[..., :1]), sines[..., :-1]], axis=2)
     waves = (*fft.dct(field[:2], axis=3, norm="ortho"), sines)
     return tuple(fft.rfft2(wave, axes=(1, 0)) for wave in waves)
+
+
+def _forward_scalar(field: Reals) -> NDArray:
+    return fft.rfft2(fft.dct(field, axis=2, norm="ortho"), axes=(1, 0))
 
 
 def _series_back(cosines: NDArray, tank: Tank) -> Reals:

@@ -36,6 +36,30 @@ def close_holes(vertices: Reals, faces: Ints) -> tuple[Ints, Reals]:
     return fans.astype(np.int32), middles
 
 
+def ringed(vertices: Reals, fans: Ints, spacing: float) -> tuple[Ints, Reals, Ints]:
+    """Fans (K, 3) divided into rings about `spacing` wide: triangles (L, 3), the points (R, 3) they use beyond the
+    `vertices`, numbered after these, and the point of the rim (R,) that each is beneath."""
+    radius = np.linalg.norm(vertices[fans[:, 0]] - vertices[fans[:, 2]], axis=1)
+    hole = np.unique(fans[:, 2], return_inverse=True)[1]
+    left = np.clip(np.ceil(np.bincount(hole, radius) / np.bincount(hole) / spacing), 1, 12)[hole]
+    given, outer, triangles = len(vertices), np.arange(len(vertices)), [fans[:0]]
+    while len(fans):
+        triangles.append(fans[left <= 1])
+        fans, left = fans[left > 1], left[left > 1]
+        spokes, index = np.unique(fans[:, [0, 2, 1, 2]].reshape(-1, 2), axis=0, return_inverse=True)
+        inner = len(vertices) + index.reshape(-1, 2).astype(np.int32)
+        share = np.empty((len(spokes), 1))
+        share[index.ravel(), 0] = np.repeat(1.0 / left, 2)
+        a, b = vertices[spokes[:, 0]], vertices[spokes[:, 1]]
+        vertices, outer = np.concatenate([vertices, a + share * (b - a)]), np.append(outer, outer[spokes[:, 0]])
+        triangles += [
+            np.column_stack([fans[:, :2], inner[:, 1]]),
+            np.column_stack([fans[:, 0], inner[:, 1], inner[:, 0]]),
+        ]
+        fans, left = np.column_stack([inner, fans[:, 2]]), left - 1
+    return np.concatenate(triangles).astype(np.int32), vertices[given:], outer[given:]
+
+
 def closed_parts(vertices: Reals, faces: Ints) -> tuple[Ints, Ints, Reals]:
     """The parts of a mesh without a hole: their faces (K, 3), the part (K,) each is of, the volumes (P,) of all parts.
 

@@ -1,41 +1,48 @@
-"""What an exporter asks about an imported clip, and a copy of it with fewer keys."""
+"""A finished clip: what the panel and the exporters ask about it, and its ways between live and plain."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
 
-from . import colour, keys, provenance
+from ..seam import protocol
+from . import bake as baking
+from . import colour, curves, finishing, keys, live, provenance
 
 MODIFIERS = (colour.MODIFIER,)
 
 
 def frame_range(obj) -> tuple[int, int]:
     """First and last scene frame of the clip; the scene's own where the object has none."""
+    return baking.frame_range(obj)
+
+
+def lives(obj) -> set[str]:
+    """What of the material changes over life: of "albedo", "roughness", "metallic" and "opacity"."""
     facts = provenance.read(obj)
-    if facts and facts.get("frames"):
-        return facts["first_frame"], facts["last_frame"]
-    return bpy.context.scene.frame_start, bpy.context.scene.frame_end
-
-
-def colour_over_life(obj) -> bool:
-    return colour.MODIFIER in obj.modifiers
+    return set(facts.get("lives", ())) if facts and colour.MODIFIER in obj.modifiers else set()
 
 
 def can_thin(obj) -> bool:
     """Whether every key of the clip is still there under the name that it was given."""
     facts = provenance.read(obj)
-    return bool(facts) and 0 < facts.get("frames", 0) == len(keys.ours(obj))
+    if not facts or not facts.get("frames"):
+        return False
+    if (names := live.of(obj)) is not None:
+        return facts["frames"] * max(1, len(names.weights)) == len(keys.ours(obj))
+    return facts["frames"] == len(keys.ours(obj)) and baking.can_thin(keys.ours(obj))
 
 
 @contextmanager
-def thinned(obj, step: int) -> Iterator:
-    """A passing copy under the same name with every nth key, and always the last; the object itself for step 1, and
-    where it cannot be thinned."""
-    if step == 1 or not can_thin(obj):
+def plain(obj, step: int) -> Iterator:
+    """A passing copy under the same name, with keyframes in place of drivers, and every nth key and the last where
+    it can be thinned; the object itself where it is plain and whole already."""
+    step = step if can_thin(obj) else 1
+    if live.of(obj) is None and step == 1:
         yield obj
         return
-    name, own = obj.name, _action(obj)
+    seen = baking.watch(obj)
+    name, own = obj.name, {curves.action_of(obj), curves.action_of(obj.data.shape_keys)}
     copy = obj.copy()
     copy.data = obj.data.copy()
     try:
@@ -43,26 +50,73 @@ def thinned(obj, step: int) -> Iterator:
             collection.objects.link(copy)
         obj.name = f"{name} (Whole)"
         copy.name = name
-        _thin(copy, step, provenance.read(obj)["first_frame"])
+        baking.bake(copy, seen, step)
         yield copy
     finally:
-        mesh, action = copy.data, _action(copy)
+        mesh, actions = copy.data, {curves.action_of(copy), curves.action_of(copy.data.shape_keys)}
         bpy.data.objects.remove(copy)
         bpy.data.meshes.remove(mesh)
-        if action is not None and action != own:
+        for action in actions - own - {None}:
             bpy.data.actions.remove(action)
         obj.name = name
 
 
-def _action(obj):
-    """What plays the object's shape keys, or None."""
-    animation = obj.data.shape_keys.animation_data
-    return animation and animation.action
+def frames(obj) -> int:
+    """How many the clip on an object has; 0 where there is none."""
+    facts = provenance.read(obj)
+    return facts.get("frames", 0) if facts and obj.type == "MESH" and obj.data.shape_keys else 0
 
 
-def _thin(obj, step: int, first_frame: int) -> None:
-    indices = keys.ours(obj)
-    kept = sorted({*indices[::step], indices[-1]})
-    keys.remove(obj, [keys.name_of(index) for index in indices if index not in kept])
+def is_live(obj) -> bool:
+    return live.of(obj) is not None
+
+
+def leads(obj) -> bool:
+    """Whether what is live follows this object's own properties, not those of the one that it was copied from."""
+    return live.leads(obj)
+
+
+def properties(obj) -> list[tuple[str, str]]:
+    """What is live, as (name, path) of custom properties, Life and Amount first."""
+    names = live.of(obj)
+    return [(name, live.path_of(name)) for name in (names.life, names.amount, *names.weights)] if names else []
+
+
+def certificate(obj) -> str:
+    """What was measured about the clip, in one line; "" where nothing was."""
+    facts = provenance.read(obj) or {}
+    if facts.get("summary"):
+        return facts["summary"]
+    found = {name: value for name, value, _ in facts.get("measured", ())}
+    moved = found.get(protocol.Certificate.DISPLACEMENT)
+    return "" if moved is None else f"Moves up to {moved:.0%} of its size"
+
+
+def bake(obj) -> None:
+    """Make a live clip plain, as it is seen now."""
+    baking.bake(obj, baking.watch(obj))
+
+
+def enliven(obj) -> None:
+    """Let the keys follow this object's own properties: after a bake, or in a copy that follows another object.
+
+    Raises ValueError where its keys are no longer all there.
+    """
+    facts, names = provenance.read(obj), live.of(obj)
+    found = keys.ours(obj)
+    labels = list(dict.fromkeys(keys.label_of(name) for name in found))
+    indices = sorted({keys.index_of(name) for name in found})
+    wanted = {keys.name_of(index, label) for index in indices for label in labels}
+    if not found or wanted != set(found) or (names and len(labels) != max(1, len(names.weights))):
+        raise ValueError(f'"{obj.name}" has not just the shape keys that Anthesis gave it, so they cannot be driven')
     keys.silence(obj.data.shape_keys)
-    keys.animate_all(obj, kept, first_frame)
+    if names is None:
+        names = live.names_for(obj, labels)
+        live.begin(obj, names, facts["first_frame"], indices[-1])
+    for number, index in enumerate(indices):
+        hat = keys.hat(indices, number, indices[-1])
+        for process, label in enumerate(labels):
+            live.drive_key(obj, names, keys.name_of(index, label), hat, process)
+    finishing.drive_colours(obj, names)
+    facts["live"] = live.facts(names)
+    provenance.write(obj, facts.pop("made_by"), facts)

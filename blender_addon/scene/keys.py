@@ -1,8 +1,9 @@
-"""A clip as relative shape keys, one a frame, and the triangle weights that play them.
+"""A clip as relative shape keys: one a frame, or where several processes meet, one a frame and process.
 
-At a frame one key is on; between two frames the two neighbours' weights add up to 1, so that Blender's relative
-keys are exactly the linear blend of the two frames, in every exporter too. The first and the last key hold 1 at
-their own frame and beyond: the Basis never shines through.
+What plays them is a hat over life (see hat()): at a frame one key is on; between two frames the two neighbours'
+weights add up to 1, so that Blender's relative keys are exactly the linear blend of the two frames. Of several
+processes, key k of process p holds what p adds at frame k, so that the sum of them all is the frame, and each can be
+weighed by itself.
 """
 
 import re
@@ -10,25 +11,41 @@ import re
 import bpy
 import numpy as np
 
-OURS = re.compile(r"Anthesis \d{3,4}")
+from ..seam import protocol
+from . import curves
+
+_WORDS = "|".join(name.title() for name in protocol.PROCESSES)
+OURS = re.compile(rf"Anthesis (?:Preview )?\d{{3,4}}(?: (?:{_WORDS}|Process)(?: \d)?)?")
+FINAL = re.compile(r"Anthesis \d{3,4}")  # of one process, or baked: the only kind that can be thinned
+VALUE = re.compile(r'key_blocks\["(.*)"\]\.value')
 ARRIVING = "anthesis_arriving"  # property of a Key while frames come in: an undo takes it away with the frames
-LINEAR = 1  # of a keyframe's interpolation, as foreach_set takes it
+HIGHEST = 4.0  # value that a slider may reach: an amount and a weight of 1.5 each are 2.25
 
 
-def name_of(index: int) -> str:
-    """The shape key of frame `index`, counted from 1 as artists do."""
-    return f"Anthesis {index + 1:03d}"
+def name_of(index: int, label: str = "", preview: bool = False) -> str:
+    """The shape key of frame `index`, counted from 1 as artists do; `label` says which of several processes."""
+    return " ".join(["Anthesis", *["Preview"] * preview, f"{index + 1:03d}", *[label] * bool(label)])
 
 
 def index_of(name: str) -> int:
     """The frame of one of our keys."""
-    return int(name.rsplit(" ", 1)[1]) - 1
+    return int(re.search(r"\d{3,4}", name)[0]) - 1
 
 
-def ours(obj) -> list[int]:
-    """The frames of our keys that are on the object, in their order there."""
+def label_of(name: str) -> str:
+    """The process that one of our keys is of; "" where there is but one."""
+    return name.split(" ", 3 if "Preview" in name else 2)[-1] if not name[-3:].isdigit() else ""
+
+
+def ours(obj) -> list[str]:
+    """Our keys that are on the object, in their order there."""
     blocks = obj.data.shape_keys.key_blocks if obj.data.shape_keys else ()
-    return [index_of(key.name) for key in blocks if OURS.fullmatch(key.name)]
+    return [key.name for key in blocks if OURS.fullmatch(key.name)]
+
+
+def path_of(name: str) -> str:
+    """Where the value of a key lies, in its Key data-block."""
+    return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
 
 
 def prepare(obj, owner: str) -> None:
@@ -39,24 +56,18 @@ def prepare(obj, owner: str) -> None:
     shape_keys = obj.data.shape_keys
     shape_keys[ARRIVING] = owner
     silence(shape_keys)
-    for key in shape_keys.key_blocks:
-        if OURS.fullmatch(key.name):
-            key.value = 0.0
+    for name in ours(obj):
+        shape_keys.key_blocks[name].value = 0.0
     obj.show_only_shape_key = False  # a pinned key would hide the animation
     obj.active_shape_key_index = 0  # Edit Mode then edits the Basis
 
 
-def write(obj, index: int, positions: np.ndarray, instead_of: int | None) -> None:
-    """Write and show the key of one frame, (V, 3) float32 in object space, in place of the one shown before it.
-
-    It overwrites the key of an earlier clip.
-    """
-    blocks = obj.data.shape_keys.key_blocks
-    key = blocks.get(name_of(index)) or obj.shape_key_add(name=name_of(index), from_mix=False)
+def write(obj, name: str, positions: np.ndarray, value: float) -> None:
+    """One key, (V, 3) float32 in object space. It overwrites the key of an earlier clip."""
+    key = obj.data.shape_keys.key_blocks.get(name) or obj.shape_key_add(name=name, from_mix=False)
     key.points.foreach_set("co", np.ascontiguousarray(positions, np.float32).ravel())
-    if instead_of is not None:
-        blocks[name_of(instead_of)].value = 0.0
-    key.value = 1.0
+    key.slider_min, key.slider_max = 0.0, HIGHEST
+    key.value = value
 
 
 def settle(obj) -> None:
@@ -70,7 +81,7 @@ def withdraw(obj, owner: str, basis_too: bool) -> bool:
     if shape_keys is None or shape_keys.get(ARRIVING) != owner:
         return False
     silence(shape_keys)
-    names = [key.name for key in shape_keys.key_blocks if OURS.fullmatch(key.name)]
+    names = ours(obj)
     for name in names:
         shape_keys.key_blocks[name].value = 0.0
     if mesh.is_editmode:  # no key can be removed there; switched off they change nothing
@@ -87,23 +98,20 @@ def withdraw(obj, owner: str, basis_too: bool) -> bool:
     return True
 
 
-def holds(obj, index: int, positions: np.ndarray) -> bool:
-    """Whether the key of a frame is still as write() left it."""
-    found = np.empty((len(positions), 3), np.float32)
-    obj.data.shape_keys.key_blocks[name_of(index)].points.foreach_get("co", found.ravel())
-    return np.array_equal(found, positions)
+def holds(obj, name: str, positions: np.ndarray) -> bool:
+    """Whether a key is still as write() left it."""
+    return np.array_equal(shape(obj, name), positions)
 
 
-def surplus(obj, indices: list[int]) -> list[str]:
-    """Keys that an earlier, longer clip left behind."""
-    if obj.data.shape_keys is None:
-        return []
-    wanted = {name_of(index) for index in indices}
-    return [key.name for key in obj.data.shape_keys.key_blocks if OURS.fullmatch(key.name) and key.name not in wanted]
+def shape(obj, name: str) -> np.ndarray:
+    """(V, 3) float32: where a key has the vertices."""
+    found = np.empty((len(obj.data.vertices), 3), np.float32)
+    obj.data.shape_keys.key_blocks[name].points.foreach_get("co", found.ravel())
+    return found
 
 
 def remove(obj, names: list[str]) -> None:
-    """Take keys off the object, and their curves with them."""
+    """Take keys off the object, and what plays them with them."""
     shape_keys = obj.data.shape_keys
     silence(shape_keys, set(names))
     for name in names:
@@ -112,60 +120,40 @@ def remove(obj, names: list[str]) -> None:
         obj.shape_key_remove(obj.data.shape_keys.key_blocks[0])
 
 
-def triangle(frames: list[float], number: int) -> list[tuple[float, float]]:
-    """Keyframes (frame, weight) of entry `number`: 1 at its own frame, 0 at its neighbours."""
-    near = range(max(number - 1, 0), min(number + 2, len(frames)))
-    return [(frames[i], 1.0 if i == number else 0.0) for i in near]
-
-
-def weight_at(frames: list[float], number: int, frame: float) -> float:
-    """What the curve of entry `number` gives at a scene frame."""
-    points = triangle(frames, number)
-    return float(np.interp(frame, [x for x, _ in points], [y for _, y in points]))
-
-
-def curves(shape_keys):
-    """The F-curves of a Key data-block; makes an action, and since Blender 4.4 its slot, where there is none."""
-    data = shape_keys.animation_data_create()
-    if data.action is None:
-        data.action = bpy.data.actions.new(f"{shape_keys.user.name} Life")
-    elif data.action.users - data.action.use_fake_user > 1 or data.action.library:
-        data.action = data.action.copy()  # the others that play it keep what they had
-    action = data.action
-    if not hasattr(action, "slots"):
-        return action.fcurves
-    if data.action_slot is None:
-        suitable = list(data.action_suitable_slots)
-        data.action_slot = suitable[0] if suitable else action.slots.new(id_type="KEY", name=shape_keys.name)
-    layer = action.layers[0] if action.layers else action.layers.new("Layer")
-    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
-    return strip.channelbag(data.action_slot, ensure=True).fcurves
-
-
-def animate(obj, index: int, points: list[tuple[float, float]], value_now: float) -> None:
-    """The F-curve of one key, and its value at the current frame, so that the viewport agrees at once."""
-    key = obj.data.shape_keys.key_blocks[name_of(index)]
-    curve = curves(obj.data.shape_keys).new(f'key_blocks["{key.name}"].value')
-    curve.keyframe_points.add(len(points))
-    curve.keyframe_points.foreach_set("co", np.array(points, np.float32).ravel())
-    curve.keyframe_points.foreach_set("interpolation", [LINEAR] * len(points))
-    curve.update()
-    key.value = value_now
-
-
-def animate_all(obj, indices: list[int], first_frame: int) -> None:
-    """All curves at once, of the keys of these frames."""
-    frames = [float(first_frame + index) for index in indices]
-    for number, index in enumerate(indices):
-        animate(obj, index, triangle(frames, number), weight_at(frames, number, bpy.context.scene.frame_current_final))
-
-
 def silence(shape_keys, names: set[str] | None = None) -> None:
-    """Take the curves off our keys, or only off the named ones."""
-    if shape_keys.animation_data is None or shape_keys.animation_data.action is None:
+    """Take curves and drivers off our keys, or only off the named ones."""
+    data = shape_keys.animation_data
+    if data is None:
         return
-    mine = curves(shape_keys)
-    for curve in list(mine):
-        match = re.fullmatch(r'key_blocks\["(.*)"\]\.value', curve.data_path)
-        if match and OURS.fullmatch(match[1]) and (names is None or match[1] in names):
-            mine.remove(curve)
+    curves.remove(shape_keys, {curve.data_path for curve in curves.there(shape_keys) if is_ours(curve, names)})
+    for driver in [driver for driver in data.drivers if is_ours(driver, names)]:
+        data.drivers.remove(driver)
+
+
+def is_ours(curve, names: set[str] | None = None) -> bool:
+    """Whether a curve or a driver plays one of our keys, or one of the named ones."""
+    match = VALUE.fullmatch(curve.data_path)
+    return bool(match and OURS.fullmatch(match[1]) and (names is None or match[1] in names))
+
+
+def hat(indices: list[int], number: int, last: int) -> str:
+    """The weight of entry `number` of `indices` over `life` in [0, 1], in words that Blender reads without Python:
+    1 at its own frame and 0 at its neighbours', life * last being the frame. The ends hold."""
+    own, slopes = indices[number], []
+    if number > 0:
+        slopes.append(_slope(f"life * {last} - {indices[number - 1]}", own - indices[number - 1]))
+    if number + 1 < len(indices):
+        slopes.append(_slope(f"{indices[number + 1]} - life * {last}", indices[number + 1] - own))
+    if not slopes:
+        return "1"
+    return f"max(0, min({', '.join(slopes if len(slopes) == 2 else ['1', *slopes])}))"
+
+
+def _slope(rise: str, width: int) -> str:
+    return rise if width == 1 else f"({rise}) / {width}"
+
+
+def hats(last: int, kept: list[int]) -> np.ndarray:
+    """(last + 1, len(kept)): what weight each kept frame has where frame 0, 1, ..., last is shown."""
+    frames = np.arange(last + 1)
+    return np.stack([np.interp(frames, kept, row) for row in np.eye(len(kept))], axis=1)

@@ -36,7 +36,25 @@ class Target:
     notes: tuple[str, ...] = ()  # sentences that the artist should know before the result is there
 
 
-def read_subject(obj, pin_group: str = "", weight_group: str = "") -> tuple[bytearray, Target]:
+@dataclass(frozen=True)
+class Part:
+    """What of a mesh takes part: vertex groups by name, "" for none."""
+
+    pin_group: str = ""  # stays in place
+    weight_group: str = ""  # takes part, by its weight
+    only_selected: bool = False  # instead of the weight group: what was selected in Edit Mode
+
+    def roles(self) -> tuple[tuple[str, str], ...]:
+        """What provenance keeps of it."""
+        groups = {"pin_group": self.pin_group, "weight_group": "" if self.only_selected else self.weight_group}
+        chosen = (("only_selected", "True"),) if self.only_selected else ()
+        return *((role, name) for role, name in groups.items() if name), *chosen
+
+
+WHOLE = Part()
+
+
+def read_subject(obj, part: Part = WHOLE) -> tuple[bytearray, Target]:
     """The packed Subject record of a mesh object's rest shape and material, and the Target of its result.
 
     With shape keys the rest shape is the Basis; modifiers are left out. Raises Unusable.
@@ -54,7 +72,9 @@ def read_subject(obj, pin_group: str = "", weight_group: str = "") -> tuple[byte
     arrays = _polygons(mesh, mirrored=np.linalg.det(matrix) < 0)
     arrays["vertices"] = np.ascontiguousarray(shape @ matrix.T, np.float32)
     arrays |= surface.material_of_start(obj)
-    arrays |= _groups(obj, pin=pin_group, weight=weight_group)
+    arrays |= _groups(obj, pin=part.pin_group, weight="" if part.only_selected else part.weight_group)
+    if part.only_selected:
+        arrays["weight"] = _selected(obj)
     record = protocol.Subject(name=obj.name[:NAME])
     target = Target(
         object_name=obj.name,
@@ -63,7 +83,7 @@ def read_subject(obj, pin_group: str = "", weight_group: str = "") -> tuple[byte
         matrix=tuple(matrix.ravel().tolist()),
         location=tuple(obj.matrix_world.translation),
         uid=obj.session_uid,
-        groups=tuple((role, name) for role, name in (("pin_group", pin_group), ("weight_group", weight_group)) if name),
+        groups=part.roles(),
         notes=tuple(_notes(obj)),
     )
     return protocol.pack(record, arrays), target
@@ -176,6 +196,18 @@ def _groups(obj, **names: str) -> dict[str, np.ndarray]:
     if "pin" in arrays and arrays["pin"].min() >= 1:
         raise Unusable(f'Every vertex of "{obj.name}" is pinned by "{names["pin"]}": leave some of them free to move')
     return arrays
+
+
+def _selected(obj) -> np.ndarray:
+    """(V,) float32: 1 for what is selected in Edit Mode, or was when it was left."""
+    chosen = np.empty(len(obj.data.vertices), bool)
+    obj.data.vertices.foreach_get("select", chosen)
+    if not chosen.any():
+        raise Unusable(
+            f'No vertex of "{obj.name}" is selected: select the part that shall live in Edit Mode, or untick '
+            "Only Selected Vertices"
+        )
+    return chosen.astype(np.float32)
 
 
 def _notes(obj):

@@ -71,15 +71,15 @@ def principled(name, colour=(0.8, 0.8, 0.8, 1.0), roughness=0.5, metallic=0.0):
     return material, shader
 
 
-def subject_of(obj, **groups):
+def subject_of(obj, **part):
     """The Subject record of an object as the backend gets it, its arrays, and the Target."""
-    packed, target = reading.read_subject(obj, **groups)
+    packed, target = reading.read_subject(obj, reading.Part(**part))
     record, arrays = protocol.unpack(packed)
     protocol.check_subject(arrays)
     return record, arrays, target
 
 
-def clip(record, arrays, frames=FRAMES, colour=False, seed=0):
+def clip(record, arrays, frames=FRAMES, colour=False, seed=0, processes=1):
     """The records of a clip: each vertex goes its own way, no frame is the rest shape or another frame."""
     random = np.random.default_rng(seed)
     count = len(arrays["vertices"])
@@ -88,6 +88,9 @@ def clip(record, arrays, frames=FRAMES, colour=False, seed=0):
     for index in range(frames):
         tau = (index + 1) / frames
         moved = {"positions": (arrays["vertices"] + tau * velocity + np.sin(5 * tau) * wobble).astype(np.float32)}
+        if processes > 1:
+            way = random.normal(0, 0.2, (processes - 1, count, 3)) * tau
+            moved["poses"] = (arrays["vertices"] + np.cumsum(way, axis=0)).astype(np.float32)
         if colour:
             moved["albedo"] = random.integers(0, 256, (count, 3)).astype(np.uint8)
             moved["roughness"] = random.integers(0, 256, count).astype(np.uint8)
@@ -106,7 +109,18 @@ def imported(records, target=None, **where):
 
 
 def frames_of(records):
-    return [arrays for record, arrays in records if isinstance(record, protocol.FrameRecord)]
+    frames = [(record, arrays) for record, arrays in records if isinstance(record, protocol.FrameRecord)]
+    return [arrays for record, arrays in frames if not record.preview]
+
+
+def previewed(records, every=4, seed=17, **clipped):
+    """The records with a preview before the frames: every nth frame and the last, each of another shape."""
+    record, arrays = records[0]
+    count = record.frames
+    coarse = clip(record, arrays, frames=count, seed=seed, **clipped)[1:-1]
+    wanted = [index for index in range(count) if index % every == 0 or index == count - 1]
+    previews = [(msgspec.structs.replace(coarse[n][0], preview=True), coarse[n][1]) for n in wanted]
+    return [records[0], *previews, *records[1:]]
 
 
 def evaluated(obj):

@@ -13,7 +13,7 @@ bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
 from blender_addon import export as exporting  # noqa: E402
 from blender_addon.export import CannotExport, export  # noqa: E402
-from blender_addon.scene import keys  # noqa: E402
+from blender_addon.scene import curves  # noqa: E402
 from tests import gltf_validator  # noqa: E402
 from tests.blender import samples  # noqa: E402
 from tests.blender.samples import FRAMES, clip, frames_of, imported, subject_of  # noqa: E402
@@ -221,7 +221,7 @@ def test_fbx_holds_every_frame(tmp_path):
 
 def first_key_frame(obj):
     """Importers put the first frame of an FBX where they like."""
-    return round(min(curve.range()[0] for curve in keys.curves(obj.data.shape_keys)))
+    return round(min(curve.range()[0] for curve in curves.there(obj.data.shape_keys)))
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -330,7 +330,7 @@ def test_keys_that_the_artist_renamed_are_all_written_and_that_is_said(tmp_path,
     assert_same_surface(Glb(written.path).frames()[1], in_world(obj, records))
 
 
-@pytest.mark.parametrize("step", ["remove", "silence", "animate_all"])
+@pytest.mark.parametrize("step", ["keys.remove", "keys.silence", "curves.write", "live.forget"])
 def test_a_failure_while_keys_are_thinned_leaves_the_file_as_it_was(tmp_path, monkeypatch, step):
     obj, _ = placed_clip(colour=True)
     before = samples.blocks()
@@ -338,7 +338,7 @@ def test_a_failure_while_keys_are_thinned_leaves_the_file_as_it_was(tmp_path, mo
     def fails(*_):
         raise MemoryError
 
-    monkeypatch.setattr(keys, step, fails)
+    monkeypatch.setattr(f"blender_addon.scene.{step}", fails)
     with pytest.raises(MemoryError):
         export(str(tmp_path / "a.glb"), obj, frame_step=2)
     assert samples.blocks() == before
@@ -357,11 +357,11 @@ def test_what_a_format_cannot_hold_is_said(tmp_path):
             'The modifiers of "Prism" are not in the file, because shape keys go without them: Bevel',
         )
     assert sentences(tmp_path, obj, "abc") == (
-        "Roughness over life is not in an .abc file: USD keeps it",
+        "Only colour lives on in an .abc file, and USD keeps the rest too: Roughness",
         "An .abc file holds no materials: give it one that shows its colour attribute",
     )
     assert sentences(tmp_path, obj, "usdc") == (
-        "Colour over life is in the .usdc file as the primvar Albedo: let the material read it where you open it",
+        "The material over life is in the .usdc file as primvars, to be read where you open it: Albedo, Roughness",
     )
     assert sentences(tmp_path, obj, "abc", frame_step=2)[-1] == (
         "An .abc file holds every frame: the frame step is for .glb and .fbx"

@@ -190,7 +190,7 @@ def test_one_group_may_be_both():
 
 def refusal(obj, **groups):
     with pytest.raises(Unusable) as caught:
-        reading.read_subject(obj, **groups)
+        reading.read_subject(obj, reading.Part(**groups))
     return str(caught.value)
 
 
@@ -245,6 +245,31 @@ def test_a_transform_that_is_not_a_number():
     obj = samples.grid()
     obj.scale.x = np.nan
     assert refusal(obj) == '"Grid" has a NaN or infinite transform: clear it with Object > Clear'
+
+
+def test_only_what_is_selected_takes_part():
+    obj = samples.grid()
+    obj.vertex_groups.new(name="Soft").add([0], 0.5, "REPLACE")
+    chosen = np.zeros(36, bool)
+    chosen[[3, 20, 35]] = True
+    obj.data.vertices.foreach_set("select", chosen)
+    _, arrays, target = samples.subject_of(obj, weight_group="Soft", only_selected=True)
+    assert arrays["weight"].tolist() == chosen.tolist()
+    assert target.groups == (("only_selected", "True"),)
+    _, arrays, target = samples.subject_of(obj, weight_group="Soft")
+    assert arrays["weight"][0] == 0.5 and target.groups == (("weight_group", "Soft"),)
+
+
+def test_what_was_selected_in_edit_mode_counts_after_it():
+    obj = samples.grid()
+    bpy.context.view_layer.objects.active = obj
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="DESELECT")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert refusal(obj, only_selected=True) == (
+        'No vertex of "Grid" is selected: select the part that shall live in Edit Mode, or untick '
+        "Only Selected Vertices"
+    )
 
 
 def test_missing_group():

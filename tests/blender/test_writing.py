@@ -8,7 +8,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
-from blender_addon.scene import colour, keys, provenance, reading, writing  # noqa: E402
+from blender_addon.scene import colour, curves, keys, material, provenance, reading, strip, writing  # noqa: E402
+from blender_addon.scene.taken import BadResult  # noqa: E402
 from blender_addon.seam import protocol  # noqa: E402
 from tests.blender import samples  # noqa: E402
 from tests.blender.samples import clip, frames_of, imported, subject_of  # noqa: E402
@@ -21,10 +22,16 @@ def assert_plays(obj, records, first=1, atol=1e-5):
 
 
 def weights(obj, frame):
-    """Values of our shape keys at a scene frame, by their F-curves."""
-    curves = {curve.data_path: curve for curve in keys.curves(obj.data.shape_keys)}
-    names = [key.name for key in obj.data.shape_keys.key_blocks if keys.OURS.fullmatch(key.name)]
-    return np.array([curves[f'key_blocks["{name}"].value'].evaluate(frame) for name in names])
+    """Values of our shape keys at a scene frame."""
+    bpy.context.scene.frame_set(int(frame // 1), subframe=frame % 1)
+    return np.array([obj.data.shape_keys.key_blocks[name].value for name in keys.ours(obj)])
+
+
+def playing(obj):
+    """Names of the keys that drivers play, and of the properties on the object whose curves they follow."""
+    data = obj.data.shape_keys.animation_data
+    driven = [keys.VALUE.fullmatch(driver.data_path)[1] for driver in data.drivers] if data else []
+    return driven, [curve.data_path for curve in curves.there(obj)]
 
 
 def key_names(obj):
@@ -154,7 +161,9 @@ def test_after_the_import_the_viewport_already_shows_the_current_frame():
     records = clip(record, arrays)
     bpy.context.scene.frame_set(3)
     _, obj = imported(records, target)
-    assert [key.value for key in obj.data.shape_keys.key_blocks[1:]] == [0, 0, 1, 0, 0, 0, 0]
+    bpy.context.view_layer.update()
+    values = [key.value for key in obj.data.shape_keys.key_blocks[1:]]
+    np.testing.assert_allclose(values, [0, 0, 1, 0, 0, 0, 0], atol=1e-6)
     np.testing.assert_allclose(samples.shown(obj), frames_of(records)[2]["positions"], atol=1e-5)
 
 
@@ -208,8 +217,8 @@ def test_the_evaluated_mesh_has_the_albedo_and_roughness_of_each_frame(make, ani
 
 @pytest.mark.parametrize(("row", "texels"), [(4096, 80), (7, 80), (7, 36), (36, 1)])
 def test_colours_survive_many_rows_and_many_images(monkeypatch, row, texels):
-    monkeypatch.setattr(colour, "ROW", row)
-    monkeypatch.setattr(colour, "IMAGE_TEXELS", texels)
+    monkeypatch.setattr(strip, "ROW", row)
+    monkeypatch.setattr(strip, "IMAGE_TEXELS", texels)
     record, arrays, target = subject_of(samples.grid())
     records = clip(record, arrays, colour=True)
     _, obj = imported(records, target)
@@ -218,7 +227,7 @@ def test_colours_survive_many_rows_and_many_images(monkeypatch, row, texels):
 
 
 def test_more_colours_than_memory_should_hold_are_kept_every_nth_frame(monkeypatch):
-    monkeypatch.setattr(colour, "TEXELS", 36 * 3)
+    monkeypatch.setattr(strip, "TEXELS", 36 * 3)
     record, arrays, target = subject_of(samples.grid())
     records = clip(record, arrays, colour=True)
     result, obj = imported(records, target)
@@ -312,7 +321,7 @@ def textured_grid():
 
 
 def test_a_texture_keeps_its_detail_and_is_multiplied_by_the_change():
-    obj, material = textured_grid()
+    obj, painted = textured_grid()
     record, arrays, target = subject_of(obj)
     records = clip(record, arrays, colour=True)
     for _ in range(2):
@@ -320,17 +329,17 @@ def test_a_texture_keeps_its_detail_and_is_multiplied_by_the_change():
         copy = obj.material_slots[0].material
         mix = copy.node_tree.nodes["Principled BSDF"].inputs["Base Color"].links[0].from_node
         assert mix.blend_type == "MULTIPLY" and mix.inputs["Color1"].links[0].from_node.type == "TEX_IMAGE"
-        assert mix.inputs["Color2"].links[0].from_node.attribute_name == colour.CHANGE
-        assert len(material.node_tree.nodes) == 3
+        assert mix.inputs["Color2"].links[0].from_node.attribute_name == material.CHANGE
+        assert len(painted.node_tree.nodes) == 3
     assert_coloured(obj, records)
     change = np.empty((36, 4), np.float32)
     for number, frame in enumerate(frames_of(records)):
         bpy.context.scene.frame_set(1 + number)
-        samples.evaluated(obj).data.attributes[colour.CHANGE].data.foreach_get("color", change.ravel())
+        samples.evaluated(obj).data.attributes[material.CHANGE].data.foreach_get("color", change.ravel())
         start, now = (protocol.srgb_to_linear(each["albedo"] / 255) for each in (arrays, frame))
         np.testing.assert_allclose(change[:, :3] * start, now, atol=1e-4)
     imported(clip(record, arrays), target)  # without colours the texture is as it was
-    samples.evaluated(obj).data.attributes[colour.CHANGE].data.foreach_get("color", change.ravel())
+    samples.evaluated(obj).data.attributes[material.CHANGE].data.foreach_get("color", change.ravel())
     assert (change == 1).all()
 
 
@@ -389,12 +398,59 @@ def test_a_mesh_without_material_begins_its_clip_in_the_grey_that_it_had():
     assert (samples.colours(obj.data) == arrays["albedo"][0]).all()
 
 
-def test_metallic_over_life_is_said_to_stay():
-    record, arrays, target = subject_of(samples.grid())
-    records = clip(record, arrays)
-    records[3][1]["metallic"] = np.full(36, 200, np.uint8)
-    result, _ = imported(records, target)
-    assert result.notes[-1] == "Metallic stays as it is at the start: only albedo and roughness change in Blender"
+def values(mesh, name):
+    """(V,) of a float attribute, as bytes."""
+    found = np.empty(len(mesh.vertices), np.float32)
+    mesh.attributes[name].data.foreach_get("value", found)
+    return np.rint(found * 255).astype(np.uint8)
+
+
+def living_matter(records, *names, after=2):
+    """Metallic and opacity of their own in each frame from `after` on."""
+    random = np.random.default_rng(9)
+    for _, arrays in records[1 + after : -1]:
+        for name in names:
+            arrays[name] = random.integers(0, 255, len(arrays["positions"])).astype(np.uint8)
+    return records
+
+
+@pytest.mark.parametrize("names", [("metallic",), ("opacity",), ("metallic", "opacity")])
+@pytest.mark.parametrize("colour", [False, True])
+def test_metallic_and_opacity_of_each_frame_are_on_the_evaluated_mesh(names, colour):
+    obj = samples.grid()
+    obj.data.materials.append(samples.principled("Steel", metallic=0.4)[0])
+    record, arrays, target = subject_of(obj)
+    records = living_matter(clip(record, arrays, colour=colour), *names)
+    imported(records, target)
+    start = {"metallic": 102, "opacity": 255}
+    for number, frame in enumerate(frames_of(records)):
+        bpy.context.scene.frame_set(1 + number)
+        seen = samples.evaluated(obj).data
+        for name in names:
+            assert (values(seen, name.title()) == frame.get(name, start[name])).all()
+    if colour:
+        assert_coloured(obj, records)
+    shader = obj.material_slots[0].material.node_tree.nodes["Principled BSDF"]
+    assert bool(shader.inputs["Metallic"].links) == ("metallic" in names)
+    assert bool(shader.inputs["Alpha"].links) == ("opacity" in names)
+
+
+def test_what_vanishes_lets_light_through_in_eevee_and_its_shadows():
+    obj = samples.grid()
+    glass, shader = samples.principled("Glass")
+    shader.inputs["Alpha"].default_value = 0.5
+    glass.use_transparent_shadow = False
+    obj.data.materials.append(glass)
+    record, arrays, target = subject_of(obj)
+    records = living_matter(clip(record, arrays), "opacity")
+    for _ in range(2):
+        imported(records, target)
+        look = obj.material_slots[0].material
+        (times,) = (node for node in look.node_tree.nodes if node.label == material.OPACITY)
+        assert times.inputs[0].default_value == 0.5
+        assert times.inputs[1].links[0].from_node.attribute_name == "Opacity"
+        assert look.surface_render_method == "DITHERED" and look.use_transparent_shadow
+    assert not glass.use_transparent_shadow
 
 
 # --- The artist's own things
@@ -415,36 +471,32 @@ def test_shape_keys_of_the_artist_stay():
 
 
 def test_curves_of_the_artist_stay_and_a_shared_action_is_not_written_to():
-    obj = smiling_grid()
+    obj, other = smiling_grid(), samples.prism()
     smile = obj.data.shape_keys.key_blocks["Smile"]
     smile.value = 0.25
     smile.keyframe_insert("value", frame=1)
-    action = obj.data.shape_keys.animation_data.action
-    other = obj.copy()
-    other.data = obj.data.copy()  # plays the same action
-    bpy.context.scene.collection.objects.link(other)
-    other.data.shape_keys.animation_data.action = action
     smile.value = 0
+    obj.keyframe_insert("location", frame=1)
+    action = other.animation_data_create().action = obj.animation_data.action
     record, arrays, target = subject_of(obj)
     imported(clip(record, arrays), target)
-    mine = obj.data.shape_keys.animation_data.action
-    assert mine != action and other.data.shape_keys.animation_data.action == action
-    paths = [curve.data_path for curve in keys.curves(obj.data.shape_keys)]
-    assert paths[0] == 'key_blocks["Smile"].value' and len(paths) == 1 + samples.FRAMES
+    mine = obj.animation_data.action
+    assert mine != action and other.animation_data.action == action
+    driven, paths = playing(obj)
+    assert paths == ["location"] * 3 + ['["Life"]'] and len(driven) == samples.FRAMES
     bpy.context.scene.frame_set(1)
     assert smile.value == 0.25
-    mine.use_fake_user = False
-    assert len(keys.curves(other.data.shape_keys)) == 1
+    assert [curve.data_path for curve in curves.there(obj.data.shape_keys)] == ['key_blocks["Smile"].value']
 
 
 def test_an_action_that_only_a_fake_user_keeps_is_written_to():
-    obj = smiling_grid()
-    obj.data.shape_keys.key_blocks["Smile"].keyframe_insert("value", frame=1)
-    action = obj.data.shape_keys.animation_data.action
+    obj = samples.grid()
+    obj.keyframe_insert("location", frame=1)
+    action = obj.animation_data.action
     action.use_fake_user = True
     record, arrays, target = subject_of(obj)
     imported(clip(record, arrays), target)
-    assert obj.data.shape_keys.animation_data.action == action and len(bpy.data.actions) == 1
+    assert obj.animation_data.action == action and len(bpy.data.actions) == 1
 
 
 def test_a_shared_mesh_becomes_the_objects_own():
@@ -495,7 +547,7 @@ def test_importing_again_replaces_the_clip_and_nothing_else():
     shorter = clip(record, arrays, frames=4, colour=True, seed=5)
     imported(shorter, target)
     assert key_names(obj) == ["Basis", "Smile", *(f"Anthesis {n:03d}" for n in range(1, 5))]
-    assert len(keys.curves(obj.data.shape_keys)) == 4
+    assert playing(obj) == (key_names(obj)[2:], ['["Life"]'])
     assert_plays(obj, shorter)
     assert_coloured(obj, shorter)
     after = samples.blocks()
@@ -735,20 +787,20 @@ def test_an_earlier_clip_that_an_undo_brought_back_is_left_alone():
     record, arrays, target = subject_of(obj)
     earlier = clip(record, arrays)
     imported(earlier, target)
-    before = obj.copy()
-    before.data = obj.data.copy()
-    bpy.context.scene.collection.objects.link(before)
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.ed.undo_push(message="Earlier")
     running = writing.Import("a test", samples.MADE_BY, target)
     records = clip(record, arrays, seed=8)
     for number, each in enumerate(records):
         running.apply(*each)
         if number == 4:
-            obj.data = before.data  # the undo
+            bpy.ops.ed.undo_push(message="Something of the artist's")
+            bpy.ops.ed.undo()
             running.verify()
     for _ in running.finish():
         pass
     assert running.object_name == "Grid (Melt)"
-    assert_plays(obj, earlier)
+    assert_plays(bpy.data.objects["Grid"], earlier)
     assert_plays(bpy.data.objects["Grid (Melt)"], records)
 
 
@@ -787,7 +839,7 @@ def test_a_bad_frame_is_refused_and_the_frames_before_it_are_kept(changes, text)
     running = writing.Import("a test", {}, target)
     for record, arrays in records[:3]:
         running.apply(record, arrays)
-    with pytest.raises(writing.BadResult, match=text):
+    with pytest.raises(BadResult, match=text):
         running.apply(*records[3])
     obj = bpy.data.objects["Grid"]
     assert key_names(obj) == ["Basis", "Anthesis 001", "Anthesis 002"]
@@ -801,7 +853,7 @@ def test_a_bad_frame_is_refused_and_the_frames_before_it_are_kept(changes, text)
 def test_a_frame_without_its_subject_is_refused():
     record, arrays, _ = subject_of(samples.grid())
     running = writing.Import("a test", {}, None)
-    with pytest.raises(writing.BadResult, match="Frame 1 came before its subject"):
+    with pytest.raises(BadResult, match="Frame 1 came before its subject"):
         running.apply(*clip(record, arrays)[1])
 
 
@@ -809,7 +861,7 @@ def test_polygons_that_blender_cannot_hold_are_refused():
     record, arrays, _ = subject_of(samples.grid())
     broken = arrays | {"corners": arrays["corners"].copy()}
     broken["corners"][3] = broken["corners"][0]  # its first and last corner
-    with pytest.raises(writing.BadResult, match="a polygon that uses a vertex twice"):
+    with pytest.raises(BadResult, match="a polygon that uses a vertex twice"):
         writing.Import("a test", {}, None).apply(record, broken)
     broken["corners"][3] = 99
     with pytest.raises(protocol.BadMessage, match="The polygons do not fit the vertices"):

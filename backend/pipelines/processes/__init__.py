@@ -11,6 +11,20 @@ def kind_of(settings: protocol.Process) -> type[Process]:
             from backend.pipelines.processes.wilt import Wilt as Found
         case protocol.Melt():
             from backend.pipelines.processes.melt import Melt as Found
+        case protocol.Burn():
+            from backend.pipelines.processes.burn import Burn as Found
+        case protocol.Freeze():
+            from backend.pipelines.processes.freeze import Freeze as Found
+        case protocol.Rust():
+            from backend.pipelines.processes.rust import Rust as Found
+        case protocol.Shrivel():
+            from backend.pipelines.processes.shrivel import Shrivel as Found
+        case protocol.Rot():
+            from backend.pipelines.processes.rot import Rot as Found
+        case protocol.Swell():
+            from backend.pipelines.processes.swell import Swell as Found
+        case protocol.Crumple():
+            from backend.pipelines.processes.crumple import Crumple as Found
         case _:
             raise NotImplementedError(protocol.name_of(settings))
     return Found

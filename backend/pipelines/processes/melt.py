@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from backend.geometry.body import Body, Look
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import Look
 from backend.geometry.fields import smoothstep
 from backend.geometry.viscous import (
     Tank,
@@ -21,10 +22,19 @@ from backend.geometry.viscous import (
     giving_way,
     held_back,
     scalar_at,
+    sealed,
     stokes_flow,
     velocity_at,
 )
-from backend.geometry.volume import close_holes, closed_parts, connected, face_volumes, restore_volume, signed_volume
+from backend.geometry.volume import (
+    close_holes,
+    closed_parts,
+    connected,
+    face_volumes,
+    restore_volume,
+    ringed,
+    signed_volume,
+)
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
 from kernels.surface_gradients import surface_gradients
@@ -38,6 +48,7 @@ STRIDE = 0.025  # progress between two smoothings
 STEPS = 6  # a stride that needs more has nowhere left to go: the body stays as it is
 ROUNDS = 8  # of restoring the volume of a coarse mesh; one that cannot hold it, being pinned, stays short of it
 POOL = 0.17  # thickness of the pool, in cube roots of the volume
+LID = 0.03  # width of the rings that close a hole, in extents
 SHEET = 0.012  # mean thickness, in extents, below which a part is a sheet
 SHEET_THICKNESS = 0.03  # what a sheet weighs, in extents
 FROM_TOP = 0.7  # share of the weight that comes on from the top downwards; the rest is there from the start
@@ -47,6 +58,9 @@ TENSION = 0.012  # surface tension / weight, in squares of the height of the cen
 THIN_TENSION = 0.04  # the same, more of it, where a part is thin
 THIN = 0.06  # standard deviation of the ball, in extents, that measures what is thin
 GIVE = 3.0  # how far the air below the body has gone at the end: to exp(-GIVE)
+WET = 0.05  # roughness
+DEEPER = 0.5  # how much purer the colour of what is wet, as a power
+REACH = 0.15  # length, in extents, over which what smoothing takes is given back
 SMOOTH = 0.2  # length, in extents, over which the mesh is smoothed in all, where it is smoothed fully
 
 
@@ -57,12 +71,14 @@ class Surface:
     points: Reals  # (M, 3)
     mobility: Reals  # (M,) in [0, 1]
     neighbours: sparse.csr_array  # (M, M) rows sum to 1
+    returning: sparse.csr_array  # (M, M) its transpose
     faces: Ints  # (F, 3) of the solid parts, closed
     skin: Ints  # (K, 3) the same and the closed sheets: what keeps its volume
     parts: Ints  # (K,) which part
     volumes: Reals  # (P,) what each part holds at rest
     sheet: Reals  # (M,) mass of what has next to no inside
     thin: Reals  # (M,) 1 where a part is thin, 0 where it is bulk
+    corrected: float = 0.0  # volume that was put back so far, over the volume of all parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +111,7 @@ class Melt(Process):
         """The volume of every part, its holes closed by fans, is restored along the normals. Open sheets have none to
         restore."""
         body, amount = self.body, self.amount
-        surface = flowing_surface(body)
+        surface = flowing_surface(self.anatomy)
         draw = np.random.default_rng(self.seed)
         weight = Weight(draw.normal(0.0, 6.0, (6, 2)), draw.uniform(0.0, 2.0 * np.pi, 6))
         start, low = heights(surface, POOL * 4.0 ** (0.5 - self.settings.spread))
@@ -103,7 +119,7 @@ class Melt(Process):
         closed = closed_parts(body.vertices, body.faces)
         gone, flowing = 0.0, True
         for tau in taus:
-            progress = amount * float(0.5 * tau + 0.5 * tau * tau * (3.0 - 2.0 * tau))
+            progress = amount * float(0.75 * tau + 0.25 * smoothstep(tau))
             while gone < progress:
                 stride = min(STRIDE, progress - gone)
                 gone = min(gone + STRIDE, progress)
@@ -118,12 +134,14 @@ class Melt(Process):
                     surface.points = before
                 report(min(gone / amount, 1.0), self.doing)
             positions = surface.points[: len(body.vertices)].copy() if gone > 0.0 else body.vertices.copy()
-            yield Posed(as_coarse(positions, surface, *closed))
+            yield as_coarse(positions, surface, *closed)
 
     def look(self, tau: float, look: Look) -> Look:
         height = self.body.vertices[:, 2]
         molten = smoothstep(2.0 * tau - 1.0 + height / max(height.max(), 1e-6))
-        return look.toward(self.strength * molten * self.settings.gloss, roughness=0.0)
+        wet = self.strength * molten * min(1.6 * self.settings.gloss, 1.0)
+        # what is wet is darker and purer in colour: light is caught in it and meets its pigment more than once
+        return look.toward(wet, roughness=WET, albedo=look.albedo ** (1.0 + DEEPER * self.settings.gloss))
 
 
 def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float, depth: float, grid) -> bool:
@@ -150,10 +168,11 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
 
     fall = giving_way(inside, tank, THIN)
     falling = velocity_and_rate(fall)[1] / depth
-    give = min(GIVE, -0.5 / falling)  # the air below takes at most half of the way
+    light = float(surface.sheet.sum()) / mass
+    give = min(GIVE * (1.0 + light), -(0.5 + 0.25 * light) / falling)  # at most that share of the way
     flow += np.float32(give * -velocity_and_rate(flow)[1] / (depth * (1.0 + give * falling))) * fall
 
-    flow = held_back(flow, tank, x, surface.mobility)
+    flow = held_back(sealed(flow, inside, tank), tank, x, surface.mobility)
     velocity, rate = velocity_and_rate(flow)
     dt = min((goal - now) / rate, COURANT / max((np.abs(velocity) / tank.spacing).max(), 1e-9))
     rounding = stokes_flow(tank, x, -tightening, 0.5 * tension.max(initial=0.0) * dt)
@@ -177,27 +196,58 @@ def smooth(surface: Surface, progress: float, stride: float) -> None:
     most = int(np.clip(400_000 // len(x), 6, 40))
     rounds = int(np.clip(np.ceil(np.percentile(wanted, 95)), 1, most))
     share = 0.5 * np.minimum(wanted / rounds, 1.0) * surface.mobility
+    before = x
     for _ in range(rounds):
         x = x + share[:, None] * (links @ x - x)
     above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
+    bulk = surface.mobility * above_floor * (1.0 - 0.8 * surface.thin)
+    x = given_back(before, x, surface, bulk, np.median(edges2))
     share = (surface.mobility * above_floor)[:, None]
+    held = part_volumes(x, surface.skin, surface.parts, len(surface.volumes))
     x = restore_volume(x, surface.skin, surface.parts, surface.volumes, share)
     x[:, 2] = np.maximum(x[:, 2], 0.0)
+    now = part_volumes(x, surface.skin, surface.parts, len(surface.volumes))
+    surface.corrected += float(np.abs(now - held).sum() / max(np.abs(surface.volumes).sum(), 1e-12))
     surface.points = x
 
 
-def as_coarse(positions: Reals, surface: Surface, faces: Ints, parts: Ints, volumes: Reals) -> Reals:
-    """(N, 3) the body's own vertices, its closed parts holding the volume that their own, longer triangles hold."""
+def given_back(before: Reals, x: Reals, surface: Surface, free: Reals, edge2: float) -> Reals:
+    """Points (M, 3) that smoothing has moved from `before`, with the volume that each took given to those around.
+
+    What it takes spreads over REACH along the surface, by a walk from neighbour to neighbour that keeps its sum; so the
+    volume of a horn goes into what it grew from, and none is lost. `free` (M,) of each point; `edge2` squared.
+    """
+    slack = np.zeros(len(surface.skin))
+    outward = surface_gradients(0.5 * (before + x), surface.skin, slack)[0]
+    taken = np.einsum("ij,ij->i", before - x, outward)
+    area = np.linalg.norm(outward, axis=1)
+    around = np.maximum(surface.neighbours @ (free * area), 1e-12)
+    for _ in range(int(np.clip(REACH**2 / edge2, 2, 80))):
+        height = surface.returning @ (taken / around)
+        taken = free * area * height
+    return x + (free * height / np.maximum(area, 1e-30))[:, None] * outward
+
+
+def as_coarse(positions: Reals, surface: Surface, faces: Ints, parts: Ints, volumes: Reals) -> Posed:
+    """The body's own N vertices, its closed parts holding the volume that their own, longer triangles hold."""
     mobility = surface.mobility[: len(positions), None]
+    whole = max(float(np.abs(surface.volumes).sum()), 1e-12)
+    before = part_volumes(positions, faces, parts, len(volumes))
     for _ in range(ROUNDS):
-        missing = volumes - np.bincount(parts, face_volumes(positions, faces), len(volumes))
+        missing = volumes - part_volumes(positions, faces, parts, len(volumes))
         if np.all(np.abs(missing) <= 1e-4 * np.abs(volumes) + 1e-9):
             break
         share = mobility * np.ones(3)
         share[:, 2] *= np.clip(positions[:, 2] / 0.01, 0.0, 1.0)  # what lies on the floor only spreads
         positions = restore_volume(positions, faces, parts, volumes, share, largest=0.05)
         positions[:, 2] = np.maximum(positions[:, 2], 0.0)
-    return positions
+    changed = np.abs(part_volumes(positions, faces, parts, len(volumes)) - before).sum()
+    return Posed(positions, surface.corrected + float(changed) / whole)
+
+
+def part_volumes(points: Reals, faces: Ints, parts: Ints, count: int) -> Reals:
+    """(P,) what each of `count` parts holds; `parts` (F,) numbers the part of each face."""
+    return np.bincount(parts, face_volumes(points, faces), count)
 
 
 def heights(surface: Surface, thickness: float) -> tuple[float, float]:
@@ -220,34 +270,53 @@ def centre_of_mass(surface: Surface) -> tuple[float, float]:
     return float(moment) / max(mass, 1e-9), mass
 
 
-def flowing_surface(body: Body) -> Surface:
+def flowing_surface(anatomy: Anatomy) -> Surface:
     """The body, finer where its triangles are longer than the flow's detail, its holes closed, its parts sorted."""
-    points, faces = body.vertices.astype(np.float64), body.faces
+    body = anatomy.body
+    points, faces = body.vertices, body.faces
     mobility = (1.0 - body.pin) * body.weight
     while len(faces) < 20_000 and np.ptp(points[faces], axis=1).max(axis=1).mean() > 0.04:
         points, faces, mobility = halved(points, faces, mobility)
     fans, middles = close_holes(points, faces)
-    points = np.concatenate([points, middles])
-    rest = np.ones(len(middles))
-    rest[fans[:, 2] - len(mobility)] = mobility[fans[:, 0]]
-    mobility = np.concatenate([mobility, rest])
-    everything = np.concatenate([faces, fans]).astype(np.int32)
-    if signed_volume(points, everything) < 0.0:  # inside out
-        everything = everything[:, ::-1]
+    rims = np.zeros(len(middles), np.int64)
+    rims[fans[:, 2] - len(points)] = fans[:, 0]
+    points, mobility = np.concatenate([points, middles]), np.concatenate([mobility, mobility[rims]])
 
-    part = connected(everything[:, [0, 1, 1, 2]].reshape(-1, 2), len(points))[everything[:, 0]]
-    sides = points[everything]
-    areas = 0.5 * np.linalg.norm(np.cross(sides[:, 1] - sides[:, 0], sides[:, 2] - sides[:, 0]), axis=1)
-    thickness = 2.0 * np.abs(np.bincount(part, face_volumes(points, everything)))
-    is_sheet = (thickness < SHEET * np.bincount(part, areas))[part]
-    areas[len(faces) :] = 0.0
-    sheet = np.bincount(everything.ravel(), np.repeat(SHEET_THICKNESS / 3.0 * areas * is_sheet, 3), len(points))
-    is_open = np.bincount(part, np.arange(len(everything)) >= len(faces)) > 0
-    kept = ~is_sheet | ~is_open[part]
-    skin, part = everything[kept], part[kept]
-    volumes = np.bincount(part, face_volumes(points, skin), len(is_open))
-    links = links_to_neighbours(faces, fans, len(points))
-    return Surface(points, mobility, links, everything[~is_sheet], skin, part, volumes, sheet, np.zeros(len(points)))
+    label = connected(np.concatenate([faces, fans])[:, [0, 1, 1, 2]].reshape(-1, 2), len(points))
+    is_sheet = sheets(points, np.concatenate([faces, fans]), label)
+    is_sheet[label[: len(body.vertices)][anatomy.is_sheet]] = True
+    # one point amid a wide hole would carry all of its weight, and sink like a stone
+    lids, within, beneath = ringed(points, fans[~is_sheet[label[fans[:, 0]]]], LID)
+    points, mobility = np.concatenate([points, within]), np.concatenate([mobility, mobility[beneath]])
+    label = np.concatenate([label, label[beneath]])
+
+    faces, sheet_faces = faces[~is_sheet[label[faces[:, 0]]]], faces[is_sheet[label[faces[:, 0]]]]
+    solid = np.concatenate([faces, lids]).astype(np.int32)
+    if signed_volume(points, solid) < 0.0:  # inside out
+        solid = np.ascontiguousarray(solid[:, ::-1])
+    weight = np.repeat(SHEET_THICKNESS / 3.0 * triangle_areas(points, sheet_faces), 3)
+    sheet = np.bincount(sheet_faces.ravel(), weight, len(points))
+    is_open = np.bincount(label[fans[:, 0]], minlength=len(is_sheet)) > 0
+    skin = np.concatenate([solid, sheet_faces[~is_open[label[sheet_faces[:, 0]]]]])
+    part = label[skin[:, 0]]
+    volumes = np.bincount(part, face_volumes(points, skin), len(is_sheet))
+    links = links_to_neighbours(np.concatenate([faces, sheet_faces]), fans, lids, len(points))
+    none = np.zeros(len(points))
+    return Surface(points, mobility, links, links.T.tocsr(), solid, skin, part, volumes, sheet, none)
+
+
+def sheets(points: Reals, closed: Ints, label: Ints) -> NDArray[np.bool_]:
+    """(P,) the parts that are all skin: `closed` (F, 3), their holes closed; `label` (M,) the part of each point."""
+    part = label[closed[:, 0]]
+    count = int(label.max()) + 1
+    volume = np.abs(np.bincount(part, face_volumes(points, closed), count))
+    return 2.0 * volume < SHEET * np.bincount(part, triangle_areas(points, closed), count)
+
+
+def triangle_areas(points: Reals, faces: Ints) -> Reals:
+    """(F,)"""
+    corner = points[faces]
+    return 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
 
 
 def halved(points: Reals, faces: Ints, mobility: Reals) -> tuple[Reals, Ints, Reals]:
@@ -261,14 +330,15 @@ def halved(points: Reals, faces: Ints, mobility: Reals) -> tuple[Reals, Ints, Re
     return points, finer.astype(np.int32), np.concatenate([mobility, mobility[unique].mean(axis=1)])
 
 
-def links_to_neighbours(faces: Ints, fans: Ints, count: int) -> sparse.csr_array:
+def links_to_neighbours(faces: Ints, fans: Ints, lids: Ints, count: int) -> sparse.csr_array:
     """(count, count) the mean of a point's neighbours; of itself where it has none.
 
-    A point on a rim sees only the rim and the hole's middle: smoothing closes the hole and leaves it where it is.
+    A point on the rim of a hole, of which the `fans` tell, sees only the rim and the lid, where there is one: smoothing
+    closes such a hole and leaves it where it is. The rim of a sheet is no hole.
     """
     rim = np.zeros(count, bool)
-    rim[fans.ravel()] = True
-    both = np.concatenate([faces, fans])
+    rim[fans.ravel()] = rim[lids.ravel()] = True
+    both = np.concatenate([faces, lids])
     i, j = both[:, [0, 1, 2, 1, 2, 0]].ravel(), both[:, [1, 2, 0, 0, 1, 2]].ravel()
     seen = (i != j) & (~rim[i] | rim[j])
     alone = np.setdiff1d(np.arange(count), i[seen])

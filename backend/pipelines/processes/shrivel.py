@@ -1,0 +1,63 @@
+"""Shrivel: dries out. The inside shrinks, the skin less, so it wrinkles as a grape does; sheets curl in and cockle."""
+
+import numpy as np
+
+from backend.geometry import fields
+from backend.geometry.body import Look
+from backend.geometry.rest import Rest
+from backend.pipelines.processes.process import Process
+
+SHRINK = 0.32  # of the length of a solid; unevenly, so that it is no scale model of itself
+EXCESS = 0.10  # by which the skin is then longer than what it lies on
+HUSK = 0.20  # shrinking of sheets
+CURL, COCKLE = 3.0, 7.0  # radians over the size of a sheet
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+DRY = np.array([0.075, 0.035, 0.016])  # linear albedo
+DULL = 0.85  # roughness
+
+
+class Shrivel(Process):
+    elastic = True
+    wrinkles = True
+    doing = "Shrivelling"
+
+    def __init__(self, settings, circumstances):
+        super().__init__(settings, circumstances)
+        anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
+        sheet = anatomy.is_sheet
+        shrink, wrinkles = 2.0 * settings.shrink, 2.0 * settings.wrinkles
+        uneven = np.clip(fields.noise(points, 2.2, seed), -1.4, 1.4)
+        solid = np.minimum(SHRINK * shrink * (1.0 + 0.4 * uneven), 0.6)
+        # stems and limbs shrink around rather than along, so their wrinkles run lengthwise
+        self.narrowing = np.where(sheet, HUSK * shrink * (1.0 + 0.4 * uneven), solid)
+        self.shortening = np.where(sheet, 0.6 * HUSK * shrink * (1.0 + 0.4 * uneven), 0.8 * solid)
+        self.excess = EXCESS * wrinkles
+        facing = anatomy.facing(seed)
+        cockle = COCKLE * wrinkles * fields.noise(points, 3.5, seed + 3)
+        self.roll = CURL * shrink * facing + cockle
+        self.bow = (0.5 if anatomy.lying else -0.3) * CURL * shrink * facing + cockle
+        self.haste = 0.25 * np.clip(fields.noise(points, 1.6, seed + 1), -1.0, 1.0)
+
+    def _dry(self, tau: float) -> np.ndarray:
+        """(N,) how dry it is: tips and thin spots first, a little."""
+        reach = np.clip(0.5 + 0.25 * (self.anatomy.distance - 0.5) + self.haste, 0.0, 1.0)
+        own = np.clip(1.2 * tau - 0.2 * (1.0 - reach), 0.0, 1.0)
+        return self.strength * 0.5 * (own + fields.smoothstep(own))
+
+    def rest(self, tau: float, rest: Rest) -> None:
+        dry = self._dry(tau)
+        rest.grow(along=1.0 - self.shortening * dry, across=1.0 - self.narrowing * dry)
+        rest.wrinkle(self.excess * dry)
+        rest.bend(bow=self.bow * dry, roll=self.roll * dry, droop=0.08 * dry)
+        rest.soften(0.6 * dry)
+        rest.weigh(0.12 * dry)
+
+    def look(self, tau: float, look: Look) -> Look:
+        dry = self._dry(tau) * min(1.6 * self.settings.darkening, 1.0)
+        value = np.maximum(look.albedo.max(axis=1, keepdims=True), 1e-4)
+        deep = value * (look.albedo / value) ** 1.6  # more of its own colour, as juice thickens
+        lightness = np.sqrt(np.clip(look.albedo @ LUMINANCE, 0.0, 1.0))[:, None]
+        look = look.toward(np.minimum(2.0 * dry, 1.0), albedo=0.75 * deep)
+        look = look.toward(np.clip(1.5 * dry - 0.5, 0.0, 1.0), albedo=(0.35 + 0.75 * lightness) * DRY + 0.06 * deep)
+        return look.toward(dry, roughness=DULL).toward(0.5 * dry, metallic=0.0)

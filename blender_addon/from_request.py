@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Properties of Blender made from the request types of the protocol: their fields, limits, titles and defaults."""
+
+from collections.abc import Callable, Collection
+
+import bpy
+import msgspec
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+from msgspec import inspect
+
+CHOICES = {"builtin": "Built-In"}  # where capitalising the words is not enough
+
+
+def made_from(request: type[msgspec.Struct], leave_out: Collection[str] = (), updates: dict | None = None) -> dict:
+    """One Blender property for each field of a request type, by name; `updates` are called when one is changed."""
+    fields = [field for field in inspect.type_info(request).fields if field.name not in leave_out]
+    return {field.name: _property(field, (updates or {}).get(field.name)) for field in fields}
+
+
+def _property(field: inspect.Field, update: Callable | None):
+    about = field.type.extra_json_schema
+    common = {"name": about["title"], "description": about["description"], "update": update}
+    if field.default is not msgspec.NODEFAULT:
+        common["default"] = field.default
+    match field.type.type:
+        case inspect.LiteralType(values=values):
+            items = [(value, CHOICES.get(value, value.replace("_", " ").title()), "") for value in values]
+            return EnumProperty(items=items, **common)
+        case inspect.BoolType():
+            return BoolProperty(**common)
+        case inspect.IntType(ge=least, le=most):
+            return IntProperty(min=least, max=most, **common)
+        case inspect.FloatType(ge=least, le=most):
+            return FloatProperty(min=least, max=most, subtype="FACTOR" if most == 1 else "NONE", **common)
+        case inspect.StrType():
+            return StringProperty(**common)
+        case other:
+            raise TypeError(f"{field.name}: no property of Blender shows {other}")
+
+
+def values(group: bpy.types.PropertyGroup, request: type[msgspec.Struct], leave_out: Collection[str] = ()) -> dict:
+    """The fields of a request as the panel has them. Blender's floats are single: 0.1 shall not be 0.10000000149."""
+    found = {name: getattr(group, name) for name in request.__struct_fields__ if name not in leave_out}
+    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in found.items()}

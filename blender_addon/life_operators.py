@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Buttons about a finished object: make it plain, make it live again, see what was measured."""
+
+import bpy
+
+from . import backend_operators
+from .scene import clips, provenance
+
+
+class OfLife:
+    """An operator on the active object, where that has a life."""
+
+    wanted = ""
+
+    @classmethod
+    def poll(cls, context):
+        obj = context.active_object
+        if obj is None or not clips.frames(obj):
+            cls.poll_message_set("Select an object that Anthesis animated")
+            return False
+        if context.mode != "OBJECT" or obj.library or obj.data.library:
+            cls.poll_message_set("It works in Object Mode, on an object of this file")
+            return False
+        return cls.fits(obj)
+
+
+class ANTHESIS_OT_bake(OfLife, bpy.types.Operator):
+    bl_idname = "anthesis.bake"
+    bl_label = "Bake"
+    bl_description = (
+        "Turn what is live into plain keyframes, one row of shape keys, as it is now. Life, Amount and the weights go"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def fits(cls, obj) -> bool:
+        if not clips.is_live(obj):
+            cls.poll_message_set("It is baked already")
+            return False
+        return True
+
+    def execute(self, context):
+        clips.bake(context.active_object)
+        return {"FINISHED"}
+
+
+class ANTHESIS_OT_make_live(OfLife, bpy.types.Operator):
+    bl_idname = "anthesis.make_live"
+    bl_label = "Make Live"
+    bl_description = "Let the shape keys follow this object's own Life and Amount again. Their keyframes go"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def fits(cls, obj) -> bool:
+        if clips.is_live(obj) and clips.leads(obj):
+            cls.poll_message_set("It is live already")
+            return False
+        return True
+
+    def execute(self, context):
+        try:
+            clips.enliven(context.active_object)
+        except ValueError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class ANTHESIS_OT_show_certificate(OfLife, bpy.types.Operator):
+    bl_idname = "anthesis.show_certificate"
+    bl_label = "Details"
+    bl_description = "All that was measured about this clip when it was made"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        facts = provenance.read(context.active_object) if context.active_object else None
+        if not facts or not facts.get("measured"):
+            cls.poll_message_set("Nothing was measured about this object")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_popup(self, width=420)
+
+    def draw(self, context):
+        facts = provenance.read(context.active_object)
+        column = self.layout.column(align=True)
+        column.label(text=f"{context.active_object.name}: Certificate")
+        column.separator()
+        for name, value, unit in facts["measured"]:
+            row = column.split(factor=0.65)
+            row.label(text=name[:1].upper() + name[1:])
+            row.label(text=measure(value, unit))
+        column.separator()
+        for name, value in facts["made_by"].items():
+            if value and name not in ("stages", "kind"):
+                row = column.split(factor=0.65)
+                row.label(text=name.replace("_", " ").capitalize())
+                row.label(text=value)
+
+    def execute(self, context):
+        """Without a window: into a text datablock."""
+        facts = provenance.read(context.active_object)
+        lines = [f"{name}: {measure(value, unit)}" for name, value, unit in facts["measured"]]
+        made = [f"{name}: {value}" for name, value in facts["made_by"].items()]
+        name = backend_operators.show_text(context, "Anthesis Certificate", "\n".join(lines), "\n".join(made))
+        self.report({"INFO"}, f'The certificate is in the text "{name}"')
+        return {"FINISHED"}
+
+
+def measure(value: float, unit: str) -> str:
+    """0.0312 of the size."""
+    return f"{value:.4g} {unit}".strip()
+
+
+CLASSES = (ANTHESIS_OT_bake, ANTHESIS_OT_make_live, ANTHESIS_OT_show_certificate)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An object from words."""
+
+import bpy
+from bl_operators.presets import AddPresetBase
+from bl_ui.utils import PresetPanel
+
+from .. import events
+from ..seam import protocol
+from .tab import Tab, draw_text
+
+
+class ANTHESIS_PT_generate(Tab, bpy.types.Panel):
+    bl_label = "Generate"
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.anthesis.generate
+        column = layout.column()
+        row = column.row(align=True)
+        if settings.text is None:
+            row.prop(settings, "prompt", text="", icon="OUTLINER_DATA_FONT", placeholder="A red rose blooming")
+        else:
+            row.label(text=f"Prompt: {settings.text.name}", icon="TEXT")
+        engines = events.running().session.engines
+        if not settings.prompt and settings.text is None and engines is not None:
+            draw_text(column, context, f"The built-in engine knows: {', '.join(engines.makes)}")
+        row = column.row()
+        row.scale_y = 1.5
+        row.operator("anthesis.generate", icon="PLAY")
+
+
+class ANTHESIS_PT_generate_settings(Tab, bpy.types.Panel):
+    bl_label = "Settings"
+    bl_parent_id = "ANTHESIS_PT_generate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw_header_preset(self, context):
+        ANTHESIS_PT_generate_presets.draw_panel_header(self.layout)
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.anthesis.generate
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.prop(settings, "text")
+        draw_clip_settings(layout, settings)
+
+
+def draw_clip_settings(layout, settings) -> None:
+    """What every request has."""
+    layout.prop(settings, "engine")
+    column = layout.column(align=True)
+    column.prop(settings, "frames")
+    column.prop(settings, "fps")
+    layout.prop(settings, "seed")
+    layout.prop(settings, "reverse")
+
+
+class ANTHESIS_PT_generate_presets(PresetPanel, bpy.types.Panel):
+    bl_label = "Generate Presets"
+    preset_subdir = "anthesis/generate"
+    preset_operator = "script.execute_preset"
+    preset_add_operator = "anthesis.generate_preset_add"
+
+
+class ANTHESIS_OT_generate_preset_add(AddPresetBase, bpy.types.Operator):
+    bl_idname = "anthesis.generate_preset_add"
+    bl_label = "Add Generate Preset"
+    bl_description = "Keep these settings under a name, or remove them"
+    preset_menu = "ANTHESIS_PT_generate_presets"
+    preset_subdir = "anthesis/generate"
+    preset_defines = ["settings = bpy.context.scene.anthesis.generate"]
+    preset_values = [f"settings.{name}" for name in protocol.Generate.__struct_fields__]
+
+
+CLASSES = (
+    ANTHESIS_PT_generate,
+    ANTHESIS_PT_generate_settings,
+    ANTHESIS_PT_generate_presets,
+    ANTHESIS_OT_generate_preset_add,
+)

@@ -1,0 +1,192 @@
+"""Keeping near pairs of a surface apart: a push while a solver iterates, and a guard on the way that it takes.
+
+The push is a sweep of projections, each pair on to its distance along the direction that it had when it was found
+(Müller et al., "Position based dynamics", 2007; friction as in Macklin et al., "Unified particle physics", SIGGRAPH
+2014). The guard lets no pair touch on the straight way from one shape to the next: it moves the end points of pairs
+that would, as Bridson et al., "Robust treatment of collisions, contact and friction for cloth animation", SIGGRAPH
+2002, and where that does not end, it holds vertices back. When a pair would touch is found by conservative steps (Li et al.,
+"Codimensional incremental potential contact", SIGGRAPH 2021, additive CCD), which see relative motion alone, so that
+layers that fall together are not slowed down.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import cpu
+from kernels.proximity import closest, row  # after a change there, delete the cache: cpu.py
+from kernels.shapes import Integers, Reals
+from kernels.vectors import dot, minus, plus, scaled
+
+KEPT = 0.2  # share of its distance that a pair keeps on its way
+STEPS = 32  # of additive CCD; a pair that takes more is held to touch
+CUTS = 3  # times that a vertex's way is halved before it is held where it was
+
+
+class Pairs(NamedTuple):
+    """P near pairs: a vertex and a triangle, or, where `across`, two edges (`kernels.proximity.measure`)."""
+
+    points: Integers  # (P, 4)
+    across: NDArray[np.bool_]  # (P,)
+    gaps: Reals  # (P,) distances when they were found, above 0
+    weights: Reals  # (P, 4)
+    normals: Reals  # (P, 3) of length 1, from the second to the first
+    wanted: Reals  # (P,) the least distance that they may have
+
+
+# --- CPU: the push ---
+
+
+@cpu.inner(nogil=True)
+def _push(x, start, near, mobility, friction):
+    pairs, weights = near.points, near.weights
+    for p in range(len(pairs)):
+        n, w = row(near.normals, p), (weights[p, 0], weights[p, 1], weights[p, 2], weights[p, 3])
+        share = gap = 0.0
+        for k in range(4):
+            share += mobility[pairs[p, k]] * w[k] * w[k]
+            gap += w[k] * dot(row(x, pairs[p, k]), n)
+        depth = near.wanted[p] - gap
+        if depth <= 0.0 or share == 0.0:
+            continue
+        move = scaled(depth, n)
+        if friction > 0.0:
+            slide = (0.0, 0.0, 0.0)
+            for k in range(4):
+                slide = plus(slide, scaled(w[k], minus(row(x, pairs[p, k]), row(start, pairs[p, k]))))
+            slide = minus(slide, scaled(dot(slide, n), n))
+            speed = math.sqrt(dot(slide, slide))
+            move = minus(move, scaled(min(1.0, friction * depth / max(speed, 1e-300)), slide))
+        _spread(x, pairs[p], w, mobility, share, move)
+
+
+@cpu.inner
+def _spread(x, pair, w, mobility, share, move):
+    """Moves the two sides of a pair apart by `move`, each point by its weight and mobility."""
+    # where little but an end that hardly weighs can move, it is not thrown about to make up for the rest
+    share = max(share, 0.1)
+    for k in range(4):
+        scale = mobility[pair[k]] * w[k] / share
+        for c in range(3):
+            x[pair[k], c] += scale * move[c]
+
+
+# --- CPU: the guard ---
+
+
+@cpu.inner
+def _meeting(x, u, gap, across):
+    """(time, weights, normal) when a pair of points x on ways u, `gap` apart, first keeps too little of that."""
+    mean = scaled(0.25, plus(plus(u[0], u[1]), plus(u[2], u[3])))
+    v0, v1, v2, v3 = minus(u[0], mean), minus(u[1], mean), minus(u[2], mean), minus(u[3], mean)
+    s0, s1, s2, s3 = dot(v0, v0), dot(v1, v1), dot(v2, v2), dot(v3, v3)
+    if across:
+        speed = math.sqrt(max(s0, s1)) + math.sqrt(max(s2, s3))
+    else:
+        speed = math.sqrt(s0) + math.sqrt(max(s1, s2, s3))
+    least = KEPT * gap
+    time, distance = 0.0, gap
+    w, n = (0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    for _ in range(STEPS):
+        if speed * (1.0 - time) <= distance - least:
+            return 2.0, w, n
+        time += (distance - least) / speed
+        w, n = closest(
+            plus(x[0], scaled(time, v0)), plus(x[1], scaled(time, v1)),
+            plus(x[2], scaled(time, v2)), plus(x[3], scaled(time, v3)), across,
+        )  # fmt: skip
+        distance = math.sqrt(dot(n, n))
+        if distance - least < 0.1 * (gap - least):
+            break
+    return time, w, scaled(1.0 / max(distance, 1e-300), n)
+
+
+@cpu.inner(nogil=True)
+def _guard(start, end, near, mobility, reach, floor, rounds):
+    pairs, across, gaps, wanted = near.points, near.across, near.gaps, near.wanted
+    stamp, cuts = np.zeros(len(start), np.int64), np.zeros(len(start), np.int64)
+    lost = turn = 0
+    while True:
+        turn += 1
+        touched = False
+        for p in range(len(pairs)):
+            pair = pairs[p]
+            i0, i1, i2, i3 = pair[0], pair[1], pair[2], pair[3]
+            if max(stamp[i0], stamp[i1], stamp[i2], stamp[i3]) < turn - 1:
+                continue  # nothing has changed since it was looked at
+            x = (row(start, i0), row(start, i1), row(start, i2), row(start, i3))
+            u = (
+                minus(row(end, i0), x[0]), minus(row(end, i1), x[1]),
+                minus(row(end, i2), x[2]), minus(row(end, i3), x[3]),
+            )  # fmt: skip
+            time, w, n = _meeting(x, u, gaps[p], across[p])
+            if time > 1.0:
+                continue
+            moved = False
+            if turn <= rounds:
+                share = apart = 0.0
+                for k in range(4):
+                    share += mobility[pair[k]] * w[k] * w[k]
+                    apart += w[k] * dot(row(end, pair[k]), n)
+                depth = min(gaps[p], wanted[p]) - apart
+                if depth > 0.0:
+                    _spread(end, pair, w, mobility, share, scaled(depth, n))
+                for k in range(4):
+                    _within(start, end, pair[k], reach, floor)
+                moved = True
+            else:
+                for k in range(4):
+                    i = pair[k]
+                    if mobility[i] == 0.0 or cuts[i] > CUTS:
+                        continue
+                    cuts[i] += 1
+                    kept = 0.5 if cuts[i] <= CUTS else 0.0
+                    for c in range(3):
+                        end[i, c] = start[i, c] + kept * (end[i, c] - start[i, c])
+                    moved = True
+            if moved:
+                touched = True
+                for k in range(4):
+                    stamp[pair[k]] = turn
+            else:
+                lost += 1
+        if not touched:
+            return lost
+
+
+@cpu.inner
+def _within(start, end, i, reach, floor):
+    """Keeps the end of a way above the floor, and the way no longer than the search for pairs has reckoned with."""
+    way = minus(row(end, i), row(start, i))
+    length = math.sqrt(dot(way, way))
+    if length > reach[i]:
+        for c in range(3):
+            end[i, c] = start[i, c] + reach[i] / length * way[c]
+    end[i, 2] = max(end[i, 2], min(floor[i], start[i, 2]))
+
+
+# --- the functions ---
+
+
+def push(x: Reals, start: Reals, pairs: Pairs, mobility: Reals, friction: float) -> None:
+    """One sweep over the pairs, in place on x (N, 3): those too near are parted along their normals.
+
+    mobility (N,) are inverse masses, 0 for what stays; friction, a coefficient, holds things back on their way from
+    `start` (N, 3). One pair after another: the result depends on their order, and on nothing else.
+    """
+    _push(x, start, pairs, mobility, friction)
+
+
+def guard(
+    start: Reals, end: Reals, pairs: Pairs, mobility: Reals, reach: Reals, floor: Reals, rounds: int = 12
+) -> int:
+    """Changes `end` (N, 3), in place, until on the straight way from `start` (N, 3) no pair touches.
+
+    After `rounds` sweeps that part what would touch, ways are cut. `pairs` must hold all that are nearer at the start
+    than the reach (N,) of both together; no way comes out longer than its reach if it was not before. Points of
+    mobility 0 (N,) keep their ends; returned is how often no other could give way, 0 if the way is safe.
+    Ends are held above the floor (N,).
+    """
+    return _guard(start, end, pairs, mobility, reach, floor, rounds)
