@@ -3,7 +3,8 @@
 Two triangles cross where each reaches through the plane of the other on both sides, and the chords that the planes
 cut from them overlap (Möller, "A fast triangle-triangle intersection test", JGT 1997). All of it by more than a
 `slack`, a length: what touches, lies flat on another in one plane, or reaches in no deeper does not cross, and a
-triangle that is itself no thicker crosses nothing. So rounding decides nothing as long as the slack is well above it.
+triangle that is itself no thicker crosses nothing. So rounding decides nothing as long as the slack is well above it;
+and two surfaces that pass through each other along an edge of one, exactly, are taken to touch.
 The tree holds the triangles in the order of a Morton curve (Lauterbach et al., "Fast BVH construction on GPUs",
 Eurographics 2009), four to a leaf.
 """

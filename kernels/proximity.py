@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kernels import cpu
 from kernels.shapes import Integers, Reals
-from kernels.vectors import dot, minus
+from kernels.vectors import dot, minus, plus, scaled
 
 LEAF = 8  # elements
 MOVES, TANGLED = 1, 2  # marks of vertices: see `Elements.near`
@@ -116,6 +116,17 @@ def row(x, i):
     return x[i, 0], x[i, 1], x[i, 2]
 
 
+@cpu.inner
+def relative(u0, u1, u2, u3, across):
+    """The most by which a pair's points on these ways can come nearer: the frame that goes with their mean, and that."""
+    mean = scaled(0.25, plus(plus(u0, u1), plus(u2, u3)))
+    v0, v1, v2, v3 = minus(u0, mean), minus(u1, mean), minus(u2, mean), minus(u3, mean)
+    s0, s1, s2, s3 = dot(v0, v0), dot(v1, v1), dot(v2, v2), dot(v3, v3)
+    if across:
+        return mean, math.sqrt(max(s0, s1)) + math.sqrt(max(s2, s3))
+    return mean, math.sqrt(s0) + math.sqrt(max(s1, s2, s3))
+
+
 @cpu.inner(nogil=True)
 def _measure(positions, pairs, across, weights, apart):
     for p in range(len(pairs)):
@@ -143,19 +154,20 @@ def measure(positions: Reals, pairs: Integers, across: NDArray[np.bool_]) -> tup
 
 
 @cpu.inner(nogil=True)
-def _fit(positions, reach, elements, first, boxes):
-    """Boxes (2 first, 6), low and high, of the nodes around elements in the order of the leaves, widened by reach."""
+def _fit(positions, ways, slack, elements, first, boxes):
+    """Boxes (2 first, 6), low and high, of the nodes around all that the elements, in the order of the leaves, pass."""
     boxes[:, :3] = np.inf
     boxes[:, 3:] = -np.inf
     for n in range(len(elements)):
         leaf = first + n // LEAF
         most = 0.0
         for i in elements[n]:
-            most = max(most, reach[i])
+            most = max(most, slack[i])
         for i in elements[n]:
             for k in range(3):
-                boxes[leaf, k] = min(boxes[leaf, k], positions[i, k] - most)
-                boxes[leaf, 3 + k] = max(boxes[leaf, 3 + k], positions[i, k] + most)
+                here, there = positions[i, k], positions[i, k] + ways[i, k]
+                boxes[leaf, k] = min(boxes[leaf, k], min(here, there) - most)
+                boxes[leaf, 3 + k] = max(boxes[leaf, 3 + k], max(here, there) + most)
     for node in range(first - 1, 0, -1):
         for k in range(3):
             boxes[node, k] = min(boxes[2 * node, k], boxes[2 * node + 1, k])
@@ -173,7 +185,7 @@ def _apart(a, b):
 @cpu.inner(nogil=True)
 def _collect(state, one, other, same, pairs, gaps, found):
     """Writes the near pairs of two trees behind the first `found`; returns how many there are then, -1 if too many."""
-    positions, reach, marks = state
+    positions, ways, slack, marks = state
     elements, first, boxes = one
     others, other_first, other_boxes = other
     across = elements.shape[1] == 2
@@ -208,16 +220,17 @@ def _collect(state, one, other, same, pairs, gaps, found):
                     if i0 == i2 or i0 == i3 or i1 == i2 or i1 == i3:
                         continue
                     mark, other_mark = marks[i0] | marks[i1], marks[i2] | marks[i3]
-                    close = max(reach[i0], reach[i1]) + max(reach[i2], reach[i3])
+                    close = max(slack[i0], slack[i1]) + max(slack[i2], slack[i3])
                 else:
                     i0, i1, i2, i3 = elements[m, 0], others[n, 0], others[n, 1], others[n, 2]
                     if i0 == i1 or i0 == i2 or i0 == i3:
                         continue
                     mark, other_mark = marks[i0], marks[i1] | marks[i2] | marks[i3]
-                    close = reach[i0] + max(reach[i1], reach[i2], reach[i3])
+                    close = slack[i0] + max(slack[i1], slack[i2], slack[i3])
                 if mark & other_mark & TANGLED or not (mark | other_mark) & MOVES:
                     continue
                 x0, x1, x2, x3 = row(positions, i0), row(positions, i1), row(positions, i2), row(positions, i3)
+                close += relative(row(ways, i0), row(ways, i1), row(ways, i2), row(ways, i3), across)[1]
                 if _beyond(x0, x1, x2, x3, across, close):
                     continue
                 _, between = closest(x0, x1, x2, x3, across)
@@ -258,18 +271,21 @@ class Elements:
         self._trees = tuple(_tree(rest, e.astype(np.int64)) for e in (np.unique(faces)[:, None], faces, edges))
 
     def near(
-        self, positions: Reals, reach: Reals, marks: NDArray[np.uint8], most: int
+        self, positions: Reals, ways: Reals, slack: Reals, marks: NDArray[np.uint8], most: int
     ) -> tuple[Integers, NDArray[np.bool_], Reals] | None:
         """Pairs (P, 4), which of them are two edges (P,), and their distances (P,); None if there are more than `most`.
 
-        A pair is near if it is no farther apart than the reach (N,) of its first and that of its second, each the
-        longest of its vertices. Two that share a vertex are no pair; nor are two of which none has a vertex that
-        MOVES, nor two that have both a vertex that is TANGLED, by their marks (N,). The same order in each run.
+        All go straight ways (N, 3) from positions (N, 3), to within a slack (N,). A pair is near if its two can meet:
+        if their distance is at most the largest slack of either, added, and the largest motions of either that are
+        not the mean motion of the four. Two that share a vertex are no pair; nor are two of which none has a vertex
+        that MOVES, nor two that have both a vertex that is TANGLED, by their marks (N,). The same order in each run.
         """
+        # what all do together brings nothing nearer, and would only widen the boxes
+        shared = ways.mean(axis=0) if len(ways) else 0.0
         for elements, first, boxes in self._trees:
-            _fit(positions, reach, elements, first, boxes)
+            _fit(positions, ways - shared, slack, elements, first, boxes)
         points, triangles, edges = self._trees
-        state = (positions, reach, marks)
+        state = (positions, ways, slack, marks)
         pairs, gaps = np.empty((most, 4), np.int32), np.empty(most)
         facing = _collect(state, points, triangles, False, pairs, gaps, 0)
         found = _collect(state, edges, edges, True, pairs, gaps, facing) if facing >= 0 else -1
@@ -278,18 +294,22 @@ class Elements:
         return pairs[:found].copy(), np.arange(found) >= facing, gaps[:found].copy()
 
 
-def near_reference(
-    positions: Reals, faces: Integers, edges: Integers, reach: Reals
-) -> set[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The definition of what is near, all being free to move: both parts of each pair, by their vertices."""
-    parts = [((i,), tuple(f)) for i in np.unique(faces).tolist() for f in faces.tolist()]
-    parts += [(tuple(e), tuple(f)) for k, e in enumerate(edges.tolist()) for f in edges[k + 1 :].tolist()]
+Part = tuple[int, ...]
+
+
+def near_reference(positions: Reals, parts: tuple[Integers, Integers], ways: Reals, slack: Reals) -> set[frozenset[Part]]:
+    """The definition of what is near, all being free to move: both parts of each pair; `parts` are faces, edges."""
+    faces, edges = (p.tolist() for p in parts)
+    pairs = [((i,), tuple(f)) for i in sorted({i for f in faces for i in f}) for f in faces]
+    pairs += [(tuple(e), tuple(f)) for k, e in enumerate(edges) for f in edges[k + 1 :]]
     found = set()
-    for one, other in parts:
-        if not set(one) & set(other):
-            gap = distance_reference(positions[[*one, *other]], across=len(one) == 2)
-            if gap <= reach[list(one)].max() + reach[list(other)].max():
-                found.add((one, other))
+    for one, other in pairs:
+        if set(one) & set(other):
+            continue
+        own = np.linalg.norm(ways - ways[[*one, *other]].mean(axis=0), axis=1)
+        close = sum(slack[list(part)].max() + own[list(part)].max() for part in (one, other))
+        if distance_reference(positions[[*one, *other]], across=len(one) == 2) <= close:
+            found.add(frozenset([one, other]))
     return found
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import cpu
-from kernels.proximity import closest, row  # after a change there, delete the cache: cpu.py
+from kernels.proximity import closest, relative, row  # after a change there, delete the cache: cpu.py
 from kernels.shapes import Integers, Reals
 from kernels.vectors import dot, minus, plus, scaled
 
@@ -79,13 +79,8 @@ def _spread(x, pair, w, mobility, share, move):
 @cpu.inner
 def _meeting(x, u, gap, across):
     """(time, weights, normal) when a pair of points x on ways u, `gap` apart, first keeps too little of that."""
-    mean = scaled(0.25, plus(plus(u[0], u[1]), plus(u[2], u[3])))
+    mean, speed = relative(u[0], u[1], u[2], u[3], across)
     v0, v1, v2, v3 = minus(u[0], mean), minus(u[1], mean), minus(u[2], mean), minus(u[3], mean)
-    s0, s1, s2, s3 = dot(v0, v0), dot(v1, v1), dot(v2, v2), dot(v3, v3)
-    if across:
-        speed = math.sqrt(max(s0, s1)) + math.sqrt(max(s2, s3))
-    else:
-        speed = math.sqrt(s0) + math.sqrt(max(s1, s2, s3))
     least = KEPT * gap
     time, distance = 0.0, gap
     w, n = (0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
@@ -104,8 +99,10 @@ def _meeting(x, u, gap, across):
 
 
 @cpu.inner(nogil=True)
-def _guard(start, end, near, mobility, reach, floor, rounds):
+def _guard(start, end, near, mobility, slack, floor, rounds):
     pairs, across, gaps, wanted = near.points, near.across, near.gaps, near.wanted
+    aim = end.copy()
+    short = np.zeros(len(start), np.bool_)
     stamp, cuts = np.zeros(len(start), np.int64), np.zeros(len(start), np.int64)
     lost = turn = 0
     while True:
@@ -134,12 +131,16 @@ def _guard(start, end, near, mobility, reach, floor, rounds):
                 if depth > 0.0:
                     _spread(end, pair, w, mobility, share, scaled(depth, n))
                 for k in range(4):
-                    _within(start, end, pair[k], reach, floor)
+                    _within(aim, end, pair[k], slack, min(floor[pair[k]], start[pair[k], 2]))
                 moved = True
             else:
                 for k in range(4):
                     i = pair[k]
                     if mobility[i] == 0.0 or cuts[i] > CUTS:
+                        continue
+                    way = minus(row(aim, i), row(start, i))
+                    if slack[i] * slack[i] < dot(way, way):
+                        short[i] = True
                         continue
                     cuts[i] += 1
                     kept = 0.5 if cuts[i] <= CUTS else 0.0
@@ -153,18 +154,18 @@ def _guard(start, end, near, mobility, reach, floor, rounds):
             else:
                 lost += 1
         if not touched:
-            return lost
+            return lost, short
 
 
 @cpu.inner
-def _within(start, end, i, reach, floor):
-    """Keeps the end of a way above the floor, and the way no longer than the search for pairs has reckoned with."""
-    way = minus(row(end, i), row(start, i))
-    length = math.sqrt(dot(way, way))
-    if length > reach[i]:
+def _within(aim, end, i, slack, floor):
+    """Keeps an end above the floor, and no farther from its aim than the search for pairs has reckoned with."""
+    off = minus(row(end, i), row(aim, i))
+    length = math.sqrt(dot(off, off))
+    if length > slack[i]:
         for c in range(3):
-            end[i, c] = start[i, c] + reach[i] / length * way[c]
-    end[i, 2] = max(end[i, 2], min(floor[i], start[i, 2]))
+            end[i, c] = aim[i, c] + slack[i] / length * off[c]
+    end[i, 2] = max(end[i, 2], floor)
 
 
 # --- the functions ---
@@ -180,13 +181,14 @@ def push(x: Reals, start: Reals, pairs: Pairs, mobility: Reals, friction: float)
 
 
 def guard(
-    start: Reals, end: Reals, pairs: Pairs, mobility: Reals, reach: Reals, floor: Reals, rounds: int = 12
-) -> int:
-    """Changes `end` (N, 3), in place, until on the straight way from `start` (N, 3) no pair touches.
+    start: Reals, end: Reals, pairs: Pairs, mobility: Reals, slack: Reals, floor: Reals, rounds: int = 12
+) -> tuple[int, NDArray[np.bool_]]:
+    """Changes `end` (N, 3), in place, until no pair touches on the straight way there from `start` (N, 3).
 
-    After `rounds` sweeps that part what would touch, ways are cut. `pairs` must hold all that are nearer at the start
-    than the reach (N,) of both together; no way comes out longer than its reach if it was not before. Points of
-    mobility 0 (N,) keep their ends; returned is how often no other could give way, 0 if the way is safe.
-    Ends are held above the floor (N,).
+    After `rounds` sweeps that part what would touch, ways are cut. `pairs` must hold all that can meet if ends are
+    moved by up to a slack (N,) each, as `proximity.Elements.near` finds them. Ends stay above the floor (N,), and
+    those of mobility 0 (N,) where they are. Returned is how many pairs would have touched that nothing could part,
+    and which vertices (N,) had to be held back, but had not the slack: with the length of their ways for that, and
+    pairs found anew, the guard is to be called again.
     """
-    return _guard(start, end, pairs, mobility, reach, floor, rounds)
+    return _guard(start, end, pairs, mobility, slack, floor, rounds)

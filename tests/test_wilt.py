@@ -5,14 +5,14 @@ import pytest
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.transform import Rotation
 
-from backend.geometry import fields, lattice, shell
+from backend.geometry import fields, lattice
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Body
 from backend.geometry.proxy import Proxy, clusters
 from backend.pipelines.processes.wilt import wilt
 from backend.report import Cancelled, silent
-from kernels import corotate, thinshell, winding
+from kernels import corotate, winding
 
 TAUS = np.linspace(0.0, 1.0, 9)
 
@@ -385,67 +385,6 @@ def test_corotated_forces_turn_with_the_body_and_pull_nowhere():
     force = corotate.gradient_reference(positions, *rest)
     np.testing.assert_allclose(corotate.gradient_reference(positions @ turn.T, *rest), force @ turn.T, atol=1e-10)
     np.testing.assert_allclose(force.sum(axis=0), 0.0, atol=1e-10)
-
-
-def test_shell_gradient_matches_its_reference():
-    rng = np.random.default_rng(4)
-    vertices, faces = sheet()
-    rest = shell.Sheet(vertices, faces)
-    positions = vertices @ Rotation.from_rotvec([0.2, 0.9, 0.1]).as_matrix().T
-    positions += 0.01 * rng.normal(size=vertices.shape)
-    growth = np.eye(2) - 0.3 * rng.uniform(size=(len(faces), 1, 1)) * np.array([[1.0, 0.2], [0.2, 0.4]])
-    elements = (
-        rest.faces, rest.inverses, 30 * rest.area, growth,
-        rest.hinges, rest.stencils, 0.05 * rest.hinge_weight, rest.kappa + 0.01,
-    )  # fmt: skip
-    out = np.zeros_like(positions)
-    thinshell.gradient(positions, *elements, out)
-    expected = thinshell.gradient_reference(positions, *elements)
-    np.testing.assert_allclose(out, expected, atol=1e-10 * np.abs(expected).max())
-
-
-def test_a_curved_sheet_is_at_rest_in_its_own_shape():
-    vertices, faces = sheet()
-    vertices[:, 1] = 0.2 * np.sin(3 * vertices[:, 0]) + 0.1 * np.cos(5 * vertices[:, 2])
-    rest = shell.Sheet(vertices, faces)
-    out = np.zeros_like(vertices)
-    unit = np.tile(np.eye(2), (len(faces), 1, 1))
-    thinshell.gradient(
-        vertices, rest.faces, rest.inverses, 30 * rest.area, unit,
-        rest.hinges, rest.stencils, rest.hinge_weight, rest.kappa, out,
-    )  # fmt: skip
-    np.testing.assert_allclose(out, 0.0, atol=1e-11)
-
-
-def test_rest_curvature_bends_a_strip_to_that_radius():
-    """A strip whose hinges want curvature k becomes an arc: its chord is 2 sin(k L / 2) / k.
-
-    Up to the mesh: slanted hinges ask for their share of the curvature, and a strip can fold at its rungs alone.
-    """
-    curvature, side, rows = 2.0, 0.03, 40
-    i = np.arange(rows * 4).reshape(rows, 4)
-    shift = 0.5 * side * (np.arange(rows) % 2)[:, None]
-    height = np.sqrt(0.75) * side * np.arange(rows)[:, None]
-    vertices = np.stack(np.broadcast_arrays(side * np.arange(4) + shift, 0.0, height), axis=-1).reshape(-1, 3)
-    even, odd = i[:-1][::2], i[:-1][1::2]  # equilateral: rows lean to either side in turn
-    above_even, above_odd = i[1:][::2], i[1:][1::2]
-    faces = np.concatenate([
-        np.stack([even[:, :-1], even[:, 1:], above_even[:, :-1]], -1).reshape(-1, 3),
-        np.stack([even[:, 1:], above_even[:, 1:], above_even[:, :-1]], -1).reshape(-1, 3),
-        np.stack([odd[:, :-1], odd[:, 1:], above_odd[:, 1:]], -1).reshape(-1, 3),
-        np.stack([odd[:, :-1], above_odd[:, 1:], above_odd[:, :-1]], -1).reshape(-1, 3),
-    ])  # fmt: skip
-    rest = shell.Sheet(vertices, faces)
-    held = (vertices[:, 2] < 1.5 * side).astype(float)
-    strip = shell.Shell(rest, held, np.zeros((0, 2), int), np.full(len(vertices), -9.0), 1 / 24, 5.0, 0.01)
-    kappa = -rest.hinge_area * curvature * (1 - rest.hinge_edge[:, 2] ** 2) * np.sign(rest.hinge_normal[:, 1])
-    unit = np.tile(np.eye(2), (len(faces), 1, 1))
-    for _ in range(150):
-        strip.step(unit, np.full(len(rest.hinges), 0.5), kappa, np.zeros(len(vertices)), vertices)
-    free = height.max() - np.sqrt(0.75) * side
-    chord = np.linalg.norm(strip.positions[-4:].mean(axis=0) - vertices[4:8].mean(axis=0))
-    assert chord == pytest.approx(2 * np.sin(curvature * free / 2) / curvature, rel=0.06)
-    assert strip.positions[-4:, 1].min() > 0.4 * free
 
 
 # --- the solver and the stand-in

@@ -1,4 +1,5 @@
-"""A tour of the real window: install the zip, start the backend, generate, cancel, play, export; a picture of each.
+"""A tour of the real window: install the zip, start the backend, generate, cancel, animate, play, export; a picture
+of each.
 
 python -m tests.window_tour dist/anthesis-0.1.0-linux-x64-python3.13.zip
 
@@ -21,6 +22,7 @@ OUT = ROOT / "out" / "tour"
 SECONDS = 180.0  # that a step may take; a software renderer on a busy machine is slow
 GROWING_FRAMES = 240
 CANCELLED_FRAMES = 1000
+WILTING_FRAMES = 32
 
 LISTENER = """
 import bpy, contextlib, io, os, traceback
@@ -223,6 +225,54 @@ class Tour:
         self.facts["frames kept of the cancelled job"] = self.ask("newest().taken - 1")
         self.picture("cancelled")
 
+    def animate(self) -> None:
+        """One process, whose preview is seen first; then two of them, with the list that comes with the second."""
+        self.do(
+            "bpy.context.scene.cursor.location.x = 0\n"
+            "with here(): bpy.ops.mesh.primitive_monkey_add(size=0.4)\n"
+            "with here(): bpy.ops.object.modifier_add(type='SUBSURF')\n"
+            "with here(): bpy.ops.object.modifier_apply(modifier=bpy.context.object.modifiers[0].name)\n"
+            "for obj in bpy.data.objects: obj.hide_set(obj.type == 'MESH' and obj != bpy.context.object)\n"
+            "settings = bpy.context.scene.anthesis.animate\n"
+            f"settings.stage.process, settings.frames = 'wilt', {WILTING_FRAMES}\n"
+            "with here(): bpy.ops.view3d.view_selected()"
+        )
+        self.picture("one-process")
+        self.do("with here(): bpy.ops.anthesis.animate_selected()")
+        self.facts["seconds to a preview that plays"] = self.until("'Life' in bpy.context.object")
+        self.do(f"bpy.context.scene.frame_set({WILTING_FRAMES})")
+        self.picture("preview")
+        self.facts["seconds to the whole life"] = self.until("newest().id in pump.arrivals.objects")
+        names = self.ask("[key.name for key in bpy.context.object.data.shape_keys.key_blocks]")
+        assert len(names) == 1 + WILTING_FRAMES and not any("Preview" in name for name in names), names
+        self.picture("animated")
+        self.do("bpy.context.object['Amount'] = 0.3; bpy.context.object.update_tag()")
+        self.picture("amount")
+        self.do("bpy.context.object['Amount'] = 1.0; bpy.context.object.update_tag()")
+        self.do("with here(): bpy.ops.anthesis.show_certificate()")
+        assert self.ask("'Anthesis Certificate' in bpy.data.texts"), "there is no certificate"
+
+    def combine(self) -> None:
+        self.do(
+            "settings = bpy.context.scene.anthesis.animate\n"
+            "with here(): bpy.ops.anthesis.add_process(at_once=False)\n"
+            "with here(): bpy.ops.anthesis.add_process(at_once=True)\n"
+            "settings.stages[1].process, settings.stages[2].process = 'melt', 'rust'\n"
+            "settings.frames = 16"
+        )
+        self.picture("three-processes")
+        self.do("with here(): bpy.ops.anthesis.animate_selected()")
+        self.until("newest().id in pump.arrivals.objects")
+        weights = self.ask("[name for name in ('Wilt', 'Melt', 'Rust') if name in bpy.context.object]")
+        assert len(weights) == 3, weights
+        self.do("bpy.context.scene.frame_set(16)")
+        self.picture("combined")
+        self.do("with here(): bpy.ops.anthesis.bake()")
+        assert self.ask("len(bpy.context.object.data.shape_keys.key_blocks)") == 17, "not one row of keys"
+        self.picture("baked")
+        self.do("with here(): bpy.ops.ed.undo()")
+        assert self.ask("'Life' in bpy.context.object"), "an undo does not bring back what was live"
+
     def play(self) -> None:
         self.do(
             "rose = bpy.data.objects[next(iter(pump.arrivals.objects.values()))]\n"
@@ -286,6 +336,8 @@ def main() -> int:
         tour.start_backend()
         tour.generate()
         tour.cancel()
+        tour.animate()
+        tour.combine()
         tour.play()
         tour.export()
     except (AssertionError, RuntimeError) as error:

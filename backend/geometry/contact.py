@@ -5,7 +5,7 @@ Used by a local-global solver three times a step:
     contact.begin(before)                     # finds what is near
     def update(x):
         x = x - factor.solve(gradient(x))
-        contact.push(x)                       # parts it, like the floor, after each global solve
+        contact.project(x)                     # parts it, like the floor, after each global solve
         return x
     after = contact.finish(fixed_point(update, before, iterations))   # crosses nothing on the way there
     velocities = (after - before) / dt
@@ -15,6 +15,8 @@ contact: two parts of which one crosses another at rest, as an artist's petals d
 What lies nearer at rest than the thickness keeps half of its distance. A given surface, such as the pot that
 a leaf falls on, is more vertices and faces of mobility 0; it goes wherever it is put.
 """
+
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ from kernels.proximity import MOVES, TANGLED, Elements, measure
 from kernels.separate import Pairs, guard, push
 
 FRICTION = 0.3
+LAPS = 2  # after which every vertex may be held back
 MOST = 80  # pairs for each vertex
 SLACK = 0.5  # share of its distance at rest that a near pair keeps
 FINE = 0.5  # thickness, in edge lengths, at most
@@ -44,8 +47,8 @@ class Contact:
         pairs = edges(faces)
         self._elements = Elements(rest, faces, pairs)
         length = np.linalg.norm(rest[pairs[:, 0]] - rest[pairs[:, 1]], axis=1)
-        count = np.maximum(np.bincount(pairs.ravel(), minlength=len(rest)), 1)
-        local = np.bincount(pairs.ravel(), np.repeat(length, 2), minlength=len(rest)) / count
+        valence = np.maximum(np.bincount(pairs.ravel(), minlength=len(rest)), 1)
+        local = np.bincount(pairs.ravel(), np.repeat(length, 2), minlength=len(rest)) / valence
         self._half = 0.5 * np.minimum(thickness, FINE * local)  # (N,) each side's share of the thickness
         self._tiny = 1e-9 * float(np.ptp(rest, axis=0).max())
         self._marks = np.where(mobility > 0.0, MOVES, 0).astype(np.uint8)
@@ -57,26 +60,31 @@ class Contact:
     def begin(self, before: Reals) -> None:
         """Starts a step from positions (N, 3)."""
         self._start = before
-        self._pairs, _ = self._near(before, 2.0 * self._half)
+        self._pairs, _ = self._near(before, np.zeros_like(before), 2.0 * self._half)
 
-    def push(self, x: Reals) -> None:
+    def project(self, x: Reals) -> None:
         """Parts, in place, what is nearer in x (N, 3) than it may be."""
         push(x, self._start, self._pairs, self.mobility, FRICTION)
 
     def finish(self, after: Reals) -> Reals:
         """(N, 3) as near to `after` as the way there, from where the step began, is free."""
         start, way = self._start, after - self._start
-        length = np.linalg.norm(way, axis=1)
-        pairs, share = self._near(start, length)
-        after = start + share * way
-        after[self.mobility == 0.0] = (start + way)[self.mobility == 0.0]
-        self.lost += guard(start, after, pairs, self.mobility, share * length, self.floor)
-        return after
+        # a hair more than the ways, so that rounding does not ask for them once more
+        length, slack = 1.001 * np.linalg.norm(way, axis=1) + self._tiny, self._half
+        for laps in count(1):
+            pairs, share = self._near(start, way, slack)
+            end = start + np.where(self.mobility > 0.0, share, 1.0)[:, None] * way
+            lost, short = guard(start, end, pairs, self.mobility, share * slack, self.floor)
+            if not short.any():
+                self.lost += lost
+                return end
+            slack = np.where(short | (laps > LAPS), np.maximum(slack, length), slack)
 
-    def _near(self, positions: Reals, reach: Reals) -> tuple[Pairs, float]:
-        """The pairs within reach (N,), or within the share of it that is returned too, where those are too many."""
-        share = 1.0
-        while (found := self._elements.near(positions, share * reach, self._marks, MOST * len(reach))) is None:
+    def _near(self, positions: Reals, way: Reals, slack: Reals) -> tuple[Pairs, float]:
+        """The pairs that can meet on their ways (N, 3) to within a slack (N,), or on the share of both that is
+        returned too, where those are too many."""
+        share, most = 1.0, MOST * len(way)
+        while (found := self._elements.near(positions, share * way, share * slack, self._marks, most)) is None:
             share *= 0.5
         points, across, gaps = found
         at_rest = np.linalg.norm(measure(self.rest, points, across)[1], axis=1)

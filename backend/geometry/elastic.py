@@ -25,10 +25,11 @@ SHEAR, BULK = 200.0, 400.0  # sizes^2 / s^2
 STRETCH = 30.0  # sizes^3 / s^2
 BENDING = 0.05  # sizes^3 / s^2, and times the square of a sheet's own size
 DENSITY = 0.1  # of a sheet, mass an area
+PRESSURE = 400.0  # on a crumpled sheet, force a mass and a distance
+STREWN = 0.22  # of its size: how far its points are then pushed off their places
 TOUCH = 0.015  # a sheet nearer than this to a solid rests on it
 WRINKLE = 0.085  # wavelength of a skin's wrinkles, in sizes
 RESOLVED = 5.5  # edges that a wrinkle needs: on a coarse mesh there are fewer and larger ones
-LENGTHWAYS = 0.5  # by how much skin that is too large is too long, to what it is in all
 BUCKLING = 0.012  # compression at which a skin gives way and wrinkles
 SEED_HEIGHT = 0.02  # of the wavelength, for each tenth by which a skin is too large: the unevenness wrinkles start from
 
@@ -185,11 +186,9 @@ class Skin:
         def over(values: Reals, elements: NDArray) -> Reals:
             return values[self.chosen][elements].mean(axis=1)
 
-        # more of it around a limb than along it, so that wrinkles run outwards from the root
-        skin = over(rest.skin, sheet.faces) - 1.0
-        along = (1.0 + LENGTHWAYS * skin) * over(rest.along, sheet.faces)
-        growth = _stretched((1.0 + (2.0 - LENGTHWAYS) * skin) * over(rest.across, sheet.faces), along, self.along)
-        excess = np.maximum(over(rest.skin, sheet.hinges) - 1.0, 0.0)
+        across = over(rest.skin_across * rest.across, sheet.faces)
+        growth = _stretched(across, over(rest.skin_along * rest.along, sheet.faces), self.along)
+        excess = np.maximum(over(np.maximum(rest.skin_across, rest.skin_along), sheet.hinges) - 1.0, 0.0)
         kappa = sheet.kappa - sheet.hinge_area * self.uneven * excess
         anchors = positions[self.chosen]
         if rest.puff.any():
@@ -239,6 +238,10 @@ class Sheets:
         outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-12)
         self.lengthwise = np.einsum("hi,hi->h", outwards, sheet.hinge_edge) ** 2  # 1: the hinge's edge runs outwards
         self.hinge_size = self.size[sheet.hinges].mean(axis=1)
+        middle = np.stack([np.bincount(self.labels, column) for column in vertices.T], axis=1)
+        self.middle = (middle / np.maximum(np.bincount(self.labels), 1)[:, None])[self.labels]
+        strewn = np.stack([fields.noise(vertices, 1.3, seed + 7 + k) for k in range(3)], axis=1)
+        self.strewn = STREWN * self.size[:, None] * (np.abs(strewn) if anatomy.lying else strewn)
         # a leaf dried on the floor is too light to hold its own rim down
         self.gravity = GRAVITY * (0.08 if anatomy.lying else 1.0)
 
@@ -274,8 +277,19 @@ class Sheets:
         curvature = (bow * (1.0 - self.lengthwise) + roll * self.lengthwise) / self.hinge_size
         kappa = sheet.kappa - sheet.hinge_area * curvature
         bending = BENDING * self.hinge_size**2 * np.maximum(1.0 - over(rest.soft, sheet.hinges), 0.02)
-        self.shell.step(growth, bending, kappa, self.gravity * rest.load[chosen], self._carried(positions))
+        anchors = self._carried(positions)
+        if rest.press.any():
+            self._press(rest.press[chosen, None])
+        self.shell.step(growth, bending, kappa, self.gravity * rest.load[chosen], anchors)
         positions[chosen] = self.shell.positions
+
+    def _press(self, press: Reals) -> None:
+        """A push towards the middle of the part, and out of the sheet by chance, so that it folds in all directions."""
+        squeezed = self.middle + (1.0 - press) * (self.sheet.vertices - self.middle) + press * self.strewn
+        velocities = self.shell.velocities - STEP * PRESSURE * np.minimum(8.0 * press, 1.0) * (
+            self.shell.positions - squeezed
+        )
+        self.shell.velocities = velocities
 
     def fork(self) -> Self:
         other = copy(self)

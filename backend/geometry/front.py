@@ -16,7 +16,7 @@ from backend.geometry.lattice import surface_samples
 
 Integers = NDArray[np.int64]
 
-JUMP = 0.04  # a front crosses to another part over a gap smaller than this
+JUMP = 0.06  # a front crosses to another part over a gap smaller than this
 
 
 def areas(vertices: Reals, faces: NDArray) -> Reals:
@@ -147,6 +147,7 @@ class Cells:
         self.centre = scattered[index[:, 0]]
         self.border = np.clip((gap[:, 1] - gap[:, 0]) / (0.5 * size), 0.0, 1.0)
         self.label = np.unique(index[:, 0], return_inverse=True)[1].astype(np.int64)
+        self._place, self._places = index[:, 0], len(grid)
 
     def least_support(self, values: Reals, sides: Integers, held: NDArray[np.bool_]) -> Reals:
         """(N,) for each vertex's cell the largest number that is nowhere undercut on its best way, over `sides` (E, 2)
@@ -176,5 +177,9 @@ class Cells:
         return (np.bincount(self.label, values) / np.bincount(self.label))[self.label]
 
     def chance(self, seed: int) -> Reals:
-        """(N,) uniform in [0, 1), one draw for each cell."""
-        return np.random.default_rng(seed).uniform(size=self.label.max() + 1)[self.label]
+        """(N,) uniform in [0, 1), one draw for each cell of space, whichever of them have vertices."""
+        return np.random.default_rng(seed).uniform(size=self._places)[self._place]
+
+    def direction(self, seed: int) -> Reals:
+        """(N, 3) drawn evenly from all directions, the same for a whole cell; not of length 1."""
+        return np.random.default_rng(seed).normal(size=(self._places, 3))[self._place]

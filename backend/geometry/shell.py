@@ -4,24 +4,21 @@ Projective dynamics (Bouaziz et al., SIGGRAPH 2014). Growth and rest curvature s
 matrix changes only with the bending stiffness, and is factorised anew every few steps.
 """
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
+from backend.geometry.contact import Contact
 from backend.geometry.factor import Factor
 from backend.geometry.fields import hinges
-from kernels.strain import limit_strain
 from kernels.thinshell import gradient, surface
 
 Integers = NDArray[np.int64]
 
 FLAT = 1e-6  # a triangle less high than this, over its longest side, has no shape to keep
 FOLDED = 0.03  # where two unit normals add up to less than this, they name no direction
-SWEEPS = 8  # over the triangles, where stretch is limited
 STRONGEST = 30.0  # of an element, in medians: a needle's stiffness has no bound, and would be all the solver sees
 
 
@@ -43,8 +40,7 @@ class Sheet:
         self.frame = np.stack([first, np.cross(self.normal, first)], axis=1)  # (F, 2, 3) axes in each triangle's plane
         edges = np.einsum("fki,fji->fjk", self.frame, corner[:, 1:] - corner[:, :1])  # (F, 2 edges, 2 axes)
         edges[~self.sound] = np.eye(2)
-        self.edges = np.ascontiguousarray(edges.transpose(0, 2, 1))  # (F, 2, 2) two edges, as columns
-        self.inverses = np.linalg.inv(self.edges)  # (F, 2, 2)
+        self.inverses = np.ascontiguousarray(np.linalg.inv(edges.transpose(0, 2, 1)))  # (F, 2, 2)
         self.inverses[~self.sound] = 0.0
         self.trust = _trust(self.area * (self.inverses**2).sum(axis=(1, 2)))  # (F,) in [0, 1], low for needles
         touched = np.zeros(len(vertices), bool)
@@ -81,16 +77,6 @@ class Sheet:
         self.hinge_weight = weight * _trust(weight * (self.stencils**2).sum(axis=1))  # (H,)
 
 
-class Contact(Protocol):
-    """What keeps a sheet out of others and of itself."""
-
-    def begin(self, before: Reals) -> None:
-        """A time step begins at these positions (N, 3): time to look for what is near."""
-
-    def project(self, x: Reals) -> None:
-        """Moves positions x (N, 3), in place, out of contact: at the end of each iteration of the step."""
-
-
 class Shell:
     """A sheet in motion. `positions` and `velocities` (N, 3) are its state; `step` takes them on by one time step."""
 
@@ -100,18 +86,18 @@ class Shell:
     refresh = 8  # steps between factorisations
 
     def __init__(self, sheet: Sheet, held: Reals, links: Integers, floor: Reals, step: float, stretch: float,
-                 density: float, *, tether: Reals | None = None, longest: float = np.inf,
-                 contact: Contact | None = None):  # fmt: skip
+                 density: float, *, tether: Reals | None = None, contact: Contact | None = None):  # fmt: skip
         """held (N,) in [0, 1] follow their anchors; links (L, 2) vertices kept side by side; floor (N,) lowest z.
 
-        tether (N,): the energy, an area and a squared distance, that ties the sheet softly to its anchors, as a skin
-        to what it grows on; where it must be larger than that, it wrinkles at 2 pi (bending / tether)^(1/4).
-        longest: the most that any triangle may be stretched, over its grown rest state.
+        tether (N,): stiffness an area of what ties the sheet softly to its anchors, as a skin to what it grows on.
+        A skin that must be larger than that wrinkles, at a length of 2 pi (3 bending / tether)^(1/4), in eight or
+        more edges: Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003.
+        contact: what keeps the sheet out of others and of itself.
         """
         self.sheet, self.floor, self.dt = sheet, floor, step
         self.positions = sheet.vertices.copy()
         self.velocities = np.zeros_like(sheet.vertices)
-        self.longest, self.contact = longest, contact
+        self.contact = contact
         count = len(sheet.vertices)
         weight = stretch * sheet.area * sheet.trust
         self._surface = surface(sheet.faces, sheet.inverses, weight, sheet.hinges, sheet.stencils, count)
@@ -123,12 +109,8 @@ class Shell:
         self._hold = stiff * held[:, None]
         if tether is not None:
             self._hold = self._hold + (tether * sheet.mass)[:, None]
-        if np.isfinite(longest):
-            self._free = (held < 1.0).astype(float)
-            corners = sheet.faces[sheet.sound].ravel()
-            area = np.repeat(sheet.area[sheet.sound], 3)
-            share = area / np.bincount(corners, area, minlength=count)[corners]
-            self._average = csr_matrix((share, (corners, np.arange(len(corners)))), shape=(count, len(corners)))
+            # the acceleration looks for a fixed point, stable or not: it holds flat what should buckle
+            self.memory = 0
         links = np.concatenate([links, sheet.splints])
         self._links = stiff * _scatter(np.tile([[1.0, -1.0], [-1.0, 1.0]], (len(links), 1, 1)), links, count)
         self._link_rest = self._links @ sheet.vertices
@@ -158,7 +140,10 @@ class Shell:
                 force += self._links @ x
             gradient(x, self._surface, growth, bend, kappa, force)
             x = x - self._factor.solve(force)
-            return self._kept_apart(x)
+            if self.contact is not None:
+                self.contact.project(x)
+            x[:, 2] = np.maximum(x[:, 2], self.floor)
+            return x
 
         if self.memory:
             after = fixed_point(update, before, self.iterations, self.memory)
@@ -166,36 +151,11 @@ class Shell:
             after = before
             for _ in range(self.iterations):
                 after = update(after)
-        after = self._kept_apart(after)
-        if np.isfinite(self.longest):
-            after = self._kept_apart(self._limited(after, growth))
+        after[:, 2] = np.maximum(after[:, 2], self.floor)
+        if self.contact is not None:
+            after = self.contact.finish(after)
         self.velocities = (after - before) / self.dt
         self.positions = after
-
-    def _kept_apart(self, x: Reals) -> Reals:
-        """x (N, 3), in place, out of what it may not enter."""
-        if self.contact is not None:
-            self.contact.project(x)
-        x[:, 2] = np.maximum(x[:, 2], self.floor)
-        return x
-
-    def _limited(self, x: Reals, growth: Reals) -> Reals:
-        """(N, 3) with what is stretched beyond `longest` drawn together, as far as a few sweeps carry that."""
-        sound = self.sheet.sound
-        faces = self.sheet.faces[sound]
-        edges = growth[sound] @ self.sheet.edges[sound]
-        metrics = edges.transpose(0, 2, 1) @ edges
-        fixed = 1.0 - self._free[faces]
-        fixed[~fixed.any(axis=1)] = 1.0  # a triangle turns about its centre, unless some corner cannot move
-        fixed = (fixed / fixed.sum(axis=1, keepdims=True))[..., None]
-        for _ in range(SWEEPS):
-            corner = x[faces]
-            moves = np.zeros_like(corner)
-            moves[:, 1:] = limit_strain(x, faces, metrics, 0.0, self.longest).transpose(0, 2, 1)
-            moves[:, 1:] -= corner[:, 1:] - corner[:, :1]
-            moves -= (fixed * moves).sum(axis=1, keepdims=True)
-            x = x + self._free[:, None] * (self._average @ moves.reshape(-1, 3))
-        return x
 
     def matrix(self, bend: Reals) -> csr_matrix:
         """(N, N) of the global step; bend (H,)."""

@@ -3,27 +3,46 @@ material.py's shaders show. Its two inputs, Life and Amount, follow the object's
 the start.
 """
 
+from collections.abc import Callable, Iterator
+
 import bpy
 
 from .material import CHANGE
-from .strip import MATTER, SURFACE, Looks, Strip
+from .strip import MATTER, Looks, Strip
 
 MODIFIER = "Anthesis Colour"
 INPUTS = {"Life": "life", "Amount": "amount"}  # of the modifier, and what each follows
 
-Pictures = dict[tuple[str, str], list]  # the images of each strip
+GIVEN, IMAGE, PLACE, END = "Given", "Image", "Place", "End"  # nodes that are found again, a tick later
+
+Pictures = dict[tuple[str, str], list[str]]  # names of the images of each strip
 
 
-def play(obj, pictures: Pictures, looks: Looks, names: dict[str, str]) -> None:
-    """Sample the images in a modifier below all others, where vertices still have the clip's numbers."""
-    modifier = obj.modifiers.get(MODIFIER)
-    if modifier is None:
-        modifier = obj.modifiers.new(MODIFIER, "NODES")
-        obj.modifiers.move(len(obj.modifiers) - 1, 0)
-    earlier = modifier.node_group
-    modifier.node_group = _node_group(f"{obj.name} Colour", pictures, looks, names, CHANGE in obj.data.attributes)
-    if earlier is not None and not earlier.users:
-        _remove(earlier)
+def steps_to_play(pictures: Pictures, looks: Looks, names: dict[str, str]) -> Iterator[Callable]:
+    """What makes an object play its strips, a few milliseconds each: functions of the object. The images are sampled
+    in a modifier below all others, where vertices still have the clip's numbers."""
+    tree = []  # its name: a tick may come between two steps, and an undo with it
+
+    def begin(obj) -> None:
+        tree.append(_new_group(f"{obj.name} Colour", next(iter(looks.strips.values()))).name)
+
+    def play(obj) -> None:
+        modifier = obj.modifiers.get(MODIFIER)
+        if modifier is None:
+            modifier = obj.modifiers.new(MODIFIER, "NODES")
+            obj.modifiers.move(len(obj.modifiers) - 1, 0)
+        earlier, modifier.node_group = modifier.node_group, _finish_group(bpy.data.node_groups[tree[0]])
+        tree[0] = earlier.name if earlier is not None and not earlier.users else ""
+
+    def tidy(obj) -> None:
+        if tree[0]:
+            _remove(bpy.data.node_groups[tree[0]])
+
+    yield begin
+    for kind in looks.strips:
+        yield lambda obj, kind=kind: _add_strip(obj, bpy.data.node_groups[tree[0]], kind, pictures[kind], names)
+    yield play
+    yield tidy
 
 
 def forget(obj) -> None:
@@ -64,24 +83,36 @@ def _remove(group) -> None:
             bpy.data.images.remove(image)
 
 
-def _node_group(name: str, pictures: Pictures, looks: Looks, names: dict[str, str], changes: bool):
+def _new_group(name: str, strip: Strip):
+    """A node group that knows which texel shows a vertex at a time of life: all strips of a clip are of one shape."""
     tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
     tree.is_modifier = True
     for in_out in ("INPUT", "OUTPUT"):
         tree.interface.new_socket("Geometry", in_out=in_out, socket_type="NodeSocketGeometry")
     for label in INPUTS:
         socket = tree.interface.new_socket(label, in_out="INPUT", socket_type="NodeSocketFloat")
-        socket.default_value, socket.min_value = 1.0, 0.0
+        socket.default_value, socket.min_value = 0.0, 0.0  # as at the start, until it is driven
     add = _Adder(tree)
-    given = add.node("NodeGroupInput")
-    geometry, life, amount = given.outputs[:3]
-    index = add.node("GeometryNodeInputIndex").outputs[0]
-    for kind in (kind for kind in (MATTER, SURFACE) if kind in pictures):
-        frame = add.math("MULTIPLY", life, float(looks.frames - 1))
-        texture = add.sampled(pictures[kind], looks.strips[kind], index, frame)
-        store = _store_matter if kind == MATTER else _store_surface
-        geometry = store(add, geometry, texture, amount, names, changes)
-    add.link(geometry, add.node("NodeGroupOutput").inputs[0])
+    given = add.node("NodeGroupInput", name=GIVEN)
+    add.address(strip, given.outputs[1])
+    end = add.node("NodeGroupOutput", name=END)
+    add.link(given.outputs[0], end.inputs[0])
+    return tree
+
+
+def _add_strip(obj, tree, kind: tuple[str, str], images: list[str], names: dict[str, str]) -> None:
+    """Its attributes, stored on the geometry after all that is stored already."""
+    add = _Adder(tree)
+    texture = add.sampled([bpy.data.images[name] for name in images])
+    geometry = tree.nodes[END].inputs[0].links[0].from_socket
+    store = _store_matter if kind == MATTER else _store_surface
+    amount = tree.nodes[GIVEN].outputs[2]
+    geometry = store(add, geometry, texture, amount, names, CHANGE in obj.data.attributes)
+    add.link(geometry, tree.nodes[END].inputs[0])
+
+
+def _finish_group(tree):
+    tree.nodes[END].location = (180 * len(tree.nodes), 0)
     return tree
 
 
@@ -145,23 +176,29 @@ class _Adder:
         """The whole part of a whole number divided; the half keeps rounding errors away from the edge."""
         return self.math("FLOOR", self.math("DIVIDE", self.math("ADD", number, 0.5), float(divisor)))
 
-    def sampled(self, images: list, strip: Strip, index, frame):
-        """The texture node that looks a strip up at a vertex and a frame, to the nearest."""
+    def address(self, strip: Strip, life) -> None:
+        """The nodes IMAGE and PLACE: which image of a strip, and where in it, shows a vertex at the nearest frame."""
+        index = self.node("GeometryNodeInputIndex").outputs[0]
+        frame = self.math("MULTIPLY", life, float(strip.frames - 1))
         frame = self.math("FLOOR", self.math("ADD", frame, 0.5))
         frame = self.math("MAXIMUM", self.math("MINIMUM", frame, float(strip.frames - 1)), 0.0)
         band = self.whole(frame, strip.every)
         number = self.whole(band, strip.frames_an_image)
+        number.node.name = IMAGE
         band = self.math("SUBTRACT", band, self.math("MULTIPLY", number, float(strip.frames_an_image)))
         row = self.whole(index, strip.width)
         column = self.math("SUBTRACT", index, self.math("MULTIPLY", row, float(strip.width)))
         row = self.math("ADD", row, self.math("MULTIPLY", band, float(strip.rows)))
-        place = self.node("ShaderNodeCombineXYZ")
+        place = self.node("ShaderNodeCombineXYZ", name=PLACE)
         self.link(self.math("DIVIDE", self.math("ADD", column, 0.5), float(strip.width)), place.inputs[0])
         v = self.math("DIVIDE", self.math("ADD", row, 0.5), float(strip.height))
         self.link(self.math("SUBTRACT", 1.0, v), place.inputs[1])  # a file's first row is Blender's top one
+
+    def sampled(self, images: list):
+        """The texture node that looks a strip of images up there."""
         texture = self.node("GeometryNodeImageTexture", interpolation="Closest", extension="EXTEND")
-        self.link(self.chosen(images, number), texture.inputs["Image"])
-        self.link(place.outputs[0], texture.inputs["Vector"])
+        self.link(self.chosen(images, self.tree.nodes[IMAGE].outputs[0]), texture.inputs["Image"])
+        self.link(self.tree.nodes[PLACE].outputs[0], texture.inputs["Vector"])
         return texture
 
     def chosen(self, images: list, number):

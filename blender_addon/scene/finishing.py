@@ -1,9 +1,14 @@
 """What a clip needs beside its keys, so that it plays: the scene's range, its colours, and an end to an earlier one."""
 
-import bpy
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from . import colour, curves, live, strip
+import bpy
+import numpy as np
+
+from . import colour, curves, live, material, provenance, strip
 from .strip import Looks
+from .surface import corner_vertices
 
 DEFAULT_RANGE = (1, 250)  # frames of a scene that nobody has set up
 
@@ -35,17 +40,38 @@ def fit_scene(obj, names: live.Names, last: int, fps: float) -> list[str]:
     return notes
 
 
-def image(obj, looks: Looks, kind: tuple[str, str], number: int) -> str:
-    """One image of a strip, in the file. Its name."""
-    data = looks.strips[kind].file(number)
-    return strip.new_image(f"{obj.name} {kind[0].title()} {number + 1}", data, kind).name
+def dress_new(obj, corners: np.ndarray, looks: Looks) -> dict[str, str]:
+    """A new mesh gets its subject's own colour and a material that shows it. The names of its attributes."""
+    attributes = material.write_attributes(obj.data, {}, corners, looks.start, {"albedo", "roughness"})
+    layers = obj.data.color_attributes
+    layers.active_color_name = attributes["albedo"]
+    layers.render_color_index = layers.active_color_index
+    obj.data.materials.append(material.new_material(obj.name, attributes, looks.start, looks.lives))
+    return attributes
 
 
-def play_colours(obj, pictures: dict, looks: Looks, attributes: dict[str, str], names: live.Names) -> None:
-    """`pictures` are names of images, of each strip."""
-    found = {kind: [bpy.data.images[name] for name in images] for kind, images in pictures.items()}
-    colour.play(obj, found, looks, attributes)
-    drive_colours(obj, names)
+def steps_to_look(looks: Looks, attributes: dict[str, str]) -> Iterator[Callable]:
+    """What makes an object look as its clip says, a few milliseconds each: functions of the object. `attributes` are
+    the names of ours that are in the mesh, and get what is added: the start of life, which the materials show."""
+    pictures = {kind: [] for kind in looks.strips}  # names of images
+
+    def write(obj, channel: str) -> None:
+        earlier = (provenance.read(obj) or {}).get("attributes")
+        ours = attributes or (earlier if isinstance(earlier, dict) else {})
+        corners = corner_vertices(obj.data)
+        attributes.update(material.write_attributes(obj.data, ours, corners, looks.start, {channel}))
+
+    def draw(obj, kind: tuple[str, str], number: int) -> None:
+        name = f"{obj.name} {kind[0].title()} {number + 1}"
+        pictures[kind].append(strip.new_image(name, looks.strips[kind].file(number), kind).name)
+
+    for channel in [name for name in strip.DEFAULTS if name in {"albedo", "roughness"} | looks.lives]:
+        yield partial(write, channel=channel)
+    yield lambda obj: material.dress(obj, attributes, looks.start, looks.lives)
+    for kind in looks.strips:
+        for number in range(looks.strips[kind].images):
+            yield partial(draw, kind=kind, number=number)
+    yield from colour.steps_to_play(pictures, looks, attributes)
 
 
 def drive_colours(obj, names: live.Names) -> None:

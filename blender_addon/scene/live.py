@@ -56,7 +56,7 @@ def names_for(obj, processes: list[str]) -> Names:
 def _is_ours(obj, name: str) -> bool:
     if not isinstance(obj[name], float):
         return False
-    return obj.id_properties_ui(name).as_dict()["description"] in (LIFE, AMOUNT, WEIGHT)
+    return obj.id_properties_ui(name).as_dict().get("description") in (LIFE, AMOUNT, WEIGHT)
 
 
 def begin(obj, names: Names, first_frame: int, last: int) -> None:

@@ -24,7 +24,7 @@ def write_attributes(mesh, ours: dict[str, str], corners: np.ndarray, look: Look
     where the artist has an Albedo.
     """
     names = dict(ours)
-    for channel in [name for name in DEFAULTS if name in channels | ours.keys()]:
+    for channel in [name for name in DEFAULTS if name in channels]:
         attribute = mesh.attributes.get(ours.get(channel, ""))
         if attribute is None and channel == "albedo":
             attribute = mesh.color_attributes.new("Albedo", "BYTE_COLOR", "CORNER")
@@ -32,9 +32,9 @@ def write_attributes(mesh, ours: dict[str, str], corners: np.ndarray, look: Look
             attribute = mesh.attributes.new(channel.title(), "FLOAT", "POINT")
         names[channel] = attribute.name
         if channel == "albedo":
-            rgba = np.ones((len(corners), 4), np.float32)
-            rgba[:, :3] = look["albedo"][corners] * np.float32(1 / 255)
-            attribute.data.foreach_set("color_srgb", rgba.ravel())
+            rgba = np.ones((len(look["albedo"]), 4), np.float32)
+            rgba[:, :3] = look["albedo"] * np.float32(1 / 255)
+            attribute.data.foreach_set("color_srgb", np.take(rgba, corners, axis=0).ravel())
         else:
             attribute.data.foreach_set("value", look[channel] * np.float32(1 / 255))
     return names

@@ -12,7 +12,7 @@ import numpy as np
 from ..seam import protocol
 
 ROW = 4096  # widest image row
-IMAGE_TEXELS = 1 << 20  # of one image: written and decoded in a few milliseconds, and only when its frames are shown
+IMAGE_TEXELS = 1 << 19  # of one image: written and decoded in a few milliseconds, and only when its frames are shown
 TEXELS = 1 << 25  # of all images of a strip: Blender decodes them to 16 bytes a texel, half a gigabyte
 SURFACE, MATTER = ("albedo", "roughness"), ("metallic", "opacity")  # what the two strips carry
 GREY = int(protocol.to_bytes(protocol.linear_to_srgb(protocol.GREY)))  # of a subject without colour, as bytes
@@ -44,7 +44,8 @@ class Looks:
         """The look of frame `index`: what `arrays` tells of it, and the start for the rest. Frames that were passed
         over had the start's."""
         look = {name: arrays.get(name, start) for name, start in self.start.items()}
-        self.lives |= {name for name, start in self.start.items() if not np.array_equal(look[name], start)}
+        still = self.start.keys() - self.lives
+        self.lives |= {name for name in still if not np.array_equal(look[name], self.start[name])}
         for kind in (SURFACE, MATTER):
             if kind not in self.strips and self.lives.intersection(kind):
                 self.strips[kind] = Strip(len(look["roughness"]), max(self._to_come, index + 1))
@@ -57,12 +58,12 @@ class Looks:
 
 
 def _texels(look: Look, kind: tuple[str, str]) -> np.ndarray:
-    """(V, 4) bytes: red, green, blue, alpha."""
+    """(V, 4) bytes as a file has them: blue, green, red, alpha."""
     texels = np.full((len(look["roughness"]), 4), 255, np.uint8)
     if kind == SURFACE:
-        texels[:, :3], texels[:, 3] = look["albedo"], look["roughness"]
+        texels[:, 2::-1], texels[:, 3] = look["albedo"], look["roughness"]
     else:
-        texels[:, 0], texels[:, 1] = look["metallic"], look["opacity"]
+        texels[:, 2], texels[:, 1] = look["metallic"], look["opacity"]
     return texels
 
 
@@ -83,7 +84,7 @@ class Strip:
         self._bands: list[bytes] = []
 
     def add(self, texels: np.ndarray) -> None:
-        """One frame: (V, 4) bytes, red, green, blue, alpha."""
+        """One frame: (V, 4) bytes, blue, green, red, alpha."""
         if self.frames % self.every == 0:
             self._bands.append(self._band(texels))
         self.frames += 1
@@ -96,9 +97,7 @@ class Strip:
             self.frames = until
 
     def _band(self, texels: np.ndarray) -> bytes:
-        band = np.zeros((self.rows * self.width, 4), np.uint8)
-        band[: len(texels)] = texels[:, (2, 1, 0, 3)]  # the file has blue, green, red, alpha
-        return band.tobytes()
+        return texels.tobytes() + bytes(4 * (self.rows * self.width - len(texels)))
 
     @property
     def height(self) -> int:

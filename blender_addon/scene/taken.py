@@ -29,7 +29,7 @@ class Taken:
     def __init__(self):
         self.record = protocol.Subject()
         self.subject: dict[str, np.ndarray] = {}
-        self.previews: list[Came] = []  # by index; each goes when its frame, or a later one, has come
+        self.previews: list[Came] = []  # by index, all of them: what is left where the job ends early
         self.frames: list[Came] = []
         self.looks: Looks | None = None  # of the frames
         self.newest: dict[str, np.ndarray] = {}  # the look that came last
@@ -41,6 +41,11 @@ class Taken:
         """How many meet in each frame."""
         first = next(iter([*self.frames, *self.previews]), None)
         return len(first.poses) if first else 1
+
+    @property
+    def reached(self) -> int:
+        """The newest frame, -1 before the first."""
+        return self.frames[-1].index if self.frames else -1
 
     @property
     def last(self) -> int:

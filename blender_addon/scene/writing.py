@@ -17,7 +17,6 @@ import numpy as np
 from ..seam import protocol
 from . import build, colour, finishing, keys, live, material, place, provenance
 from .reading import Target, rest
-from .strip import DEFAULTS
 from .surface import corner_vertices
 from .taken import BadResult, Came, Taken
 
@@ -98,7 +97,7 @@ class Import:
         if obj is None or not (self._owned and self._stale_colour and self._attributes) or self._names is not None:
             return
         look, corners = self._taken.newest, corner_vertices(obj.data)
-        material.write_attributes(obj.data, self._attributes, corners, look, set())
+        material.write_attributes(obj.data, self._attributes, corners, look, set(self._attributes))
         self._stale_colour = False
 
     def finish(self) -> Iterator[None]:
@@ -234,7 +233,7 @@ class Import:
         if not self._begun:
             self._begin(obj)
         for frame in taken.previews:
-            if frame.index not in self._previewed:
+            if frame.index not in self._previewed and frame.index > taken.reached:
                 self._write_frame(obj, frame, preview=True)
                 self._previewed.add(frame.index)
         for frame in taken.frames[self._written :][:at_most]:
@@ -262,7 +261,6 @@ class Import:
         index = self._taken.frames[self._written - 1].index
         gone = sorted(each for each in self._previewed if each <= index)
         self._previewed -= set(gone)
-        self._taken.previews = [each for each in self._taken.previews if each.index > index]
         if gone:
             keys.remove(obj, place.key_names(gone, self._labels, preview=True))
         if self._names is not None:
@@ -292,7 +290,7 @@ class Import:
             obj.data = obj.data.copy()
             self.notes.append(f'"{obj.name}" shared its mesh with other objects and now has its own')
         if self._owned and ("albedo" in self._taken.subject or self._taken.looks.lives):
-            self._dress_new(obj)
+            self._attributes = finishing.dress_new(obj, self._taken.subject["corners"], self._taken.looks)
         self._replace_clip(obj)
         self._had_keys, self._was_pinned = obj.data.shape_keys is not None, obj.show_only_shape_key
         keys.prepare(obj, self._key)
@@ -304,16 +302,6 @@ class Import:
         if earlier and keys.ours(obj) and earlier["made_by"] != self._made_by:
             self.notes.append(f'It replaces the earlier {earlier["made_by"].get("process") or "clip"} of "{obj.name}"')
         finishing.still(obj)
-
-    def _dress_new(self, obj) -> None:
-        """The subject's own colour and a material that shows it."""
-        looks, corners = self._taken.looks, self._taken.subject["corners"]
-        surface = {"albedo", "roughness"}
-        self._attributes = material.write_attributes(obj.data, {}, corners, looks.start, surface)
-        attributes = obj.data.color_attributes
-        attributes.active_color_name = self._attributes["albedo"]
-        attributes.render_color_index = attributes.active_color_index
-        obj.data.materials.append(material.new_material(obj.name, self._attributes, looks.start, looks.lives))
 
     # --- Steps towards an object that plays
 
@@ -370,15 +358,8 @@ class Import:
         for number in range(len(nodes)):
             yield lambda obj, number=number: self._drive(obj, nodes, number)
         if looks.strips:
-            yield lambda obj: self._colour_attributes(obj, looks)
-            yield lambda obj: material.dress(obj, self._attributes, looks.start, looks.lives)
-            pictures = {kind: [] for kind in looks.strips}  # names of images
-            for kind, strip in looks.strips.items():
-                for number in range(strip.images):
-                    yield lambda obj, kind=kind, number=number: pictures[kind].append(
-                        finishing.image(obj, looks, kind, number)
-                    )
-            yield lambda obj: self._play_colours(obj, pictures, looks)
+            yield from finishing.steps_to_look(looks, self._attributes)
+            yield lambda obj: self._drive_colours(obj, looks)
         else:
             yield colour.forget
         yield self._fit_scene
@@ -392,16 +373,8 @@ class Import:
         self._names = self._names or live.names_for(obj, self._labels)
         live.begin(obj, self._names, self._first_frame, self._last)
 
-    def _colour_attributes(self, obj, looks) -> None:
-        """The start of life stays in the mesh, and the materials show what the mesh says."""
-        earlier = (provenance.read(obj) or {}).get("attributes")
-        ours = self._attributes or (earlier if isinstance(earlier, dict) else {})
-        channels = {"albedo", "roughness"} | looks.lives & DEFAULTS.keys()
-        corners = corner_vertices(obj.data)
-        self._attributes = material.write_attributes(obj.data, ours, corners, looks.start, channels)
-
-    def _play_colours(self, obj, pictures, looks) -> None:
-        finishing.play_colours(obj, pictures, looks, self._attributes, self._names)
+    def _drive_colours(self, obj, looks) -> None:
+        finishing.drive_colours(obj, self._names)
         every = max(strip.every for strip in looks.strips.values())
         if every > 1:
             self.notes.append(f"Colours are kept every {every} frames: all of them would be too large")

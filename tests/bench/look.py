@@ -9,16 +9,15 @@ the subject's lowest point: what went through it is not seen.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from backend import protocol
-from backend.clip import Clip
+from backend.clip import MATERIALS, Clip
 from backend.files import npz
 from backend.render.cameras import Cameras, orbit
 from kernels.rasterize import Fragments, rasterize
@@ -34,7 +33,8 @@ SKY, SKY_SIDE, SUN_SIDE = 28, 160, 1024  # directions of the sky, and pixels of 
 REACH, CELLS = 4.5, 96  # of the floor
 SHOULDER = 0.75  # linear light above this is pressed together
 HIDDEN = 0.5  # a face of less mean opacity is gone
-VIDEO_SIDE, VIDEO_SECONDS = 480, 5.0
+VIDEO_SIDE, VIDEO_SECONDS, VIDEO_FPS = 400, 4.0, 24
+ICON_SIDE = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def _between(values: np.ndarray, place: float) -> np.ndarray:
 
 
 def picture(scene: Scene, place: float, cameras: Cameras, side: int) -> np.ndarray:
-    """(B, side, side, 3) uint8: the moment at frame `place` from B cameras."""
+    """(B, side, side, 4) uint8: the moment at frame `place` from B cameras; the last is how much the clip covers."""
     points, there = scene.points(place), scene.faces_there(place)
     normals = shading.face_normals(points, scene.faces)
     corners = shading.corner_normals(normals, scene.faces, scene.starts, scene.around)[there]
@@ -105,13 +105,17 @@ def picture(scene: Scene, place: float, cameras: Cameras, side: int) -> np.ndarr
     ground = scene.floor, _floor_light(scene.floor, maps), REACH
     sun = shadow_maps(points, faces, SUN_AXES, SUN_SIDE), SUN_AXES
     surface = points, corners, scene.material(place), ambient
-    seen = rasterize(cameras.project(torch.from_numpy(points).float()), torch.from_numpy(faces), side * FINER, side * FINER)
+    placed, fine = cameras.project(torch.from_numpy(points).float()), side * FINER
+    seen = rasterize(placed, torch.from_numpy(faces), fine, fine)
     out = [
         shading.shade((seen.triangle[b].numpy(), seen.barycentrics[b].numpy(), faces), surface, ground, sun, eye)
         for b, eye in enumerate(_eyes(cameras))
     ]
-    fine = _shoulder(np.stack(out)).reshape(len(out), side, FINER, side, FINER, 3)
-    return protocol.to_bytes(protocol.linear_to_srgb(fine.mean(axis=(2, 4))))
+    covered = (seen.triangle >= 0).numpy()[..., None]
+    fine = np.concatenate([_shoulder(np.stack(out)), covered], axis=3).reshape(len(out), side, FINER, side, FINER, 4)
+    mean = fine.mean(axis=(2, 4))
+    mean[..., :3] = protocol.linear_to_srgb(mean[..., :3])
+    return protocol.to_bytes(mean)
 
 
 def shadow_maps(points: np.ndarray, faces: np.ndarray, axes: np.ndarray, side: int) -> np.ndarray:
@@ -170,7 +174,9 @@ SUN_AXES = _axes(
 )  # from the side of the camera
 
 
-def framed(scene: Scene, views: Sequence[tuple[float, float]], turning: bool = False) -> Cameras:
+def framed(
+    scene: Scene, views: Sequence[tuple[float, float]], turning: bool = False, filled: float = FILLED
+) -> Cameras:
     """Cameras that see all of the clip, as large as goes, from each (azimuth, elevation); `turning`: from all sides."""
     shown = np.unique(scene.faces)
     shown = shown[:: max(1, len(shown) // 2000)]
@@ -190,12 +196,14 @@ def framed(scene: Scene, views: Sequence[tuple[float, float]], turning: bool = F
         low, high = seen.amin(dim=1), seen.amax(dim=1)
         shift = (low + high) / 2 * (distance * np.tan(FOVY / 2))[:, None]
         target = target + (eyes.to_world[:, :3, :2] @ shift[:, :, None])[..., 0]
-        distance = distance * ((high - low).amax(dim=1) / (2 * FILLED))
+        distance = distance * ((high - low).amax(dim=1) / (2 * filled))
     eyes = orbit(azimuth, elevation, distance, FOVY, target)
     return Cameras(eyes.view.float(), eyes.projection.float())
 
 
-def row(clip: Clip, views: Sequence[tuple[float, float]] = VIEWS, moments: int = MOMENTS, side: int = SIDE) -> Image.Image:
+def row(
+    clip: Clip, views: Sequence[tuple[float, float]] = VIEWS, moments: int = MOMENTS, side: int = SIDE
+) -> Image.Image:
     """Moments of a clip beside one another, each view a line, life time written below."""
     scene = Scene.of(clip)
     eyes = framed(scene, views)
@@ -203,7 +211,7 @@ def row(clip: Clip, views: Sequence[tuple[float, float]] = VIEWS, moments: int =
     sheet = Image.new("RGB", (side * len(places), side * len(views)))
     for column, place in enumerate(places):
         for line, pixels in enumerate(picture(scene, float(place), eyes, side)):
-            sheet.paste(Image.fromarray(pixels), (column * side, line * side))
+            sheet.paste(Image.fromarray(pixels[..., :3]), (column * side, line * side))
         ImageDraw.Draw(sheet).text(
             (column * side + 6, side * len(views) - 18), f"{clip.tau[place]:.2f}", fill=(70, 70, 74), font=_font(13)
         )
@@ -232,20 +240,29 @@ def video(clip: Clip, path: Path, side: int = VIDEO_SIDE, seconds: float = VIDEO
     """A turntable while life passes: .mp4 (H.264, plays everywhere). It holds still for a moment at both ends."""
     import imageio_ffmpeg
 
-    fps, hold = 24, 10
-    count = round(seconds * fps)
+    hold = VIDEO_FPS // 2
+    count = round(seconds * VIDEO_FPS)
     life = np.clip((np.arange(count) - hold) / (count - 1 - 2 * hold), 0, 1) * (len(clip.positions) - 1)
     scene = Scene.of(clip)
     azimuths = VIEWS[0][0] + 2 * np.pi * np.arange(count) / count
     eyes = framed(scene, [(azimuth, VIEWS[0][1]) for azimuth in azimuths], turning=True)
     writer = imageio_ffmpeg.write_frames(
-        str(path), (side, side), fps=fps, quality=7, macro_block_size=8, ffmpeg_log_level="error"
+        str(path), (side, side), fps=VIDEO_FPS, quality=7, macro_block_size=8, ffmpeg_log_level="error"
     )
     writer.send(None)
     for k, place in enumerate(life):
         eye = Cameras(eyes.view[k : k + 1], eyes.projection[k : k + 1])
-        writer.send(picture(scene, float(place), eye, side)[0])
+        writer.send(np.ascontiguousarray(picture(scene, float(place), eye, side)[0, ..., :3]))
     writer.close()
+
+
+def icon(clip: Clip, tau: float, side: int = ICON_SIDE) -> Image.Image:
+    """The moment nearest to `tau` alone, on no background."""
+    k = int(np.abs(clip.tau - tau).argmin())
+    materials = {name: None if (now := getattr(clip, name)) is None else now[k : k + 1] for name in MATERIALS}
+    scene = Scene.of(replace(clip, positions=clip.positions[k : k + 1], tau=clip.tau[k : k + 1], **materials))
+    drawn = Image.fromarray(picture(scene, 0.0, framed(scene, VIEWS, filled=0.98), 4 * side)[0])
+    return drawn.resize((side, side), Image.Resampling.LANCZOS)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
@@ -254,24 +271,36 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("clips", nargs="+", type=Path, help=".npz files; each gives a row, named after the file")
+    parser.add_argument("clips", nargs="+", type=Path, help=".npz files; each gives a row")
     parser.add_argument("-o", "--output", type=Path, help="contact sheet, .png")
     parser.add_argument("--video", type=Path, help="turntable of the first clip, .mp4")
+    parser.add_argument(
+        "--icon", type=float, metavar="TAU", help="one moment of the first clip, small, on no background"
+    )
     parser.add_argument("--moments", type=int, default=MOMENTS)
     parser.add_argument("--size", type=int, default=SIDE, help="pixels of a moment")
     parser.add_argument(
-        "--view", type=float, nargs=2, action="append", metavar=("AZIMUTH", "ELEVATION"), help="radians; may be repeated"
+        "--view",
+        type=float,
+        nargs=2,
+        action="append",
+        metavar=("AZIMUTH", "ELEVATION"),
+        help="radians; may be repeated",
     )
     arguments = parser.parse_args()
-    clips = {path.stem: npz.load(path) for path in arguments.clips}
-    if arguments.output:
+    clips = [npz.load(path) for path in arguments.clips]
+    if arguments.icon is not None:
+        icon(clips[0], arguments.icon).save(arguments.output)
+    elif arguments.output:
         views = arguments.view or VIEWS
-        rows = [(name, row(clip, views, arguments.moments, arguments.size)) for name, clip in clips.items()]
+        titles = [clip.provenance.get("title", path.stem) for clip, path in zip(clips, arguments.clips, strict=True)]
+        drawn = [row(clip, views, arguments.moments, arguments.size) for clip in clips]
+        rows = list(zip(titles, drawn, strict=True))
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         stacked(rows).save(arguments.output)
     if arguments.video:
         arguments.video.parent.mkdir(parents=True, exist_ok=True)
-        video(next(iter(clips.values())), arguments.video)
+        video(clips[0], arguments.video)
 
 
 if __name__ == "__main__":

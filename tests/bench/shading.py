@@ -2,9 +2,9 @@
 
 Arrays only. Whatever casts a shadow lies in the unit ball about the origin. Directions point to the light. A map holds
 what is nearest to a light far away: `axes` (D, 3, 3) are right, up and the light's direction, so that axes @ point is a
-place in the map, in [-1, 1], and how near the point is to the light. Materials are those of glTF: albedo, roughness, metallic; the highlight is that of Walter et al.,
-"Microfacet models for refraction through rough surfaces", EGSR 2007, and what the sky adds to it is after Karis,
-"Physically based shading on mobile", 2014.
+place in the map, in [-1, 1], and how near the point is to the light. Materials are those of glTF: albedo, roughness,
+metallic; the highlight is that of Walter et al., "Microfacet models for refraction through rough surfaces", EGSR 2007,
+and what the sky adds to it is after Karis, "Physically based shading on mobile", 2014.
 """
 
 import numpy as np
@@ -123,7 +123,12 @@ def _sunlit(shadow, axes, x, y, z):
         for j in range(4):
             s, t = (i - 1.5) * width, (j - 1.5) * width
             total += _lit(
-                shadow, 0, axes, x + s * right[0] + t * up[0], y + s * right[1] + t * up[1], z + s * right[2] + t * up[2]
+                shadow,
+                0,
+                axes,
+                x + s * right[0] + t * up[0],
+                y + s * right[1] + t * up[1],
+                z + s * right[2] + t * up[2],
             )
     return total / 16.0
 
@@ -131,9 +136,7 @@ def _sunlit(shadow, axes, x, y, z):
 @njit(cache=True, inline="always")
 def _blend(values, corners, weights, c):
     """Channel c of `values` (V, C), between a triangle's corners."""
-    return (
-        weights[0] * values[corners[0], c] + weights[1] * values[corners[1], c] + weights[2] * values[corners[2], c]
-    )
+    return weights[0] * values[corners[0], c] + weights[1] * values[corners[1], c] + weights[2] * values[corners[2], c]
 
 
 @njit(cache=True, inline="always")
@@ -150,8 +153,13 @@ def _surface(view, normal, sun, lit, material, out):
     fresnel = (1.0 - vh) ** 5
     mirrored = 2.0 * nv * normal[2] - view[2]
     above = _smooth(mirrored, -0.1 - rough, 0.1 + rough)
-    # a window of brighter sky overhead, by which gloss is known
-    window = max(1.0 - rough / 0.6, 0.0) * 2.0 * _smooth(mirrored, 0.55, 0.75)
+    # windows of brighter sky overhead and to the left, by which gloss and metal are known
+    back = 2.0 * nv
+    aside = -0.83 * (back * normal[0] - view[0]) - 0.44 * (back * normal[1] - view[1]) + 0.35 * mirrored
+    blurred = 0.1 + 0.5 * rough
+    window = max(1.0 - rough / 0.7, 0.0) * (
+        1.4 * _smooth(mirrored, 0.65 - blurred, 0.65 + blurred) + 1.1 * _smooth(aside, 0.75 - blurred, 0.75 + blurred)
+    )
     mix = _sky(mirrored)
     smooth = 1.0 - rough
     glance = min(smooth * smooth, 2.0 ** (-9.28 * nv)) * smooth + 0.0425 - 0.0275 * rough

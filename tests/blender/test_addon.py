@@ -232,7 +232,6 @@ def test_at_once_puts_a_process_beside_the_chosen_one(addon):
 
 
 def test_a_life_has_only_so_many_processes(addon):
-    settings = bpy.context.scene.anthesis.animate
     for _ in range(protocol.STAGES - 1):
         bpy.ops.anthesis.add_process(at_once=False)
     with pytest.raises(RuntimeError, match="A life has at most 4 processes: take one out first"):

@@ -25,6 +25,12 @@ def kind_of(settings: protocol.Process) -> type[Process]:
             from backend.pipelines.processes.swell import Swell as Found
         case protocol.Crumple():
             from backend.pipelines.processes.crumple import Crumple as Found
+        case protocol.Bloom():
+            from backend.pipelines.processes.bloom import Bloom as Found
+        case protocol.Close():
+            from backend.pipelines.processes.close import Close as Found
+        case protocol.Grow():
+            from backend.pipelines.processes.grow import Grow as Found
         case _:
             raise NotImplementedError(protocol.name_of(settings))
     return Found

@@ -64,7 +64,7 @@ class Burn(Process):
         size = (1.0 - self.shrinking * charred) * (1.0 - lost)
         rest.grow(along=size, across=size)
         rest.bend(bow=self.bow * charred, roll=self.roll * charred)
-        rest.wrinkle(0.35 * charred)
+        rest.wrinkle(across=0.25 * charred, along=0.25 * charred)
         rest.soften(0.6 * charred)
         rest.weigh(self.load * charred)
 
@@ -107,7 +107,7 @@ class Burn(Process):
         tips = peaks(points, np.where(burning, anatomy.distance, -1.0), anatomy.labels, TIPS)
         tips = tips[burning[tips]]
         late = LATE * (1.0 - anatomy.distance[tips])
-        late += 0.25 * np.random.default_rng(seed).uniform(size=len(tips))
+        late += 0.12 * fields.noise(points[tips], 3.0, seed)
         uneven = 0.35 * fields.noise(points, 2.5, seed + 1) + 0.4 * fields.noise(points, 8.0, seed + 2)
         reached = arrival(anatomy, tips, late - late.min(), np.exp(np.clip(uneven, -1.2, 1.2)))
         return Front(reached, areas(points, self.body.faces) * burning)

@@ -13,9 +13,9 @@ from backend.report import Report
 
 PACE = 1.3  # how much further than its cover the frost would go by the end: what it covers last still whitens
 TIPS = 0.16  # two tips closer together than this start as one, in sizes
-LATE = 0.5  # how much later than the farthest a tip close to the root starts, in sizes
+LATE = 0.8  # how much later than the farthest a tip close to the root starts, in sizes
 FEATHER, BARB = 0.24, 0.05  # size of a feather, and from one of its barbs to the next, in sizes
-LEAD = 1.1  # how far the frost runs ahead along shafts and barbs: the logarithm of its speed
+LEAD = 0.8  # how far the frost runs ahead along shafts and barbs: the logarithm of its speed
 RIME = 0.06  # length behind the front over which the frost thickens, in sizes
 SETTLING = 0.5  # share of the surface that freezes while the rime in one place becomes ice
 SPIKE = 0.0045  # longest crystals, in sizes
@@ -31,8 +31,10 @@ class Freeze(Process):
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         points, seed = self.body.vertices, self.seed
-        self.vein = self._feathers()
-        self.front = self._front()
+        feathers = self._feathers()
+        self.front = self._front(feathers)
+        # what is finer than the triangles would only flicker
+        self.vein = feathers * np.clip(1.7 - spacing(points, self.body.faces) / (0.28 * BARB), 0.0, 1.0)
         coarse = 0.35 * fields.noise(points, 3.0, seed + 3)
         crest = fields.smoothstep(-2.0 * hollowness(self.anatomy, 0.07) - 0.5)  # sharper than any round limb
         # of the rime: most on edges; where it is thin, the subject shows
@@ -71,22 +73,21 @@ class Freeze(Process):
         early = fields.smoothstep(behind / (0.35 * RIME))
         return self.vein * early + (1.0 - self.vein) * thick
 
-    def _front(self) -> Front:
+    def _front(self, feathers: Reals) -> Front:
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
         freezing = self.strength > 0.0
         tips = peaks(points, np.where(freezing, anatomy.distance, -1.0), anatomy.labels, TIPS)
         tips = tips[freezing[tips]]
-        late = LATE * (1.0 - anatomy.distance[tips]) + 0.2 * np.random.default_rng(seed).uniform(size=len(tips))
+        late = LATE * (1.0 - anatomy.distance[tips]) + 0.1 * fields.noise(points[tips], 3.0, seed)
         uneven = 0.35 * fields.noise(points, 2.5, seed + 1) + 0.3 * fields.noise(points, 7.0, seed + 2)
-        slowness = np.exp(np.clip(uneven, -1.0, 1.0) - LEAD * self.vein)
+        slowness = np.exp(np.clip(uneven, -1.0, 1.0) - LEAD * feathers)
         return Front(arrival(anatomy, tips, late - late.min(), slowness), areas(points, self.body.faces) * freezing)
 
     def _feathers(self) -> Reals:
         """(N,) in [0, 1]: 1 on the shafts and barbs of the feathers, of which each cell is one."""
         points = self.body.vertices
         cells = Cells(points, FEATHER, self.seed + 6)
-        rng = np.random.default_rng(self.seed + 7)
-        axis = rng.normal(size=(cells.label.max() + 1, 3))[cells.label]
+        axis = cells.direction(self.seed + 7)
         arm = points - cells.centre + 0.01 * fields.noise(points, 5.0, self.seed + 8)[:, None]
         normal = np.stack([cells.mean(column) for column in self.anatomy.normals.T], axis=1)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
@@ -96,6 +97,4 @@ class Freeze(Process):
         aside = np.abs(np.einsum("ni,ni->n", arm, np.cross(normal, axis)))
         shaft = 1.0 - fields.smoothstep(aside / 0.018)
         barbs = 0.5 + 0.5 * np.cos(2.0 * math.pi * (along + 0.6 * aside) / BARB)
-        # what is finer than the triangles would only flicker
-        fine = np.clip(1.7 - spacing(points, self.body.faces) / (0.28 * BARB), 0.0, 1.0)
-        return np.maximum(shaft, barbs**2 * (1.0 - fields.smoothstep(aside / (0.6 * FEATHER)))) * fine
+        return np.maximum(shaft, barbs**2 * (1.0 - fields.smoothstep(aside / (0.6 * FEATHER))))

@@ -157,7 +157,7 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
     def velocity_and_rate(flow: Reals) -> tuple[Reals, float]:
         """Of the points, and at which the centre of mass rises."""
         velocity = velocity_at(tank, flow, x) * surface.mobility[:, None]
-        rising = np.einsum("i,ij,ij->", x[:, 2], outward, velocity) + surface.sheet @ velocity[:, 2]
+        rising = (x[:, 2] * (outward * velocity).sum(axis=1) + surface.sheet * velocity[:, 2]).sum()
         return velocity, min(float(rising) / mass, -1e-12)
 
     forces = -weight(x, progress)[:, None] * outward
@@ -266,7 +266,7 @@ def centre_of_mass(surface: Surface) -> tuple[float, float]:
     x = surface.points
     volumes = face_volumes(x, surface.faces)
     mass = float(volumes.sum() + surface.sheet.sum())
-    moment = volumes @ x[surface.faces, 2].sum(axis=1) / 4.0 + surface.sheet @ x[:, 2]
+    moment = (volumes * x[surface.faces, 2].sum(axis=1)).sum() / 4.0 + (surface.sheet * x[:, 2]).sum()
     return float(moment) / max(mass, 1e-9), mass
 
 

@@ -13,6 +13,10 @@ from backend.geometry.rest import Rest
 from backend.report import Report
 
 
+class NotForThis(ValueError):
+    """The process can do nothing with this mesh. The message says why and what to do."""
+
+
 class Circumstances(NamedTuple):
     """What a process is told about the life it is part of."""
 

@@ -4,6 +4,7 @@ The spots are fronts along the surface; the mould is a reaction-diffusion patter
 """
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from backend.geometry import fields, front
 from backend.geometry.body import Look
@@ -11,22 +12,22 @@ from backend.geometry.reaction import GrayScott
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
 
-APART = 0.22  # least distance of the places where rot begins, in sizes
+APART = 0.17  # least distance of the places where rot begins, in sizes
 RIM = 0.07  # width over which sound turns rotten
 RIPE = 0.25  # depth behind the front from which all is as rotten as it gets
 SHRINK, EXCESS, SUNKEN = 0.22, 0.09, 0.012  # of length; of skin; in sizes
 DROOP, CURL = 2.0, 2.5  # radians over the size of a sheet
 
-COLONY = 0.05  # from one tuft of mould to the next, in sizes
-FINEST = 4.5  # edges that this must span
-FEED, KILL, BARREN = 0.037, 0.060, 0.10  # of the reaction: spots that divide; kill where nothing is rotten yet
+COLONY = 0.08  # from one tuft of mould to the next, in sizes
+FINEST = 8.0  # edges that this must span: on a coarser mesh the reaction would stop at every vertex
+FEED, KILL, BARREN = 0.042, 0.061, 0.10  # of the reaction: spots that divide; kill where nothing is rotten yet
 LIFE = 3000.0  # of the mould, in units of the reaction
 MOMENTS = 24
 
 BRUISE = np.array([0.34, 0.20, 0.045])  # linear albedo
 BROWN = np.array([0.115, 0.048, 0.014])
 BLACK = np.array([0.028, 0.017, 0.010])
-MOULD = np.array([0.50, 0.56, 0.47])
+FLUFF, SPORES = np.array([0.52, 0.53, 0.46]), np.array([0.15, 0.23, 0.15])  # the edge of a colony, and its middle
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -42,7 +43,7 @@ class Rot(Process):
         self.cover = min(0.35 + settings.spots, 1.15)
         uneven = fields.noise(points, 3.0, seed)
         # where it lies it rots first
-        likely = fields.noise(points, 2.5, seed + 1) - 1.5 * points[:, 2] / max(points[:, 2].max(), 1e-9)
+        likely = fields.noise(points, 2.5, seed + 1) - 0.6 * points[:, 2] / max(points[:, 2].max(), 1e-9)
         sources = front.peaks(points, np.where(self.body.weight > 0.0, likely, likely - 99.0), anatomy.labels, APART)
         delay = np.random.default_rng(seed).uniform(0.0, 2.0 * APART, len(sources))
         slowness = np.exp(0.45 * np.clip(uneven, -1.5, 1.5) + 0.25 * fields.noise(points, 9.0, seed + 2))
@@ -55,7 +56,7 @@ class Rot(Process):
 
     def _age(self, tau: float) -> np.ndarray:
         """(N,) distance behind the front, in sizes; negative where it has yet to come."""
-        return self.front.behind(self.cover * (0.25 * tau + 0.75 * tau**1.5)) if tau > 0.0 else np.full(
+        return self.front.behind(self.cover * (0.45 * tau + 0.55 * tau**1.6)) if tau > 0.0 else np.full(
             len(self.strength), -1.0
         )
 
@@ -64,16 +65,20 @@ class Rot(Process):
         points, faces = self.body.vertices, self.body.faces
         period = max(COLONY, FINEST * float(np.median(front.spacing(points, faces))))
         colonies = GrayScott(points, faces, period)
-        rng = np.random.default_rng(self.seed + 5)
-        chance = rng.uniform(size=len(points))
+        sites = front.peaks(points, fields.noise(points, 0.7 / period, self.seed + 5), self.anatomy.labels, 1.5 * period)
+        rng = np.random.default_rng(self.seed + 6)
+        depth = 0.06 + rng.exponential(0.12, len(sites))  # behind the front when spores settle there
+        spots = cKDTree(points).query_ball_point(points[sites], 0.45 * period)
+        feed = np.full(len(points), FEED)
         grown = [np.zeros(len(points))]
+        settled = np.zeros(len(sites), bool)
         for moment in range(1, MOMENTS + 1):
             age = self._age(moment / MOMENTS)
-            ripe = age > 0.10
-            fresh = ripe & (colonies.v < 0.05) & (chance < 0.004 * moment / MOMENTS)
-            colonies.plant(np.flatnonzero(fresh))
-            kill = np.where(age > 0.05, KILL, BARREN)
-            colonies.grow(LIFE / MOMENTS, np.full(len(points), FEED), kill)
+            settling = ~settled & (age[sites] > depth)
+            settled |= settling
+            for site in np.flatnonzero(settling):
+                colonies.plant(spots[site])
+            colonies.grow(LIFE / MOMENTS, feed, np.where(age > 0.03, KILL, BARREN))
             grown.append(np.clip(colonies.v / 0.30, 0.0, 1.0))
         return np.stack(grown)
 
@@ -84,7 +89,7 @@ class Rot(Process):
         sheet, collapse = self.anatomy.is_sheet, self.collapse
         whole = self.strength * fields.smoothstep(1.1 * tau - 0.1) * collapse
         rest.grow(along=1.0 - SHRINK * ripe, across=1.0 - SHRINK * ripe)
-        rest.wrinkle(EXCESS * ripe)
+        rest.wrinkle(across=1.3 * EXCESS * ripe, along=0.7 * EXCESS * ripe)
         rest.inflate(-SUNKEN * rotten)
         rest.bend(
             bow=(-DROOP * self.facing * collapse + self.cockle) * ripe, roll=(CURL * self.facing + self.cockle) * ripe,
@@ -101,9 +106,10 @@ class Rot(Process):
         lightness = 0.6 + 0.8 * np.sqrt(np.clip(look.albedo @ LUMINANCE, 0.0, 1.0))[:, None]
         look = look.toward(0.6 * bruised, albedo=BRUISE * lightness).toward(0.95 * brown, albedo=BROWN * lightness * self.mottle)
         look = look.toward(0.7 * black, albedo=BLACK * self.mottle, roughness=0.8)
-        look = look.toward(0.7 * brown * (1.0 - black), roughness=0.3).toward(brown, metallic=0.0)
+        look = look.toward(0.6 * brown * (1.0 - black), roughness=0.38).toward(brown, metallic=0.0)
         moment = tau * MOMENTS
         before = min(int(moment), MOMENTS - 1)
         grown = self.mould[before] + (moment - before) * (self.mould[before + 1] - self.mould[before])
         furry = self.strength * fields.smoothstep(min(2.5 * self.settings.mould, 1.0) * 1.3 * grown)
-        return look.toward(0.9 * furry, albedo=MOULD * self.mottle, roughness=1.0)
+        ripe = fields.smoothstep(2.5 * grown - 1.2)[:, None]
+        return look.toward(0.9 * furry, albedo=((1.0 - ripe) * FLUFF + ripe * SPORES) * self.mottle, roughness=1.0)

@@ -48,7 +48,7 @@ class Shrivel(Process):
     def rest(self, tau: float, rest: Rest) -> None:
         dry = self._dry(tau)
         rest.grow(along=1.0 - self.shortening * dry, across=1.0 - self.narrowing * dry)
-        rest.wrinkle(self.excess * dry)
+        rest.wrinkle(across=1.5 * self.excess * dry, along=0.5 * self.excess * dry)
         rest.bend(bow=self.bow * dry, roll=self.roll * dry, droop=0.08 * dry)
         rest.soften(0.6 * dry)
         rest.weigh(0.12 * dry)

@@ -1,10 +1,22 @@
 """Food: closed solids, some with a stalk or a leaf beside them."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from backend.clip import Mesh
 from tests.bench.subjects.modelling import (
-    Array, along, curve, join, level_set, mix, noise, smooth, tube, turn, turned,
+    Array,
+    along,
+    curve,
+    join,
+    level_set,
+    mix,
+    noise,
+    smooth,
+    tube,
+    turn,
+    turned,
 )  # fmt: skip
 from tests.bench.subjects.plants import DARK, GREEN, leaf, rows
 
@@ -36,7 +48,8 @@ def mushroom(resolution: float = 1.0) -> Mesh:
     """Stalk, gills and a spotted cap, turned as one welded solid."""
     outline = curve(
         [(0.016, 0, 0), (0.0175, 0, 0.006), (0.011, 0, 0.03), (0.0095, 0, 0.064), (0.011, 0, 0.070), (0.030, 0, 0.068),
-         (0.043, 0, 0.063), (0.0445, 0, 0.066), (0.040, 0, 0.083), (0.026, 0, 0.097), (0.010, 0, 0.102), (0.002, 0, 0.1025)],
+         (0.043, 0, 0.063), (0.0445, 0, 0.066), (0.040, 0, 0.083), (0.026, 0, 0.097), (0.010, 0, 0.102),
+         (0.002, 0, 0.1025)],
         rows(90, resolution),
     )  # fmt: skip
     rings = turned(outline[:, 0], outline[:, 2], rows(64, resolution))
@@ -47,9 +60,9 @@ def mushroom(resolution: float = 1.0) -> Mesh:
     cap, gills = smooth(along_it, 0.62, 0.645), (along_it > 0.40) & (along_it < 0.60)
     lean = np.stack([0.010 * (p[:, 2] / 0.1) ** 2, 0 * radius, 0 * radius], axis=1)
     rng = np.random.default_rng(7)
-    place = np.stack([rng.uniform(-0.04, 0.04, 15), rng.uniform(-0.04, 0.04, 15)], axis=1)
-    near = np.hypot(p[:, None, 0] - place[:, 0], p[:, None, 1] - place[:, 1]) / rng.uniform(0.004, 0.008, 15)
-    spots = 1 - smooth(near.min(axis=1), 0.8, 1.1)
+    middles = p[rng.choice(np.flatnonzero(cap > 0.9), 22, replace=False)]
+    near = np.linalg.norm(p[:, None] - middles, axis=2) / rng.uniform(0.0035, 0.0075, len(middles))
+    spots = 1 - smooth(near.min(axis=1), 0.75, 1.15)
     colour = mix([0.70, 0.64, 0.52], mix([0.58, 0.028, 0.016], [0.82, 0.78, 0.68], spots), cap)
     colour = colour * np.where(gills, 0.78 + 0.18 * np.sin(24 * around), 1.0)[:, None]
     raised = (0.0011 * spots * cap)[:, None] * [0, 0, 1.0]
@@ -80,25 +93,40 @@ def bread(resolution: float = 1.0) -> Mesh:
 
 
 def cheese(resolution: float = 1.0) -> Mesh:
-    """A wedge with holes: a closed surface of many handles' worth of dents, by its level set."""
-    rng = np.random.default_rng(3)
-    holes = np.column_stack([rng.uniform(0.012, 0.085, 15), rng.uniform(-0.028, 0.028, 15), rng.uniform(0.0, 0.042, 15)])
-    radii = rng.uniform(0.0045, 0.0095, 15)
+    """A wedge with holes, some open and some hidden within: by its level set."""
+    high, reach = 0.042, 0.092
+
+    def walls(p: Array) -> Array:
+        across = 0.42 * p[:, 0] + 0.004
+        distant = np.hypot(p[:, 0], p[:, 1]) - reach
+        return np.stack([0.92 * (np.abs(p[:, 1]) - across), p[:, 2] - high, -p[:, 2], distant])
+
+    holes, radii = _holes(walls)
 
     def field(p: Array) -> Array:
-        across = 0.42 * p[:, 0] + 0.004
-        walls = [np.abs(p[:, 1]) - across, p[:, 2] - 0.042, -p[:, 2], np.hypot(p[:, 0], p[:, 1]) - 0.092]
         sharp = 900.0
-        solid = np.log(sum(np.exp(np.clip(sharp * wall, -60, 60)) for wall in walls)) / sharp
+        solid = np.log(np.exp(np.clip(sharp * walls(p), -60, 60)).sum(axis=0)) / sharp
         bored = np.min(np.linalg.norm(p[:, None] - holes, axis=2) - radii, axis=1)
         return np.maximum(solid, -bored)
 
-    wedge = level_set(field, (-0.005, -0.04, 0.0), (0.092, 0.04, 0.042), 0.0019 / resolution, "cheese")
+    wedge = level_set(field, (-0.005, -0.04, 0.0), (reach, 0.04, high), 0.0019 / resolution, "cheese")
     p = wedge.points
     rind = smooth(np.hypot(p[:, 0], p[:, 1]), 0.0885, 0.0905)
     bored = np.min(np.linalg.norm(p[:, None] - holes, axis=2) / radii, axis=1)
     colour = mix([0.78, 0.49, 0.085], [0.60, 0.32, 0.04], smooth(1.12 - bored, 0.0, 0.2))
     return join([wedge.at(p - [0.045, 0, p[:, 2].min()]).painted(mix(colour, [0.62, 0.16, 0.03], rind), 0.45)])
+
+
+def _holes(walls: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """(H, 3) and (H,): balls that stay clear of one another, and that no wall of the cheese only just touches."""
+    rng, clear = np.random.default_rng(3), 0.0045
+    holes, radii = np.empty((0, 3)), np.empty(0)
+    for _ in range(400):
+        middle, radius = rng.uniform([0.012, -0.03, 0.0], [0.085, 0.03, 0.042]), rng.uniform(0.005, 0.0095)
+        apart = (np.linalg.norm(holes - middle, axis=1) > radii + radius + clear).all()
+        if apart and (np.abs(np.abs(walls(middle[None])[:, 0]) - radius) > clear / 2).all():
+            holes, radii = np.concatenate([holes, middle[None]]), np.append(radii, radius)
+    return holes[:16], radii[:16]
 
 
 def banana(resolution: float = 1.0) -> Mesh:

@@ -117,9 +117,7 @@ def _of_quads(name: str, points: Array, index: NDArray, uv: Array) -> Piece:
         return np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], axis=2)
 
     corners = quads(index).reshape(-1)
-    return Piece(
-        name, points, corners, np.full(len(corners) // 4, 4), quads(uv).reshape(-1, 2), *_plain(len(points))
-    )
+    return Piece(name, points, corners, np.full(len(corners) // 4, 4), quads(uv).reshape(-1, 2), *_plain(len(points)))
 
 
 def _plain(count: int) -> tuple[Array, Array, Array]:
@@ -199,7 +197,7 @@ def level_set(field: Callable[[Array], Array], low: Array, high: Array, cell: fl
     low = np.asarray(low, float) - 1.5 * cell
     shape = np.ceil((np.asarray(high, float) + 1.5 * cell - low) / cell).astype(int) + 1
     nodes = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1)
-    inside = field(low + cell * nodes.reshape(-1, 3)).reshape(shape) < 0
+    inside = _filled(field(low + cell * nodes.reshape(-1, 3)).reshape(shape) < 0)
     cells = tuple(n - 1 for n in shape)
     count = sum(
         inside[i : i + cells[0], j : j + cells[1], k : k + cells[2]].astype(int)
@@ -212,7 +210,7 @@ def level_set(field: Callable[[Array], Array], low: Array, high: Array, cell: fl
     quads = []
     for axis in range(3):
         a, b = (axis + 1) % 3, (axis + 2) % 3
-        first, second = (np.take(inside, range(n), axis=axis) for n in (shape[axis] - 1, 0))
+        first = np.take(inside, range(shape[axis] - 1), axis=axis)
         second = np.take(inside, range(1, shape[axis]), axis=axis)
         for leaving in (True, False):
             edges = np.argwhere(first & ~second if leaving else ~first & second)
@@ -227,6 +225,23 @@ def level_set(field: Callable[[Array], Array], low: Array, high: Array, cell: fl
     size = np.ptp(points, axis=0).max()
     uv = (points - points.min(axis=0))[quads.ravel()][:, [0, 2]] / size
     return Piece(name, points, quads.ravel(), np.full(len(quads), 4), uv, *_plain(len(points)))
+
+
+def _filled(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With no four nodes of a square left of which only two opposite ones are inside: there, four faces would share an
+    edge."""
+    while True:
+        before = inside.copy()
+        for a, b in ((0, 1), (1, 2), (2, 0)):
+            turned = np.moveaxis(inside, (a, b), (0, 1))  # a view
+            corners = turned[:-1, :-1], turned[1:, :-1], turned[:-1, 1:], turned[1:, 1:]
+            crossed = (corners[0] & corners[3] & ~corners[1] & ~corners[2]) | (
+                ~corners[0] & ~corners[3] & corners[1] & corners[2]
+            )
+            for corner in corners:
+                corner |= crossed
+        if (before == inside).all():
+            return inside
 
 
 def _onto(field: Callable[[Array], Array], points: Array, quads: NDArray, cell: float) -> Array:

@@ -62,7 +62,9 @@ def many_bodies() -> Mesh:
 def flat() -> Mesh:
     """Two layers at one height, of quads, upright: no thickness at all."""
     x, z = np.meshgrid(np.linspace(0, 1, 40), np.linspace(0, 1.6, 60))
-    return join([sheet(np.stack([x, 0 * x, z], axis=-1), "front"), sheet(np.stack([x + 0.01, 0 * x, z], axis=-1), "back")])
+    return join(
+        [sheet(np.stack([x, 0 * x, z], axis=-1), "front"), sheet(np.stack([x + 0.01, 0 * x, z], axis=-1), "back")]
+    )
 
 
 def eight_vertices() -> Mesh:

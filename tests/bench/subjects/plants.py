@@ -5,7 +5,19 @@ import numpy as np
 
 from backend.clip import Mesh
 from tests.bench.subjects.modelling import (
-    Array, Piece, along, blade, curve, join, mix, noise, sheet, smooth, tube, turn, turned,
+    Array,
+    Piece,
+    along,
+    blade,
+    curve,
+    join,
+    mix,
+    noise,
+    sheet,
+    smooth,
+    tube,
+    turn,
+    turned,
 )  # fmt: skip
 
 GREEN, DARK, PALE = np.array([0.075, 0.19, 0.032]), np.array([0.028, 0.098, 0.020]), np.array([0.24, 0.36, 0.10])
@@ -26,7 +38,7 @@ def stem(points: list, radius: float, resolution: float, name: str = "stem") -> 
 def leaf(length: float, width: float, resolution: float, droop: float = 0.9, lift: float = 0.8) -> Piece:
     """A leaf along x from the origin, rising by `lift` radians at first and bending by `droop`."""
     v = np.linspace(0, 1, rows(30, resolution))
-    half = width * (np.sin(np.pi * v**0.75) ** 0.9 + 0.05 * (1 - v))
+    half = width * (np.sin(np.pi * v**0.75) ** 0.9 + 0.05 * (1 - v) + 0.02)
     piece = sheet(blade(length, half, -lift + droop * v**1.3, 0.35, rows(13, resolution) | 1), "leaves")
     u = np.abs(np.linspace(-1, 1, rows(13, resolution) | 1))
     vein = np.exp(-((u[None] / 0.12) ** 2)) + 0.3 * (np.sin(40 * v[:, None] + 9 * u[None]) > 0.75)
@@ -108,11 +120,15 @@ def lily(resolution: float = 1.0) -> Mesh:
     flower = tube(spine + radius[..., None] * ring[None], "flower", caps=(True, False))
     t = np.append(np.repeat(s, sides), 0.0)
     middle = np.append(np.tile(lobe[0], n), 0.0)
-    white = mix([0.80, 0.76, 0.68], [0.80, 0.20, 0.32], 0.75 * middle**3 * smooth(t, 0.5, 0.7) * (1 - smooth(t, 0.8, 1.0)))
+    white = mix(
+        [0.80, 0.76, 0.68], [0.80, 0.20, 0.32], 0.75 * middle**3 * smooth(t, 0.5, 0.7) * (1 - smooth(t, 0.8, 1.0))
+    )
     colour = mix(GREEN, white, smooth(t, 0.42, 0.62))
     pieces = [flower.painted(colour, 0.45)]
     for k in range(4):
-        pieces.append(leaf(0.08, 0.010, 0.9 * resolution, 1.3, 0.9).moved(turn(2, 2.4 * k), (0.0, 0.0, 0.02 + 0.022 * k)))
+        pieces.append(
+            leaf(0.08, 0.010, 0.9 * resolution, 1.3, 0.9).moved(turn(2, 2.4 * k), (0.0, 0.0, 0.02 + 0.022 * k))
+        )
     return join(pieces)
 
 
@@ -125,7 +141,9 @@ def poppy(resolution: float = 1.0) -> Mesh:
     circle = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=-1)
     levels = np.linspace(0.15, 1, rows(5, resolution))
     bowl = tube(
-        levels[:, None, None] * 0.007 * circle + (0.003 * levels[:, None, None] ** 2) * [0, 0, 1.0], "petals", (True, False)
+        levels[:, None, None] * 0.007 * circle + (0.003 * levels[:, None, None] ** 2) * [0, 0, 1.0],
+        "petals",
+        (True, False),
     )
     flat = bowl.with_(corners=bowl.corners, points=bowl.points)
     points, corners, sizes, uv = [flat.points], [flat.corners], [flat.sizes], [flat.uv]
@@ -158,7 +176,9 @@ def poppy(resolution: float = 1.0) -> Mesh:
     )  # fmt: skip
     s = np.linspace(0.06, 0.94, rows(14, resolution))
     pod = tube(turned(0.0046 * np.sin(np.pi * s) ** 0.6, 0.012 * s, rows(16, resolution)), "pod")
-    pod = pod.moved(by=top + [0, 0, 0.0005]).painted(mix(GREEN, PALE, 0.6 + 0.3 * np.sin(np.arctan2(pod.points[:, 1], pod.points[:, 0]) * 10)), 0.6)
+    pod = pod.moved(by=top + [0, 0, 0.0005]).painted(
+        mix(GREEN, PALE, 0.6 + 0.3 * np.sin(np.arctan2(pod.points[:, 1], pod.points[:, 0]) * 10)), 0.6
+    )
     return join([petals, pod, stem([(0, 0, 0), (0.008, 0.004, 0.06), top + [0, 0, 0.001]], 0.0026, resolution)])
 
 
@@ -197,7 +217,14 @@ def fern(resolution: float = 1.0) -> Mesh:
         around, length = k * GOLDEN_ANGLE, 0.26 + 0.04 * np.sin(5 * k)
         lift = 1.25 - 0.10 * (k % 4)
         spine = _arch(length, lift, 1.9, 40)
-        rachis = tube(along(spine[:: max(1, round(2 / resolution))], np.linspace(0.0022, 0.0006, len(spine[:: max(1, round(2 / resolution))])), 6), "rachis")
+        rachis = tube(
+            along(
+                spine[:: max(1, round(2 / resolution))],
+                np.linspace(0.0022, 0.0006, len(spine[:: max(1, round(2 / resolution))])),
+                6,
+            ),
+            "rachis",
+        )
         frond = [rachis.painted(mix(GREEN, [0.10, 0.05, 0.02], 0.4 + 0 * rachis.points[:, 0]), 0.6)]
         ahead = np.gradient(spine, axis=0)
         for j in range(14):
@@ -205,13 +232,17 @@ def fern(resolution: float = 1.0) -> Mesh:
             i = min(round(39 * t), 38)
             size = 0.058 * np.sin(np.pi * (0.10 + 0.88 * t)) ** 0.8 + 0.006
             v = np.linspace(0, 1, rows(8, resolution))
-            pinna = blade(size, 0.0075 * np.sqrt(np.maximum(1 - v**2.2, 0.01)), 0.05 + 0.5 * v, 0.15, rows(4, resolution) | 1)
+            pinna = blade(
+                size, 0.0075 * np.sqrt(np.maximum(1 - v**2.2, 0.01)), 0.05 + 0.5 * v, 0.15, rows(4, resolution) | 1
+            )
             pitch = -np.arctan2(ahead[i, 2], ahead[i, 0])
             for side in (-1, 1):
                 piece = sheet(pinna, "pinnae").painted(mix(DARK, PALE, 0.25 + 0.4 * t + 0.1 * side), 0.5)
                 facing = turn(1, pitch) @ turn(2, side * 1.2)
                 frond.append(piece.moved(facing, spine[i]))
-        pieces += [piece.moved(turn(2, around), (0.006 * np.cos(around), 0.006 * np.sin(around), 0.0)) for piece in frond]
+        pieces += [
+            piece.moved(turn(2, around), (0.006 * np.cos(around), 0.006 * np.sin(around), 0.0)) for piece in frond
+        ]
     return join(pieces)
 
 
@@ -232,6 +263,6 @@ def flat_leaf(resolution: float = 1.0) -> Mesh:
     x = 0.16 * v + 0.018 * np.abs(u) * smooth(v, 0.2, 0.35) * (1 - v)
     points = np.stack([x + 0 * u, half * u, 0 * (u + v)], axis=-1)[:, ::-1]
     u = u[:, ::-1]
-    rib = np.exp(-((u / 0.05) ** 2)) + 0.8 * np.exp(-(((v * 9 + 1.6 * np.abs(u)) % 1 - 0.5) / 0.12) ** 2) * (v > 0.2)
+    rib = np.exp(-((u / 0.05) ** 2)) + 0.8 * np.exp(-((((v * 9 + 1.6 * np.abs(u)) % 1 - 0.5) / 0.12) ** 2)) * (v > 0.2)
     colour = mix(mix(GREEN, [0.35, 0.30, 0.03], smooth(np.abs(u) + 0.2 * np.sin(9 * v), 0.5, 1.2)), PALE, 0.4 * rib)
     return join([sheet(points, "leaf").painted(colour.reshape(-1, 3), 0.5)])

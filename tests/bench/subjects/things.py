@@ -12,21 +12,27 @@ def paper(resolution: float = 1.0) -> Mesh:
     x, y = np.linspace(-0.105, 0.105, rows(60, resolution)), np.linspace(-0.1485, 0.1485, rows(85, resolution))
     points = np.stack([*np.meshgrid(x, y), np.zeros((len(y), len(x)))], axis=-1)
     inked = (np.abs(points[..., 0]) < 0.08) & (np.abs(points[..., 1]) < 0.12) & (np.sin(points[..., 1] * 500) > 0.35)
-    return join([sheet(points, "paper").painted(mix([0.80, 0.78, 0.72], [0.10, 0.10, 0.13], 0.75 * inked).reshape(-1, 3), 0.8)])
+    return join(
+        [sheet(points, "paper").painted(mix([0.80, 0.78, 0.72], [0.10, 0.10, 0.13], 0.75 * inked).reshape(-1, 3), 0.8)]
+    )
 
 
 def candle(resolution: float = 1.0) -> Mesh:
     """A closed stick of wax with a hollow on top, and its wick."""
     outline = curve(
-        [(0.020, 0, 0), (0.0225, 0, 0.002), (0.0225, 0, 0.05), (0.0225, 0, 0.118), (0.0205, 0, 0.124), (0.013, 0, 0.119),
-         (0.003, 0, 0.117)], rows(76, resolution),
+        [(0.020, 0, 0), (0.0225, 0, 0.002), (0.0225, 0, 0.05), (0.0225, 0, 0.118), (0.0205, 0, 0.124),
+         (0.013, 0, 0.119), (0.003, 0, 0.117)], rows(76, resolution),
     )  # fmt: skip
     rings = turned(outline[:, 0], outline[:, 2], rows(52, resolution))
     around = np.arctan2(rings[..., 1], rings[..., 0])
     drips = smooth(np.cos(5 * around + 1.3 * np.sin(2 * around)), 0.3, 0.9) * smooth(rings[..., 2], 0.02, 0.10)
     rings[..., :2] *= (1 + 0.07 * drips * (outline[:, 0] > 0.02)[:, None])[..., None]
     wax = tube(rings, "wax")
-    colour = mix([0.62, 0.10, 0.07], [0.80, 0.62, 0.46], smooth(wax.points[:, 2] + 0.004 * noise(wax.points, 0.02, 1), 0.02, 0.12))
+    colour = mix(
+        [0.62, 0.10, 0.07],
+        [0.80, 0.62, 0.46],
+        smooth(wax.points[:, 2] + 0.004 * noise(wax.points, 0.02, 1), 0.02, 0.12),
+    )
     spine = curve([(0, 0, 0.112), (0.0005, 0, 0.122), (0.003, 0, 0.132)], rows(12, resolution))
     wick = tube(along(spine, 0.0011, rows(8, resolution)), "wick").painted(np.array([0.02, 0.018, 0.016]), 0.9)
     return join([wax.painted(colour, 0.35), wick])
@@ -67,6 +73,8 @@ def bag(resolution: float = 1.0) -> Mesh:
     weave = 0.5 + 0.25 * np.sin(1100 * p[:, 2]) + 0.25 * np.sin(70 * np.arctan2(p[:, 1], p[:, 0]))
     colour = mix([0.30, 0.19, 0.095], [0.46, 0.33, 0.185], weave + 0.2 * noise(p, 0.03, 2))
     turn_about = np.linspace(0, 2 * np.pi, rows(60, resolution))
-    spine = np.stack([0.0185 * np.cos(turn_about), 0.0185 * np.sin(turn_about), 0.121 + 0.004 * turn_about / 6.3], axis=1)
+    spine = np.stack(
+        [0.0185 * np.cos(turn_about), 0.0185 * np.sin(turn_about), 0.121 + 0.004 * turn_about / 6.3], axis=1
+    )
     cord = tube(along(spine, 0.0019, rows(8, resolution)), "cord").painted(np.array([0.45, 0.05, 0.03]), 0.8)
     return join([sack.painted(colour, 0.92), cord])

@@ -1,0 +1,304 @@
+"""The bud that a flower came from: each petal laid, unstretched, on a layer of its own about the flower's axis.
+
+The layers are surfaces of revolution, each the silhouette of the bud drawn nearer to the axis, so that they nest and
+never meet. Petals of one whorl share a band of layers and cross it slantwise, one edge under the neighbour before and
+one over the neighbour behind (contorted aestivation), which keeps them apart too, wherever they overlap.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from backend.geometry.body import Reals
+from backend.geometry.fields import smoothstep
+from backend.geometry.petals import Blade, Flower, Integers
+
+SMALLER = 0.80  # size of a petal in the bud over its own
+WIDEST = 2.0  # radians that a petal covers to either side, at most
+BAND = 0.16  # thickness of the layers of one whorl, in radii of the bud
+INNERMOST = 0.10  # radius of the innermost layer, in radii of the bud
+SETTLING = 0.22  # share of a petal's length over which it leaves its foot for its layer
+WHORL = 0.10  # step in elevation from one whorl to the next, in right angles
+STEPS = np.linspace(0.0, 1.0, 241)  # heights at which the bud is known, in heights of the bud
+SHAPE = PchipInterpolator([0.0, 0.12, 0.30, 0.45, 0.70, 0.88, 1.0], [0.0, 0.55, 0.93, 1.0, 0.72, 0.34, 0.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Bud:
+    """A silhouette, in the frame of the flower."""
+
+    height: float
+    outer: Reals  # radius at STEPS
+    inner: Reals  # radius at STEPS that what is in the middle of the flower needs
+
+    def radius(self, layer: Reals, height: Reals) -> Reals:
+        """At layers in [0, 1] and heights in [0, 1] of the bud's."""
+        inner = np.interp(height, STEPS, self.inner)
+        share = INNERMOST + (1.0 - INNERMOST) * layer
+        return inner + share * (np.interp(height, STEPS, self.outer) - inner)
+
+    def arc(self, layer: float) -> Reals:
+        """Length along a layer from its foot to STEPS."""
+        radius = self.radius(np.full(len(STEPS), layer), STEPS)
+        step = np.hypot(np.diff(STEPS) * self.height, np.diff(radius))
+        return np.concatenate([[0.0], np.cumsum(step)])
+
+
+@dataclass(frozen=True, eq=False)
+class Closed:
+    """A flower's blades in its bud; all arrays over the M vertices of all of them, blade after blade."""
+
+    chosen: Integers  # (M,)
+    positions: Reals  # (M, 3)
+    layer: Reals  # (M,) the whorl of each, 0 the innermost
+    outer: Reals  # (M,) 1 in the outermost whorl, 0 deep inside
+    along: Reals  # (M,) 0 at the foot, 1 at the tip
+    foot: Reals  # (M,) bool
+    blade: Integers  # (M,) which
+    hinge: Reals  # (M, 3) unit axis about which a blade closes
+    angle: Reals  # (M,) radians about it
+    core: Integers  # (C,) vertices of what stands in the middle
+    gathered: Reals  # (C, 3)
+
+
+def local(flower: Flower, points: Reals) -> tuple[Reals, Reals, Reals]:
+    """Radius, azimuth and height of points (P, 3) in the flower's frame."""
+    x, y, z = ((points - flower.middle) @ flower.frame().T).T
+    return np.hypot(x, y), np.arctan2(y, x), z
+
+
+def world(flower: Flower, radius: Reals, azimuth: Reals, height: Reals) -> Reals:
+    """(P, 3) the inverse of `local`."""
+    flat = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), height], axis=1)
+    return flower.middle + flat @ flower.frame()
+
+
+def closed(flower: Flower, vertices: Reals, core: Integers, tightness: float) -> Closed:
+    """The flower's bud. `core` (C,) the vertices of what stands in its middle; tightness in [0, 1]."""
+    feet = [local(flower, vertices[b.chosen[b.foot]].mean(axis=0, keepdims=True)) for b in flower.blades]
+    r0, az0, z0 = np.array([[float(v[0]) for v in foot] for foot in feet]).T
+    middles = [local(flower, vertices[b.chosen].mean(axis=0, keepdims=True)) for b in flower.blades]
+    azimuth = np.array([_azimuth(flower, vertices, b) for b in flower.blades])
+    elevation = np.array([np.arctan2(m[2][0] - z, m[0][0] - r) for m, r, z in zip(middles, r0, z0, strict=True)])
+    longest = max(b.length for b in flower.blades)
+    whorl = whorls(flower, elevation, azimuth, r0, z0, longest)
+    small = 1.0 - (1.0 - SMALLER) * (0.4 + tightness)
+    bud = _bud(flower, whorl, r0, small, tightness)
+    shrunk = np.zeros((0, 3))
+    if len(core):
+        radius, turned, height = local(flower, vertices[core])
+        radius, height = gathered(bud, float(np.quantile(r0, 0.75)), radius, height)
+        shrunk = world(flower, radius, turned, height)
+        inner = np.minimum(_envelope(np.clip(height / bud.height, 0.0, 1.0), radius), 0.9 * bud.outer)
+        bud = Bud(bud.height, np.maximum(bud.outer, 1.05 * inner), inner)
+
+    count = whorl.max() + 1
+    band = min(BAND, 1.0 / count)
+    places = []
+    for k, blade in enumerate(flower.blades):
+        top = 1.0 - band * (count - 1 - whorl[k])  # the outer side of this whorl's band
+        angle_of = _round if flower.round else _petal
+        places.append(angle_of(flower, vertices, blade, bud, (top - band, top), small, (r0[k], z0[k], azimuth[k])))
+    chosen = np.concatenate([b.chosen for b in flower.blades])
+    owner = np.repeat(np.arange(len(places)), [len(b.chosen) for b in flower.blades])
+    radius, turned, height = (np.concatenate(column) for column in zip(*places, strict=True))
+    positions = world(flower, radius, turned, height)
+    about = local(flower, vertices[chosen])[1] if flower.round else azimuth[owner]
+    hinge = np.stack([np.sin(about), -np.cos(about), 0.0 * about], axis=1) @ flower.frame()
+    foot = np.concatenate([b.foot for b in flower.blades])
+    return Closed(
+        chosen, positions, whorl[owner].astype(float), (whorl[owner] + 1.0) / count, np.concatenate([b.along / b.length for b in flower.blades]),
+        foot, owner, hinge, _hinge_angle(flower, vertices[chosen], positions, foot, owner, azimuth), core, shrunk,
+    )  # fmt: skip
+
+
+def whorls(flower: Flower, elevation: Reals, azimuth: Reals, r0: Reals, z0: Reals, longest: float) -> Integers:
+    """(B,) the whorl that each blade is in, the innermost 0."""
+    key = elevation / (0.5 * np.pi) + 1.5 * (z0 - z0.mean()) / longest - (r0 - r0.mean()) / longest
+    inward = np.argsort(-key, kind="stable")
+    half = np.array([0.5 * b.width / max(0.4 * b.length + r, 1e-9) for b, r in zip(flower.blades, r0, strict=True)])
+    whorl, current = np.zeros(len(key), np.int64), []
+    for before, k in zip([inward[0], *inward[:-1]], inward, strict=True):
+        apart = np.abs((azimuth[current] - azimuth[k] + np.pi) % (2.0 * np.pi) - np.pi)
+        full = len(current) and (apart < 0.5 * np.minimum(half[current], half[k])).any()
+        if full or key[before] - key[k] > WHORL:
+            whorl[k], current = whorl[before] + 1, [k]
+        else:
+            whorl[k] = whorl[before]
+            current.append(k)
+    return whorl
+
+
+def _azimuth(flower: Flower, vertices: Reals, blade: Blade) -> float:
+    out = vertices[blade.chosen].mean(axis=0) - flower.middle
+    x, y, _ = flower.frame() @ out
+    return float(np.arctan2(y, x))
+
+
+def _bud(flower: Flower, whorl: Integers, r0: Reals, small: float, tightness: float) -> Bud:
+    """As wide as its outermost whorls can cover, as high as its longest petal reaches."""
+    long = small * max(b.length for b in flower.blades)
+    outermost = [b for b, w in zip(flower.blades, whorl, strict=True) if w >= whorl.max() - 1]
+    cover = small * sum(b.width for b in outermost) / (2.0 * np.pi * 1.3)
+    if flower.round:
+        cover = 0.26 * long
+    base = float(np.quantile(r0, 0.75))
+    belly = np.clip(cover * (1.25 - 0.6 * tightness), 0.17 * long, (0.36 - 0.15 * tightness) * long)
+    belly = max(float(belly), 1.06 * base)
+    foot = base * (1.0 - STEPS) ** 2
+    tip = (0.02 + 0.10 * max(0.6 - tightness, 0.0)) * long
+    outer, tall = _silhouette(belly, foot, tip, long)
+    while tall < 1.2 * belly and tip < 0.9 * belly:  # a broad disc stays open at the top
+        tip += 0.1 * belly
+        outer, tall = _silhouette(belly, foot, tip, long)
+    return Bud(tall, outer, 0.0 * outer)
+
+
+def _silhouette(belly: float, foot: Reals, tip: float, long: float) -> tuple[Reals, float]:
+    """Radius at STEPS, and the height at which the outermost layer is as long as the longest petal."""
+    outer = foot + (belly - foot) * SHAPE(STEPS)
+    outer = np.maximum(outer, tip)
+    low, high = 0.05 * long, 1.2 * long
+    for _ in range(30):
+        tall = 0.5 * (low + high)
+        low, high = (tall, high) if Bud(tall, outer, 0.0 * outer).arc(1.0)[-1] < 1.02 * long else (low, tall)
+    return outer, tall
+
+
+def gathered(bud: Bud, base: float, radius: Reals, height: Reals) -> tuple[Reals, Reals]:
+    """Radius and height of what stands in the middle of a flower, (C,) each, drawn together to fit into its bud."""
+    front = np.maximum(height, 0.0)
+    most = max(float(front.max()), 1e-12)
+    lower = np.where(height > 0.0, height * min(1.0, 0.8 * bud.height / most), height)
+    share = np.clip(lower / bud.height, 0.0, 1.0)
+    need = _envelope(share, radius)
+    room = np.maximum(0.5 * bud.outer, 1.05 * base * (1.0 - STEPS) ** 2)
+    fit = np.minimum(1.0, room / np.maximum(need, 1e-12))
+    return radius * np.where(height > 0.0, np.interp(share, STEPS, fit), 1.0), lower
+
+
+def _envelope(share: Reals, radius: Reals) -> Reals:
+    """Radius at STEPS of points at heights `share` of the bud's, smooth."""
+    need = np.zeros(len(STEPS))
+    inside = share > 0.0
+    np.maximum.at(need, (share[inside] * (len(STEPS) - 1)).astype(np.int64), radius[inside])
+    reach = np.abs(STEPS[:, None] - STEPS)
+    return (need * np.maximum(1.0 - (reach / 0.15) ** 2, 0.0)).max(axis=1)
+
+
+def _petal(flower: Flower, vertices: Reals, blade: Blade, bud: Bud, band, small: float, foot):
+    """Radius, azimuth and height of a petal in the bud."""
+    r0, z0, azimuth = foot
+    arc = bud.arc(0.5 * (band[0] + band[1]))
+    s = blade.along * min(small, 0.98 * arc[-1] / blade.length)
+    height = np.interp(s, arc, STEPS)
+    share = smoothstep(blade.along / (SETTLING * blade.length))
+    middle = np.maximum(bud.radius(np.full(len(s), band[1]), height), 1e-9)
+    turned = WIDEST * np.tanh(small * blade.across / (WIDEST * middle))
+    layer = band[0] + (band[1] - band[0]) * (0.5 + 0.45 * turned / WIDEST)
+    radius = bud.radius(layer, height)
+    start = np.maximum(r0, 1e-9)
+    near = WIDEST * np.tanh(small * blade.across / (WIDEST * np.maximum(start + (middle - start) * share, 0.3 * middle)))
+    radius = r0 + (radius - r0) * share
+    z = height * bud.height + z0 * (1.0 - smoothstep(blade.along / (0.4 * blade.length)))
+    return radius, azimuth + near, z
+
+
+def _round(flower: Flower, vertices: Reals, blade: Blade, bud: Bud, band, small: float, foot):
+    """The same of a blade that goes all the way round: its lobes overlap, what is below them is drawn together."""
+    r0, z0, _ = foot
+    open_radius, azimuth, _ = local(flower, vertices[blade.chosen])
+    centre, sinus, count = lobes(azimuth, blade.along)
+    arc = bud.arc(0.5 * (band[0] + band[1]))
+    s = blade.along * min(small, 0.98 * arc[-1] / blade.length)
+    height = np.interp(s, arc, STEPS)
+    middle = np.maximum(bud.radius(np.full(len(s), band[1]), height), 1e-9)
+    aside = (azimuth - centre + np.pi) % (2.0 * np.pi) - np.pi
+    lobed = smoothstep((blade.along - sinus) / max(0.6 * (blade.length - sinus), 1e-9)) if count else 0.0 * s
+    wrapped = WIDEST * np.tanh(small * aside * open_radius / (WIDEST * middle))
+    turned = (1.0 - lobed) * aside + lobed * wrapped
+    layer = band[0] + (band[1] - band[0]) * (0.5 + 0.45 * lobed * turned / WIDEST)
+    radius = bud.radius(layer, height)
+    if not count:  # furled: pleats, deeper towards the mouth
+        radius *= 1.0 - 0.22 * smoothstep(1.3 * height) * (1.0 - np.cos(5.0 * azimuth))
+    share = smoothstep(blade.along / (SETTLING * blade.length))
+    radius = r0 + (radius - r0) * share
+    z = height * bud.height + z0 * (1.0 - smoothstep(blade.along / (0.4 * blade.length)))
+    return radius, centre + turned, z
+
+
+def lobes(azimuth: Reals, along: Reals) -> tuple[Reals, float, int]:
+    """Of a rim that is cut: (M,) the azimuth of the middle of the lobe that each vertex is in, how far up the cuts
+    end, and how many lobes there are; 0 where it is whole."""
+    bins = 90
+    index = ((azimuth + np.pi) / (2.0 * np.pi) * bins).astype(np.int64) % bins
+    reach = np.zeros(bins)
+    np.maximum.at(reach, index, along)
+    empty = reach == 0.0
+    reach[empty] = np.interp(np.flatnonzero(empty), np.flatnonzero(~empty), reach[~empty], period=bins)
+    reach = (np.roll(reach, 1) + reach + np.roll(reach, -1)) / 3.0
+    deep = reach < reach.max() - 0.35 * max(np.ptp(reach), 1e-12)
+    if np.ptp(reach) < 0.1 * reach.max() or deep.all():
+        return np.zeros(len(azimuth)), 0.0, 0
+    first = int(np.argmax(reach))
+    rolled, level = np.roll(deep, -first), np.roll(reach, -first)
+    starts = np.flatnonzero(rolled & ~np.roll(rolled, 1))
+    ends = np.flatnonzero(rolled & ~np.roll(rolled, -1))
+    cuts = np.array([a + int(np.argmin(level[a : b + 1])) for a, b in zip(starts, ends, strict=True)])
+    if len(cuts) < 2:
+        return np.zeros(len(azimuth)), 0.0, 0
+    edges = ((cuts + first + 0.5) / bins * 2.0 * np.pi - np.pi) % (2.0 * np.pi)
+    edges.sort()
+    sector = np.searchsorted(edges, azimuth % (2.0 * np.pi)) % len(edges)
+    width = (edges - np.roll(edges, 1)) % (2.0 * np.pi)
+    return (edges - 0.5 * width)[sector], float(level[cuts].mean()), len(cuts)
+
+
+def _hinge_angle(flower: Flower, opened: Reals, shut: Reals, foot: Reals, owner: Integers, azimuth: Reals) -> Reals:
+    """(M,) by how much the blade of each vertex swings up from its foot, radians."""
+    swing = []
+    for points in (opened, shut):
+        radius, angle, height = local(flower, points)
+        out = radius if flower.round else radius * np.cos(angle - azimuth[owner])
+        run, rise = (
+            np.bincount(owner, v) / np.bincount(owner) - np.bincount(owner, v * foot) / np.bincount(owner, foot)
+            for v in (out, height)
+        )
+        swing.append(np.arctan2(rise, run))
+    return (swing[1] - swing[0])[owner]
+
+
+def furled(blade: Blade, vertices: Reals, tightness: float) -> Closed:
+    """A blade of no flower, rolled up lengthwise on to one of its edges, as a young leaf is."""
+    chosen, points = blade.chosen, vertices[blade.chosen]
+    foot = points[blade.foot].mean(axis=0)
+    # the plane that the blade lies in, by its own chart: along, across
+    chart = np.stack([blade.along - blade.along.mean(), blade.across - blade.across.mean()], axis=1)
+    along, across = np.linalg.lstsq(chart, points - points.mean(axis=0), rcond=None)[0]
+    along = along / max(np.linalg.norm(along), 1e-12)
+    across = across - (across @ along) * along
+    across /= max(np.linalg.norm(across), 1e-12)
+    normal = np.cross(along, across)
+    bulge = (points - points.mean(axis=0)) @ normal
+    hollow = np.sign(np.sum((blade.across - blade.across.mean()) ** 2 * (bulge - bulge.mean()))) or 1.0
+    normal *= hollow  # it rolls to the side to which it is hollow already
+
+    start, width = float(blade.across.min()), max(blade.width, 1e-12)
+    inner, pitch = (0.13 - 0.09 * tightness) * width, 0.012 * width
+    arc = blade.across - start
+    turned = (np.sqrt(inner**2 + 2.0 * pitch * arc) - inner) / pitch
+    outmost = (np.sqrt(inner**2 + 2.0 * pitch * width) - inner) / pitch
+    radius = inner + pitch * turned
+    angle = turned - outmost
+    rolled = np.stack([radius * np.sin(angle), -radius * np.cos(angle)], axis=1)
+    positions = (
+        foot + blade.along[:, None] * along + rolled[:, :1] * across + (rolled[:, 1:] + radius.max()) * normal
+    )
+    positions += foot - positions[blade.foot].mean(axis=0)
+    count = len(chosen)
+    return Closed(
+        chosen, positions, np.zeros(count), np.zeros(count), blade.along / max(blade.length, 1e-12), blade.foot,
+        np.zeros(count, np.int64), np.tile(np.cross(across, normal), (count, 1)), angle,
+        np.zeros(0, np.int64), np.zeros((0, 3)),
+    )  # fmt: skip

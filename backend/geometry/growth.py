@@ -1,0 +1,79 @@
+"""Growth without forces: every triangle is told how it lies now, and the body is put together from them.
+
+The mesh whose triangles come closest to where each was turned and scaled to, in the sense of least squares (Sumner
+and Popovic, "Deformation transfer for triangle meshes", SIGGRAPH 2004; Yu et al., "Mesh editing with Poisson-based
+gradient field manipulation", SIGGRAPH 2004). One matrix, factorised once; each moment is one solve.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix, diags
+from scipy.sparse.linalg import splu
+
+from backend.geometry.body import Reals
+
+Integers = NDArray[np.int64]
+
+LINK = 10.0  # stiffness of a link, in those of a typical edge
+DRIFT = 1e-7  # what keeps a part from floating away that nothing holds, in the same
+
+
+class Puzzle:
+    """N vertices, F triangles and L links (L, 2) between loose parts. held (N,): 1 stays where it is told to be."""
+
+    def __init__(self, vertices: Reals, faces: NDArray, held: Reals, links: Integers):
+        self.vertices, self.faces, self.links = vertices, faces.astype(np.int64), links
+        corner = vertices[self.faces]
+        self.sides = corner[:, 1:] - corner[:, :1]  # (F, 2, 3)
+        normal = np.cross(self.sides[:, 0], self.sides[:, 1])
+        self.area = 0.5 * np.linalg.norm(normal, axis=1)
+        self.normal = normal / (2.0 * self.area[:, None])
+        first = self.sides[:, 0] / np.linalg.norm(self.sides[:, 0], axis=1, keepdims=True)
+        frame = np.stack([first, np.cross(self.normal, first)], axis=1)
+        self.inverses = np.linalg.inv(np.einsum("fkj,fij->fki", frame, self.sides))  # (F, 2 axes or edges, 2)
+        self._slope = self._gradient()
+        self._pull = self._slope.T @ diags(np.repeat(self.area, 2))
+        stiffness = self._pull @ self._slope
+        typical = float(np.median(stiffness.diagonal()))
+        self._hold = typical * (100.0 * held + DRIFT)
+        rows, ends = np.arange(len(links)), np.ones(len(links))
+        self._across = coo_matrix(
+            (np.concatenate([-ends, ends]), (np.tile(rows, 2), links.T.ravel())), shape=(len(links), len(vertices))
+        ).tocsr()
+        self._bind = LINK * typical * self._across.T
+        matrix = stiffness + self._bind @ self._across + diags(self._hold)
+        self._factor = splu(
+            matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
+
+    def solve(self, turned: Reals, links: Reals, places: Reals) -> Reals:
+        """(N, 3) positions. turned (F, 3, 3) what became of each triangle; links (L, 3) from the first vertex of each
+        link to the second; places (N, 3) where held vertices are."""
+        sides = np.einsum("fij,fkj->fki", turned, self.sides)
+        return self.assembled(sides, links, places)
+
+    def assembled(self, sides: Reals, links: Reals, places: Reals) -> Reals:
+        """The same from the first two sides (F, 2, 3) of every triangle."""
+        gradient = np.einsum("fak,fki->fai", self.inverses.transpose(0, 2, 1), sides).reshape(-1, 3)
+        force = self._pull @ gradient + self._bind @ links + self._hold[:, None] * places
+        return self._factor.solve(force)
+
+    def _gradient(self) -> csr_matrix:
+        """(2 F, N) the slope of a function on the vertices along the two axes of each triangle."""
+        slopes = np.concatenate([-self.inverses.sum(axis=1, keepdims=True), self.inverses], axis=1)  # (F, 3, 2)
+        count = len(self.faces)
+        rows = np.repeat(np.arange(2 * count).reshape(-1, 2)[:, None], 3, axis=1)
+        columns = np.repeat(self.faces[:, :, None], 2, axis=2)
+        shape = (2 * count, len(self.vertices))
+        return coo_matrix((slopes.ravel(), (rows.ravel(), columns.ravel())), shape=shape).tocsr()
+
+
+def turning(axis: Reals, angle: Reals) -> Reals:
+    """(K, 3, 3) rotations about unit axes (K, 3) by angles (K,), radians (Rodrigues)."""
+    angle = np.broadcast_to(angle, len(axis))
+    cross = np.zeros((len(axis), 3, 3))
+    cross[:, 0, 1], cross[:, 0, 2], cross[:, 1, 2] = -axis[:, 2], axis[:, 1], -axis[:, 0]
+    cross -= cross.transpose(0, 2, 1)
+    outer = axis[:, :, None] * axis[:, None, :]
+    cosine, sine = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
+    return cosine * np.eye(3) + sine * cross + (1.0 - cosine) * outer

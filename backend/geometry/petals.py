@@ -1,0 +1,348 @@
+"""Where the flowers of a body are: blades that stand in a ring about a common middle, and how each lies in itself.
+
+A *blade* is a part that is thin and flat: an open sheet, or a closed one with two sides. A *flower* is three or more
+blades about one axis, or a single one that goes all the way round it. A *chart* lays a blade flat by distances
+along its surface, from few landmarks (de Silva and Tenenbaum, "Global versus local methods in nonlinear
+dimensionality reduction", NIPS 2002), so that it does not matter how the artist bent it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
+
+from backend.geometry import fields
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import Reals
+
+Integers = NDArray[np.int64]
+
+THIN = 0.12  # thickness of a closed blade over its width, at most
+SMALLEST = 0.01  # size of a blade, in sizes of the body
+NEAR = 0.15  # blades nearer than this, in their own sizes, may be of one flower
+GAP = np.radians(165.0)  # the largest gap in a ring
+INNER = 0.7  # reach of the feet over the reach of the tips, at most
+LANDMARKS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Blade:
+    """One petal, sepal or leaf. Its M vertices are `chosen` of the body's."""
+
+    chosen: Integers  # (M,)
+    along: Reals  # (M,) distance from the foot, along its middle
+    across: Reals  # (M,) signed distance from its midrib
+    foot: NDArray[np.bool_]  # (M,) where it is attached
+
+    @property
+    def length(self) -> float:
+        return float(self.along.max())
+
+    @property
+    def width(self) -> float:
+        return float(np.ptp(self.across))
+
+
+@dataclass(frozen=True, eq=False)
+class Flower:
+    """Blades about an axis. A flower whose `round` is True is one blade that goes all the way round."""
+
+    middle: Reals  # (3,) where the blades meet
+    axis: Reals  # (3,) unit, the way it opens
+    blades: tuple[Blade, ...]
+    round: bool = False
+
+    def frame(self) -> Reals:
+        """(3, 3) rows: two axes across, then the flower's own."""
+        across = np.cross(self.axis, np.eye(3)[np.argmin(np.abs(self.axis))])
+        across /= np.linalg.norm(across)
+        return np.stack([across, np.cross(self.axis, across), self.axis])
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A connected part, measured."""
+
+    chosen: Integers  # (M,)
+    points: Reals  # (M, 3)
+    middle: Reals  # (3,)
+    size: float  # square root of the area of one side
+    flat: bool
+    green: bool
+    depth: Reals  # (M,) distance from the root
+
+
+def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
+    """The flowers, and the blades that are in none."""
+    parts = _parts(anatomy)
+    flat = [part for part in parts if part.flat]
+    whole, rest = [], []
+    for part in flat:
+        found = _goes_round(part)
+        if found is None:
+            rest.append(part)
+        else:
+            whole.append((part, *found))
+    rings = [ring for group in _near(rest) for ring in _rings(group)]
+    if any(not _leafy(ring) for ring in rings) or any(not part.green for part, *_ in whole):
+        rings = [ring for ring in rings if not _leafy(ring)]
+
+    chart = _Charts(anatomy, flat)
+    found, used = [], set()
+    for part, middle, axis in whole:
+        foot = np.linalg.norm(part.points - middle, axis=1)
+        foot = foot <= np.quantile(foot, 0.02) * 1.2 + 1e-9
+        blade = chart.blade(part, foot, axis, round=True)
+        found.append(Flower(middle, axis, (blade,), round=True))
+        used.add(id(part))
+    for ring in rings:
+        blades = []
+        for part in ring.parts:
+            away = np.linalg.norm(part.points - ring.middle, axis=1)
+            blades.append(chart.blade(part, away <= away.min() + 0.06 * np.ptp(away), ring.axis))
+            used.add(id(part))
+        found.append(Flower(ring.middle, ring.axis, tuple(blades)))
+    alone = []
+    for part in flat:
+        if id(part) not in used:
+            foot = part.depth <= part.depth.min() + 0.05 * np.ptp(part.depth)
+            alone.append(chart.blade(part, foot, np.array([0.0, 0.0, 1.0])))
+    return found, alone
+
+
+def _parts(anatomy: Anatomy) -> list[Part]:
+    body, labels = anatomy.body, anatomy.labels
+    corner = body.vertices[body.faces]
+    area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    owner = labels[body.faces[:, 0]]
+    area = np.bincount(owner, area, minlength=labels.max() + 1)
+    found = []
+    order = np.argsort(labels, kind="stable")
+    for label, chosen in enumerate(np.split(order, np.cumsum(np.bincount(labels))[:-1])):
+        points, sheet = body.vertices[chosen], bool(anatomy.is_sheet[chosen[0]])
+        middle = points.mean(axis=0)
+        spread = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov((points - middle).T) + 1e-18 * np.eye(3)), 0.0)) * 3.46
+        size = float(np.sqrt(area[label] * (1.0 if sheet else 0.5)))
+        taking_part = bool((body.weight[chosen] > 0.0).any()) and size >= SMALLEST
+        thickness = 0.0
+        if not sheet:
+            local = body.faces[owner == label]
+            inner = body.vertices[local] - middle
+            volume = abs(np.einsum("fi,fi->", inner[:, 0], np.cross(inner[:, 1], inner[:, 2]))) / 6.0
+            thickness = 2.0 * volume / max(area[label], 1e-30)
+        width = min(spread[1], size**2 / max(spread[2], 1e-12))  # of a bundle of stems the latter is small
+        flat = sheet or thickness < THIN * width
+        red, green, blue = np.median(body.albedo[chosen], axis=0)
+        found.append(
+            Part(
+                chosen, points, middle, size, flat and taking_part,
+                bool(green > 1.25 * red and green > 1.25 * blue), anatomy.distance[chosen],
+            )
+        )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Ring:
+    parts: list[Part]
+    middle: Reals
+    axis: Reals
+
+
+def _leafy(ring: _Ring) -> bool:
+    return np.mean([part.green for part in ring.parts]) > 0.5
+
+
+def _goes_round(part: Part) -> tuple[Reals, Reals] | None:
+    """The middle of its foot and its axis, where one blade surrounds an axis as a cup does."""
+    reach = np.ptp(part.depth)
+    if reach < 1e-6:
+        return None
+    foot = part.points[part.depth <= part.depth.min() + 0.03 * reach]
+    middle, far = foot.mean(axis=0), part.depth > part.depth.min() + 0.2 * reach
+    for _ in range(3):
+        away = part.points - middle
+        length = np.linalg.norm(away[far], axis=1).mean()
+        axis = away[far].mean(axis=0)
+        if np.linalg.norm(axis) < 0.4 * length:  # wide open: across the plane that it lies in
+            normal = np.linalg.eigh(away.T @ away)[1][:, 0]
+            axis = normal * (np.sign(normal @ axis) if abs(normal @ axis) > 0.05 * length else np.sign(normal[2]) or 1.0)
+        axis = axis / max(np.linalg.norm(axis), 1e-12)
+        height = away @ axis
+        if np.ptp(height) < 0.1 * length:
+            break
+        low = part.points[height <= height.min() + 0.06 * np.ptp(height)]
+        middle = 0.5 * (low.min(axis=0) + low.max(axis=0))  # it hangs on its stem by one vertex, wherever that is
+    away = part.points - middle
+    flat = away[far] - (away[far] @ axis)[:, None] * axis
+    radius = np.linalg.norm(flat, axis=1)
+    if radius.mean() < 0.15 * length:
+        return None
+    across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
+    azimuth = np.arctan2(flat @ np.cross(axis, across), flat @ across)
+    filled = np.histogram(azimuth, 16, (-np.pi, np.pi), weights=radius)[0]
+    return (middle, axis) if np.all(filled > 0.25 * filled.mean()) else None
+
+
+def _near(parts: list[Part]) -> list[list[Part]]:
+    """Groups of blades, of which each is close to another."""
+    if not parts:
+        return []
+    size = float(np.median([part.size for part in parts]))
+    owner = np.repeat(np.arange(len(parts)), [len(part.points) for part in parts])
+    box = np.floor(np.concatenate([part.points for part in parts]) / (NEAR * size)).astype(np.int64)
+    shifts = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    cells = (box[:, None] + shifts).reshape(-1, 3)
+    cell = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
+    pairs = np.unique(np.stack([cell, np.repeat(owner, len(shifts))], axis=1), axis=0)
+    seen = coo_matrix((np.ones(len(pairs)), (pairs[:, 1], pairs[:, 0])), shape=(len(parts), cell.max() + 1)).tocsr()
+    group = connected_components(seen @ seen.T, directed=False)[1]
+    return [[parts[k] for k in np.flatnonzero(group == one)] for one in range(group.max() + 1)]
+
+
+def _rings(parts: list[Part]) -> list[_Ring]:
+    """The rings in a group: itself, or what is found in either half of it."""
+    if len(parts) < 3:
+        return []
+    ring = _ring(parts)
+    if ring is not None:
+        return [ring]
+    middles = np.array([part.middle for part in parts])
+    first = middles[np.argmax(np.linalg.norm(middles - middles.mean(axis=0), axis=1))]
+    seeds = np.array([first, middles[np.argmax(np.linalg.norm(middles - first, axis=1))]])
+    for _ in range(8):
+        side = np.linalg.norm(middles[:, None] - seeds, axis=2).argmin(axis=1)
+        if side.min() == side.max():
+            return []
+        seeds = np.array([middles[side == k].mean(axis=0) for k in (0, 1)])
+    return [ring for k in (0, 1) for ring in _rings([part for part, s in zip(parts, side, strict=True) if s == k])]
+
+
+def _ring(parts: list[Part]) -> _Ring | None:
+    middle = _meeting(parts)
+    away = [np.linalg.norm(part.points - middle, axis=1) for part in parts]
+    foot, reach = np.array([a.min() for a in away]), np.array([a.max() for a in away])
+    near = (foot <= 2.0 * np.median(foot) + 0.15 * np.median(reach)) & (reach <= 3.0 * np.median(reach))
+    if near.sum() < 3 or near.sum() < 0.6 * len(parts) or np.median(foot[near]) > INNER * np.median(reach[near]):
+        return None
+    kept = [part for part, n in zip(parts, near, strict=True) if n]
+    size = np.array([part.size for part in kept])
+    if np.mean(np.abs(np.log(size / np.median(size))) < np.log(2.5)) < 0.7:
+        return None
+    out = np.array([part.middle - middle for part in kept])
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+    mean = out.mean(axis=0)
+    spread = out - mean
+    normal = np.linalg.eigh(spread.T @ spread)[1][:, 0]
+    depth = np.concatenate([part.depth for part in kept])
+    points = np.concatenate([part.points for part in kept])
+    stem = points[depth <= depth.min() + 0.05 * np.ptp(depth)].mean(axis=0)
+    lean = mean @ normal
+    if abs(lean) < 0.1:  # wide open: away from the stem, or up
+        lean = (points.mean(axis=0) - stem) @ normal / max(np.median(reach), 1e-12) + 0.2 * normal[2]
+    normal *= np.sign(lean) or 1.0
+    # of a wide open ring the mean is chance; of a deep one the plane is
+    axis = mean + normal * np.clip(4.0 * (0.5 - np.linalg.norm(mean)), 0.0, 2.0)
+    axis /= np.linalg.norm(axis)
+    across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
+    azimuth = np.sort(np.arctan2(out @ np.cross(axis, across), out @ across))
+    gap = np.diff(np.append(azimuth, azimuth[0] + 2.0 * np.pi)).max()
+    return _Ring(kept, middle, axis) if gap < GAP else None
+
+
+def _meeting(parts: list[Part]) -> Reals:
+    """(3,) the point that all are near to, in the middle of their nearest points."""
+    points = np.concatenate([part.points for part in parts])
+    starts = np.cumsum([0, *(len(part.points) for part in parts)])
+    depth = np.concatenate([part.depth for part in parts])
+    centre = points.mean(axis=0)
+    values, axes = np.linalg.eigh(np.cov((points - centre).T))
+    tries = [points[depth <= np.quantile(depth, 0.03)].mean(axis=0), centre]
+    tries += [centre + side * 1.8 * np.sqrt(values[k]) * axes[:, k] for k in range(3) for side in (-1.0, 1.0)]
+    best, least = centre, np.inf
+    size = np.median([part.size for part in parts])
+    for middle in tries:
+        for _ in range(12):
+            gap = np.linalg.norm(points - middle, axis=1)
+            nearest = np.array([a + gap[a:b].argmin() for a, b in zip(starts[:-1], starts[1:], strict=True)])
+            weight = 1.0 / (gap[nearest] + 0.1 * size)
+            middle = weight @ points[nearest] / weight.sum()
+        gap = np.linalg.norm(points - middle, axis=1)
+        nearest = np.array([a + gap[a:b].argmin() for a, b in zip(starts[:-1], starts[1:], strict=True)])
+        # of two meeting points, feet and tips of a bud, the feet are nearer to the root
+        late = (np.mean(depth[nearest]) - depth.min()) / max(np.ptp(depth), 1e-12)
+        value = np.median(gap[nearest]) / size + 0.3 * late
+        if value < least:
+            best, least = middle, value
+    return best
+
+
+class _Charts:
+    """All blades laid flat at once: they are parts of their own, so one search along the surface serves them all."""
+
+    def __init__(self, anatomy: Anatomy, parts: list[Part]):
+        self.vertices = anatomy.body.vertices
+        count = len(self.vertices)
+        blade = np.zeros(count, bool)
+        for part in parts:
+            blade[part.chosen] = True
+        faces = anatomy.body.faces[blade[anatomy.body.faces[:, 0]]]
+        pairs = np.concatenate([fields.edges(faces), fields.across(faces), self._through(anatomy, parts)])
+        length = np.linalg.norm(self.vertices[pairs[:, 0]] - self.vertices[pairs[:, 1]], axis=1)
+        self.graph = graph = fields.shortest_of(pairs, np.maximum(length, 1e-12), count)
+        self.distance = np.zeros((LANDMARKS, count))
+        self.marks: list[Integers] = []  # of each round, one vertex a part
+        nearest = np.full(count, np.inf)
+        self._place = {int(part.chosen[0]): k for k, part in enumerate(parts)}
+        marks = np.array([part.chosen[np.argmin(part.depth)] for part in parts], np.int64)
+        for k in range(LANDMARKS if len(parts) else 0):
+            found = dijkstra(graph, directed=False, indices=marks, min_only=True)
+            self.distance[k] = np.where(np.isfinite(found), found, 0.0)
+            self.marks.append(marks)
+            nearest = np.minimum(nearest, self.distance[k])
+            marks = np.array([part.chosen[np.argmax(nearest[part.chosen])] for part in parts], np.int64)
+
+    def _through(self, anatomy: Anatomy, parts: list[Part]) -> Integers:
+        """(K, 2) pairs that join the two sides of closed blades."""
+        solid = [part.chosen for part in parts if not anatomy.is_sheet[part.chosen[0]]]
+        if not solid:
+            return np.zeros((0, 2), np.int64)
+        found = []
+        for chosen in solid:
+            outward = anatomy.normals[chosen]
+            gap, near = cKDTree(self.vertices[chosen]).query(self.vertices[chosen], k=min(16, len(chosen)))
+            facing = np.einsum("mi,mki->mk", outward, outward[near]) < -0.3
+            first = np.argmax(facing, axis=1)
+            pair = np.stack([chosen, chosen[near[np.arange(len(chosen)), first]]], axis=1)
+            found.append(pair[facing.any(axis=1)])
+        return np.concatenate(found).astype(np.int64)
+
+    def blade(self, part: Part, foot: NDArray[np.bool_], axis: Reals, round: bool = False) -> Blade:
+        chosen = part.chosen
+        place = self._place[int(chosen[0])]
+        squares = self.distance[:, chosen] ** 2  # (K, M)
+        marks = np.array([m[place] for m in self.marks])
+        between = self.distance[:, marks] ** 2  # (K, K)
+        between = 0.5 * (between + between.T)
+        mean = between.mean(axis=0)
+        gram = -0.5 * (between - mean[:, None] - mean[None] + mean.mean())
+        values, axes = np.linalg.eigh(gram)
+        inverse = (axes[:, -2:] / np.sqrt(np.maximum(values[-2:], 1e-12 * max(values[-1], 1e-30)))).T
+        flat = (-0.5 * inverse @ (squares - mean[:, None])).T  # (M, 2)
+        start = flat[foot].mean(axis=0)
+        along = flat.mean(axis=0) - start
+        along /= max(np.linalg.norm(along), 1e-12)
+        flat = flat - start
+        s, u = flat @ along, flat @ np.array([-along[1], along[0]])
+        points = self.vertices[chosen]
+        out = points.mean(axis=0) - points[foot].mean(axis=0)
+        aside = np.cross(axis, out)
+        if np.linalg.norm(aside) < 1e-9:
+            aside = np.cross(out, np.eye(3)[0])
+        turn = np.sign(np.sum(u * ((points - points.mean(axis=0)) @ aside))) or 1.0
+        if round:  # what goes round has no flat chart: only the way from the foot
+            s = dijkstra(self.graph, directed=False, indices=chosen[foot], min_only=True)[chosen]
+        return Blade(chosen, np.maximum(s, 0.0), turn * u, foot)

@@ -1,0 +1,246 @@
+"""Life cycles, looked at and timed: contact sheets, turntable videos, and tables beside what the project promises.
+
+ENVIRONMENT: backend
+
+python -m tests.bench.life                         all of it, into out/life/
+python -m tests.bench.life --only wilt apple       of these processes and subjects
+python -m tests.bench.life --subject tulip --process "wilt + burn" --set droop=0.8 --out /tmp/x
+python -m tests.bench.life --nasty                 every process on meshes as they should not be
+python -m tests.bench.life --pictures              the small pictures of the add-on's menu
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from backend import certificate, protocol
+from backend.clip import Mesh
+from backend.files.mesh import read
+from backend.pipelines.processes import kind_of
+from tests.bench import living
+from tests.bench.subjects import nasty, subjects
+from tests.bench.table import Table
+from tools.environments import ROOT
+
+OUT = ROOT / "out" / "life"
+PICTURES = ROOT / "blender_addon" / "pictures"
+
+# What each process is looked at on; one of a video first.
+CASES = {
+    "wilt": "tulip potted_plant daisy fern lily flat_leaf pepper mushroom candle tin_can spot suzanne teapot woody",
+    "melt": "candle cheese spot apple tin_can potted_plant paper suzanne teapot woody",
+    "shrivel": "apple pepper tulip banana mushroom flat_leaf potted_plant spot suzanne",
+    "rot": "apple banana pepper bread tulip potted_plant spot suzanne",
+    "grow": "potted_plant tulip fern mushroom daisy apple spot teapot",
+    "bloom": "tulip daisy lily poppy potted_plant spot",
+    "close": "tulip daisy lily poppy",
+    "swell": "bread mushroom apple bag spot suzanne teapot",
+    "burn": "paper potted_plant flat_leaf spot tulip bag suzanne teapot woody",
+    "freeze": "apple flat_leaf tulip spot teapot",
+    "rust": "tin_can spot teapot suzanne potted_plant",
+    "crumple": "paper tin_can bag flat_leaf spot teapot",
+}
+TOGETHER = {"tulip": "bloom, wilt, rot", "potted_plant": "grow, wilt + burn", "apple": "swell, rot"}
+TIMED = {
+    "melt": "candle", "grow": "potted_plant", "bloom": "tulip", "close": "tulip", "wilt": "bread", "crumple": "bag",
+}  # fmt: skip
+PICTURED = {
+    "wilt": ("tulip", 0.6), "melt": ("candle", 0.5), "shrivel": ("apple", 1.0), "rot": ("banana", 0.75),
+    "grow": ("potted_plant", 0.55), "bloom": ("tulip", 0.75), "close": ("tulip", 1.0), "swell": ("bread", 1.0),
+    "burn": ("paper", 0.5), "freeze": ("flat_leaf", 0.9), "rust": ("tin_can", 0.9), "crumple": ("paper", 0.9),
+}  # fmt: skip
+TABLE_SIZES = 10_000, 50_000
+SECONDS = {"melt": 8.0, "bloom": 15.0, "close": 15.0}
+SKIN_SECONDS, LATTICE_SECONDS = 10.0, 4.0  # of processes that wrinkle a skin, and of all others
+HEAVIER, PREVIEW_SECONDS = 2.5, 2.0
+UNCROSSED = {"wilt", "shrivel", "swell", "grow"}
+IN_SIGHT = {"burn": 0.002, "melt": 0.02, "close": 0.05, "bloom": 0.05}  # of the faces
+
+
+def main() -> None:
+    arguments = _arguments()
+    if arguments.subject:
+        one(arguments)
+        return
+    if arguments.pictures:
+        pictures()
+        return
+    processes, makers = _chosen(arguments.only)
+    if arguments.nasty:
+        on_nasty(processes)
+        return
+    OUT.mkdir(parents=True, exist_ok=True)
+    for process in processes:
+        on_cases(process, makers)
+    if not arguments.only:
+        together()
+    if not arguments.untimed:
+        timed(processes)
+
+
+def one(arguments: argparse.Namespace) -> None:
+    """One subject, or several, under one process: what the certificate says, and a sheet."""
+    asked = living.request(
+        arguments.process, dict(arguments.set), frames=arguments.frames, seed=arguments.seed, reverse=arguments.reverse
+    )
+    makers = subjects() | nasty()
+    out = arguments.out or OUT / "one"
+    out.mkdir(parents=True, exist_ok=True)
+    clips = []
+    for name in arguments.subject:
+        mesh = makers[name]() if name in makers else read(Path(name))
+        lived = living.live(mesh, asked, f"{Path(name).stem}: {arguments.process}")
+        print(f"{Path(name).stem}, {len(mesh.vertices)} vertices, {lived.seconds:.2f} s: {lived.certificate.summary}")
+        for what, value, unit in lived.certificate.measured if arguments.verbose else ():
+            print(f"  {what:42} {value:10.4g} {unit}")
+        clips.append(living.save(lived, out / f"{Path(name).stem}.npz"))
+    sheet = out / f"{arguments.process.replace(', ', '-').replace(' + ', '+')}.png"
+    video = ("--video", out / f"{sheet.stem}.mp4") if arguments.video else ()
+    views = [str(part) for view in arguments.view or () for part in ("--view", *view)]
+    living.look(clips, "-o", sheet, *views, *video)
+    print(sheet)
+
+
+def on_cases(process: str, makers: dict[str, Callable[[], Mesh]]) -> None:
+    """A sheet of one process on its subjects, a video of the first, and a table of what was measured."""
+    asked = living.request(process, {})
+    table = Table(f"{process}, 48 frames")
+    with tempfile.TemporaryDirectory() as folder:
+        clips = []
+        for name in CASES.get(process, "apple tulip spot").split():
+            if name not in makers:
+                continue
+            mesh = makers[name]()
+            lived = living.live(mesh, asked)
+            lived.clip.provenance["title"] = f"{process}, {name}: {lived.certificate.summary}"
+            _add_rows(table, process, name, mesh, lived)
+            clips.append(living.save(lived, Path(folder) / f"{name}.npz"))
+        if not clips:
+            return
+        living.look(clips, "-o", OUT / f"{process}.png")
+        living.look(clips[:1], "--video", OUT / f"{process}.mp4")
+    table.show()
+
+
+def _add_rows(table: Table, process: str, name: str, mesh: Mesh, lived: living.Lived) -> None:
+    table.add(f"{name}: seconds ({len(mesh.vertices)} vertices)", lived.seconds, "s")
+    closed = certificate.is_closed(mesh.faces)
+    if process == "melt":
+        change = lived.measured(certificate.VOLUME_CHANGE)
+        table.add(f"{name}: largest change of volume", change, "of the volume", 0.01 if closed else 0.05)
+        table.add(f"{name}: put back by correction", lived.measured(certificate.CORRECTED), "of the volume", 0.10)
+    new = lived.measured(f"{certificate.CROSSING} in the last frame")
+    table.add(f"{name}: new crossing faces at the end", new, "faces", 0 if process in UNCROSSED else None)
+    if process in IN_SIGHT:
+        when = "first" if process == "bloom" else "last"
+        seen = lived.measured(f"{certificate.IN_SIGHT} in the {when} frame") / len(mesh.triangles)
+        table.add(f"{name}: of them in sight, {when} frame", 100 * seen, "% of the faces", 100 * IN_SIGHT[process])
+    step = lived.measured("largest step between frames")
+    table.add(f"{name}: largest step between frames", step, "of the size")
+
+
+def together() -> None:
+    """Processes at once and one after another."""
+    makers = subjects()
+    with tempfile.TemporaryDirectory() as folder:
+        clips = []
+        for name, words in TOGETHER.items():
+            lived = living.live(makers[name](), living.request(words, {}, frames=96))
+            lived.clip.provenance["title"] = f"{words}, {name}: {lived.certificate.summary}"
+            clips.append(living.save(lived, Path(folder) / f"{name}.npz"))
+        living.look(clips, "-o", OUT / "together.png")
+        living.look(clips[:1], "--video", OUT / "together.mp4")
+
+
+def timed(processes: list[str]) -> None:
+    """Seconds of 48 frames at 10k and 50k vertices, and to the first preview that shows a change."""
+    table = Table("48 frames of life")
+    for process in processes:
+        asked, name = living.request(process, {}), TIMED.get(process, "apple")
+        wrinkles = kind_of(asked.stages[0].process).wrinkles
+        bound = SECONDS.get(process, SKIN_SECONDS if wrinkles else LATTICE_SECONDS)
+        light, heavy = (sized(name, count) for count in TABLE_SIZES)
+        living.live(light, asked)  # so that nothing is compiled while it is timed
+        seconds = living.live(light, asked).seconds
+        table.add(f"{process} of {name}, {len(light.vertices)} vertices", seconds, "s", bound)
+        table.add(f"{process}: first preview", living.first_preview(light, asked), "s", PREVIEW_SECONDS)
+        heavier = living.live(heavy, asked).seconds
+        table.add(f"{process} of {name}, {len(heavy.vertices)} vertices", heavier / seconds, "times that", HEAVIER)
+        table.add(f"{process}: first preview of these", living.first_preview(heavy, asked), "s", PREVIEW_SECONDS)
+    table.show()
+
+
+def sized(name: str, vertices: int) -> Mesh:
+    """A subject made with about so many vertices."""
+    make, resolution = subjects()[name], 1.0
+    for _ in range(3):  # rows are whole numbers, and some have a least
+        resolution *= np.sqrt(vertices / len(make(resolution).vertices))
+    return make(resolution)
+
+
+def on_nasty(processes: list[str]) -> None:
+    """No crash, no number that is none, and no still: each in eight frames."""
+    for name, make in nasty().items():
+        mesh = make()
+        table = Table(f"{name}, {len(mesh.vertices)} vertices, 8 frames")
+        for process in processes:
+            lived = living.live(mesh, living.request(process, {}, frames=8))
+            moved = lived.measured(protocol.Certificate.DISPLACEMENT)
+            table.add(f"{process}: seconds", lived.seconds, "s")
+            table.add(f"{process}: moves", moved, "of the size")
+            table.add(f"{process}: moves or changes colour", moved + lived.measured(certificate.COLOUR), "", least=0.02)
+        table.show()
+
+
+def pictures() -> None:
+    """128 x 128 pixels for each process, on no background, into the add-on."""
+    PICTURES.mkdir(exist_ok=True)
+    makers = subjects()
+    with tempfile.TemporaryDirectory() as folder:
+        for process, (name, tau) in PICTURED.items():
+            lived = living.live(makers[name](), living.request(process, {}))
+            clip = living.save(lived, Path(folder) / f"{process}.npz")
+            living.look([clip], "--icon", str(tau), "-o", PICTURES / f"{process}.png")
+
+
+def _chosen(only: list[str] | None) -> tuple[list[str], dict[str, Callable[[], Mesh]]]:
+    """Processes and subjects by name; of either, all where none is named."""
+    names, makers = set(only or ()), subjects()
+    unknown = names - set(protocol.PROCESSES) - set(makers)
+    if unknown:
+        raise SystemExit(f"There is no process or subject called {', '.join(sorted(unknown))}")
+    processes = [name for name in protocol.PROCESSES if name in names] or list(protocol.PROCESSES)
+    return processes, {name: make for name, make in makers.items() if name in names} or makers
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], epilog="of one life: --subject and --process, and what follows them"
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="processes and subjects")
+    parser.add_argument("--untimed", action="store_true", help="sheets and videos alone")
+    parser.add_argument("--nasty", action="store_true", help="on meshes as they should not be")
+    parser.add_argument("--pictures", action="store_true", help="for the add-on's menu")
+    parser.add_argument("--subject", nargs="+", help="names of subjects, or files")
+    parser.add_argument("--process", default="wilt", help='"wilt", or in words: "bloom, wilt + burn"')
+    parser.add_argument("--set", nargs="+", default=(), type=_slider, metavar="NAME=VALUE", help="sliders")
+    parser.add_argument("--out", type=Path, help="a folder")
+    parser.add_argument("--frames", type=int, default=48)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--reverse", action="store_true")
+    parser.add_argument("--video", action="store_true")
+    parser.add_argument("--verbose", action="store_true", help="all of the certificate")
+    parser.add_argument("--view", type=float, nargs=2, action="append", metavar=("AZIMUTH", "ELEVATION"))
+    return parser.parse_known_args()[0]  # --json is the table's
+
+
+def _slider(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    return name, float(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Frost and rust: where they begin, how they spread, and what they make of a surface."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend import protocol
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import PREVIEW, Body
+from backend.geometry.front import areas, hollowness
+from backend.pipelines.processes import make
+from backend.pipelines.processes.process import Circumstances, Process
+from backend.report import silent
+
+KINDS = [protocol.Freeze, protocol.Rust]
+
+
+def body(mesh: trimesh.Trimesh, weight=1.0, metres=1.0) -> Body:
+    """In a body's units: largest extent 1, on the floor, centred; its material is not that of any frost or rust."""
+    vertices = np.asarray(mesh.vertices) * metres
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    count = len(vertices)
+    return Body(
+        (vertices - [*(low + high)[:2] / 2.0, low[2]]) / (high - low).max(),
+        mesh.faces.astype(np.int32),
+        np.zeros(count),
+        np.broadcast_to(weight, count).astype(float),
+        np.tile([0.1, 0.5, 0.2], (count, 1)),
+        np.full(count, 0.3),
+        np.full(count, 0.9),
+    )
+
+
+def stone(level=4) -> trimesh.Trimesh:
+    """A closed body without symmetry, 2562 vertices."""
+    mesh = trimesh.creation.icosphere(level)
+    x, y, z = mesh.vertices.T
+    bump = 1.0 + 0.2 * np.sin(3 * x + 1) * np.cos(2 * y) + 0.15 * np.sin(4 * z + 2 * x)
+    return trimesh.Trimesh(mesh.vertices * bump[:, None] * [1.0, 0.7, 0.9], mesh.faces, process=False)
+
+
+def process_of(kind, subject: Body, amount=1.0, seed=3, **settings) -> Process:
+    return make(kind(**settings), Circumstances(Anatomy(subject), amount, seed, PREVIEW))
+
+
+def covered(process: Process, tau: float) -> float:
+    """The share of the surface that has lost its metal."""
+    subject = process.body
+    area = areas(subject.vertices, subject.faces)
+    return area[process.look(tau, subject.look).metallic < 0.45].sum() / area.sum()
+
+
+def poses(process: Process, taus=(0.0, 0.5, 1.0)):
+    return [posed.positions for posed in process.motion(np.array(taus), silent)]
+
+
+# --- hollows ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_ball_is_a_bump_everywhere_by_the_formula_and_a_flat_is_nothing():
+    ball = body(trimesh.creation.icosphere(5))
+    radius = 0.1
+    # the chord to a point at distance s of a sphere of radius R falls s / 2 R below the tangent plane, per length; the
+    # samples are spread evenly between radius / 4 and radius
+    near, far = 0.25 * radius, radius
+    mean = 2.0 / 3.0 * (far**3 - near**3) / (far**2 - near**2)
+    found = hollowness(Anatomy(ball), radius)
+    np.testing.assert_allclose(found, -2.0 * mean / (2.0 * 0.5), rtol=0.25)
+    assert found.mean() == pytest.approx(-2.0 * mean / (2.0 * 0.5), rel=0.1)
+    box = body(trimesh.creation.box().subdivide().subdivide().subdivide().subdivide())
+    hollow = hollowness(Anatomy(box), radius)
+    inner = np.sort(np.abs(box.vertices - [0.0, 0.0, 0.5]), axis=1)[:, 1] < 0.35
+    np.testing.assert_allclose(hollow[inner], 0.0, atol=1e-9)
+    edges = np.sort(np.abs(box.vertices - [0.0, 0.0, 0.5]), axis=1)[:, 1] > 0.499
+    assert hollow[edges].max() < -0.5
+
+
+def test_inside_out_or_finer_makes_no_hollow_of_a_bump():
+    coarse, fine = body(stone(4)), body(stone(5))
+    turned = Body(**{**coarse.__dict__, "faces": np.ascontiguousarray(coarse.faces[:, ::-1])})
+    one, other = (hollowness(Anatomy(subject), 0.15) for subject in (coarse, turned))
+    np.testing.assert_allclose(other, one, atol=1e-9)
+    near = np.linalg.norm(fine.vertices[:, None] - coarse.vertices[None, :200], axis=2).argmin(axis=0)
+    np.testing.assert_allclose(hollowness(Anatomy(fine), 0.15)[near], one[:200], atol=0.08)
+
+
+def test_a_groove_is_a_hollow():
+    dented = stone()
+    groove = np.exp(-((dented.vertices[:, 0] / 0.08) ** 2))
+    dented.vertices *= (1.0 - 0.2 * groove)[:, None]
+    hollow = hollowness(Anatomy(body(dented)), 0.1)
+    assert hollow[groove > 0.97].mean() > 0.2
+    assert hollow[groove < 0.01].mean() < 0.0
+
+
+# --- frost and rust ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=["freeze", "rust"])
+def kind(request):
+    return request.param
+
+
+def test_it_begins_with_the_subject(kind):
+    subject = body(stone())
+    process = process_of(kind, subject)
+    np.testing.assert_array_equal(poses(process)[0], subject.vertices)
+    for name in ("albedo", "roughness", "metallic", "opacity"):
+        np.testing.assert_array_equal(getattr(process.look(0.0, subject.look), name), getattr(subject.look, name))
+
+
+def test_it_spreads_at_an_even_pace_and_stays_within_bounds(kind):
+    subject = body(stone())
+    process = process_of(kind, subject, cover=0.6)
+    shares = [covered(process, tau) for tau in np.linspace(0.0, 1.0, 9)]
+    assert np.all(np.diff(shares) > 0.02)
+    assert np.all(np.diff(shares) < 0.13)
+    for tau in (0.3, 0.8, 1.0):
+        look = process.look(tau, subject.look)
+        for values in (look.albedo, look.roughness, look.metallic):
+            assert np.isfinite(values).all()
+            assert 0.0 <= values.min() <= values.max() <= 1.0
+
+
+def test_cover_says_how_much_of_the_surface(kind):
+    subject = body(stone())
+    for cover in (0.2, 0.5):
+        assert covered(process_of(kind, subject, cover=cover), 1.0) == pytest.approx(cover, abs=0.15 * cover + 0.03)
+    nothing = process_of(kind, subject, cover=0.0)
+    np.testing.assert_array_equal(nothing.look(1.0, subject.look).albedo, subject.albedo)
+    whole = process_of(kind, subject, cover=1.0).look(1.0, subject.look)
+    assert whole.metallic.max() < 0.05
+
+
+def test_it_moves_by_a_hair_outwards_and_not_at_all_without_its_slider(kind):
+    subject = body(stone(5))  # the crystals and flakes of a coarser one would only flicker
+    slider = {protocol.Freeze: "crystals", protocol.Rust: "flakes"}[kind]
+    anatomy = Anatomy(subject)
+    end = poses(process_of(kind, subject, **{slider: 0.5}))[-1] - subject.vertices
+    height = np.einsum("ni,ni->n", end, anatomy.normals)
+    assert 0.0005 < height.max() < 0.0051
+    assert height.min() > -1e-9
+    np.testing.assert_array_equal(poses(process_of(kind, subject, **{slider: 0.0}))[-1], subject.vertices)
+    turned = Body(**{**subject.__dict__, "faces": np.ascontiguousarray(subject.faces[:, ::-1])})
+    np.testing.assert_allclose(poses(process_of(kind, turned, **{slider: 0.5}))[-1], subject.vertices + end, atol=1e-9)
+
+
+def test_weight_0_keeps_its_look_and_amount_scales_how_far(kind):
+    mesh = stone()
+    high = mesh.vertices[:, 2] > 0.0
+    subject = body(mesh, weight=high * 1.0)
+    process = process_of(kind, subject)
+    look = process.look(1.0, subject.look)
+    np.testing.assert_array_equal(look.albedo[~high], subject.albedo[~high])
+    np.testing.assert_array_equal(poses(process)[-1][~high], subject.vertices[~high])
+    assert (look.metallic[high] < 0.45).mean() > 0.6
+    little, much = (covered(process_of(kind, body(mesh), amount=amount), 1.0) for amount in (0.3, 0.9))
+    assert little == pytest.approx(much / 3.0, abs=0.06)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_pattern(kind):
+    subject = body(stone())
+    first, again, other = (process_of(kind, subject, seed=seed).look(0.6, subject.look) for seed in (3, 3, 4))
+    assert first.albedo.tobytes() == again.albedo.tobytes()
+    assert np.abs(first.albedo - other.albedo).mean() > 0.02
+
+
+def test_neither_the_triangles_nor_the_scale_change_where_it_is(kind):
+    coarse, fine, far = body(stone(4)), body(stone(5)), body(stone(4), metres=1e-3)
+    one, other, small = (process_of(kind, subject).front.share for subject in (coarse, fine, far))
+    np.testing.assert_allclose(small, one, atol=2e-3)  # some arrive at the same time but for rounding
+    near = np.linalg.norm(fine.vertices[:, None] - coarse.vertices[None, ::9], axis=2).argmin(axis=0)
+    assert np.abs(other[near] - one[::9]).mean() < 0.09
+
+
+@pytest.mark.parametrize("made", [trimesh.creation.box(), trimesh.creation.icosphere(1)], ids=["box", "ball"])
+def test_a_coarse_mesh_shows_it_too(kind, made):
+    subject = body(made)
+    end = process_of(kind, subject, cover=1.0).look(1.0, subject.look)
+    assert np.abs(end.albedo - subject.albedo).max(axis=1).min() > 0.1
+
+
+def test_frost_is_pale_and_rust_is_brown():
+    subject = body(stone())
+    frost, rust = (process_of(kind, subject, cover=1.0).look(1.0, subject.look) for kind in KINDS)
+    assert (frost.albedo[:, 2] > frost.albedo[:, 0]).all()
+    assert frost.albedo.mean() > subject.albedo.mean() + 0.15
+    # the subject's own green shines through the ice
+    red = Body(**{**subject.__dict__, "albedo": np.tile([0.6, 0.1, 0.1], (len(subject.vertices), 1))})
+    assert (process_of(protocol.Freeze, red, cover=1.0).look(1.0, red.look).albedo - frost.albedo)[:, 0].mean() > 0.05
+    assert (rust.albedo[:, 0] > 1.5 * rust.albedo[:, 1]).all()
+    assert (rust.albedo[:, 1] > rust.albedo[:, 2]).all()
+    assert rust.roughness.min() > 0.9
+
+
+def test_rust_starts_above_and_runs_down():
+    tall = trimesh.creation.cylinder(0.1, 1.0, sections=48).subdivide().subdivide()
+    subject = body(tall)
+    process = process_of(protocol.Rust, subject)
+    first = process.front.share < 0.1
+    assert subject.vertices[first, 2].mean() > 0.5
+    middle = (subject.vertices[:, 2] > 0.2) & (subject.vertices[:, 2] < 0.8)
+    edges = np.unique(np.sort(subject.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
+    edges = edges[middle[edges].all(axis=1)]
+    step = subject.vertices[edges[:, 1]] - subject.vertices[edges[:, 0]]
+    slope = np.abs(np.diff(process.front.arrival[edges], axis=1)[:, 0]) / np.linalg.norm(step, axis=1)
+    upright = np.abs(step[:, 2]) > 0.9 * np.linalg.norm(step, axis=1)
+    level = np.abs(step[:, 2]) < 0.1 * np.linalg.norm(step, axis=1)
+    assert slope[upright].mean() < 0.8 * slope[level].mean()
