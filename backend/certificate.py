@@ -158,15 +158,19 @@ def _summary(found: dict[str, float]) -> str:
     if VOLUME_CHANGE in found:
         said.append(_volume_in_words(found))
     if found[TURNED_OVER]:
-        said.append(f"{found[TURNED_OVER]:.0f} faces turned over")
+        said.append(f"{_faces(found[TURNED_OVER])} turned over")
     if f"{CROSSING} in the last frame" in found:
         new, seen = (max(found[f"{what} in the {which} frame"] for which in LOOKED_AT) for what in (CROSSING, IN_SIGHT))
-        said.append(f"{new:.0f} new crossing faces, {seen:.0f} in sight" if new else "no new crossings")
+        said.append(f"{_faces(new)} newly crossing, {seen:.0f} in sight" if new else "no new crossings")
     if found[SUNK] >= 0.005:
         said.append(f"{found[SUNK]:.2f} below the floor")
     if TIME in found:
         said.append(f"{found[TIME]:.1f} s")
     return ", ".join(said)
+
+
+def _faces(count: float) -> str:
+    return f"{count:.0f} face{'' if count == 1 else 's'}"
 
 
 def _volume_in_words(found: dict[str, float]) -> str:

@@ -82,7 +82,7 @@ class ANTHESIS_OT_show_certificate(OfLife, bpy.types.Operator):
         return True
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_popup(self, width=420)
+        return context.window_manager.invoke_popup(self, width=560)
 
     def draw(self, context):
         facts = provenance.read(context.active_object)
@@ -90,15 +90,9 @@ class ANTHESIS_OT_show_certificate(OfLife, bpy.types.Operator):
         column.label(text=f"{context.active_object.name}: Certificate")
         column.separator()
         for name, value, unit in facts["measured"]:
-            row = column.split(factor=0.65)
+            row = column.split(factor=0.5)
             row.label(text=name[:1].upper() + name[1:])
             row.label(text=measure(value, unit))
-        column.separator()
-        for name, value in facts["made_by"].items():
-            if value and name not in ("stages", "kind"):
-                row = column.split(factor=0.65)
-                row.label(text=name.replace("_", " ").capitalize())
-                row.label(text=value)
 
     def execute(self, context):
         """Without a window: into a text datablock."""

@@ -3,7 +3,7 @@
 """How the preferences look."""
 
 from . import events
-from .panels.backend import draw_installation
+from .panels.state import draw_installation
 from .panels.tab import draw_text
 from .preferences import environment_folder
 from .seam import protocol

@@ -118,7 +118,7 @@ def row(x, i):
 
 @cpu.inner
 def relative(u0, u1, u2, u3, across):
-    """The most by which a pair's points on these ways can come nearer: the frame that goes with their mean, and that."""
+    """The mean of the ways of a pair, and the most by which the two can come nearer on what else they go."""
     mean = scaled(0.25, plus(plus(u0, u1), plus(u2, u3)))
     v0, v1, v2, v3 = minus(u0, mean), minus(u1, mean), minus(u2, mean), minus(u3, mean)
     s0, s1, s2, s3 = dot(v0, v0), dot(v1, v1), dot(v2, v2), dot(v3, v3)
@@ -217,13 +217,13 @@ def _collect(state, one, other, same, pairs, gaps, found):
             for n in range(m + 1 if same and a == b else (b - other_first) * LEAF, other_end):
                 if across:
                     i0, i1, i2, i3 = elements[m, 0], elements[m, 1], others[n, 0], others[n, 1]
-                    if i0 == i2 or i0 == i3 or i1 == i2 or i1 == i3:
+                    if i0 in (i2, i3) or i1 in (i2, i3):
                         continue
                     mark, other_mark = marks[i0] | marks[i1], marks[i2] | marks[i3]
                     close = max(slack[i0], slack[i1]) + max(slack[i2], slack[i3])
                 else:
                     i0, i1, i2, i3 = elements[m, 0], others[n, 0], others[n, 1], others[n, 2]
-                    if i0 == i1 or i0 == i2 or i0 == i3:
+                    if i0 in (i1, i2, i3):
                         continue
                     mark, other_mark = marks[i0], marks[i1] | marks[i2] | marks[i3]
                     close = slack[i0] + max(slack[i1], slack[i2], slack[i3])
@@ -277,8 +277,9 @@ class Elements:
 
         All go straight ways (N, 3) from positions (N, 3), to within a slack (N,). A pair is near if its two can meet:
         if their distance is at most the largest slack of either, added, and the largest motions of either that are
-        not the mean motion of the four. Two that share a vertex are no pair; nor are two of which none has a vertex
-        that MOVES, nor two that have both a vertex that is TANGLED, by their marks (N,). The same order in each run.
+        not the mean motion of the four; but pairs whose boxes, swept, lie apart may be left out. Two that share a
+        vertex are no pair; nor are two of which none has a vertex that MOVES, nor two that have both a vertex that is
+        TANGLED, by their marks (N,). The same order in each run.
         """
         # what all do together brings nothing nearer, and would only widen the boxes
         shared = ways.mean(axis=0) if len(ways) else 0.0
@@ -297,8 +298,10 @@ class Elements:
 Part = tuple[int, ...]
 
 
-def near_reference(positions: Reals, parts: tuple[Integers, Integers], ways: Reals, slack: Reals) -> set[frozenset[Part]]:
-    """The definition of what is near, all being free to move: both parts of each pair; `parts` are faces, edges."""
+def near_reference(
+    positions: Reals, parts: tuple[Integers, Integers], ways: Reals, slack: Reals
+) -> set[frozenset[Part]]:
+    """The definition of what is near, all being free to move, by both parts of each pair; `parts` are faces, edges."""
     faces, edges = (p.tolist() for p in parts)
     pairs = [((i,), tuple(f)) for i in sorted({i for f in faces for i in f}) for f in faces]
     pairs += [(tuple(e), tuple(f)) for k, e in enumerate(edges) for f in edges[k + 1 :]]

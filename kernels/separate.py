@@ -1,12 +1,12 @@
 """Keeping near pairs of a surface apart: a push while a solver iterates, and a guard on the way that it takes.
 
-The push is a sweep of projections, each pair on to its distance along the direction that it had when it was found
+The push is some sweeps of projections, each pair on to its distance along the direction that it had when it was found
 (Müller et al., "Position based dynamics", 2007; friction as in Macklin et al., "Unified particle physics", SIGGRAPH
-2014). The guard lets no pair touch on the straight way from one shape to the next: it moves the end points of pairs
-that would, as Bridson et al., "Robust treatment of collisions, contact and friction for cloth animation", SIGGRAPH
-2002, and where that does not end, it holds vertices back. When a pair would touch is found by conservative steps (Li et al.,
-"Codimensional incremental potential contact", SIGGRAPH 2021, additive CCD), which see relative motion alone, so that
-layers that fall together are not slowed down.
+2014). The guard lets no pair touch on the straight way from one shape to the next: it moves the ends of pairs that
+would, as Bridson et al., "Robust treatment of collisions, contact and friction for cloth animation", SIGGRAPH 2002,
+and where that does not end, it cuts ways short. When a pair would touch is found in conservative steps (the additive
+CCD of Li et al., "Codimensional incremental potential contact", SIGGRAPH 2021) that see relative motion alone, so that
+layers that fall together are not slowed down, as they would be by a bound on the way of each vertex.
 """
 
 import math
@@ -21,6 +21,8 @@ from kernels.shapes import Integers, Reals
 from kernels.vectors import dot, minus, plus, scaled
 
 KEPT = 0.2  # share of its distance that a pair keeps on its way
+SWEEPS = 12  # of a push, at most: layers on a floor hand it on to each other
+RIGHT = 0.1  # of a pair's distance may be missing at the end of a push
 STEPS = 32  # of additive CCD; a pair that takes more is held to touch
 CUTS = 3  # times that a vertex's way is halved before it is held where it was
 
@@ -40,8 +42,16 @@ class Pairs(NamedTuple):
 
 
 @cpu.inner(nogil=True)
-def _push(x, start, near, mobility, friction):
-    pairs, weights = near.points, near.weights
+def _push(x, start, near, mobility, floor, friction):
+    for _ in range(SWEEPS):
+        if _sweep(x, start, near, mobility, floor, friction) <= RIGHT:
+            break
+
+
+@cpu.inner
+def _sweep(x, start, near, mobility, floor, friction):
+    """The deepest that a pair was found in, as a share of the distance that it wants."""
+    pairs, weights, deepest = near.points, near.weights, 0.0
     for p in range(len(pairs)):
         n, w = row(near.normals, p), (weights[p, 0], weights[p, 1], weights[p, 2], weights[p, 3])
         share = gap = 0.0
@@ -59,7 +69,13 @@ def _push(x, start, near, mobility, friction):
             slide = minus(slide, scaled(dot(slide, n), n))
             speed = math.sqrt(dot(slide, slide))
             move = minus(move, scaled(min(1.0, friction * depth / max(speed, 1e-300)), slide))
+        deepest = max(deepest, depth / near.wanted[p])
         _spread(x, pairs[p], w, mobility, share, move)
+        for k in range(4):
+            i = pairs[p, k]
+            if mobility[i] > 0.0:
+                x[i, 2] = max(x[i, 2], floor[i])
+    return deepest
 
 
 @cpu.inner
@@ -171,13 +187,14 @@ def _within(aim, end, i, slack, floor):
 # --- the functions ---
 
 
-def push(x: Reals, start: Reals, pairs: Pairs, mobility: Reals, friction: float) -> None:
-    """One sweep over the pairs, in place on x (N, 3): those too near are parted along their normals.
+def push(x: Reals, start: Reals, pairs: Pairs, mobility: Reals, floor: Reals, friction: float) -> None:
+    """Parts pairs that are too near, in place on x (N, 3), along their normals, until few are or sweeps run out.
 
-    mobility (N,) are inverse masses, 0 for what stays; friction, a coefficient, holds things back on their way from
-    `start` (N, 3). One pair after another: the result depends on their order, and on nothing else.
+    mobility (N,) are inverse masses, 0 for what stays; nothing is pushed below the floor (N,); friction, a
+    coefficient, holds things back on their way from `start` (N, 3). One pair after another: the result depends on
+    their order, and on nothing else.
     """
-    _push(x, start, pairs, mobility, friction)
+    _push(x, start, pairs, mobility, floor, friction)
 
 
 def guard(

@@ -251,6 +251,7 @@ def test_weight_0_does_not_burn_and_half_of_the_amount_stops_half_way():
     assert (end.look.roughness[high] > 0.95).mean() > 0.9
     half = burning(body(mesh), amount=0.4).look(1.0, body(mesh).look)
     assert (half.roughness > 0.7).mean() == pytest.approx(0.5, abs=0.06)
+    assert ((half.albedo[:, 0] > 0.4) & (half.albedo[:, 2] < 0.2)).sum() == 0  # where it stopped it went out
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_fire():

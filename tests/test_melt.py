@@ -296,6 +296,30 @@ def test_a_bowed_leaf_is_a_sheet_and_its_rim_melts_with_it():
     assert end[:, 2].max() < 0.3 * subject.vertices[:, 2].max()
 
 
+def test_smoothing_leaves_the_straight_rim_of_a_sheet_where_it_is():
+    grid = flat_grid().subdivide().subdivide()
+    grid.apply_transform(trimesh.transformations.rotation_matrix(1.5, [1, 0, 0]))
+    surface = flowing_surface(Anatomy(body(grid)))
+    before = surface.points
+    smooth(surface, 1.0, 0.1)
+    amid = np.abs(before[:, 2] - 0.5 * before[:, 2].max()) < 0.2 * before[:, 2].max()
+    side = np.flatnonzero(amid & (np.abs(before[:, 0]) > 0.499))
+    assert len(side) > 4
+    np.testing.assert_allclose(surface.points[side, 0], before[side, 0], atol=1e-3)
+
+
+def test_large_triangles_are_divided_though_most_are_small():
+    mixed = trimesh.util.concatenate([trimesh.creation.box(), trimesh.creation.icosphere(4, 0.05)])
+    surface = flowing_surface(Anatomy(body(mixed)))
+    corner = surface.points[surface.faces]
+    assert np.ptp(corner, axis=1).max() <= 0.06
+    cut = trimesh.Trimesh(surface.points, surface.faces, process=False)
+    assert cut.is_watertight
+    assert cut.is_winding_consistent
+    assert cut.volume == pytest.approx(1.0 + mixed.split()[1].volume)
+    np.testing.assert_array_equal(surface.points[: len(mixed.vertices)], body(mixed).vertices)
+
+
 def test_a_preview_flows_as_the_full_melt_does(lives):
     subject, moments = lives["ring"]
     coarse = molten(subject, detail=PREVIEW)

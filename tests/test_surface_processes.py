@@ -193,17 +193,30 @@ def test_frost_is_pale_and_rust_is_brown():
     assert rust.roughness.min() > 0.9
 
 
+def wall(side=61) -> trimesh.Trimesh:
+    """An upright sheet of height and width 1."""
+    x, z = np.meshgrid(np.linspace(0, 1, side), np.linspace(0, 1, side), indexing="ij")
+    corner = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()[:, None]
+    faces = np.concatenate([corner + [0, side, side + 1], corner + [0, side + 1, 1]])
+    return trimesh.Trimesh(np.stack([x.ravel(), 0.0 * x.ravel(), z.ravel()], axis=1), faces, process=False)
+
+
 def test_rust_starts_above_and_runs_down():
-    tall = trimesh.creation.cylinder(0.1, 1.0, sections=48).subdivide().subdivide()
-    subject = body(tall)
-    process = process_of(protocol.Rust, subject)
-    first = process.front.share < 0.1
-    assert subject.vertices[first, 2].mean() > 0.5
-    middle = (subject.vertices[:, 2] > 0.2) & (subject.vertices[:, 2] < 0.8)
-    edges = np.unique(np.sort(subject.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
-    edges = edges[middle[edges].all(axis=1)]
-    step = subject.vertices[edges[:, 1]] - subject.vertices[edges[:, 0]]
-    slope = np.abs(np.diff(process.front.arrival[edges], axis=1)[:, 0]) / np.linalg.norm(step, axis=1)
-    upright = np.abs(step[:, 2]) > 0.9 * np.linalg.norm(step, axis=1)
-    level = np.abs(step[:, 2]) < 0.1 * np.linalg.norm(step, axis=1)
-    assert slope[upright].mean() < 0.8 * slope[level].mean()
+    subject = body(stone())
+    share = process_of(protocol.Rust, subject).front.share
+    assert subject.vertices[share < 0.1, 2].mean() > subject.vertices[:, 2].mean() + 0.1
+
+    subject = body(wall())
+    points, arrival = subject.vertices, process_of(protocol.Rust, subject).front.arrival
+    first = arrival.copy()
+    sides = subject.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    np.minimum.at(first, sides[:, 0], arrival[sides[:, 1]])
+    np.minimum.at(first, sides[:, 1], arrival[sides[:, 0]])
+    spots = np.flatnonzero((arrival <= first) & (np.abs(points[:, 2] - 0.5) < 0.4))
+    gap = np.linalg.norm(points[:, None] - points[spots], axis=2)
+    nearest = gap.argmin(axis=1)
+    late = arrival - arrival[spots[nearest]]
+    ring = (gap.min(axis=1) < 0.06) & (gap.min(axis=1) > 0.02)
+    below = points[:, 2] < points[spots[nearest], 2] - 0.01
+    above = points[:, 2] > points[spots[nearest], 2] + 0.01
+    assert late[ring & below].mean() < 0.6 * late[ring & above].mean()

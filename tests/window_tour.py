@@ -207,7 +207,7 @@ class Tour:
         self.facts["seconds to the end"] = self.until("newest().id in pump.arrivals.objects")
         assert self.ask("keys()") >= GROWING_FRAMES - 1, "not every frame became a shape key"
         self.do("area.spaces.active.shading.type = 'MATERIAL'")
-        self.do(f"bpy.context.scene.frame_set({GROWING_FRAMES // 2})")
+        self.do(f"bpy.context.scene.frame_current = {GROWING_FRAMES // 2}")
         time.sleep(15)  # shaders are compiled
         self.picture("finished")
 
@@ -240,7 +240,7 @@ class Tour:
         self.picture("one-process")
         self.do("with here(): bpy.ops.anthesis.animate_selected()")
         self.facts["seconds to a preview that plays"] = self.until("'Life' in bpy.context.object")
-        self.do(f"bpy.context.scene.frame_set({WILTING_FRAMES})")
+        self.do(f"bpy.context.scene.frame_current = {WILTING_FRAMES}")
         self.picture("preview")
         self.facts["seconds to the whole life"] = self.until("newest().id in pump.arrivals.objects")
         names = self.ask("[key.name for key in bpy.context.object.data.shape_keys.key_blocks]")
@@ -265,7 +265,7 @@ class Tour:
         self.until("newest().id in pump.arrivals.objects")
         weights = self.ask("[name for name in ('Wilt', 'Melt', 'Rust') if name in bpy.context.object]")
         assert len(weights) == 3, weights
-        self.do("bpy.context.scene.frame_set(16)")
+        self.do("bpy.context.scene.frame_current = 16")
         self.picture("combined")
         self.do("with here(): bpy.ops.anthesis.bake()")
         assert self.ask("len(bpy.context.object.data.shape_keys.key_blocks)") == 17, "not one row of keys"

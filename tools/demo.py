@@ -123,7 +123,7 @@ def monkey() -> None:
 
 def melt() -> None:
     settings = bpy.context.scene.anthesis.animate
-    settings.process, settings.frames = "melt", FRAMES
+    settings.stage.process, settings.frames = "melt", FRAMES
     bpy.ops.anthesis.animate_selected()
     follow()
 

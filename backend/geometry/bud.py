@@ -1,8 +1,8 @@
 """The bud that a flower came from: each petal laid, unstretched, on a layer of its own about the flower's axis.
 
 The layers are surfaces of revolution, each the silhouette of the bud drawn nearer to the axis, so that they nest and
-never meet. Petals of one whorl share a band of layers and cross it slantwise, one edge under the neighbour before and
-one over the neighbour behind (contorted aestivation), which keeps them apart too, wherever they overlap.
+never meet; petals that overlap lie on different ones. The lobes of a petal that goes all the way round cross a band of
+layers slantwise, one edge under the lobe before and one over the lobe behind (contorted aestivation).
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,11 @@ from backend.geometry.petals import Blade, Flower, Integers
 
 SMALLER = 0.80  # size of a petal in the bud over its own
 WIDEST = 2.0  # radians that a petal covers to either side, at most
-BAND = 0.16  # thickness of the layers of one whorl, in radii of the bud
+STEP = 0.08  # from one layer to the next, in radii of the bud, at most
+SLANT = 0.3  # how far a petal crosses from one layer to the next, from edge to edge, half of it
+LOBES = 0.3  # between the layers of the two edges of a lobe, in the same
 INNERMOST = 0.10  # radius of the innermost layer, in radii of the bud
-SETTLING = 0.22  # share of a petal's length over which it leaves its foot for its layer
+POINTED = 0.3  # radius, in radii of the bud, below which a petal does not wrap further about the axis
 WHORL = 0.10  # step in elevation from one whorl to the next, in right angles
 STEPS = np.linspace(0.0, 1.0, 241)  # heights at which the bud is known, in heights of the bud
 SHAPE = PchipInterpolator([0.0, 0.12, 0.30, 0.45, 0.70, 0.88, 1.0], [0.0, 0.55, 0.93, 1.0, 0.72, 0.34, 0.0])
@@ -76,30 +78,35 @@ def world(flower: Flower, radius: Reals, azimuth: Reals, height: Reals) -> Reals
 
 def closed(flower: Flower, vertices: Reals, core: Integers, tightness: float) -> Closed:
     """The flower's bud. `core` (C,) the vertices of what stands in its middle; tightness in [0, 1]."""
-    feet = [local(flower, vertices[b.chosen[b.foot]].mean(axis=0, keepdims=True)) for b in flower.blades]
-    r0, az0, z0 = np.array([[float(v[0]) for v in foot] for foot in feet]).T
-    middles = [local(flower, vertices[b.chosen].mean(axis=0, keepdims=True)) for b in flower.blades]
-    azimuth = np.array([_azimuth(flower, vertices, b) for b in flower.blades])
-    elevation = np.array([np.arctan2(m[2][0] - z, m[0][0] - r) for m, r, z in zip(middles, r0, z0, strict=True)])
+    r0, _, z0 = local(flower, np.array([vertices[b.chosen[b.foot]].mean(axis=0) for b in flower.blades]))
+    out, azimuth, up = local(flower, np.array([vertices[b.chosen].mean(axis=0) for b in flower.blades]))
+    elevation = np.arctan2(up - z0, out - r0)
     longest = max(b.length for b in flower.blades)
-    whorl = whorls(flower, elevation, azimuth, r0, z0, longest)
+    width = np.array([blade.width for blade in flower.blades])
+    key = elevation / (0.5 * np.pi) + 1.5 * (z0 - z0.mean()) / longest - (r0 - r0.mean()) / longest
+    inward = np.argsort(-key, kind="stable")
+    whorl = whorls(key, azimuth, width / np.maximum(0.4 * longest + r0, 1e-9), inward)
     small = 1.0 - (1.0 - SMALLER) * (0.4 + tightness)
     bud = _bud(flower, whorl, r0, small, tightness)
     shrunk = np.zeros((0, 3))
     if len(core):
         radius, turned, height = local(flower, vertices[core])
-        radius, height = gathered(bud, float(np.quantile(r0, 0.75)), radius, height)
+        radius, height = gathered(bud, float(np.quantile(r0, 0.95)), radius, height)
         shrunk = world(flower, radius, turned, height)
         inner = np.minimum(_envelope(np.clip(height / bud.height, 0.0, 1.0), radius), 0.9 * bud.outer)
         bud = Bud(bud.height, np.maximum(bud.outer, 1.05 * inner), inner)
 
-    count = whorl.max() + 1
-    band = min(BAND, 1.0 / count)
-    places = []
-    for k, blade in enumerate(flower.blades):
-        top = 1.0 - band * (count - 1 - whorl[k])  # the outer side of this whorl's band
-        angle_of = _round if flower.round else _petal
-        places.append(angle_of(flower, vertices, blade, bud, (top - band, top), small, (r0[k], z0[k], azimuth[k])))
+    if flower.round:
+        places = [_round(flower, vertices, bud, (1.0 - LOBES, 1.0), small, float(z0[0]))]
+    else:
+        half = WIDEST * np.tanh(0.5 * small * width / (WIDEST * bud.outer.max()))
+        layer = stacked(azimuth, half, inward)
+        step = min(STEP, 1.0 / (layer.max() + 1))
+        top = 1.0 - step * (layer.max() - layer)
+        places = [
+            _petal(blade, bud, (top[k] - step, top[k]), small, (azimuth[k], z0[k]))
+            for k, blade in enumerate(flower.blades)
+        ]
     chosen = np.concatenate([b.chosen for b in flower.blades])
     owner = np.repeat(np.arange(len(places)), [len(b.chosen) for b in flower.blades])
     radius, turned, height = (np.concatenate(column) for column in zip(*places, strict=True))
@@ -107,33 +114,39 @@ def closed(flower: Flower, vertices: Reals, core: Integers, tightness: float) ->
     about = local(flower, vertices[chosen])[1] if flower.round else azimuth[owner]
     hinge = np.stack([np.sin(about), -np.cos(about), 0.0 * about], axis=1) @ flower.frame()
     foot = np.concatenate([b.foot for b in flower.blades])
+    along = np.concatenate([b.along / b.length for b in flower.blades])
     return Closed(
-        chosen, positions, whorl[owner].astype(float), (whorl[owner] + 1.0) / count, np.concatenate([b.along / b.length for b in flower.blades]),
-        foot, owner, hinge, _hinge_angle(flower, vertices[chosen], positions, foot, owner, azimuth), core, shrunk,
+        chosen, positions, whorl[owner].astype(float), (whorl[owner] + 1.0) / (whorl.max() + 1.0), along, foot,
+        owner, hinge, _hinge_angle(flower, vertices[chosen], positions, foot, owner, azimuth), core, shrunk,
     )  # fmt: skip
 
 
-def whorls(flower: Flower, elevation: Reals, azimuth: Reals, r0: Reals, z0: Reals, longest: float) -> Integers:
-    """(B,) the whorl that each blade is in, the innermost 0."""
-    key = elevation / (0.5 * np.pi) + 1.5 * (z0 - z0.mean()) / longest - (r0 - r0.mean()) / longest
-    inward = np.argsort(-key, kind="stable")
-    half = np.array([0.5 * b.width / max(0.4 * b.length + r, 1e-9) for b, r in zip(flower.blades, r0, strict=True)])
+def whorls(key: Reals, azimuth: Reals, angle: Reals, inward: Integers) -> Integers:
+    """(B,) the whorl of each of B blades, the innermost 0: it ends where `key` (B,) makes a step, and where the next
+    blade, in the order `inward` (B,), stands in front of one; angle (B,) covered by each in the open flower."""
     whorl, current = np.zeros(len(key), np.int64), []
     for before, k in zip([inward[0], *inward[:-1]], inward, strict=True):
-        apart = np.abs((azimuth[current] - azimuth[k] + np.pi) % (2.0 * np.pi) - np.pi)
-        full = len(current) and (apart < 0.5 * np.minimum(half[current], half[k])).any()
-        if full or key[before] - key[k] > WHORL:
-            whorl[k], current = whorl[before] + 1, [k]
-        else:
-            whorl[k] = whorl[before]
-            current.append(k)
+        behind = apart(azimuth[current], azimuth[k]) < 0.25 * np.minimum(angle[current], angle[k])
+        new = behind.any() or key[before] - key[k] > WHORL
+        whorl[k] = whorl[before] + int(new)
+        current = [k] if new else [*current, k]
     return whorl
 
 
-def _azimuth(flower: Flower, vertices: Reals, blade: Blade) -> float:
-    out = vertices[blade.chosen].mean(axis=0) - flower.middle
-    x, y, _ = flower.frame() @ out
-    return float(np.arctan2(y, x))
+def stacked(azimuth: Reals, half: Reals, inward: Integers) -> Integers:
+    """(B,) the layer of each blade: one above the highest of those further in that it overlaps, where each covers
+    `half` (B,) radians to either side of its azimuth."""
+    layer = np.zeros(len(azimuth), np.int64)
+    for place, k in enumerate(inward):
+        below = inward[:place]
+        over = below[apart(azimuth[below], azimuth[k]) < half[below] + half[k]]
+        layer[k] = layer[over].max(initial=-1) + 1
+    return layer
+
+
+def apart(azimuth: Reals, other: Reals) -> Reals:
+    """The angle between two azimuths, in [0, pi]."""
+    return np.abs((azimuth - other + np.pi) % (2.0 * np.pi) - np.pi)
 
 
 def _bud(flower: Flower, whorl: Integers, r0: Reals, small: float, tightness: float) -> Bud:
@@ -143,7 +156,7 @@ def _bud(flower: Flower, whorl: Integers, r0: Reals, small: float, tightness: fl
     cover = small * sum(b.width for b in outermost) / (2.0 * np.pi * 1.3)
     if flower.round:
         cover = 0.26 * long
-    base = float(np.quantile(r0, 0.75))
+    base = float(np.quantile(r0, 0.95))
     belly = np.clip(cover * (1.25 - 0.6 * tightness), 0.17 * long, (0.36 - 0.15 * tightness) * long)
     belly = max(float(belly), 1.06 * base)
     foot = base * (1.0 - STEPS) ** 2
@@ -175,7 +188,8 @@ def gathered(bud: Bud, base: float, radius: Reals, height: Reals) -> tuple[Reals
     need = _envelope(share, radius)
     room = np.maximum(0.5 * bud.outer, 1.05 * base * (1.0 - STEPS) ** 2)
     fit = np.minimum(1.0, room / np.maximum(need, 1e-12))
-    return radius * np.where(height > 0.0, np.interp(share, STEPS, fit), 1.0), lower
+    fit = 1.0 - (1.0 - fit) * smoothstep(STEPS / 0.15)
+    return radius * np.interp(share, STEPS, fit), lower
 
 
 def _envelope(share: Reals, radius: Reals) -> Reals:
@@ -187,45 +201,41 @@ def _envelope(share: Reals, radius: Reals) -> Reals:
     return (need * np.maximum(1.0 - (reach / 0.15) ** 2, 0.0)).max(axis=1)
 
 
-def _petal(flower: Flower, vertices: Reals, blade: Blade, bud: Bud, band, small: float, foot):
-    """Radius, azimuth and height of a petal in the bud."""
-    r0, z0, azimuth = foot
-    arc = bud.arc(0.5 * (band[0] + band[1]))
-    s = blade.along * min(small, 0.98 * arc[-1] / blade.length)
-    height = np.interp(s, arc, STEPS)
-    share = smoothstep(blade.along / (SETTLING * blade.length))
-    middle = np.maximum(bud.radius(np.full(len(s), band[1]), height), 1e-9)
-    turned = WIDEST * np.tanh(small * blade.across / (WIDEST * middle))
-    layer = band[0] + (band[1] - band[0]) * (0.5 + 0.45 * turned / WIDEST)
+def _petal(blade: Blade, bud: Bud, band: tuple[float, float], small: float, foot: tuple[float, float]):
+    """Radius, azimuth and height of a petal in the bud; foot: its azimuth and height."""
+    height, z, girth = _raised(blade, bud, band, small, foot[1])
+    turned = WIDEST * np.tanh(small * blade.across / (WIDEST * girth))
+    layer = band[0] + (band[1] - band[0]) * (0.5 + SLANT * turned / WIDEST)
     radius = bud.radius(layer, height)
-    start = np.maximum(r0, 1e-9)
-    near = WIDEST * np.tanh(small * blade.across / (WIDEST * np.maximum(start + (middle - start) * share, 0.3 * middle)))
-    radius = r0 + (radius - r0) * share
-    z = height * bud.height + z0 * (1.0 - smoothstep(blade.along / (0.4 * blade.length)))
-    return radius, azimuth + near, z
+    room = 0.3 * (band[1] - band[0]) * radius
+    return radius + np.clip(small * blade.side, -room, room), foot[0] + turned, z
 
 
-def _round(flower: Flower, vertices: Reals, blade: Blade, bud: Bud, band, small: float, foot):
+def _round(flower: Flower, vertices: Reals, bud: Bud, band: tuple[float, float], small: float, foot: float):
     """The same of a blade that goes all the way round: its lobes overlap, what is below them is drawn together."""
-    r0, z0, _ = foot
+    (blade,) = flower.blades
+    height, z, girth = _raised(blade, bud, band, small, foot)
     open_radius, azimuth, _ = local(flower, vertices[blade.chosen])
     centre, sinus, count = lobes(azimuth, blade.along)
-    arc = bud.arc(0.5 * (band[0] + band[1]))
-    s = blade.along * min(small, 0.98 * arc[-1] / blade.length)
-    height = np.interp(s, arc, STEPS)
-    middle = np.maximum(bud.radius(np.full(len(s), band[1]), height), 1e-9)
     aside = (azimuth - centre + np.pi) % (2.0 * np.pi) - np.pi
-    lobed = smoothstep((blade.along - sinus) / max(0.6 * (blade.length - sinus), 1e-9)) if count else 0.0 * s
-    wrapped = WIDEST * np.tanh(small * aside * open_radius / (WIDEST * middle))
-    turned = (1.0 - lobed) * aside + lobed * wrapped
+    lobed = smoothstep((blade.along - sinus) / max(0.6 * (blade.length - sinus), 1e-9)) if count else 0.0 * height
+    widest = min(WIDEST, 1.5 * np.pi / max(count, 1))  # each lobe overlaps the next one only
+    wrapped = widest * np.tanh(small * aside * open_radius / (widest * girth))
+    turned = aside + lobed**2 * (wrapped - aside)
     layer = band[0] + (band[1] - band[0]) * (0.5 + 0.45 * lobed * turned / WIDEST)
     radius = bud.radius(layer, height)
     if not count:  # furled: pleats, deeper towards the mouth
         radius *= 1.0 - 0.22 * smoothstep(1.3 * height) * (1.0 - np.cos(5.0 * azimuth))
-    share = smoothstep(blade.along / (SETTLING * blade.length))
-    radius = r0 + (radius - r0) * share
-    z = height * bud.height + z0 * (1.0 - smoothstep(blade.along / (0.4 * blade.length)))
     return radius, centre + turned, z
+
+
+def _raised(blade: Blade, bud: Bud, band: tuple[float, float], small: float, foot: float) -> tuple[Reals, Reals, Reals]:
+    """(M,) share of the bud's height, height from the flower's middle, and the radius about which a petal wraps."""
+    arc = bud.arc(0.5 * (band[0] + band[1]))
+    height = np.interp(blade.along * min(small, 0.98 * arc[-1] / blade.length), arc, STEPS)
+    z = height * bud.height + foot * (1.0 - smoothstep(blade.along / (0.4 * blade.length)))
+    radius = bud.radius(np.full(len(height), band[1]), height)
+    return height, z, np.maximum(radius, POINTED * bud.outer.max())
 
 
 def lobes(azimuth: Reals, along: Reals) -> tuple[Reals, float, int]:
@@ -292,9 +302,7 @@ def furled(blade: Blade, vertices: Reals, tightness: float) -> Closed:
     radius = inner + pitch * turned
     angle = turned - outmost
     rolled = np.stack([radius * np.sin(angle), -radius * np.cos(angle)], axis=1)
-    positions = (
-        foot + blade.along[:, None] * along + rolled[:, :1] * across + (rolled[:, 1:] + radius.max()) * normal
-    )
+    positions = foot + blade.along[:, None] * along + rolled[:, :1] * across + (rolled[:, 1:] + radius.max()) * normal
     positions += foot - positions[blade.foot].mean(axis=0)
     count = len(chosen)
     return Closed(

@@ -16,8 +16,6 @@ What lies nearer at rest than the thickness keeps half of its distance. A given 
 a leaf falls on, is more vertices and faces of mobility 0; it goes wherever it is put.
 """
 
-from itertools import count
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +26,7 @@ from kernels.proximity import MOVES, TANGLED, Elements, measure
 from kernels.separate import Pairs, guard, push
 
 FRICTION = 0.3
+SEARCH = 1.5  # thicknesses: what is nearer when a step begins may want a push before it ends
 LAPS = 2  # after which every vertex may be held back
 MOST = 80  # pairs for each vertex
 SLACK = 0.5  # share of its distance at rest that a near pair keeps
@@ -60,18 +59,22 @@ class Contact:
     def begin(self, before: Reals) -> None:
         """Starts a step from positions (N, 3)."""
         self._start = before
-        self._pairs, _ = self._near(before, np.zeros_like(before), 2.0 * self._half)
+        self._pairs, _ = self._near(before, np.zeros_like(before), SEARCH * self._half)
 
     def project(self, x: Reals) -> None:
         """Parts, in place, what is nearer in x (N, 3) than it may be."""
-        push(x, self._start, self._pairs, self.mobility, FRICTION)
+        push(x, self._start, self._pairs, self.mobility, self.floor, FRICTION)
 
     def finish(self, after: Reals) -> Reals:
         """(N, 3) as near to `after` as the way there, from where the step began, is free."""
+        after = after.copy()
+        self.project(after)
         start, way = self._start, after - self._start
         # a hair more than the ways, so that rounding does not ask for them once more
         length, slack = 1.001 * np.linalg.norm(way, axis=1) + self._tiny, self._half
-        for laps in count(1):
+        laps = 0
+        while True:
+            laps += 1
             pairs, share = self._near(start, way, slack)
             end = start + np.where(self.mobility > 0.0, share, 1.0)[:, None] * way
             lost, short = guard(start, end, pairs, self.mobility, share * slack, self.floor)

@@ -16,6 +16,7 @@ from backend.geometry import fields, lattice, shell
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Detail, Reals
 from backend.geometry.rest import Rest
+from backend.geometry.volume import connected
 
 # Lengths are in sizes of the body, mass is such that a solid has density 1; so an elastic modulus, energy a volume,
 # is in sizes^2 / s^2, and energy an area in sizes^3 / s^2. All were chosen by eye.
@@ -77,17 +78,25 @@ class Footing:
     def __init__(self, anatomy: Anatomy):
         body, held = anatomy.body, anatomy.held > 0.0
         found = held & (body.weight > 0.0) & (not body.pin.any())
-        within = body.faces[found[body.faces].all(axis=1)]
-        patch = fields.parts(len(found), within)
+        sides = fields.edges(body.faces)
+        patch = connected(sides[found[sides].all(axis=1)], len(found))
         self.label = np.where(found, patch, -1)
         used, compact = np.unique(self.label[found], return_inverse=True)
         self.label[found] = compact
         self._members = np.flatnonzero(found)
+        self._vertices = body.vertices[found]
         self._count = np.bincount(compact, minlength=len(used))
         sums = [np.bincount(compact, column, minlength=len(used)) for column in body.vertices[found].T]
         self._middle = np.stack(sums, axis=1).reshape(-1, 3) / self._count[:, None]
         self._middle[:, 2] = 0.0
         self._size = np.ones(len(used))
+
+    def near(self, points: Reals, reach: float) -> NDArray[np.int64]:
+        """(P,) the nearest foot within `reach` of each of the points (P, 3); -1 where there is none."""
+        if not len(self._members):
+            return np.full(len(points), -1)
+        found = cKDTree(self._vertices).query(points, distance_upper_bound=reach)[1]
+        return np.append(self.label[self._members], -1)[found]
 
     def follow(self, rest: Rest) -> None:
         """The feet grow as much as the rest state says, across, on average."""
@@ -119,6 +128,7 @@ class Solids:
         held = np.zeros(len(grid.nodes))
         root = anatomy.root_within(solid)[self.chosen]
         np.maximum.at(held, self.follow.indices, np.repeat(root, np.diff(self.follow.indptr)))
+        self.feet = footing.near(grid.nodes, 2.0 * grid.cell)
         self.solid = lattice.Solid(grid, held, STEP, SHEAR, BULK)
 
         distance = anatomy.distance[self.nearest]
@@ -139,7 +149,7 @@ class Solids:
         # the side that faces down shortens and the other does not: the limb bows
         along = within(rest.along[nearest] - rest.droop[nearest] * self.below)
         growth = _stretched(within(rest.across[nearest]), np.maximum(along, 0.05), self.along)
-        anchors = self.footing.carry(self.grid.nodes, self.footing.label[nearest])
+        anchors = self.footing.carry(self.grid.nodes, self.feet)
         self.solid.step(SHEAR * (1.0 - within(rest.soft[nearest])), growth, GRAVITY * rest.load[nearest], anchors)
         positions[self.chosen] = self.follow @ self.solid.positions
 

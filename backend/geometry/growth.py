@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
+from scipy.spatial.transform import Rotation
 
 from backend.geometry.body import Reals
+from kernels.rotations import nearest_rotation
+from kernels.turning import turned
 
 Integers = NDArray[np.int64]
 
@@ -29,8 +32,8 @@ class Puzzle:
         self.area = 0.5 * np.linalg.norm(normal, axis=1)
         self.normal = normal / (2.0 * self.area[:, None])
         first = self.sides[:, 0] / np.linalg.norm(self.sides[:, 0], axis=1, keepdims=True)
-        frame = np.stack([first, np.cross(self.normal, first)], axis=1)
-        self.inverses = np.linalg.inv(np.einsum("fkj,fij->fki", frame, self.sides))  # (F, 2 axes or edges, 2)
+        self.frame = np.stack([first, np.cross(self.normal, first)], axis=1)
+        self.inverses = np.linalg.inv(np.einsum("fkj,fij->fki", self.frame, self.sides))  # (F, 2 axes or edges, 2)
         self._slope = self._gradient()
         self._pull = self._slope.T @ diags(np.repeat(self.area, 2))
         stiffness = self._pull @ self._slope
@@ -46,17 +49,17 @@ class Puzzle:
             matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
 
-    def solve(self, turned: Reals, links: Reals, places: Reals) -> Reals:
-        """(N, 3) positions. turned (F, 3, 3) what became of each triangle; links (L, 3) from the first vertex of each
+    def solve(self, sides: Reals, links: Reals, places: Reals) -> Reals:
+        """(N, 3) positions. sides (F, 2, 3) as `self.sides` shall be now; links (L, 3) from the first vertex of each
         link to the second; places (N, 3) where held vertices are."""
-        sides = np.einsum("fij,fkj->fki", turned, self.sides)
-        return self.assembled(sides, links, places)
-
-    def assembled(self, sides: Reals, links: Reals, places: Reals) -> Reals:
-        """The same from the first two sides (F, 2, 3) of every triangle."""
         gradient = np.einsum("fak,fki->fai", self.inverses.transpose(0, 2, 1), sides).reshape(-1, 3)
         force = self._pull @ gradient + self._bind @ links + self._hold[:, None] * places
         return self._factor.solve(force)
+
+    def slope_of(self, values: Reals) -> Reals:
+        """(F, 3) in which direction, and how fast, a function (N,) on the vertices rises along each triangle."""
+        along = (self._slope @ values).reshape(-1, 2)
+        return np.einsum("fa,fai->fi", along, self.frame)
 
     def _gradient(self) -> csr_matrix:
         """(2 F, N) the slope of a function on the vertices along the two axes of each triangle."""
@@ -68,12 +71,32 @@ class Puzzle:
         return coo_matrix((slopes.ravel(), (rows.ravel(), columns.ravel())), shape=shape).tocsr()
 
 
-def turning(axis: Reals, angle: Reals) -> Reals:
-    """(K, 3, 3) rotations about unit axes (K, 3) by angles (K,), radians (Rodrigues)."""
-    angle = np.broadcast_to(angle, len(axis))
-    cross = np.zeros((len(axis), 3, 3))
-    cross[:, 0, 1], cross[:, 0, 2], cross[:, 1, 2] = -axis[:, 2], axis[:, 1], -axis[:, 0]
-    cross -= cross.transpose(0, 2, 1)
-    outer = axis[:, :, None] * axis[:, None, :]
-    cosine, sine = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
-    return cosine * np.eye(3) + sine * cross + (1.0 - cosine) * outer
+class Between:
+    """How each of F triangles is turned and stretched on its way from one shape to another.
+
+    A swing about `hinge` (F, 3), unit, by `angle` (F,) radians, which may be more than half a turn; then what is left.
+    """
+
+    def __init__(self, sides: Reals, target: Reals, hinge: Reals, angle: Reals):
+        """sides, target (F, 2, 3): the first two sides of each triangle at either end."""
+        moved = _solid(target) @ np.linalg.inv(_solid(sides))
+        turn = nearest_rotation(moved)
+        self.hinge, self.angle = hinge, angle
+        self.stretch = moved.transpose(0, 2, 1) @ turn  # acts on rows
+        left = (Rotation.from_matrix(turn) * Rotation.from_rotvec(-angle[:, None] * hinge)).as_rotvec()
+        self.rest = np.linalg.norm(left, axis=1)
+        self.axis = left / np.maximum(self.rest, 1e-12)[:, None]
+
+    def at(self, share: Reals, sides: Reals) -> Reals:
+        """sides (F, 2, 3) of the triangles after a `share` (F,) of the way."""
+        share = share[:, None, None]
+        sides = (1.0 - share) * sides + share * (sides @ self.stretch)
+        sides = turned(sides, self.hinge, share[:, 0, 0] * self.angle)
+        return turned(sides, self.axis, share[:, 0, 0] * self.rest)
+
+
+def _solid(sides: Reals) -> Reals:
+    """(F, 3, 3) columns: the two sides (F, 2, 3) of each triangle and its unit normal."""
+    normal = np.cross(sides[:, 0], sides[:, 1])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+    return np.stack([sides[:, 0], sides[:, 1], normal], axis=2)

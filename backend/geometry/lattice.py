@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 from scipy.sparse import coo_matrix, csr_matrix, diags
-from scipy.sparse.linalg import splu
 
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
+from backend.geometry.factor import Factor
 from kernels.corotate import gradient
 from kernels.rotations import nearest_rotation
 from kernels.winding import winding
@@ -187,9 +187,7 @@ class Solid:
         stiffness = (0.5 * shear + bulk) * _laplacian(lattice)
         self._hold = (1e3 * stiffness.diagonal().mean() * held)[:, None]
         matrix = stiffness + diags((self._inertia + self._hold)[:, 0])
-        self._factor = splu(
-            matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
+        self._factor = Factor(matrix)
 
     def fork(self) -> Self:
         """The same solid at the same moment, free to go another way."""
@@ -198,7 +196,7 @@ class Solid:
         return other
 
     def step(self, shear: Reals, growth: Reals, gravity: Reals, anchors: Reals) -> None:
-        """shear (K,), growth (K, 3, 3) symmetric, gravity (M,) pulling down, anchors (M, 3) of the nodes that are held."""
+        """shear (K,), growth (K, 3, 3) symmetric, gravity (M,) pulling down, anchors (M, 3) of what is held."""
         lattice = self.lattice
         before = self.positions
         ahead = before + self.damping * self.dt * self.velocities

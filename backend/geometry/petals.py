@@ -7,6 +7,7 @@ dimensionality reduction", NIPS 2002), so that it does not matter how the artist
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ class Blade:
     chosen: Integers  # (M,)
     along: Reals  # (M,) distance from the foot, along its middle
     across: Reals  # (M,) signed distance from its midrib
+    side: Reals  # (M,) of a closed one: how far it lies outside its middle, seen from the axis; 0 in a sheet
     foot: NDArray[np.bool_]  # (M,) where it is attached
 
     @property
@@ -72,6 +74,7 @@ class Part:
     size: float  # square root of the area of one side
     flat: bool
     green: bool
+    thickness: float  # of a closed one; 0 in a sheet
     depth: Reals  # (M,) distance from the root
 
 
@@ -139,7 +142,7 @@ def _parts(anatomy: Anatomy) -> list[Part]:
         found.append(
             Part(
                 chosen, points, middle, size, flat and taking_part,
-                bool(green > 1.25 * red and green > 1.25 * blue), anatomy.distance[chosen],
+                bool(green > 1.25 * red and green > 1.25 * blue), thickness, anatomy.distance[chosen],
             )
         )  # fmt: skip
     return found
@@ -169,7 +172,8 @@ def _goes_round(part: Part) -> tuple[Reals, Reals] | None:
         axis = away[far].mean(axis=0)
         if np.linalg.norm(axis) < 0.4 * length:  # wide open: across the plane that it lies in
             normal = np.linalg.eigh(away.T @ away)[1][:, 0]
-            axis = normal * (np.sign(normal @ axis) if abs(normal @ axis) > 0.05 * length else np.sign(normal[2]) or 1.0)
+            lean = normal @ axis if abs(normal @ axis) > 0.05 * length else normal[2]
+            axis = normal * (np.sign(lean) or 1.0)
         axis = axis / max(np.linalg.norm(axis), 1e-12)
         height = away @ axis
         if np.ptp(height) < 0.1 * length:
@@ -267,11 +271,11 @@ def _meeting(parts: list[Part]) -> Reals:
     for middle in tries:
         for _ in range(12):
             gap = np.linalg.norm(points - middle, axis=1)
-            nearest = np.array([a + gap[a:b].argmin() for a, b in zip(starts[:-1], starts[1:], strict=True)])
+            nearest = np.array([a + gap[a:b].argmin() for a, b in pairwise(starts)])
             weight = 1.0 / (gap[nearest] + 0.1 * size)
             middle = weight @ points[nearest] / weight.sum()
         gap = np.linalg.norm(points - middle, axis=1)
-        nearest = np.array([a + gap[a:b].argmin() for a, b in zip(starts[:-1], starts[1:], strict=True)])
+        nearest = np.array([a + gap[a:b].argmin() for a, b in pairwise(starts)])
         # of two meeting points, feet and tips of a bud, the feet are nearer to the root
         late = (np.mean(depth[nearest]) - depth.min()) / max(np.ptp(depth), 1e-12)
         value = np.median(gap[nearest]) / size + 0.3 * late
@@ -289,7 +293,8 @@ class _Charts:
         blade = np.zeros(count, bool)
         for part in parts:
             blade[part.chosen] = True
-        faces = anatomy.body.faces[blade[anatomy.body.faces[:, 0]]]
+        self.faces = faces = anatomy.body.faces[blade[anatomy.body.faces[:, 0]]]
+        self.outward = fields.outwardness(self.vertices, anatomy.body.faces, anatomy.labels)[anatomy.labels]
         pairs = np.concatenate([fields.edges(faces), fields.across(faces), self._through(anatomy, parts)])
         length = np.linalg.norm(self.vertices[pairs[:, 0]] - self.vertices[pairs[:, 1]], axis=1)
         self.graph = graph = fields.shortest_of(pairs, np.maximum(length, 1e-12), count)
@@ -313,7 +318,7 @@ class _Charts:
         found = []
         for chosen in solid:
             outward = anatomy.normals[chosen]
-            gap, near = cKDTree(self.vertices[chosen]).query(self.vertices[chosen], k=min(16, len(chosen)))
+            _, near = cKDTree(self.vertices[chosen]).query(self.vertices[chosen], k=min(16, len(chosen)))
             facing = np.einsum("mi,mki->mk", outward, outward[near]) < -0.3
             first = np.argmax(facing, axis=1)
             pair = np.stack([chosen, chosen[near[np.arange(len(chosen)), first]]], axis=1)
@@ -345,4 +350,20 @@ class _Charts:
         turn = np.sign(np.sum(u * ((points - points.mean(axis=0)) @ aside))) or 1.0
         if round:  # what goes round has no flat chart: only the way from the foot
             s = dijkstra(self.graph, directed=False, indices=chosen[foot], min_only=True)[chosen]
-        return Blade(chosen, np.maximum(s, 0.0), turn * u, foot)
+        return Blade(chosen, np.maximum(s, 0.0), turn * u, self._side(part, s, turn * u), foot)
+
+    def _side(self, part: Part, along: Reals, across: Reals) -> Reals:
+        """(M,) half the thickness where a closed blade faces outwards, less that where it faces inwards.
+
+        Laid flat, the triangles of one side go round one way and those of the other side the other way.
+        """
+        if part.thickness == 0.0:
+            return np.zeros(len(part.chosen))
+        place = np.full(len(self.vertices), -1)
+        place[part.chosen] = np.arange(len(part.chosen))
+        faces = place[self.faces[(place[self.faces] >= 0).all(axis=1)]]
+        flat = np.stack([across, along], axis=1)[faces]
+        one, other = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
+        area = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+        ways = [np.bincount(faces.ravel(), np.repeat(a, 3), len(along)) for a in (area, np.abs(area))]
+        return 0.5 * part.thickness * self.outward[part.chosen] * ways[0] / np.maximum(ways[1], 1e-30)

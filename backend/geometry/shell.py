@@ -90,8 +90,8 @@ class Shell:
         """held (N,) in [0, 1] follow their anchors; links (L, 2) vertices kept side by side; floor (N,) lowest z.
 
         tether (N,): stiffness an area of what ties the sheet softly to its anchors, as a skin to what it grows on.
-        A skin that must be larger than that wrinkles, at a length of 2 pi (3 bending / tether)^(1/4), in eight or
-        more edges: Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003.
+        A skin that must be larger than that wrinkles, on an even mesh at a length of 2 pi (3 bending / tether)^(1/4),
+        if that is eight edges or more: Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003.
         contact: what keeps the sheet out of others and of itself.
         """
         self.sheet, self.floor, self.dt = sheet, floor, step

@@ -4,6 +4,7 @@ A job goes in as a request and, for Animate, the bytes of a Subject record; reco
 subject, its frames, a certificate. Pipelines are imported when they are asked for, so that this costs nothing.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
@@ -49,6 +50,7 @@ class Living(NamedTuple):
 
 def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
     """Records of one job, each as soon as it is there; nothing of a job whose subject is refused."""
+    began = time.perf_counter()
     mesh, frames, previews, understood = living(request, subject, report)
     header = {"version": protocol.VERSION} | ({} if understood is None else understood.header())
     measure = certificate.Measure(mesh, request.frames)
@@ -59,9 +61,9 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
     except (FloatingPointError, wire.NotFinite):  # what is too coarse to be solved may well be solved in full
         pass
     for index, frame in enumerate(frames):
-        measure.add(frame)
         yield wire.pack_frame(frame, index)
-    yield protocol.pack(measure.certificate(), {})
+        measure.add(frame)
+    yield protocol.pack(_certificate(measure, began, report), {})
 
 
 def living(request: protocol.Request, subject: bytes | None, report: Report) -> Living:
@@ -91,20 +93,28 @@ class Made(NamedTuple):
 
 def made(request: protocol.Request, subject: bytes | None, report: Report) -> Made:
     """All of a request at once, without a preview; otherwise as `living`."""
+    began = time.perf_counter()
     mesh, frames, _, understood = living(request, subject, report)
     measure, kept = certificate.Measure(mesh, request.frames), []
     for frame in frames:
         measure.add(frame)
         kept.append(frame)
     clip = Clip.from_frames(mesh, kept, request.fps, provenance=protocol.provenance(request))
-    return Made(clip, measure.certificate(), understood)
+    return Made(clip, _certificate(measure, began, report), understood)
+
+
+def _certificate(measure: certificate.Measure, began: float, report: Report) -> protocol.Certificate:
+    """What was measured, with the seconds since `began` on the clock of this process."""
+
+    def measured(told: Report) -> Iterator[protocol.Certificate]:
+        told(1.0, "Measuring the result")
+        yield measure.certificate(time.perf_counter() - began)
+
+    return next(_told_of_compiling(measured, report))
 
 
 def _told_of_compiling(work: Callable[[Report], Iterator[T]], report: Report) -> Iterator[T]:
-    """The frames of `work`, which calls kernels: where one is compiled first, that is told, and the bar stays put.
-
-    No specimen calls kernels: so a rose needs no numba, a quarter of a second. One that does must come through here.
-    """
+    """What `work` yields, which calls kernels: where one is compiled first, that is told, and the bar stays put."""
     reached = 0.0
 
     def remembering(done: float, text: str) -> None:

@@ -16,7 +16,8 @@ from ..seam import protocol
 from . import launch
 from .gateway import Gateway, Starts, State
 from .jobs import Job
-from .transfers import Broken, Download, LocalLog, Upload
+from .streams import Streams
+from .transfers import Download, Upload
 
 
 class Session:
@@ -29,11 +30,19 @@ class Session:
         self.jobs: dict[str, Job] = {}
         self.client = client or uuid.uuid4().hex
         self.gateway = Gateway(self.client, software, self._pause_all)
-        self._streams = 0
+        self._streams = Streams(self.gateway)
         self._repeated_at = -1e9
         self._removing: set[str] = set()
-        self.reads_logs = True  # of jobs, itself, where the gateway is on this machine: a quarter of the work
         self._changed = False
+
+    @property
+    def reads_logs(self) -> bool:
+        """Whether it reads jobs' logs itself, where the gateway is on this machine: a quarter of the work."""
+        return self._streams.reads_logs
+
+    @reads_logs.setter
+    def reads_logs(self, wanted: bool) -> None:
+        self._streams.reads_logs = wanted
 
     # --- Where the gateway is
 
@@ -65,17 +74,17 @@ class Session:
     def close(self) -> None:
         """As Gateway.close(); no log stays open."""
         for job in self.jobs.values():
-            self._close_log(job)
+            self._streams.close_log(job)
         self.gateway.close()
 
     def _pause_all(self) -> None:
         for job in self.jobs.values():
-            self._pause(job)
+            self._streams.pause(job)
 
     def forget_jobs(self) -> None:
         """Those of one gateway are of no meaning to another."""
         for job in self.jobs.values():
-            self._drop_stream(job)
+            self._streams.drop(job)
         self.jobs.clear()
         self._removing.clear()
         self._changed = True
@@ -105,14 +114,14 @@ class Session:
             job.state, job.upload, job.download = "cancelled", None, None
         elif self.state == "off":
             job.state, job.text = "cancelled", ""  # which the next gateway will be told
-            self._drop_stream(job)
+            self._streams.drop(job)
         elif job.state == "running":
             job.state = "cancelling"
         self._changed = True
 
     def remove(self, job: str) -> None:
         """Forget a job, here and in the store."""
-        self._drop_stream(self.jobs.pop(job))
+        self._streams.drop(self.jobs.pop(job))
         self._removing.add(job)
         self.gateway.send(protocol.Remove(job=job))
         self._changed = True
@@ -125,12 +134,12 @@ class Session:
     def fetch(self, job: str, from_seq: int = 0) -> None:
         """Read a job's records from the store, from this one on."""
         job = self.jobs[job]
-        self._drop_stream(job)
+        self._streams.drop(job)
         job.download, job.taken, job.damaged = Download(from_seq), from_seq, 0
-        self._subscribe(job)
+        self._streams.subscribe(job)
 
     def stop_fetching(self, job: str) -> None:
-        self._drop_stream(self.jobs[job])
+        self._streams.drop(self.jobs[job])
 
     def take(self, job: str) -> tuple[int, protocol.Records, dict[str, np.ndarray]] | None:
         """The next record of a fetched job, in order; None while there is none. Lets the next ones come."""
@@ -139,11 +148,11 @@ class Session:
         if whole is None:
             return None
         seq, data = whole
-        self._grant(job)
+        self._streams.grant(job)
         try:
             record, arrays = protocol.unpack(data)
         except protocol.BadMessage as error:
-            self._drop_stream(job)
+            self._streams.drop(job)
             job.fail(error.code, f"The result cannot be used ({error.text}). Remove the job and run it again")
             self._changed = True
             return None
@@ -230,7 +239,7 @@ class Session:
         job = self.jobs.get(getattr(answer, "job", None) or "")
         match answer:
             case protocol.Chunk() | protocol.Located() | protocol.Gap() | protocol.End():
-                self._hear_stream(answer, payload)
+                self._changed |= self._streams.hear(answer, payload, self.jobs.values())
             case protocol.Welcome():
                 self._greet(answer)
             case protocol.Pong():
@@ -250,7 +259,7 @@ class Session:
             case protocol.Removed():
                 self._removing.discard(answer.job)
                 if job:
-                    self._drop_stream(self.jobs.pop(answer.job))
+                    self._streams.drop(self.jobs.pop(answer.job))
                     self._changed = True
             case protocol.Refused(blob=str()):
                 self._hear_upload_refused(answer)
@@ -269,7 +278,7 @@ class Session:
                 job.upload.probe()
             self._advance(job)
             if job.accepted:
-                self._subscribe(job)
+                self._streams.subscribe(job)
         self.gateway.send(protocol.List())
 
     def _hear_pong(self, pong: protocol.Pong) -> None:
@@ -296,7 +305,7 @@ class Session:
             job.state = "queued"
         if job.cancel:  # it was cancelled before the gateway knew it
             self.gateway.send(job.cancel)
-        self._subscribe(job)
+        self._streams.subscribe(job)
         self._changed = True
 
     def _hear_refusal(self, failure: protocol.Failure, job: Job | None) -> None:
@@ -304,7 +313,7 @@ class Session:
             job.upload.complete = False
             job.upload.probe()
         elif failure.code == "store_corrupt" and job and job.download:
-            self._drop_stream(job)
+            self._streams.drop(job)
             job.fail(failure.code, failure.text)
         elif job and (not job.accepted or failure.code == "unknown_job"):
             job.fail(failure.code, failure.text)
@@ -343,87 +352,3 @@ class Session:
         job.state = "sending"
         blob = job.upload.blob if job.upload else None
         self.gateway.send(protocol.Submit(job=job.id, request=job.request, title=job.title, blob=blob))
-
-    def _subscribe(self, job: Job) -> None:
-        if self.state != "ready" or job.download is None or job.stream is not None or job.download.taken:
-            return
-        self._streams += 1
-        job.stream = self._streams
-        job.download.restart()
-        self._open_log(job)
-        self.gateway.send(
-            protocol.Subscribe(
-                stream=job.stream,
-                job=job.id,
-                from_seq=job.download.next_seq,
-                credit=job.download.granted,
-                local=job.log is not None,
-            )
-        )
-
-    def _open_log(self, job: Job) -> None:
-        """Where the gateway is this user's own on this machine."""
-        home = self.gateway.local_logs
-        if job.log is None and self.reads_logs and home is not None:
-            job.log = LocalLog(protocol.records_path(home, job.id))
-
-    @staticmethod
-    def _close_log(job: Job) -> None:
-        if job.log is not None:
-            job.log.close()
-            job.log = None
-
-    def _pause(self, job: Job) -> None:
-        """The connection is gone: what was whole stays, a subscription has to be made anew."""
-        job.stream = None
-        if job.download and not job.download.taken:
-            job.download.restart()
-
-    def _drop_stream(self, job: Job) -> None:
-        if job.stream is not None:
-            self.gateway.send(protocol.Unsubscribe(stream=job.stream))
-        job.stream = job.download = None
-        self._close_log(job)
-
-    def _hear_stream(self, answer: protocol.Answer, payload: memoryview | None) -> None:
-        job = next((job for job in self.jobs.values() if job.stream == answer.stream), None)
-        if job is None or job.download is None:
-            return  # of a subscription that was given up
-        match answer:
-            case protocol.Chunk() | protocol.Located():
-                try:
-                    if isinstance(answer, protocol.Chunk):
-                        job.download.add(answer, payload)
-                    else:
-                        job.download.place(answer, job.log.read(answer.position, answer.total))
-                except Broken as error:
-                    self._ask_again(job, str(error))
-                    return
-                except OSError:  # another root folder or another user's: the gateway has to send it
-                    self.reads_logs = False
-                    self._close_log(job)
-                    self._ask_again(job, "its log cannot be read")
-                    return
-                self._grant(job)
-            case protocol.Gap():
-                job.download.skip(answer)
-            case protocol.End():
-                job.download.ended = answer
-                self._close_log(job)
-        self._changed = True
-
-    def _ask_again(self, job: Job, reason: str) -> None:
-        job.damaged += 1
-        if job.damaged > 3:
-            self._drop_stream(job)
-            job.fail("store_corrupt", f"The stored result is damaged ({reason}). Remove the job and run it again")
-            self._changed = True
-            return
-        self.gateway.send(protocol.Unsubscribe(stream=job.stream))
-        job.stream = None
-        self._subscribe(job)
-
-    def _grant(self, job: Job) -> None:
-        credit = job.download.grant()
-        if credit is not None and job.stream is not None:
-            self.gateway.send(protocol.Credit(stream=job.stream, total=credit))

@@ -2,6 +2,6 @@
 
 """The tab in the sidebar, panel by panel. It draws what is known and computes nothing."""
 
-from . import animate, backend, generate, jobs, life
+from . import animate, export, generate, jobs, life, state
 
-CLASSES = (*backend.CLASSES, *generate.CLASSES, *animate.CLASSES, *jobs.CLASSES, *life.CLASSES)
+CLASSES = (*state.CLASSES, *generate.CLASSES, *animate.CLASSES, *life.CLASSES, *jobs.CLASSES, *export.CLASSES)

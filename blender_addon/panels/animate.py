@@ -3,6 +3,8 @@
 """Processes on the selected mesh. With one of them it is a picture, an amount and a few sliders; a list comes with
 the second."""
 
+import textwrap
+
 import bpy
 from bl_operators.presets import AddPresetBase
 from bl_ui.utils import PresetPanel
@@ -19,9 +21,9 @@ class ANTHESIS_UL_stages(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         picture = pictures.icon(item.process)
         named = {"icon": picture} if isinstance(picture, str) else {"icon_value": picture}
-        row = layout.split(factor=0.6)
+        row = layout.split(factor=0.5)
         row.label(text=item.process.title(), **named)
-        row.label(text=f"{item.start:.0%} to {item.end:.0%}")
+        row.label(text=f"{100 * item.start:.0f} to {item.end:.0%}")
 
 
 class ANTHESIS_PT_animate(Tab, bpy.types.Panel):
@@ -32,9 +34,7 @@ class ANTHESIS_PT_animate(Tab, bpy.types.Panel):
         if settings.stages:
             self.draw_list(settings)
         stage = settings.chosen
-        if pictures.are_there():
-            layout.template_icon_view(stage, "process", show_labels=True, scale=5, scale_popup=5)
-        layout.prop(stage, "process", text="")
+        self.draw_process(stage)
         layout.use_property_split, layout.use_property_decorate = True, False
         column = layout.column(align=True)
         column.prop(stage, "amount")
@@ -57,12 +57,31 @@ class ANTHESIS_PT_animate(Tab, bpy.types.Panel):
         add.at_once = False
         column.operator("anthesis.remove_process", text="", icon="REMOVE")
 
+    def draw_process(self, stage):
+        """The menu; beside it a picture, which opens a menu of pictures."""
+        if not pictures.are_there():
+            self.layout.prop(stage, "process", text="")
+            return
+        split = self.layout.split(factor=0.35)
+        split.template_icon_view(stage, "process", show_labels=True, scale=4, scale_popup=6)
+        column = split.column()
+        column.prop(stage, "process", text="")
+        draw_hint(column, protocol.PROCESSES[stage.process])
+
     @staticmethod
     def draw_more(layout, settings):
         row = layout.row(align=True)
         row.enabled = len(settings.stages) < protocol.STAGES
         row.operator("anthesis.add_process", text="Then", icon="ADD").at_once = False
         row.operator("anthesis.add_process", text="At Once", icon="ADD").at_once = True
+
+
+def draw_hint(layout, process: type) -> None:
+    """What a process does, in as many lines as stand beside its picture."""
+    column = layout.column(align=True)
+    column.scale_y, column.active = 0.7, False
+    for line in textwrap.wrap(process.__doc__.strip().rstrip("."), 22)[:4]:
+        column.label(text=line)
 
 
 class ANTHESIS_PT_animate_groups(Tab, bpy.types.Panel):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The life of the active object: its sliders, what was measured, playing it and writing it to a file."""
+"""The life of the active object: its sliders, and what was measured."""
 
 import bpy
 
-from ..export_operator import is_there
 from ..scene import clips
 from .tab import Tab, draw_text
 
@@ -21,8 +20,8 @@ class ANTHESIS_PT_life(Tab, bpy.types.Panel):
         draw_text(layout, context, f"{obj.name}: {clips.frames(obj)} frames", "SHAPEKEY_DATA")
         said = clips.certificate(obj)
         if said:
-            draw_text(layout, context, said, "CHECKMARK")
-            layout.operator("anthesis.show_certificate", icon="INFO")
+            draw_text(layout, context, said[:1].upper() + said[1:], "INFO")
+            layout.operator("anthesis.show_certificate")
         if clips.is_live(obj):
             self.draw_live(context, obj)
         else:
@@ -41,20 +40,4 @@ class ANTHESIS_PT_life(Tab, bpy.types.Panel):
         layout.operator("anthesis.bake", icon="KEYTYPE_KEYFRAME_VEC")
 
 
-class ANTHESIS_PT_export(Tab, bpy.types.Panel):
-    bl_label = "Play and Export"
-
-    def draw(self, context):
-        layout = self.layout
-        playing = context.screen.is_animation_playing
-        row = layout.row(align=True)
-        row.operator("anthesis.play", text="Pause" if playing else "Play", icon="PAUSE" if playing else "PLAY")
-        row.operator("view3d.view_selected", text="Frame", icon="ZOOM_SELECTED")
-        column = layout.column(align=True)
-        for format, label in (("GLTF", "glTF"), ("FBX", "FBX"), ("ALEMBIC", "Alembic"), ("USD", "USD")):
-            row = column.row(align=True)
-            row.enabled = is_there(format)
-            row.operator("anthesis.export", text=label, icon="EXPORT").format = format
-
-
-CLASSES = (ANTHESIS_PT_life, ANTHESIS_PT_export)
+CLASSES = (ANTHESIS_PT_life,)

@@ -70,14 +70,6 @@ def begin(obj, names: Names, first_frame: int, last: int) -> None:
     curves.write(obj, path_of(names.life), points, f"{obj.name} Life")
 
 
-def lasts(obj, names: Names) -> int | None:
-    """Over how many frames Life is keyed; None where it is not, or not as begin() left it."""
-    curve = curves.find(obj, path_of(names.life))
-    if curve is None or not 1 <= len(curve.keyframe_points) <= 2:
-        return None
-    return round(curve.range()[1] - curve.range()[0])
-
-
 def plays_alone(obj, names: Names) -> bool:
     """Whether the object's action holds nothing but the curve of Life."""
     return [curve.data_path for curve in curves.there(obj)] == [path_of(names.life)]

@@ -46,6 +46,7 @@ class Import:
         self._newest: tuple[str, np.ndarray] | None = None  # the key that was written last, and what it holds
         self._shown: list[str] = []  # the keys that are on, before any follow the properties
         self._names: live.Names | None = None  # of the properties that the keys follow, once they do
+        self._lasts = 0  # over how many frames Life was keyed
         self._attributes: dict[str, str] = {}  # names of ours in the mesh, once they are there
         self._stale_colour = False  # the newest look is not shown yet
         self._first_frame: int | None = None
@@ -368,9 +369,9 @@ class Import:
         """The properties that all follows, unless they are there and right."""
         if self._first_frame is None:
             self._first_frame = bpy.context.scene.frame_start
-        if self._names is not None and live.lasts(obj, self._names) == self._last:
-            return
-        self._names = self._names or live.names_for(obj, self._labels)
+        if self._names is not None and self._lasts == self._last:
+            return  # as the preview began it: the artist may have edited the curve since
+        self._names, self._lasts = self._names or live.names_for(obj, self._labels), self._last
         live.begin(obj, self._names, self._first_frame, self._last)
 
     def _drive_colours(self, obj, looks) -> None:

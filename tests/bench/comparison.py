@@ -1,4 +1,4 @@
-"""The same subjects by other means: Blender's cloth and soft body for wilt, libigl's ARAP for a bend, scaling for swell.
+"""The same subjects by other means: Blender's cloth and soft body for wilt, libigl's ARAP for a bend, scaling to swell.
 
 ENVIRONMENT: backend
 

@@ -13,6 +13,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,11 +48,34 @@ TOGETHER = {"tulip": "bloom, wilt, rot", "potted_plant": "grow, wilt + burn", "a
 TIMED = {
     "melt": "candle", "grow": "potted_plant", "bloom": "tulip", "close": "tulip", "wilt": "bread", "crumple": "bag",
 }  # fmt: skip
+
+
+class Pictured(NamedTuple):
+    """What the menu shows of a process."""
+
+    subject: str
+    tau: float
+    view: tuple[float, float] = (0.55, 0.35)  # azimuth, elevation
+    above: float = 0.0  # share of the height that is left out
+    sliders: dict[str, float] = {}
+
+
+FROM_ABOVE = (0.55, 0.85)
 PICTURED = {
-    "wilt": ("tulip", 0.6), "melt": ("candle", 0.5), "shrivel": ("apple", 1.0), "rot": ("banana", 0.75),
-    "grow": ("potted_plant", 0.55), "bloom": ("tulip", 0.75), "close": ("tulip", 1.0), "swell": ("bread", 1.0),
-    "burn": ("paper", 0.5), "freeze": ("flat_leaf", 0.9), "rust": ("tin_can", 0.9), "crumple": ("paper", 0.9),
-}  # fmt: skip
+    "wilt": Pictured("daisy", 0.55, sliders={"browning": 0.4}),
+    "melt": Pictured("candle", 0.75),
+    "shrivel": Pictured("apple", 0.9, sliders={"darkening": 0.35}),
+    "rot": Pictured("apple", 0.7),
+    "grow": Pictured("potted_plant", 0.6, above=0.25),
+    "bloom": Pictured("tulip", 0.95, above=0.5),
+    "close": Pictured("tulip", 1.0, above=0.5),
+    "swell": Pictured("bread", 1.0, sliders={"rise": 0.8}),
+    "burn": Pictured("paper", 0.5, FROM_ABOVE),
+    "freeze": Pictured("flat_leaf", 0.8, FROM_ABOVE),
+    "rust": Pictured("tin_can", 0.8),
+    "crumple": Pictured("paper", 0.9, FROM_ABOVE),
+}
+SIDE = 240  # pixels of a moment
 TABLE_SIZES = 10_000, 50_000
 SECONDS = {"melt": 8.0, "bloom": 15.0, "close": 15.0}
 SKIN_SECONDS, LATTICE_SECONDS = 10.0, 4.0  # of processes that wrinkle a skin, and of all others
@@ -65,10 +89,10 @@ def main() -> None:
     if arguments.subject:
         one(arguments)
         return
-    if arguments.pictures:
-        pictures()
-        return
     processes, makers = _chosen(arguments.only)
+    if arguments.pictures:
+        pictures(processes)
+        return
     if arguments.nasty:
         on_nasty(processes)
         return
@@ -120,8 +144,7 @@ def on_cases(process: str, makers: dict[str, Callable[[], Mesh]]) -> None:
             clips.append(living.save(lived, Path(folder) / f"{name}.npz"))
         if not clips:
             return
-        living.look(clips, "-o", OUT / f"{process}.png")
-        living.look(clips[:1], "--video", OUT / f"{process}.mp4")
+        living.look(clips, "-o", OUT / f"{process}.png", "--size", SIDE, "--video", OUT / f"{process}.mp4")
     table.show()
 
 
@@ -151,8 +174,7 @@ def together() -> None:
             lived = living.live(makers[name](), living.request(words, {}, frames=96))
             lived.clip.provenance["title"] = f"{words}, {name}: {lived.certificate.summary}"
             clips.append(living.save(lived, Path(folder) / f"{name}.npz"))
-        living.look(clips, "-o", OUT / "together.png")
-        living.look(clips[:1], "--video", OUT / "together.mp4")
+        living.look(clips, "-o", OUT / "together.png", "--size", SIDE, "--video", OUT / "together.mp4")
 
 
 def timed(processes: list[str]) -> None:
@@ -195,15 +217,16 @@ def on_nasty(processes: list[str]) -> None:
         table.show()
 
 
-def pictures() -> None:
+def pictures(processes: list[str]) -> None:
     """128 x 128 pixels for each process, on no background, into the add-on."""
     PICTURES.mkdir(exist_ok=True)
     makers = subjects()
     with tempfile.TemporaryDirectory() as folder:
-        for process, (name, tau) in PICTURED.items():
-            lived = living.live(makers[name](), living.request(process, {}))
-            clip = living.save(lived, Path(folder) / f"{process}.npz")
-            living.look([clip], "--icon", str(tau), "-o", PICTURES / f"{process}.png")
+        for process in processes:
+            name, tau, view, above, sliders = PICTURED[process]
+            clip = living.save(living.live(makers[name](), living.request(process, sliders)), Path(folder) / "clip.npz")
+            out = PICTURES / f"{process}.png"
+            living.look([clip], "--icon", tau, "--view", *view, "--above", above, "-o", out)
 
 
 def _chosen(only: list[str] | None) -> tuple[list[str], dict[str, Callable[[], Mesh]]]:

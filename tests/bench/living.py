@@ -77,7 +77,7 @@ def save(lived: Lived, path: Path) -> Path:
     return path
 
 
-def look(clips: Sequence[Path], *options: str | Path) -> None:
+def look(clips: Sequence[Path], *options: str | float | Path) -> None:
     """`python -m tests.bench.look CLIPS OPTIONS`, where there is torch."""
     if not LEARNED_ENVIRONMENT.executable.exists():
         ensure(LEARNED_ENVIRONMENT)

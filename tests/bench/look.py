@@ -174,10 +174,9 @@ SUN_AXES = _axes(
 )  # from the side of the camera
 
 
-def framed(
-    scene: Scene, views: Sequence[tuple[float, float]], turning: bool = False, filled: float = FILLED
-) -> Cameras:
-    """Cameras that see all of the clip, as large as goes, from each (azimuth, elevation); `turning`: from all sides."""
+def framed(scene: Scene, views: Sequence[tuple[float, float]], turning: bool = False, above: float = 0.0) -> Cameras:
+    """Cameras that see all of the clip, as large as goes, from each (azimuth, elevation); `turning`: from all sides;
+    `above`: what lies higher than that share of the height."""
     shown = np.unique(scene.faces)
     shown = shown[:: max(1, len(shown) // 2000)]
     places = np.unique(np.linspace(0, len(scene.clip.positions) - 1, MOMENTS).round())
@@ -187,6 +186,8 @@ def framed(
         turns = torch.linspace(0, 2 * np.pi, 17, dtype=torch.float64)[:, None]
         x, y, z = radius * turns.cos(), radius * turns.sin(), torch.stack([points[:, 2].min(), points[:, 2].max()])
         points = torch.stack(torch.broadcast_tensors(x, y, z), dim=2).reshape(-1, 3)
+    height = points[:, 2]
+    points = points[height >= height.min() + above * (height.max() - height.min())]
     azimuth, elevation = torch.tensor(views, dtype=torch.float64).T
     target, distance = torch.zeros(len(views), 3, dtype=torch.float64), torch.full_like(azimuth, 1 / np.sin(FOVY / 2))
     for _ in range(4):  # what is near moves more than what is far, so a fit is found by steps
@@ -196,7 +197,7 @@ def framed(
         low, high = seen.amin(dim=1), seen.amax(dim=1)
         shift = (low + high) / 2 * (distance * np.tan(FOVY / 2))[:, None]
         target = target + (eyes.to_world[:, :3, :2] @ shift[:, :, None])[..., 0]
-        distance = distance * ((high - low).amax(dim=1) / (2 * filled))
+        distance = distance * ((high - low).amax(dim=1) / (2 * FILLED))
     eyes = orbit(azimuth, elevation, distance, FOVY, target)
     return Cameras(eyes.view.float(), eyes.projection.float())
 
@@ -256,13 +257,13 @@ def video(clip: Clip, path: Path, side: int = VIDEO_SIDE, seconds: float = VIDEO
     writer.close()
 
 
-def icon(clip: Clip, tau: float, side: int = ICON_SIDE) -> Image.Image:
-    """The moment nearest to `tau` alone, on no background."""
+def icon(clip: Clip, tau: float, view: tuple[float, float] = VIEWS[0], above: float = 0.0) -> Image.Image:
+    """The moment nearest to `tau` alone, small, on no background; of it what lies above that share of its height."""
     k = int(np.abs(clip.tau - tau).argmin())
     materials = {name: None if (now := getattr(clip, name)) is None else now[k : k + 1] for name in MATERIALS}
     scene = Scene.of(replace(clip, positions=clip.positions[k : k + 1], tau=clip.tau[k : k + 1], **materials))
-    drawn = Image.fromarray(picture(scene, 0.0, framed(scene, VIEWS, filled=0.98), 4 * side)[0])
-    return drawn.resize((side, side), Image.Resampling.LANCZOS)
+    drawn = Image.fromarray(picture(scene, 0.0, framed(scene, [view], above=above), 4 * ICON_SIDE)[0])
+    return drawn.resize((ICON_SIDE, ICON_SIDE), Image.Resampling.LANCZOS)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
@@ -274,9 +275,8 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path, help=".npz files; each gives a row")
     parser.add_argument("-o", "--output", type=Path, help="contact sheet, .png")
     parser.add_argument("--video", type=Path, help="turntable of the first clip, .mp4")
-    parser.add_argument(
-        "--icon", type=float, metavar="TAU", help="one moment of the first clip, small, on no background"
-    )
+    parser.add_argument("--icon", type=float, metavar="TAU", help="one moment, small, on no background")
+    parser.add_argument("--above", type=float, default=0.0, help="the share of the height that an icon leaves out")
     parser.add_argument("--moments", type=int, default=MOMENTS)
     parser.add_argument("--size", type=int, default=SIDE, help="pixels of a moment")
     parser.add_argument(
@@ -289,10 +289,10 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     clips = [npz.load(path) for path in arguments.clips]
+    views = arguments.view or VIEWS
     if arguments.icon is not None:
-        icon(clips[0], arguments.icon).save(arguments.output)
+        icon(clips[0], arguments.icon, views[0], arguments.above).save(arguments.output)
     elif arguments.output:
-        views = arguments.view or VIEWS
         titles = [clip.provenance.get("title", path.stem) for clip, path in zip(clips, arguments.clips, strict=True)]
         drawn = [row(clip, views, arguments.moments, arguments.size) for clip in clips]
         rows = list(zip(titles, drawn, strict=True))

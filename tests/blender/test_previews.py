@@ -6,7 +6,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
-from blender_addon.scene import clips, keys, provenance, writing  # noqa: E402
+from blender_addon.scene import clips, curves, keys, provenance, writing  # noqa: E402
 from blender_addon.scene.taken import BadResult  # noqa: E402
 from blender_addon.seam import protocol  # noqa: E402
 from tests.blender import samples  # noqa: E402
@@ -127,18 +127,14 @@ def test_a_preview_has_its_colours():
 def test_a_timing_that_the_artist_gave_the_preview_stays():
     obj, records, running = begun()
     give(running, records[:8])
-    (curve,) = obj.animation_data.action.fcurves if hasattr(obj.animation_data.action, "fcurves") else _curves(obj)
-    curve.keyframe_points[0].interpolation = "SINE"
+    (curve,) = curves.there(obj)
+    curve.keyframe_points.insert(5, 0.75)
     give(running, records[8:])
     finished(running)
-    (curve,) = _curves(obj)
-    assert curve.keyframe_points[0].interpolation == "SINE"
-
-
-def _curves(obj):
-    from blender_addon.scene import curves
-
-    return curves.there(obj)
+    (curve,) = curves.there(obj)
+    assert curve.evaluate(5) == 0.75
+    at_frame_5 = 0.5 * (frames_of(records)[7]["positions"] + frames_of(records)[8]["positions"])
+    assert_frame(obj, 4, at_frame_5)
 
 
 @pytest.mark.parametrize("missing", [[0], [4], [10], [0, 4, 8]])

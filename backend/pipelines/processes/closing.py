@@ -6,17 +6,17 @@ each moment the petals are put together from their triangles (`backend.geometry.
 about their feet and keep their size, as sheets do, and both ends are exact.
 """
 
+from itertools import pairwise
+
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look, Reals
 from backend.geometry.bud import Closed, closed, furled, local
 from backend.geometry.fields import smoothstep
-from backend.geometry.growth import Puzzle, turning
+from backend.geometry.growth import Between, Puzzle
 from backend.geometry.petals import Flower, Integers, flowers
 from backend.pipelines.processes.process import NotForThis, Process
-from kernels.rotations import nearest_rotation
 
 TIP_LATE = 0.35  # how much later the tip of a petal closes than its foot, in lives of a petal
 LATE = 1.2  # how much later the outermost petal closes than the innermost, at order 1, in the same
@@ -45,7 +45,7 @@ class Closing(Process):
         self.chosen = np.concatenate([one.chosen for one in self.closed])
         self.target = np.concatenate([one.positions for one in self.closed])
         ends = np.cumsum([0, *(len(one.chosen) for one in self.closed)])
-        self.slices = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self.slices = [slice(a, b) for a, b in pairwise(ends)]
         counts = np.cumsum([0, *(one.blade.max() + 1 for one in self.closed)])
         self.blade = np.concatenate([one.blade + c for one, c in zip(self.closed, counts, strict=False)])
         self.along = np.concatenate([one.along for one in self.closed])
@@ -53,9 +53,10 @@ class Closing(Process):
         self.outer = np.concatenate([one.outer for one in self.closed])
         self.foot = np.concatenate([one.foot for one in self.closed]).astype(float)
         self._pieces()
+        self._pace()
 
     def _pieces(self) -> None:
-        """What becomes of each triangle: a swing of its whole petal, the rest of its turn, and its stretch."""
+        """The petals as triangles, and what becomes of each."""
         body = self.body
         index = np.full(len(body.vertices), -1)
         index[self.chosen] = np.arange(len(self.chosen))
@@ -65,22 +66,25 @@ class Closing(Process):
         self.puzzle = puzzle = Puzzle(start, self.faces, held, np.zeros((0, 2), np.int64))
         self.free = np.bincount(self.blade, held) < 0.5  # a blade that the artist pinned is not moved as a whole
         corner = self.target[self.faces]
-        sides = corner[:, 1:] - corner[:, :1]
-        moved = _solid(sides) @ np.linalg.inv(_solid(puzzle.sides))
-        turn = nearest_rotation(moved)
-        stretch = turn.transpose(0, 2, 1) @ moved
         hinge = np.concatenate([one.hinge for one in self.closed])[self.faces].mean(axis=1)
-        self.hinge = hinge / np.maximum(np.linalg.norm(hinge, axis=1, keepdims=True), 1e-12)
-        self.angle = np.concatenate([one.angle for one in self.closed])[self.faces].mean(axis=1)
-        swung = turning(self.hinge, self.angle)
-        self.turn = Rotation.from_matrix(turn @ swung.transpose(0, 2, 1)).as_rotvec()
-        self.stretch = stretch
+        hinge /= np.maximum(np.linalg.norm(hinge, axis=1, keepdims=True), 1e-12)
+        angle = np.concatenate([one.angle for one in self.closed])[self.faces].mean(axis=1)
+        self.between = Between(puzzle.sides, corner[:, 1:] - corner[:, :1], hinge, angle)
 
     def share(self, way: float) -> Reals:
         """(M,) how far each vertex of a petal has closed: inner petals before outer ones, feet before tips."""
+        return self._share(np.interp(0.6 * way + 0.4 * smoothstep(way), self.done, self.times))
+
+    def _share(self, time: float) -> Reals:
         late = LATE * self.settings.order * self.late
-        x = np.clip(way * (1.0 + late.max() + TIP_LATE) - late - TIP_LATE * self.along, 0.0, 1.0)
+        x = np.clip(time * (1.0 + late.max() + TIP_LATE) - late - TIP_LATE * self.along, 0.0, 1.0)
         return 0.3 * x + 0.7 * smoothstep(x)
+
+    def _pace(self) -> None:
+        """At what time how much is done, all in all: so that no frame has much more to do than the next."""
+        moved = np.linalg.norm(self.target - self.body.vertices[self.chosen], axis=1)
+        self.times = np.linspace(0.0, 1.0, 65)
+        self.done = np.array([moved @ self._share(time) for time in self.times]) / max(moved.sum(), 1e-12)
 
     def pose(self, way: float) -> Reals:
         """(N, 3) the body at this share of the way to the bud."""
@@ -90,10 +94,8 @@ class Closing(Process):
             return positions
         strength = self.strength[self.chosen]
         share = self.share(way) * strength
-        w = share[self.faces].mean(axis=1)
-        stretch = (1.0 - w)[:, None, None] * np.eye(3) + w[:, None, None] * self.stretch
-        turned = Rotation.from_rotvec(w[:, None] * self.turn).as_matrix() @ turning(self.hinge, w * self.angle)
-        placed = self.puzzle.solve(turned @ stretch, np.zeros((0, 3)), start[self.chosen])
+        sides = self.between.at(share[self.faces].mean(axis=1), self.puzzle.sides)
+        placed = self.puzzle.solve(sides, np.zeros((0, 3)), start[self.chosen])
         goal = start[self.chosen] + share[:, None] * (self.target - start[self.chosen])
         positions[self.chosen] = placed + self.free[self.blade, None] * self._on_foot(goal - placed)
         for one, mine in zip(self.closed, self.slices, strict=True):
@@ -108,13 +110,14 @@ class Closing(Process):
         return mean[self.blade]
 
     def shade(self, way: float, look: Look) -> Look:
-        """The material: petals in a bud are green, most so the outer ones, and darker where they are hidden."""
-        share = np.zeros(len(self.body.vertices))
-        share[self.chosen] = self.share(way) ** 0.7 * (0.5 + 0.47 * self.outer) * (1.0 - 0.3 * self.along**2)
-        share *= self.strength
+        """The material: in a bud petals have little of their colour, and the outer ones are green from their feet."""
+        share = np.zeros((2, len(self.body.vertices)))
+        share[0, self.chosen] = 0.5 * self.share(way)
+        share[1, self.chosen] = self.share(way) * self.outer**2 * (0.95 - 0.6 * self.along)
+        dim, green = self.strength * share
         lightness = self.body.albedo @ np.array([0.2126, 0.7152, 0.0722])
-        green = GREEN * (0.5 + 0.8 * np.sqrt(np.clip(lightness, 0.0, 1.0)))[:, None]
-        return look.toward(share, albedo=green, roughness=0.55)
+        leaf = GREEN * (0.5 + 0.8 * np.sqrt(np.clip(lightness, 0.0, 1.0)))[:, None]
+        return look.toward(dim, albedo=0.35 * look.albedo, roughness=0.55).toward(green, albedo=leaf)
 
 
 def lateness(one: Closed, start: Reals, seed: int) -> Reals:
@@ -138,12 +141,5 @@ def core(flower: Flower, anatomy: Anatomy) -> Integers:
     rest = np.ones(len(vertices), bool)
     rest[blades] = False
     belongs = np.bincount(anatomy.labels, near & rest)[anatomy.labels] > 0
-    chosen = rest & belongs & (height > 0.0) & (radius < 1.1 * reach) & (height < 1.5 * reach)
+    chosen = rest & belongs & (height > 0.02 * reach) & (radius < 1.1 * reach) & (height < 1.5 * reach)
     return np.flatnonzero(chosen & (anatomy.body.weight > 0.0))
-
-
-def _solid(sides: Reals) -> Reals:
-    """(F, 3, 3) columns: the two sides (F, 2, 3) of each triangle and its unit normal."""
-    normal = np.cross(sides[:, 0], sides[:, 1])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
-    return np.stack([sides[:, 0], sides[:, 1], normal], axis=2)

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look
-from backend.geometry.fields import smoothstep
+from backend.geometry.fields import edges, smoothstep
 from backend.geometry.viscous import (
     Tank,
     carried,
@@ -46,8 +46,10 @@ GRID = (48, 48, 32)
 COURANT = 1.0  # cells that the fastest vertex may travel in one step
 STRIDE = 0.025  # progress between two smoothings
 STEPS = 6  # a stride that needs more has nowhere left to go: the body stays as it is
-ROUNDS = 8  # of restoring the volume of a coarse mesh; one that cannot hold it, being pinned, stays short of it
+ROUNDS = 16  # of restoring the volume of a coarse mesh; one that cannot hold it, being pinned, stays short of it
 POOL = 0.17  # thickness of the pool, in cube roots of the volume
+LONG = 0.06  # edges longer than this, in extents, are cut: the flow takes hold of points only
+MOST = 20_000  # triangles from which none is cut any more
 LID = 0.03  # width of the rings that close a hole, in extents
 SHEET = 0.012  # mean thickness, in extents, below which a part is a sheet
 SHEET_THICKNESS = 0.03  # what a sheet weighs, in extents
@@ -275,8 +277,9 @@ def flowing_surface(anatomy: Anatomy) -> Surface:
     body = anatomy.body
     points, faces = body.vertices, body.faces
     mobility = (1.0 - body.pin) * body.weight
-    while len(faces) < 20_000 and np.ptp(points[faces], axis=1).max(axis=1).mean() > 0.04:
-        points, faces, mobility = halved(points, faces, mobility)
+    while len(faces) < MOST and (ends := long_edges(points, faces)).size:
+        points, faces = halved(points, faces, ends)
+        mobility = np.concatenate([mobility, mobility[ends].mean(axis=1)])
     fans, middles = close_holes(points, faces)
     rims = np.zeros(len(middles), np.int64)
     rims[fans[:, 2] - len(points)] = fans[:, 0]
@@ -319,15 +322,40 @@ def triangle_areas(points: Reals, faces: Ints) -> Reals:
     return 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
 
 
-def halved(points: Reals, faces: Ints, mobility: Reals) -> tuple[Reals, Ints, Reals]:
-    """Every triangle in four, at the midpoints of its edges; the old points come first."""
-    edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    unique, index = np.unique(edges, axis=0, return_inverse=True)
-    ab, bc, ca = (len(points) + index.reshape(-1, 3)).T
-    a, b, c = faces.T
-    finer = np.stack([a, ab, ca, ab, b, bc, ca, bc, c, ab, bc, ca], axis=1).reshape(-1, 3)
-    points = np.concatenate([points, points[unique].mean(axis=1)])
-    return points, finer.astype(np.int32), np.concatenate([mobility, mobility[unique].mean(axis=1)])
+def long_edges(points: Reals, faces: Ints) -> Ints:
+    """(E, 2) the edges that are longer than LONG, smaller index first."""
+    ends = edges(faces)
+    return ends[np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1) > LONG]
+
+
+def halved(points: Reals, faces: Ints, ends: Ints) -> tuple[Reals, Ints]:
+    """The mesh with the edges `ends` (E, 2), smaller index first, cut at their midpoints, which come after the points.
+
+    A triangle becomes two, three or four, so that no midpoint lies on the edge of a neighbour that has none.
+    """
+    count = len(points)
+    sides = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).astype(np.int64) @ [count, 1]
+    keys = ends.astype(np.int64) @ [count, 1]
+    order = np.argsort(keys)
+    place = np.minimum(np.searchsorted(keys[order], sides), len(keys) - 1)
+    cut = keys[order[place]] == sides
+    middle = count + order[place]
+    number = cut.sum(axis=1)
+    # turned so that of one cut side it is the first, and of two the first and the second
+    turn = np.where(number == 2, (np.argmin(cut, axis=1) + 1) % 3, np.argmax(cut, axis=1))
+    corner = (np.arange(3) + turn[:, None]) % 3
+    a, b, c = np.take_along_axis(faces, corner, axis=1).T
+    ab, bc, ca = np.take_along_axis(middle, corner, axis=1).T
+    templates = (
+        [(a, b, c)],
+        [(a, ab, c), (ab, b, c)],
+        [(a, ab, c), (ab, bc, c), (ab, b, bc)],
+        [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)],
+    )
+    finer = [
+        np.stack(triangle, axis=1)[number == cuts] for cuts, triangles in enumerate(templates) for triangle in triangles
+    ]
+    return np.concatenate([points, points[ends].mean(axis=1)]), np.concatenate(finer).astype(np.int32)
 
 
 def links_to_neighbours(faces: Ints, fans: Ints, lids: Ints, count: int) -> sparse.csr_array:

@@ -1,0 +1,291 @@
+"""Grow: a front runs from the root to the tips; behind it everything lengthens, then thickens, straightens, unfolds.
+
+What the front has not reached has no size and sits in the growing tip. Lengths grow before girths do, as in a shoot;
+leaves start along their stem, folded, and turn out; petals start in a bud. Every triangle is told how far it has come
+and the body is put together from them (`backend.geometry.growth`), so each moment is one solve with one matrix.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from backend.geometry import fields
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import Look, Reals
+from backend.geometry.bud import closed
+from backend.geometry.fields import smoothstep
+from backend.geometry.growth import Between, Puzzle
+from backend.geometry.lattice import surface_samples
+from backend.geometry.petals import Blade, Flower, Integers, flowers
+from backend.pipelines.processes.closing import core
+from backend.pipelines.processes.process import Posed, Process
+from backend.report import Report
+from kernels.turning import turned
+
+TOGETHER = 0.25  # of a leaf or a fruit: how much its tip lags behind its foot, over what it would on a stem
+COMPACT = 0.3  # width over length from which a part without others on it grows as one
+GIRTH, FLAT = 1.7, 1.25  # power of the length that the girth of stems follows, and the width of leaves
+LEAN = 1.3  # radians by which the growing tip leans, at sway 1
+TURNS = 4.0  # radians by which the side to which it leans turns, from the root to the tips
+ALONG = 0.85  # share of the angle to its stem by which a young leaf is turned
+FOLD = 1.1  # radians by which either half of a young leaf is folded
+TIGHTNESS = 0.5  # of the bud that a flower starts as
+TOUCH = 0.02  # what is nearer than this to a part that takes no part, as a pot, stands on it
+YOUNG = np.array([0.38, 0.55, 0.12])  # linear albedo
+FRESH = 0.30  # roughness
+
+
+class Grow(Process):
+    moves = True
+    birth = True
+    doing = "Growing"
+
+    def __init__(self, settings, circumstances):
+        super().__init__(settings, circumstances)
+        body, anatomy = self.body, self.anatomy
+        count = len(body.vertices)
+        self.held = np.maximum(anatomy.held, standing(anatomy))
+        self.distance = fields.root_distance(body, self.held, anatomy.bridged)
+        self.start = self.distance.copy()  # when each vertex begins, before it is scaled to the settings
+        self.carried = self.distance.copy()  # the same, of what carries it
+        self.girth = np.full(count, GIRTH)
+        self.hinge, self.angle = np.tile([1.0, 0.0, 0.0], (count, 1)), np.zeros(count)
+        self.midrib, self.fold = self.hinge.copy(), np.zeros(count)
+        self.bud = body.vertices.copy()
+        links = self._parts()
+        fixed = np.maximum(body.pin, body.weight <= 0.0)
+        self.fixed = fixed >= 0.5
+        self.roots = _patches(self.held * ~self.fixed, body.faces)
+        self.puzzle = puzzle = Puzzle(body.vertices, body.faces, np.maximum(fixed, self.roots >= 0), links)
+        self._unfolding()
+        self.outwards = _unit(puzzle.slope_of(self.start))
+        self.start, self.carried = self._spread(self.start), self._spread(self.carried)
+        azimuth = np.random.default_rng(self.seed).uniform(0.0, 2.0 * np.pi) + TURNS * self._over(self.distance)
+        self.aside = np.stack([np.cos(azimuth), np.sin(azimuth), 0.0 * azimuth], axis=1)
+        self._pace()
+        self.webbed = bool(_most(anatomy.labels, self.roots) > 1)
+
+    def _unfolding(self) -> None:
+        """Of the triangles of leaves and petals: how they lie when young."""
+        faces, sides = self.body.faces, self.puzzle.sides
+        fold, angle = self._over(self.fold), self._over(self.angle)
+        target = self.bud[faces][:, 1:] - self.bud[faces][:, :1]
+        self.shaped = np.flatnonzero((fold != 0.0) | (angle != 0.0) | (target != sides).any(axis=(1, 2)))
+        hinge = _unit(self._over(self.hinge))
+        self.between = Between(*(values[self.shaped] for values in (sides, target, hinge, angle)))
+        self.midrib, self.fold = _unit(self._over(self.midrib))[self.shaped], fold[self.shaped]
+
+    def _spread(self, start: Reals) -> Reals:
+        return (0.1 + 0.9 * self.settings.order) * start
+
+    def _over(self, values: Reals) -> Reals:
+        """The mean over each triangle."""
+        return values[self.body.faces].mean(axis=1)
+
+    def _pace(self) -> None:
+        """How far the front is at what tau: so that as much of the body, and of its height, appears in each frame."""
+        self.band = 1.05 - 0.75 * self.settings.order
+        last = self._spread(np.ones(1))[0] + self.band
+        self.fronts = np.linspace(0.0, last, 129)
+        growing = self.start[self.strength > 0.0]
+        even = np.concatenate([growing, self._spread(np.linspace(0.0, 1.0, len(growing)))])
+        some = even[:: max(len(even) // 4000, 1)]
+        done = np.array([_grown(np.clip((front - some) / self.band, 0.0, 1.0)).mean() for front in self.fronts])
+        self.done = done / done[-1]
+
+    def _parts(self) -> Integers:
+        """Sets when and how the parts that grow as one begin; (L, 2) by what vertices all hang together."""
+        anatomy, vertices, distance = self.anatomy, self.body.vertices, self.distance
+        labels = anatomy.labels
+        found, alone = flowers(anatomy)
+        first = np.full(labels.max() + 1, np.inf)
+        np.minimum.at(first, labels, distance)
+        whole = np.zeros(len(first), bool)  # parts whose beginning is known
+        links: list[tuple[int, int]] = []
+        for flower in found:
+            middle = core(flower, anatomy)
+            shut = closed(flower, vertices, middle, TIGHTNESS)
+            self.bud[shut.chosen] = shut.positions
+            self.hinge[shut.chosen], self.angle[shut.chosen] = shut.hinge, shut.angle
+            receptacle, feet = self._feet(flower, middle, first)
+            begin = float(distance[receptacle])
+            links += [(receptacle, foot) for foot in feet if foot != receptacle]
+            longest = max(blade.length for blade in flower.blades)
+            for blade in flower.blades:
+                late = TOGETHER * (1.0 - begin) * blade.along / longest
+                self.start[blade.chosen], self.carried[blade.chosen] = begin + late, begin
+                self.girth[blade.chosen] = FLAT
+            whole[labels[feet]] = True
+        links += _joining(labels, np.bincount(labels, self.held) > 0, links, anatomy.bridged)
+
+        leaves = {int(labels[blade.chosen[0]]): blade for blade in alone}
+        later = first[labels[anatomy.bridged]]
+        parent = np.where(later[:, 0] <= later[:, 1], anatomy.bridged[:, 0], anatomy.bridged[:, 1])
+        carries = np.bincount(labels[parent], minlength=len(first)) > 0
+        rooted = np.bincount(labels, self.held) > 0
+        for label in np.flatnonzero(~rooted & ~whole):
+            chosen = np.flatnonzero(labels == label)
+            leaf = leaves.get(int(label))
+            if leaf is None and (carries[label] or not _compact(vertices[chosen])):
+                continue
+            self.start[chosen] = first[label] + TOGETHER * (distance[chosen] - first[label])
+            self.carried[chosen] = first[label]
+            if leaf is not None:
+                self.girth[chosen] = FLAT
+                self._unfold(leaf, np.flatnonzero(labels != label))
+        return np.array(links, np.int64).reshape(-1, 2)
+
+    def _feet(self, flower: Flower, middle: Integers, first: Reals) -> tuple[int, list[int]]:
+        """The vertex on which a flower sits, and of each of its parts the one that is nearest to its middle."""
+        labels, vertices = self.anatomy.labels, self.body.vertices
+        blades = [blade.chosen for blade in flower.blades]
+        inside = [middle[labels[middle] == label] for label in np.unique(labels[middle])]
+        away = np.linalg.norm(vertices - flower.middle, axis=1)
+        feet = [int(chosen[np.argmin(away[chosen])]) for chosen in [*blades, *inside]]
+        stem = np.ones(len(vertices), bool)
+        stem[np.concatenate(blades)] = False
+        near = np.flatnonzero(stem & (away < 0.35 * max(blade.length for blade in flower.blades)))
+        if not len(near):
+            return feet[0], feet
+        carrier = labels[near[np.argmin(first[labels[near]])]]
+        near = near[labels[near] == carrier]
+        return int(near[np.argmin(away[near])]), [foot for foot in feet if labels[foot] != carrier]
+
+    def _unfold(self, leaf: Blade, others: Integers) -> None:
+        """Turns a young leaf along the stem that it is on, and folds it along its midrib."""
+        vertices, distance = self.body.vertices, self.distance
+        points = vertices[leaf.chosen]
+        foot = points[leaf.foot].mean(axis=0)
+        near = others[np.linalg.norm(vertices[others] - foot, axis=1) < max(0.05, 0.5 * leaf.length)]
+        rise = distance[near] - distance[leaf.chosen[leaf.foot]].mean()
+        stem = rise @ (vertices[near] - foot) if len(near) else np.zeros(3)
+        size = np.linalg.norm(stem)
+        stem = stem / size if size > 1e-9 else np.array([0.0, 0.0, 1.0])
+        midrib = points.mean(axis=0) - foot
+        midrib /= max(np.linalg.norm(midrib), 1e-12)
+        hinge = np.cross(midrib, stem)
+        sine = np.linalg.norm(hinge)
+        if sine > 1e-6:
+            self.hinge[leaf.chosen] = hinge / sine
+            self.angle[leaf.chosen] = ALONG * np.arctan2(sine, midrib @ stem)
+        aside = leaf.across @ (points - points.mean(axis=0))
+        side = np.sign(np.cross(midrib, aside) @ (stem - (stem @ midrib) * midrib)) or 1.0
+        self.midrib[leaf.chosen] = midrib
+        self.fold[leaf.chosen] = side * FOLD * np.clip(leaf.across / max(0.12 * leaf.width, 1e-12), -1.0, 1.0)
+
+    def age(self, tau: float, start: Reals) -> Reals:
+        """(N,) 0 before the front has come, 1 when grown, where `start` (N,) says when the front comes."""
+        front = np.interp(tau, self.done, self.fronts)
+        return 1.0 - self.strength * (1.0 - np.clip((front - start) / self.band, 0.0, 1.0))
+
+    def motion(self, taus: Reals, report: Report) -> Iterator[Posed]:
+        for tau in taus:
+            report(float(tau), self.doing)
+            yield Posed(self.body.vertices.copy() if tau >= 1.0 else self.pose(float(tau)))
+
+    def pose(self, tau: float) -> Reals:
+        """(N, 3) the body when the front is as far as it is at tau."""
+        start, puzzle = self.body.vertices, self.puzzle
+        age = self.age(tau, self.start)
+        length = _grown(age)
+        wide = length**self.girth
+        young = 1.0 - smoothstep(self._over(self.age(tau, self.carried)))
+        a, b = puzzle.links.T
+        gap = 0.5 * (wide[a] + wide[b])[:, None] * (start[b] - start[a])
+        long, wide = self._over(length)[:, None, None], self._over(wide)[:, None, None]
+        out = self.outwards[:, None]
+        sides = wide * puzzle.sides + (long - wide) * (puzzle.sides * out).sum(axis=2, keepdims=True) * out
+        shut = 1.0 - smoothstep(age[self.body.faces[self.shaped]].mean(axis=1))
+        sides[self.shaped] = self.between.at(shut, turned(sides[self.shaped], self.midrib, self.fold * shut))
+        sides = turned(sides, self.aside, LEAN * self.settings.sway * young)
+        positions = puzzle.solve(sides, gap, self._rooted(length**GIRTH))
+        positions[self.fixed] = start[self.fixed]
+        positions[:, 2] = np.maximum(positions[:, 2], 0.0)
+        return positions
+
+    def _rooted(self, girth: Reals) -> Reals:
+        """(N, 3) where the root is: each patch of it spreads from its own middle."""
+        places = self.body.vertices.copy()
+        mine = np.flatnonzero(self.roots >= 0)
+        if len(mine):
+            patch = self.roots[mine]
+            size = np.bincount(patch)
+            middle = np.stack([np.bincount(patch, column) / size for column in places[mine].T], axis=1)[patch]
+            middle[:, 2] = 0.0
+            places[mine] = middle + girth[mine, None] * (places[mine] - middle)
+        return places
+
+    def look(self, tau: float, look: Look) -> Look:
+        age = self.age(tau, self.start)
+        young = self.strength * (1.0 - smoothstep(age))
+        if self.webbed:  # between two roots what has not come yet is a web, not a point
+            look = look.toward(1.0 - np.clip(age / 0.04, 0.0, 1.0), opacity=0.0)
+        return look.toward(0.7 * young, albedo=YOUNG).toward(0.8 * young, roughness=FRESH)
+
+
+def _grown(age: Reals) -> Reals:
+    """Length over final length: an S, but from next to nothing at once."""
+    return 0.15 * age + 0.85 * smoothstep(age)
+
+
+def _unit(vectors: Reals) -> Reals:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _compact(points: Reals) -> bool:
+    spread = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov((points - points.mean(axis=0)).T)), 0.0))
+    return bool(spread[1] > COMPACT * spread[2])
+
+
+def _patches(held: Reals, faces) -> Integers:
+    """(N,) the patch of the root that each vertex is in, -1 outside."""
+    inside = held >= 0.5
+    sides = fields.edges(faces)
+    sides = sides[inside[sides].all(axis=1)]
+    graph = coo_matrix((np.ones(len(sides)), tuple(sides.T)), shape=(len(held),) * 2)
+    label = connected_components(graph, directed=False)[1]
+    patch = np.full(len(held), -1)
+    patch[inside] = np.unique(label[inside], return_inverse=True)[1]
+    return patch
+
+
+def _most(labels: Integers, roots: Integers) -> int:
+    """The largest number of root patches that one part has."""
+    pairs = np.unique(np.stack([labels, roots], axis=1)[roots >= 0], axis=0)
+    return int(np.bincount(pairs[:, 0]).max(initial=0))
+
+
+def _joining(labels: Integers, rooted, links: list[tuple[int, int]], bridged: Integers) -> list[tuple[int, int]]:
+    """Those of the bridges that join what neither roots nor `links` join already."""
+    group = np.arange(len(rooted))
+    group[rooted] = len(rooted)
+    found = []
+
+    def join(a: int, b: int) -> bool:
+        one, other = group[labels[a]], group[labels[b]]
+        group[group == other] = one
+        return one != other
+
+    for a, b in links:
+        join(a, b)
+    for a, b in bridged:
+        if join(a, b):
+            found.append((int(a), int(b)))
+    return found
+
+
+def standing(anatomy: Anatomy) -> Reals:
+    """(N,) 1 for what stands on, or in, a part that takes no part: its root is there, however coarse that part is."""
+    body = anatomy.body
+    still = body.weight <= 0.0
+    faces = body.faces[still[body.faces].all(axis=1)]
+    found = np.zeros(len(still))
+    if len(faces) and not still.all():
+        surface, _ = surface_samples(body.vertices, faces, TOUCH)
+        moving = np.flatnonzero(~still)
+        gap, _ = cKDTree(surface).query(body.vertices[moving], distance_upper_bound=TOUCH)
+        found[moving[np.isfinite(gap)]] = 1.0
+    return found
