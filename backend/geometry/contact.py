@@ -2,7 +2,7 @@
 
 Used by a local-global solver three times a step:
 
-    contact.begin(before)                     # finds what is near
+    contact.begin(before, factor.solve)       # finds what is near
     def update(x):
         x = x - factor.solve(gradient(x))
         contact.project(x)                     # parts it, like the floor, after each global solve
@@ -10,11 +10,14 @@ Used by a local-global solver three times a step:
     after = contact.finish(fixed_point(update, before, iterations))   # crosses nothing on the way there
     velocities = (after - before) / dt
 
-The push makes the solver know of contact; the guard in `finish` makes it certain (`kernels.separate`). What is no
+The push makes the solver know of contact, and takes the solver's own matrix to spread what it moves, nearly a
+projection in the norm of the elastic energy; the guard in `finish` makes it certain (`kernels.separate`). What is no
 contact: two parts of which one crosses another at rest, as an artist's petals do at their foot, and what coincides.
 What lies nearer at rest than the thickness keeps half of its distance. A given surface, such as the pot that
 a leaf falls on, is more vertices and faces of mobility 0; it goes wherever it is put.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,10 @@ from kernels.crossings import crossings
 from kernels.proximity import MOVES, TANGLED, Elements, measure
 from kernels.separate import Pairs, guard, push
 
+Solve = Callable[[Reals], Reals]
+
 FRICTION = 0.3
+ROUNDS = 4  # of a push through the solver's matrix
 SEARCH = 1.5  # thicknesses: what is nearer when a step begins may want a push before it ends
 LAPS = 2  # after which every vertex may be held back
 MOST = 80  # pairs for each vertex
@@ -52,23 +58,39 @@ class Contact:
         self._tiny = 1e-9 * float(np.ptp(rest, axis=0).max())
         self._marks = np.where(mobility > 0.0, MOVES, 0).astype(np.uint8)
         self._marks[faces[crossings(rest[faces], faces, 1e-6 * float(np.ptp(rest, axis=0).max()))]] |= TANGLED
-        self._start = rest
+        self._start, self._solve = rest, None
         self._pairs: Pairs | None = None
         self.lost = 0  # pairs that given vertices have pressed together so far: these may cross
 
-    def begin(self, before: Reals) -> None:
-        """Starts a step from positions (N, 3)."""
-        self._start = before
+    def begin(self, before: Reals, solve: Solve | None = None) -> None:
+        """Starts a step from positions (N, 3); solve: forces (N, 3) to the motion (N, 3) that a solver answers with."""
+        self._start, self._solve = before, solve
         self._pairs, _ = self._near(before, np.zeros_like(before), SEARCH * self._half)
 
     def project(self, x: Reals) -> None:
         """Parts, in place, what is nearer in x (N, 3) than it may be."""
+        if self._solve is None:
+            self._push(x)
+            return
+        for _ in range(ROUNDS):
+            parted = x.copy()
+            self._push(parted)
+            moves = parted - x
+            size = _dot(moves, moves)
+            if size <= (1e-3 * self._half.max()) ** 2:
+                return
+            # moved one by one, vertices would crumple the surface: the same moves as forces bend it as a whole
+            answer = self._solve(moves)
+            x += (size / _dot(moves, answer)) * answer
+
+    def _push(self, x: Reals) -> None:
         push(x, self._start, self._pairs, self.mobility, self.floor, FRICTION)
 
     def finish(self, after: Reals) -> Reals:
         """(N, 3) as near to `after` as the way there, from where the step began, is free."""
         after = after.copy()
         self.project(after)
+        self._push(after)
         start, way = self._start, after - self._start
         # a hair more than the ways, so that rounding does not ask for them once more
         length, slack = 1.001 * np.linalg.norm(way, axis=1) + self._tiny, self._half
@@ -99,3 +121,7 @@ class Contact:
         weights, between = measure(positions, points, across)
         wanted = np.minimum(first + second, SLACK * at_rest[apart])
         return Pairs(points, across, gaps, weights, between / gaps[:, None], wanted), share
+
+
+def _dot(a: Reals, b: Reals) -> float:
+    return float(np.einsum("ni,ni->", a, b))

@@ -202,8 +202,11 @@ class Skin:
         kappa = sheet.kappa - sheet.hinge_area * self.uneven * excess
         anchors = positions[self.chosen]
         if rest.puff.any():
-            outward = self.outward * fields.normals(anchors, sheet.faces)
-            anchors = anchors + rest.puff[self.chosen, None] * outward
+            inside = anchors
+            outward = self.outward * fields.normals(inside, sheet.faces)
+            anchors = inside + rest.puff[self.chosen, None] * outward
+            larger = np.sqrt(_areas(anchors, sheet.faces) / np.maximum(_areas(inside, sheet.faces), 1e-12))
+            growth = np.clip(larger, 0.6, 2.0)[:, None, None] * growth  # it has grown to where it stands
         self.shell.step(growth, self.bending, kappa, np.zeros(len(self.chosen)), anchors)
         positions[self.chosen] = self.shell.positions
 
@@ -274,7 +277,7 @@ class Sheets:
         anchored = np.flatnonzero(touching | np.isfinite(gap))
         solid = np.flatnonzero(~anatomy.is_sheet)
         carriers = cKDTree(anatomy.body.vertices[solid]).query(vertices[anchored], k=min(8, len(solid)))[1]
-        return anchored, solid[carriers.reshape(len(anchored), -1)]
+        return anchored, solid[carriers.reshape(len(anchored), min(8, len(solid)))]
 
     def step(self, rest: Rest, positions: Reals) -> None:
         sheet, chosen = self.sheet, self.chosen
@@ -314,6 +317,11 @@ class Sheets:
             arm = self.sheet.vertices[self.anchored] - rest.mean(axis=1)
             anchors[self.anchored] = moved.mean(axis=1) + np.einsum("aij,aj->ai", lattice.turns(rest, moved), arm)
         return anchors
+
+
+def _areas(positions: Reals, faces: NDArray) -> Reals:
+    a, b, c = (positions[faces[:, k]] for k in range(3))
+    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
 
 def _outwards(sheet: shell.Sheet, distance: Reals) -> Reals:

@@ -18,7 +18,7 @@ from kernels.turning import turned
 Integers = NDArray[np.int64]
 
 LINK = 10.0  # stiffness of a link, in those of a typical edge
-DRIFT = 1e-7  # what keeps a part from floating away that nothing holds, in the same
+DRIFT = 1e-9  # what keeps a part from floating away that nothing holds, in the same
 
 
 class Puzzle:

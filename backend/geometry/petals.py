@@ -181,9 +181,12 @@ def _goes_round(part: Part) -> tuple[Reals, Reals] | None:
         low = part.points[height <= height.min() + 0.06 * np.ptp(height)]
         middle = 0.5 * (low.min(axis=0) + low.max(axis=0))  # it hangs on its stem by one vertex, wherever that is
     away = part.points - middle
-    flat = away[far] - (away[far] @ axis)[:, None] * axis
+    gap = np.linalg.norm(away, axis=1)
+    share = (gap - gap.min()) / max(np.ptp(gap), 1e-12)
+    low = (share > 0.1) & (share < 0.35)  # below the cuts between lobes
+    flat = away[low] - (away[low] @ axis)[:, None] * axis
     radius = np.linalg.norm(flat, axis=1)
-    if radius.mean() < 0.15 * length:
+    if not low.any() or radius.mean() < 0.06 * length:
         return None
     across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
     azimuth = np.arctan2(flat @ np.cross(axis, across), flat @ across)

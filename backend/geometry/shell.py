@@ -131,7 +131,7 @@ class Shell:
         pull = self._inertia + self._hold
         load = self._inertia * ahead + self._hold * anchors + self._link_rest
         if self.contact is not None:
-            self.contact.begin(before)
+            self.contact.begin(before, self._factor.solve)
 
         def update(x: Reals) -> Reals:
             force = pull * x

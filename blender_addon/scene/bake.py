@@ -88,7 +88,6 @@ def bake(obj, seen: Seen, step: int = 1) -> None:
         shape_keys.driver_remove(keys.path_of(name))
         curves.write(shape_keys, keys.path_of(name), curves.changes(seen.frames, played), f"{obj.name} Life")
     for path, played in seen.inputs.items():
-        obj.driver_remove(path)
         curves.write(obj, path, curves.changes(seen.frames, played), f"{obj.name} Life")
     facts |= {"live": None, "first_frame": seen.frames[0], "last_frame": seen.frames[-1]}
     provenance.write(obj, facts.pop("made_by"), facts)

@@ -62,13 +62,13 @@ class Pictured(NamedTuple):
 
 FROM_ABOVE = (0.55, 0.85)
 PICTURED = {
-    "wilt": Pictured("daisy", 0.55, sliders={"browning": 0.4}),
+    "wilt": Pictured("daisy", 0.65, sliders={"browning": 0.4}),
     "melt": Pictured("candle", 0.75),
     "shrivel": Pictured("apple", 0.9, sliders={"darkening": 0.35}),
     "rot": Pictured("apple", 0.7),
     "grow": Pictured("potted_plant", 0.6, above=0.25),
-    "bloom": Pictured("tulip", 0.95, above=0.5),
-    "close": Pictured("tulip", 1.0, above=0.5),
+    "bloom": Pictured("tulip", 0.95, above=0.68),
+    "close": Pictured("tulip", 1.0, above=0.68),
     "swell": Pictured("bread", 1.0, sliders={"rise": 0.8}),
     "burn": Pictured("paper", 0.5, FROM_ABOVE),
     "freeze": Pictured("flat_leaf", 0.8, FROM_ABOVE),

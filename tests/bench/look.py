@@ -34,7 +34,7 @@ REACH, CELLS = 4.5, 96  # of the floor
 SHOULDER = 0.75  # linear light above this is pressed together
 HIDDEN = 0.5  # a face of less mean opacity is gone
 VIDEO_SIDE, VIDEO_SECONDS, VIDEO_FPS = 400, 4.0, 24
-ICON_SIDE = 128
+ICON_SIDE, BAND = 128, 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,13 +220,14 @@ def row(
 
 
 def stacked(rows: Sequence[tuple[str, Image.Image]]) -> Image.Image:
-    """Rows under one another, each with a title in its corner."""
-    sheet = Image.new("RGB", (max(each.width for _, each in rows), sum(each.height for _, each in rows)), "white")
+    """Rows under one another, each below its title."""
+    width, height = max(each.width for _, each in rows), sum(each.height + BAND for _, each in rows)
+    sheet = Image.new("RGB", (width, height), "white")
     top = 0
     for title, each in rows:
-        sheet.paste(each, (0, top))
-        ImageDraw.Draw(sheet).text((6, top + 4), title, fill=(20, 20, 24), font=_font(15))
-        top += each.height
+        ImageDraw.Draw(sheet).text((6, top + 3), title, fill=(20, 20, 24), font=_font(15))
+        sheet.paste(each, (0, top + BAND))
+        top += each.height + BAND
     return sheet
 
 

@@ -259,6 +259,8 @@ def test_a_process_cannot_end_before_it_starts(addon):
     assert 0 == stage.start < stage.end
     stage.start, stage.end = 0.6, 0.3
     assert stage.start < stage.end == pytest.approx(0.3)
+    stage.start = 0.5
+    assert stage.start == 0.5 < stage.end < 0.6
     settings.last = 0.0
     assert settings.first < settings.last
     settings.to_request()

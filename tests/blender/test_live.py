@@ -412,6 +412,7 @@ def test_a_baked_clip_can_be_made_live_again():
     clips.bake(obj)
     clips.enliven(obj)
     assert not curves.there(obj.data.shape_keys) and len(drivers(obj)) == FRAMES
+    assert [curve.data_path for curve in curves.there(obj)] == ['["Life"]']
     edit(obj, Amount=0.5)
     at(6)
     assert_shows(obj, rest + 0.5 * (frames_of(records)[5]["positions"] - rest))

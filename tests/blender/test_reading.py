@@ -256,6 +256,7 @@ def test_only_what_is_selected_takes_part():
     _, arrays, target = samples.subject_of(obj, weight_group="Soft", only_selected=True)
     assert arrays["weight"].tolist() == chosen.tolist()
     assert target.groups == (("only_selected", "True"),)
+    assert samples.subject_of(obj, weight_group="Not There", only_selected=True)[1]["weight"].sum() == 3
     _, arrays, target = samples.subject_of(obj, weight_group="Soft")
     assert arrays["weight"][0] == 0.5 and target.groups == (("weight_group", "Soft"),)
 

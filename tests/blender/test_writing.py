@@ -438,7 +438,7 @@ def test_metallic_and_opacity_of_each_frame_are_on_the_evaluated_mesh(names, col
 def test_what_vanishes_lets_light_through_in_eevee_and_its_shadows():
     obj = samples.grid()
     glass, shader = samples.principled("Glass")
-    shader.inputs["Alpha"].default_value = 0.5
+    shader.inputs["Alpha"].default_value = 0.25
     glass.use_transparent_shadow = False
     obj.data.materials.append(glass)
     record, arrays, target = subject_of(obj)
@@ -447,7 +447,7 @@ def test_what_vanishes_lets_light_through_in_eevee_and_its_shadows():
         imported(records, target)
         look = obj.material_slots[0].material
         (times,) = (node for node in look.node_tree.nodes if node.label == material.OPACITY)
-        assert times.inputs[0].default_value == 0.5
+        assert times.inputs[0].default_value == 0.25
         assert times.inputs[1].links[0].from_node.attribute_name == "Opacity"
         assert look.surface_render_method == "DITHERED" and look.use_transparent_shadow
     assert not glass.use_transparent_shadow

@@ -27,7 +27,7 @@ class Crumple(Process):
 
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
-        anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
+        points, seed = self.body.vertices, self.seed
         self.tight, sharp = 2.0 * settings.tightness, 2.0 * settings.creases
         facets = Cells(points, CELL / (0.5 + settings.creases), seed)
         self.crease = 1.0 - fields.smoothstep(facets.border / 0.45)

@@ -35,6 +35,7 @@ FOLD = 1.1  # radians by which either half of a young leaf is folded
 TIGHTNESS = 0.5  # of the bud that a flower starts as
 TOUCH = 0.02  # what is nearer than this to a part that takes no part, as a pot, stands on it
 YOUNG = np.array([0.38, 0.55, 0.12])  # linear albedo
+STEM, PETAL = 0.7, 0.35  # share of the way to it from which a part starts
 FRESH = 0.30  # roughness
 
 
@@ -51,7 +52,8 @@ class Grow(Process):
         self.distance = fields.root_distance(body, self.held, anatomy.bridged)
         self.start = self.distance.copy()  # when each vertex begins, before it is scaled to the settings
         self.carried = self.distance.copy()  # the same, of what carries it
-        self.girth = np.full(count, GIRTH)
+        self.opened = self.distance.copy()  # the same, of the tip of the leaf or of the flower that it is in
+        self.girth, self.pale = np.full(count, GIRTH), np.full(count, STEM)
         self.hinge, self.angle = np.tile([1.0, 0.0, 0.0], (count, 1)), np.zeros(count)
         self.midrib, self.fold = self.hinge.copy(), np.zeros(count)
         self.bud = body.vertices.copy()
@@ -62,7 +64,7 @@ class Grow(Process):
         self.puzzle = puzzle = Puzzle(body.vertices, body.faces, np.maximum(fixed, self.roots >= 0), links)
         self._unfolding()
         self.outwards = _unit(puzzle.slope_of(self.start))
-        self.start, self.carried = self._spread(self.start), self._spread(self.carried)
+        self.start, self.carried, self.opened = map(self._spread, (self.start, self.carried, self.opened))
         azimuth = np.random.default_rng(self.seed).uniform(0.0, 2.0 * np.pi) + TURNS * self._over(self.distance)
         self.aside = np.stack([np.cos(azimuth), np.sin(azimuth), 0.0 * azimuth], axis=1)
         self._pace()
@@ -75,6 +77,8 @@ class Grow(Process):
         target = self.bud[faces][:, 1:] - self.bud[faces][:, :1]
         self.shaped = np.flatnonzero((fold != 0.0) | (angle != 0.0) | (target != sides).any(axis=(1, 2)))
         hinge = _unit(self._over(self.hinge))
+        as_leaf = (target == sides).all(axis=(1, 2))  # swung, and no more; petals know where they lie in the bud
+        target[as_leaf] = turned(target[as_leaf], hinge[as_leaf], angle[as_leaf])
         self.between = Between(*(values[self.shaped] for values in (sides, target, hinge, angle)))
         self.midrib, self.fold = _unit(self._over(self.midrib))[self.shaped], fold[self.shaped]
 
@@ -117,6 +121,8 @@ class Grow(Process):
             for blade in flower.blades:
                 late = TOGETHER * (1.0 - begin) * blade.along / longest
                 self.start[blade.chosen], self.carried[blade.chosen] = begin + late, begin
+                self.pale[blade.chosen] = PETAL
+                self.opened[blade.chosen] = begin + TOGETHER * (1.0 - begin)
                 self.girth[blade.chosen] = FLAT
             whole[labels[feet]] = True
         links += _joining(labels, np.bincount(labels, self.held) > 0, links, anatomy.bridged)
@@ -126,6 +132,7 @@ class Grow(Process):
         parent = np.where(later[:, 0] <= later[:, 1], anatomy.bridged[:, 0], anatomy.bridged[:, 1])
         carries = np.bincount(labels[parent], minlength=len(first)) > 0
         rooted = np.bincount(labels, self.held) > 0
+        stems = np.flatnonzero(~whole[labels] & ~np.isin(labels, list(leaves)))
         for label in np.flatnonzero(~rooted & ~whole):
             chosen = np.flatnonzero(labels == label)
             leaf = leaves.get(int(label))
@@ -134,8 +141,9 @@ class Grow(Process):
             self.start[chosen] = first[label] + TOGETHER * (distance[chosen] - first[label])
             self.carried[chosen] = first[label]
             if leaf is not None:
+                self.opened[chosen] = self.start[chosen].max()
                 self.girth[chosen] = FLAT
-                self._unfold(leaf, np.flatnonzero(labels != label))
+                self._unfold(leaf, stems)
         return np.array(links, np.int64).reshape(-1, 2)
 
     def _feet(self, flower: Flower, middle: Integers, first: Reals) -> tuple[int, list[int]]:
@@ -154,12 +162,12 @@ class Grow(Process):
         near = near[labels[near] == carrier]
         return int(near[np.argmin(away[near])]), [foot for foot in feet if labels[foot] != carrier]
 
-    def _unfold(self, leaf: Blade, others: Integers) -> None:
-        """Turns a young leaf along the stem that it is on, and folds it along its midrib."""
+    def _unfold(self, leaf: Blade, stems: Integers) -> None:
+        """Turns a young leaf along the stem that it is on, among `stems`, and folds it along its midrib."""
         vertices, distance = self.body.vertices, self.distance
         points = vertices[leaf.chosen]
         foot = points[leaf.foot].mean(axis=0)
-        near = others[np.linalg.norm(vertices[others] - foot, axis=1) < max(0.05, 0.5 * leaf.length)]
+        near = stems[np.linalg.norm(vertices[stems] - foot, axis=1) < max(0.05, 0.5 * leaf.length)]
         rise = distance[near] - distance[leaf.chosen[leaf.foot]].mean()
         stem = rise @ (vertices[near] - foot) if len(near) else np.zeros(3)
         size = np.linalg.norm(stem)
@@ -198,7 +206,7 @@ class Grow(Process):
         long, wide = self._over(length)[:, None, None], self._over(wide)[:, None, None]
         out = self.outwards[:, None]
         sides = wide * puzzle.sides + (long - wide) * (puzzle.sides * out).sum(axis=2, keepdims=True) * out
-        shut = 1.0 - smoothstep(age[self.body.faces[self.shaped]].mean(axis=1))
+        shut = 1.0 - smoothstep(self.age(tau, self.opened)[self.body.faces[self.shaped]].mean(axis=1))
         sides[self.shaped] = self.between.at(shut, turned(sides[self.shaped], self.midrib, self.fold * shut))
         sides = turned(sides, self.aside, LEAN * self.settings.sway * young)
         positions = puzzle.solve(sides, gap, self._rooted(length**GIRTH))
@@ -223,7 +231,7 @@ class Grow(Process):
         young = self.strength * (1.0 - smoothstep(age))
         if self.webbed:  # between two roots what has not come yet is a web, not a point
             look = look.toward(1.0 - np.clip(age / 0.04, 0.0, 1.0), opacity=0.0)
-        return look.toward(0.7 * young, albedo=YOUNG).toward(0.8 * young, roughness=FRESH)
+        return look.toward(self.pale * young, albedo=YOUNG).toward(0.8 * young, roughness=FRESH)
 
 
 def _grown(age: Reals) -> Reals:

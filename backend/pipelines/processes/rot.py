@@ -45,7 +45,7 @@ class Rot(Process):
         # where it lies it rots first
         likely = fields.noise(points, 2.5, seed + 1) - 0.6 * points[:, 2] / max(points[:, 2].max(), 1e-9)
         sources = front.peaks(points, np.where(self.body.weight > 0.0, likely, likely - 99.0), anatomy.labels, APART)
-        delay = np.random.default_rng(seed).uniform(0.0, 2.0 * APART, len(sources))
+        delay = APART * (1.0 + np.clip(fields.noise(points[sources], 2.0, seed + 7), -1.0, 1.0))
         slowness = np.exp(0.45 * np.clip(uneven, -1.5, 1.5) + 0.25 * fields.noise(points, 9.0, seed + 2))
         arrival = front.arrival(anatomy, sources, delay, slowness)
         self.front = front.Front(arrival, front.areas(points, self.body.faces) * (self.body.weight > 0.0))
@@ -65,9 +65,10 @@ class Rot(Process):
         points, faces = self.body.vertices, self.body.faces
         period = max(COLONY, FINEST * float(np.median(front.spacing(points, faces))))
         colonies = GrayScott(points, faces, period)
-        sites = front.peaks(points, fields.noise(points, 0.7 / period, self.seed + 5), self.anatomy.labels, 1.5 * period)
+        likely = fields.noise(points, 0.7 / period, self.seed + 5)
+        sites = front.peaks(points, likely, self.anatomy.labels, period)
         rng = np.random.default_rng(self.seed + 6)
-        depth = 0.06 + rng.exponential(0.12, len(sites))  # behind the front when spores settle there
+        depth = 0.06 + rng.exponential(0.08, len(sites))  # behind the front when spores settle there
         spots = cKDTree(points).query_ball_point(points[sites], 0.45 * period)
         feed = np.full(len(points), FEED)
         grown = [np.zeros(len(points))]
@@ -104,7 +105,8 @@ class Rot(Process):
         brown = self.strength * fields.smoothstep(age / RIM + 0.2)
         black = self.strength * fields.smoothstep((age - 0.1) / RIPE)
         lightness = 0.6 + 0.8 * np.sqrt(np.clip(look.albedo @ LUMINANCE, 0.0, 1.0))[:, None]
-        look = look.toward(0.6 * bruised, albedo=BRUISE * lightness).toward(0.95 * brown, albedo=BROWN * lightness * self.mottle)
+        look = look.toward(0.6 * bruised, albedo=BRUISE * lightness)
+        look = look.toward(0.95 * brown, albedo=BROWN * lightness * self.mottle)
         look = look.toward(0.7 * black, albedo=BLACK * self.mottle, roughness=0.8)
         look = look.toward(0.6 * brown * (1.0 - black), roughness=0.38).toward(brown, metallic=0.0)
         moment = tau * MOMENTS

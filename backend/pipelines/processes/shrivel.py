@@ -37,6 +37,7 @@ class Shrivel(Process):
         cockle = COCKLE * wrinkles * fields.noise(points, 3.5, seed + 3)
         self.roll = CURL * shrink * facing + cockle
         self.bow = (0.5 if anatomy.lying else -0.3) * CURL * shrink * facing + cockle
+        self.mottle = 1.0 + 0.3 * np.clip(fields.noise(points, 6.0, seed + 2), -1.5, 1.5)[:, None]
         self.haste = 0.25 * np.clip(fields.noise(points, 1.6, seed + 1), -1.0, 1.0)
 
     def _dry(self, tau: float) -> np.ndarray:
@@ -59,5 +60,6 @@ class Shrivel(Process):
         deep = value * (look.albedo / value) ** 1.6  # more of its own colour, as juice thickens
         lightness = np.sqrt(np.clip(look.albedo @ LUMINANCE, 0.0, 1.0))[:, None]
         look = look.toward(np.minimum(2.0 * dry, 1.0), albedo=0.75 * deep)
-        look = look.toward(np.clip(1.5 * dry - 0.5, 0.0, 1.0), albedo=(0.35 + 0.75 * lightness) * DRY + 0.06 * deep)
+        husk = (0.35 + 0.75 * lightness) * self.mottle * DRY + 0.06 * deep
+        look = look.toward(np.clip(1.5 * dry - 0.5, 0.0, 1.0), albedo=husk)
         return look.toward(dry, roughness=DULL).toward(0.5 * dry, metallic=0.0)

@@ -1,4 +1,4 @@
-"""Swell: rises and rounds out as dough does. Thick parts rise most, creases and edges hold, sheets puff between them."""
+"""Swell: rises and rounds out as dough does. Thick parts rise most, creases and edges hold."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from backend.pipelines.processes.process import Process
 
 RISE = 0.22  # growth where a solid is as thick as it gets
 THIN = 0.25  # of that where it is thinnest
-LOFT, LOFT_REACH = 0.07, 0.10  # how far it puffs between seams, and how far from them, in sizes
+LOFT, LOFT_REACH = 0.045, 0.10  # how far it puffs between seams, and how far from them, in sizes
 SHARP = 0.6  # cosine of the angle of an edge that holds the surface in
 SAGGING = 0.35  # share of its weight that dough gives in to
 TAUT = 0.75  # roughness that is left where the surface is stretched
