@@ -7,7 +7,8 @@
 
 What the built-in engine uses (corotate, crossings, gather, gray_scott, hinges, inside, proximity, rotations, separate,
 spread, strain, surface_gradients, thinshell, visible, winding) takes and gives numpy arrays and imports neither torch
-nor Warp; rotations_cuda is its one CUDA version. What the learned engines use (rasterize, interpolate, antialias, morton, plane_sample, softmax_splat) takes and gives torch
-tensors, contiguous or not, differentiable once where it says so. The rest is ground: `shapes` and `door` check
-arguments, `vectors` and `lanes` are for inside numba kernels, `compiling` says when one is compiled.
+nor Warp; rotations_cuda is its one CUDA version. What the learned engines use (rasterize, interpolate, antialias,
+morton, plane_sample, softmax_splat) takes and gives torch tensors, contiguous or not, differentiable once where it
+says so. The rest is ground: `shapes` and `door` check arguments, `vectors` and `lanes` are for inside numba kernels,
+`compiling` says when one is compiled.
 """

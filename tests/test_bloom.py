@@ -79,6 +79,18 @@ def test_each_flower_of_a_plant_is_its_own():
     assert sorted(len(flower.blades) for flower in found) == [6, 6] and len(alone) == 4
 
 
+def test_the_flowers_of_an_umbel_are_told_apart_though_their_petals_touch():
+    pieces = [made.stalk()]
+    for k, (x, y) in enumerate([(0.0, 0.0), (0.17, 0.02), (-0.16, 0.05), (0.02, 0.18), (0.0, -0.17)]):
+        stem, faces = made.stalk(height=0.2, radius=0.006)
+        pieces.append((stem + stem[:, 2:] * [5 * x, 5 * y, 0] + [0, 0, 0.79], faces, made.GREEN))
+        for azimuth in np.arange(4) * np.pi / 2 + 0.1 * k:
+            petal, faces = made.blade(0.1, 0.09, 0.3, 0.2, azimuth, 0.004, rows=8, columns=5)
+            pieces.append((petal + [x, y, 0.99], faces, made.RED))
+    found, _ = flowers(Anatomy(made.body_of(pieces)))
+    assert [len(flower.blades) for flower in found] == [4] * 5
+
+
 def test_a_rosette_of_leaves_below_a_flower_is_none():
     body = made.tulip()
     pieces = [(body.vertices, body.faces, body.albedo)]

@@ -68,7 +68,7 @@ def test_it_is_reported_where_the_job_has_got_to(monkeypatch):
     told = []
     monkeypatch.setattr("backend.pipelines.lifecycle.Life.frames", frames)
     list(pipelines.carry_out(asked(), subject(), lambda *reported: told.append(reported)))
-    assert [(0.4, "Melting"), (0.4, pipelines.COMPILING)] == [one for one in told if one[0] == 0.4]
+    assert [one for one in told if one[0] == 0.4] == [(0.4, "Melting"), (0.4, pipelines.COMPILING)]
 
 
 def test_a_worker_sends_a_new_sentence_at_once_and_numbers_ten_times_a_second():

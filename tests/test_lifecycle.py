@@ -11,6 +11,7 @@ from backend.geometry import proxy
 from backend.geometry.body import Moment
 from backend.pipelines import lifecycle
 from backend.pipelines.lifecycle import Life, UnusableSubject, weld
+from backend.pipelines.processes.process import NotForThis
 from backend.protocol import Generate
 from backend.report import Preview, silent
 from tests.asking import animate as asked
@@ -359,3 +360,11 @@ def test_a_still_pot_keeps_still():
     np.testing.assert_array_equal(frames[-1].positions[pot], mesh.vertices[pot])
     np.testing.assert_allclose(frames[-1].albedo[pot], protocol.GREY)
     assert np.abs(frames[-1].positions - mesh.vertices)[~pot].max() > 0.1
+
+
+def test_a_process_that_can_do_nothing_with_a_mesh_says_so_before_anything_is_stored():
+    for preview in (True, False):
+        records = pipelines.carry_out(asked("bloom", preview=preview), bytes(wire.pack_mesh(cone())), silent)
+        with pytest.raises(NotForThis, match="petals") as refused:
+            next(records)
+        assert pipelines.failure(refused.value).code == "bad_subject"

@@ -24,6 +24,7 @@ Integers = NDArray[np.int64]
 THIN = 0.12  # thickness of a closed blade over its width, at most
 SMALLEST = 0.01  # size of a blade, in sizes of the body
 NEAR = 0.15  # blades nearer than this, in their own sizes, may be of one flower
+HEAD = 0.3  # feet nearer than this, in sizes of a blade, are of one head
 GAP = np.radians(165.0)  # the largest gap in a ring
 INNER = 0.7  # reach of the feet over the reach of the tips, at most
 LANDMARKS = 12
@@ -89,7 +90,9 @@ def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
             rest.append(part)
         else:
             whole.append((part, *found))
-    rings = [ring for group in _near(rest) for ring in _rings(group)]
+    stems = [part.points for part in parts if not part.flat]
+    stems = cKDTree(np.concatenate(stems)) if stems else None
+    rings = [ring for group in _near(rest) for ring in _rings(group, stems)]
     if any(not _leafy(ring) for ring in rings) or any(not part.green for part, *_ in whole):
         rings = [ring for ring in rings if not _leafy(ring)]
 
@@ -210,10 +213,16 @@ def _near(parts: list[Part]) -> list[list[Part]]:
     return [[parts[k] for k in np.flatnonzero(group == one)] for one in range(group.max() + 1)]
 
 
-def _rings(parts: list[Part]) -> list[_Ring]:
-    """The rings in a group: itself, or what is found in either half of it."""
+def _rings(parts: list[Part], stems: cKDTree | None) -> list[_Ring]:
+    """The rings in a group: itself, or what is found where its feet come together, or in either half of it."""
     if len(parts) < 3:
         return []
+    if stems is not None:
+        # a part of a broad disc's ring may look like a ring as well, but its feet stand apart
+        heads = [_ring(head, 0.15) for head in _heads(parts, stems) if len(head) > 2]
+        found = [head for head in heads if head is not None]
+        if len(found) > 1 and sum(len(head.parts) for head in found) > 0.8 * len(parts):
+            return found
     ring = _ring(parts)
     if ring is not None:
         return [ring]
@@ -225,15 +234,27 @@ def _rings(parts: list[Part]) -> list[_Ring]:
         if side.min() == side.max():
             return []
         seeds = np.array([middles[side == k].mean(axis=0) for k in (0, 1)])
-    return [ring for k in (0, 1) for ring in _rings([part for part, s in zip(parts, side, strict=True) if s == k])]
+    return [
+        ring for k in (0, 1) for ring in _rings([part for part, s in zip(parts, side, strict=True) if s == k], None)
+    ]
 
 
-def _ring(parts: list[Part]) -> _Ring | None:
+def _heads(parts: list[Part], stems: cKDTree) -> list[list[Part]]:
+    """The blades of a group by where they are attached: those whose feet are next to each other are together."""
+    feet = np.array([part.points[np.argmin(stems.query(part.points)[0])] for part in parts])
+    close = HEAD * np.median([part.size for part in parts])
+    pairs = cKDTree(feet).query_pairs(close, output_type="ndarray")
+    joined = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(parts),) * 2)
+    head = connected_components(joined, directed=False)[1]
+    return [[parts[k] for k in np.flatnonzero(head == one)] for one in range(head.max() + 1)]
+
+
+def _ring(parts: list[Part], inner: float = INNER) -> _Ring | None:
     middle = _meeting(parts)
     away = [np.linalg.norm(part.points - middle, axis=1) for part in parts]
     foot, reach = np.array([a.min() for a in away]), np.array([a.max() for a in away])
     near = (foot <= 2.0 * np.median(foot) + 0.15 * np.median(reach)) & (reach <= 3.0 * np.median(reach))
-    if near.sum() < 3 or near.sum() < 0.6 * len(parts) or np.median(foot[near]) > INNER * np.median(reach[near]):
+    if near.sum() < 3 or near.sum() < 0.6 * len(parts) or np.median(foot[near]) > inner * np.median(reach[near]):
         return None
     kept = [part for part, n in zip(parts, near, strict=True) if n]
     size = np.array([part.size for part in kept])

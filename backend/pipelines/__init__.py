@@ -7,6 +7,7 @@ subject, its frames, a certificate. Pipelines are imported when they are asked f
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from backend import certificate, protocol, wire
@@ -28,8 +29,10 @@ def capabilities() -> protocol.Engines:
 def failure(error: Exception) -> protocol.Failure | None:
     """The sentence for an error that its reader can do something about; None for a fault of ours."""
     from backend.pipelines.lifecycle import UnusableSubject
+    from backend.pipelines.processes.process import NotForThis
 
     codes = {
+        NotForThis: "bad_subject",
         NotUnderstood: "unsupported",
         UnusableSubject: "bad_subject",
         protocol.BadMessage: "bad_subject",
@@ -54,6 +57,7 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
     mesh, frames, previews, understood = living(request, subject, report)
     header = {"version": protocol.VERSION} | ({} if understood is None else understood.header())
     measure = certificate.Measure(mesh, request.frames)
+    previews, frames = _begun(previews, frames)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
     try:
         for index, frame in previews:
@@ -64,6 +68,19 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
         yield wire.pack_frame(frame, index)
         measure.add(frame)
     yield protocol.pack(_certificate(measure, began, report), {})
+
+
+def _begun(previews: Iterator[tuple[int, Frame]], frames: Iterator[Frame]) -> tuple[Iterator, Iterator]:
+    """The same, with the first of all computed: a process that can do nothing with a mesh says so before it gives
+    anything."""
+    try:
+        for first in previews:
+            return chain([first], previews), frames
+    except (FloatingPointError, wire.NotFinite):  # what is too coarse to be solved may well be solved in full
+        pass
+    for frame in frames:
+        return iter(()), chain([frame], frames)
+    return iter(()), frames
 
 
 def living(request: protocol.Request, subject: bytes | None, report: Report) -> Living:

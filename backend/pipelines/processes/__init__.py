@@ -1,5 +1,7 @@
 """The processes that can happen to a mesh: one file each, found by the type of its settings."""
 
+from typing import assert_never
+
 from backend import protocol
 from backend.pipelines.processes.process import Circumstances, Process
 
@@ -32,7 +34,7 @@ def kind_of(settings: protocol.Process) -> type[Process]:
         case protocol.Grow():
             from backend.pipelines.processes.grow import Grow as Found
         case _:
-            raise NotImplementedError(protocol.name_of(settings))
+            assert_never(settings)
     return Found
 
 

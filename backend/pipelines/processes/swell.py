@@ -11,8 +11,10 @@ RISE = 0.22  # growth where a solid is as thick as it gets
 THIN = 0.25  # of that where it is thinnest
 LOFT, LOFT_REACH = 0.045, 0.10  # how far it puffs between seams, and how far from them, in sizes
 SHARP = 0.6  # cosine of the angle of an edge that holds the surface in
+TIGHT = 0.07  # by which the skin of a solid is smaller than what it holds in
+SPREAD, QUILT = 0.22, 9.0  # growth of sheets; radians over their size
 SAGGING = 0.35  # share of its weight that dough gives in to
-TAUT = 0.75  # roughness that is left where the surface is stretched
+GLOSS = 0.75  # roughness that is left where the surface is stretched
 
 
 class Swell(Process):
@@ -29,8 +31,10 @@ class Swell(Process):
         most = max(np.quantile(thickness[~sheet], 0.95), 1e-9) if (~sheet).any() else 1.0
         bulk = fields.smoothstep(thickness / most)
         uneven = 1.0 + 0.15 * np.clip(fields.noise(points, 1.8, seed), -1.5, 1.5)
-        self.growth = np.where(sheet, 0.12, RISE * (THIN + (1.0 - THIN) * bulk) * uneven) * rise
+        ruffle = 0.5 + np.exp(-anatomy.margin / 0.08)  # a rim that outgrows the rest ruffles
+        self.growth = np.where(sheet, SPREAD * ruffle, RISE * (THIN + (1.0 - THIN) * bulk) * uneven) * rise
         bulge = reaction.bulging(points, self.body.faces, 60.0 * self._seams(), LOFT_REACH)
+        self.quilt = np.where(sheet, QUILT * puff * fields.noise(points, 3.0, seed + 2), 0.0)
         foot = fields.smoothstep(anatomy.distance / 0.2)
         self.puff = np.minimum(LOFT * puff * bulge * foot, 0.45 * anatomy.clearance)
         self.delay = 0.2 * np.clip(0.5 + 0.4 * fields.noise(points, 1.4, seed + 1), 0.0, 1.0)
@@ -55,10 +59,12 @@ class Swell(Process):
         risen = self._risen(tau)
         rest.grow(along=1.0 + self.growth * risen, across=1.0 + self.growth * risen)
         rest.inflate(self.puff * risen)
+        rest.wrinkle(across=-TIGHT * risen, along=-TIGHT * risen)
+        rest.bend(bow=self.quilt * risen, roll=self.quilt * risen)
         rest.soften(0.6 * risen)
         rest.weigh(SAGGING * risen)
 
     def look(self, tau: float, look: Look) -> Look:
         risen = self._risen(tau)
         pale = 1.0 - 0.8 * (1.0 - look.albedo)
-        return look.toward(0.4 * risen, albedo=pale).toward(risen, roughness=TAUT * look.roughness)
+        return look.toward(0.4 * risen, albedo=pale).toward(risen, roughness=GLOSS * look.roughness)
