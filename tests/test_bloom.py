@@ -82,7 +82,7 @@ def test_each_flower_of_a_plant_is_its_own():
 def test_the_flowers_of_an_umbel_are_told_apart_though_their_petals_touch():
     pieces = [made.stalk()]
     for k, (x, y) in enumerate([(0.0, 0.0), (0.17, 0.02), (-0.16, 0.05), (0.02, 0.18), (0.0, -0.17)]):
-        stem, faces = made.stalk(height=0.2, radius=0.006)
+        stem, faces, _ = made.stalk(height=0.2, radius=0.006)
         pieces.append((stem + stem[:, 2:] * [5 * x, 5 * y, 0] + [0, 0, 0.79], faces, made.GREEN))
         for azimuth in np.arange(4) * np.pi / 2 + 0.1 * k:
             petal, faces = made.blade(0.1, 0.09, 0.3, 0.2, azimuth, 0.004, rows=8, columns=5)

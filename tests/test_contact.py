@@ -161,7 +161,8 @@ def test_neither_the_push_nor_the_guard_presses_through_the_floor():
     pressed = rest * [1, 1, 0.1]
     contact.begin(pressed)
     contact.project(pressed)
-    assert pressed[:, 2].min() >= 0.0 and pressed[49:, 2].min() > 0.015
+    assert pressed[:, 2].min() >= 0.0
+    assert (np.diff(pressed[:, 2].reshape(4, 49).mean(axis=1)) > 0.015).all()
     end = rest + 0.15 * np.random.default_rng(7).normal(size=rest.shape)
     end[:, 2] = np.maximum(end[:, 2], 0.0)
     contact.begin(rest)

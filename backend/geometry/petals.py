@@ -218,8 +218,7 @@ def _rings(parts: list[Part], stems: cKDTree | None) -> list[_Ring]:
     if len(parts) < 3:
         return []
     if stems is not None:
-        # a part of a broad disc's ring may look like a ring as well, but its feet stand apart
-        heads = [_ring(head, 0.15) for head in _heads(parts, stems) if len(head) > 2]
+        heads = [_ring(head) for head in _heads(parts, stems) if len(head) > 2]
         found = [head for head in heads if head is not None]
         if len(found) > 1 and sum(len(head.parts) for head in found) > 0.8 * len(parts):
             return found
@@ -246,15 +245,17 @@ def _heads(parts: list[Part], stems: cKDTree) -> list[list[Part]]:
     pairs = cKDTree(feet).query_pairs(close, output_type="ndarray")
     joined = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(parts),) * 2)
     head = connected_components(joined, directed=False)[1]
-    return [[parts[k] for k in np.flatnonzero(head == one)] for one in range(head.max() + 1)]
+    together = [np.flatnonzero(head == one) for one in range(head.max() + 1)]
+    # feet in a long row are a piece of one broad ring
+    return [[parts[k] for k in one] for one in together if np.ptp(feet[one], axis=0).max() < 1.5 * close]
 
 
-def _ring(parts: list[Part], inner: float = INNER) -> _Ring | None:
+def _ring(parts: list[Part]) -> _Ring | None:
     middle = _meeting(parts)
     away = [np.linalg.norm(part.points - middle, axis=1) for part in parts]
     foot, reach = np.array([a.min() for a in away]), np.array([a.max() for a in away])
     near = (foot <= 2.0 * np.median(foot) + 0.15 * np.median(reach)) & (reach <= 3.0 * np.median(reach))
-    if near.sum() < 3 or near.sum() < 0.6 * len(parts) or np.median(foot[near]) > inner * np.median(reach[near]):
+    if near.sum() < 3 or near.sum() < 0.6 * len(parts) or np.median(foot[near]) > INNER * np.median(reach[near]):
         return None
     kept = [part for part, n in zip(parts, near, strict=True) if n]
     size = np.array([part.size for part in kept])

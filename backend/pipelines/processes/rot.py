@@ -20,8 +20,8 @@ DROOP, CURL = 2.0, 2.5  # radians over the size of a sheet
 
 COLONY = 0.08  # from one tuft of mould to the next, in sizes
 FINEST = 8.0  # edges that this must span: on a coarser mesh the reaction would stop at every vertex
-FEED, KILL, BARREN = 0.042, 0.061, 0.10  # of the reaction: spots that divide; kill where nothing is rotten yet
-LIFE = 3000.0  # of the mould, in units of the reaction
+FEED, KILL, BARREN = 0.036, 0.0638, 0.10  # of the reaction: spots that divide; kill where nothing is rotten yet
+LIFE = 2600.0  # of the mould, in units of the reaction
 MOMENTS = 24
 
 BRUISE = np.array([0.34, 0.20, 0.045])  # linear albedo
@@ -40,10 +40,10 @@ class Rot(Process):
         super().__init__(settings, circumstances)
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
         self.collapse = 2.0 * settings.collapse
-        self.cover = min(0.35 + settings.spots, 1.15)
+        self.cover = 0.55 + 0.9 * settings.spots  # above 1 what is rotten goes on rotting
         uneven = fields.noise(points, 3.0, seed)
         # where it lies it rots first
-        likely = fields.noise(points, 2.5, seed + 1) - 0.6 * points[:, 2] / max(points[:, 2].max(), 1e-9)
+        likely = fields.noise(points, 2.5, seed + 1) - 0.3 * points[:, 2] / max(points[:, 2].max(), 1e-9)
         sources = front.peaks(points, np.where(self.body.weight > 0.0, likely, likely - 99.0), anatomy.labels, APART)
         delay = APART * (1.0 + np.clip(fields.noise(points[sources], 2.0, seed + 7), -1.0, 1.0))
         slowness = np.exp(0.45 * np.clip(uneven, -1.5, 1.5) + 0.25 * fields.noise(points, 9.0, seed + 2))
@@ -56,7 +56,7 @@ class Rot(Process):
 
     def _age(self, tau: float) -> np.ndarray:
         """(N,) distance behind the front, in sizes; negative where it has yet to come."""
-        return self.front.behind(self.cover * (0.45 * tau + 0.55 * tau**1.6)) if tau > 0.0 else np.full(
+        return self.front.behind(self.cover * (0.6 * tau + 0.4 * tau**1.6)) if tau > 0.0 else np.full(
             len(self.strength), -1.0
         )
 
@@ -102,7 +102,7 @@ class Rot(Process):
     def look(self, tau: float, look: Look) -> Look:
         age = self._age(tau)
         bruised = self.strength * fields.smoothstep(1.0 + age / RIM)
-        brown = self.strength * fields.smoothstep(age / RIM + 0.2)
+        brown = self.strength * fields.smoothstep(age / RIM + 0.5)
         black = self.strength * fields.smoothstep((age - 0.1) / RIPE)
         lightness = 0.6 + 0.8 * np.sqrt(np.clip(look.albedo @ LUMINANCE, 0.0, 1.0))[:, None]
         look = look.toward(0.6 * bruised, albedo=BRUISE * lightness)

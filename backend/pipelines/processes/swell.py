@@ -12,7 +12,7 @@ THIN = 0.25  # of that where it is thinnest
 LOFT, LOFT_REACH = 0.045, 0.10  # how far it puffs between seams, and how far from them, in sizes
 SHARP = 0.6  # cosine of the angle of an edge that holds the surface in
 TIGHT = 0.07  # by which the skin of a solid is smaller than what it holds in
-SPREAD, QUILT = 0.22, 9.0  # growth of sheets; radians over their size
+SPREAD, QUILT = 0.14, 3.5  # growth of sheets; radians over their size
 SAGGING = 0.35  # share of its weight that dough gives in to
 GLOSS = 0.75  # roughness that is left where the surface is stretched
 
@@ -34,7 +34,8 @@ class Swell(Process):
         ruffle = 0.5 + np.exp(-anatomy.margin / 0.08)  # a rim that outgrows the rest ruffles
         self.growth = np.where(sheet, SPREAD * ruffle, RISE * (THIN + (1.0 - THIN) * bulk) * uneven) * rise
         bulge = reaction.bulging(points, self.body.faces, 60.0 * self._seams(), LOFT_REACH)
-        self.quilt = np.where(sheet, QUILT * puff * fields.noise(points, 3.0, seed + 2), 0.0)
+        patches = fields.noise(points / anatomy.part_size[:, None], 2.5, seed + 2)
+        self.quilt = np.where(sheet, QUILT * puff * patches, 0.0)
         foot = fields.smoothstep(anatomy.distance / 0.2)
         self.puff = np.minimum(LOFT * puff * bulge * foot, 0.45 * anatomy.clearance)
         self.delay = 0.2 * np.clip(0.5 + 0.4 * fields.noise(points, 1.4, seed + 1), 0.0, 1.0)
