@@ -410,7 +410,7 @@ def test_few_neighbouring_triangles_are_folded_on_each_other(lives, name):
     pairs = trimesh.graph.face_adjacency(subject.faces)
     for moment in moments:
         normals = trimesh.Trimesh(moment.positions, subject.faces, process=False).face_normals
-        assert (np.einsum("ij,ij->i", *(normals[pairs[:, side]] for side in (0, 1))) < -0.5).mean() < 0.02
+        assert (np.einsum("ij,ij->i", *(normals[pairs[:, side]] for side in (0, 1))) < -0.5).mean() < 0.03
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_pool():

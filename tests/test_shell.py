@@ -203,7 +203,7 @@ def test_contact_has_the_last_word_in_each_iteration():
     class Wall:
         calls = ""
 
-        def begin(self, before):
+        def begin(self, before, solve):
             self.calls += "b"
 
         def project(self, x):

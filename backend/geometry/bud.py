@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
-from backend.geometry.body import Reals
-from backend.geometry.fields import smoothstep
-from backend.geometry.petals import Blade, Flower, Integers
+from backend.geometry.body import Body, Reals
+from backend.geometry.charts import Blade, Integers
+from backend.geometry.fields import edges, smoothstep
+from backend.geometry.petals import Flower
 
 SMALLER = 0.80  # size of a petal in the bud over its own
 WIDEST = 2.0  # radians that a petal covers to either side, at most
@@ -64,6 +67,15 @@ class Closed:
     gathered: Reals  # (C, 3)
 
 
+@dataclass(frozen=True, eq=False)
+class Lobes:
+    """Of a rim that is cut: the azimuth (M,) of the lobe that each vertex is in, how far up the cuts end, how many."""
+
+    centre: Reals
+    cut: float
+    count: int  # 0: the rim is whole
+
+
 def local(flower: Flower, points: Reals) -> tuple[Reals, Reals, Reals]:
     """Radius, azimuth and height of points (P, 3) in the flower's frame."""
     x, y, z = ((points - flower.middle) @ flower.frame().T).T
@@ -76,8 +88,9 @@ def world(flower: Flower, radius: Reals, azimuth: Reals, height: Reals) -> Reals
     return flower.middle + flat @ flower.frame()
 
 
-def closed(flower: Flower, vertices: Reals, core: Integers, tightness: float) -> Closed:
+def closed(flower: Flower, body: Body, core: Integers, tightness: float) -> Closed:
     """The flower's bud. `core` (C,) the vertices of what stands in its middle; tightness in [0, 1]."""
+    vertices, faces = body.vertices, body.faces
     r0, _, z0 = local(flower, np.array([vertices[b.chosen[b.foot]].mean(axis=0) for b in flower.blades]))
     out, azimuth, up = local(flower, np.array([vertices[b.chosen].mean(axis=0) for b in flower.blades]))
     elevation = np.arctan2(up - z0, out - r0)
@@ -97,7 +110,7 @@ def closed(flower: Flower, vertices: Reals, core: Integers, tightness: float) ->
         bud = Bud(bud.height, np.maximum(bud.outer, 1.05 * inner), inner)
 
     if flower.round:
-        places = [_round(flower, vertices, bud, (1.0 - LOBES, 1.0), small, float(z0[0]))]
+        places = [_round(flower, vertices, lobes(flower, vertices, faces), bud, small, float(z0[0]))]
     else:
         half = WIDEST * np.tanh(0.5 * small * width / (WIDEST * bud.outer.max()))
         layer = stacked(azimuth, half, inward)
@@ -114,7 +127,7 @@ def closed(flower: Flower, vertices: Reals, core: Integers, tightness: float) ->
     about = local(flower, vertices[chosen])[1] if flower.round else azimuth[owner]
     hinge = np.stack([np.sin(about), -np.cos(about), 0.0 * about], axis=1) @ flower.frame()
     foot = np.concatenate([b.foot for b in flower.blades])
-    along = np.concatenate([b.along / b.length for b in flower.blades])
+    along = np.concatenate([np.maximum(b.along, 0.0) / b.length for b in flower.blades])
     return Closed(
         chosen, positions, whorl[owner].astype(float), (whorl[owner] + 1.0) / (whorl.max() + 1.0), along, foot,
         owner, hinge, _hinge_angle(flower, vertices[chosen], positions, foot, owner, azimuth), core, shrunk,
@@ -211,58 +224,73 @@ def _petal(blade: Blade, bud: Bud, band: tuple[float, float], small: float, foot
     return radius + np.clip(small * blade.side, -room, room), foot[0] + turned, z
 
 
-def _round(flower: Flower, vertices: Reals, bud: Bud, band: tuple[float, float], small: float, foot: float):
+def _round(flower: Flower, vertices: Reals, lobe: Lobes, bud: Bud, small: float, foot: float):
     """The same of a blade that goes all the way round: its lobes overlap, what is below them is drawn together."""
-    (blade,) = flower.blades
-    height, z, girth = _raised(blade, bud, band, small, foot)
-    open_radius, azimuth, _ = local(flower, vertices[blade.chosen])
-    centre, sinus, count = lobes(azimuth, blade.along)
-    aside = (azimuth - centre + np.pi) % (2.0 * np.pi) - np.pi
-    lobed = smoothstep((blade.along - sinus) / max(0.6 * (blade.length - sinus), 1e-9)) if count else 0.0 * height
-    widest = min(WIDEST, 1.5 * np.pi / max(count, 1))  # each lobe overlaps the next one only
+    (blade,), band = flower.blades, (1.0 - LOBES, 1.0)
+    height, _, girth = _raised(blade, bud, band, small, foot)
+    open_radius, azimuth, open_z = local(flower, vertices[blade.chosen])
+    aside = (azimuth - lobe.centre + np.pi) % (2.0 * np.pi) - np.pi
+    lobed = (
+        smoothstep((blade.along - lobe.cut) / max(0.6 * (blade.length - lobe.cut), 1e-9))
+        if lobe.count
+        else 0.0 * height
+    )
+    widest = min(WIDEST, 1.5 * np.pi / max(lobe.count, 1))  # each lobe overlaps the next one only
     wrapped = widest * np.tanh(small * aside * open_radius / (widest * girth))
     turned = aside + lobed**2 * (wrapped - aside)
     layer = band[0] + (band[1] - band[0]) * (0.5 + 0.45 * lobed * turned / WIDEST)
     radius = bud.radius(layer, height)
-    if not count:  # furled: pleats, deeper towards the mouth
+    if not lobe.count:  # furled: pleats, deeper towards the mouth
         radius *= 1.0 - 0.22 * smoothstep(1.3 * height) * (1.0 - np.cos(5.0 * azimuth))
-    return radius, centre + turned, z
+    # its foot may be one with its stem: it leaves it as it is, and rises as its length has it
+    step = np.linspace(0.0, blade.length, 41)
+    near = np.clip(np.searchsorted(step, blade.along) - 1, 0, 39)
+    count = np.maximum(np.bincount(near, minlength=40), 1)
+    mean_radius, mean_z = (np.bincount(near, values, minlength=40) / count for values in (open_radius, open_z))
+    above = smoothstep(step[1:] / (0.15 * blade.length))
+    layer_radius = np.bincount(near, radius, minlength=40) / count
+    profile = mean_radius + above * (layer_radius - mean_radius)
+    rise = np.sqrt(np.maximum((small * np.diff(step[1:])) ** 2 - np.diff(profile) ** 2, 0.0))
+    z = np.interp(blade.along, step[1:], mean_z[0] + np.concatenate([[0.0], np.cumsum(rise)]))
+    own = 1.0 - smoothstep(blade.along / (0.1 * blade.length))
+    return (
+        radius + own * (open_radius - radius), lobe.centre + turned,
+        z + own * (open_z - np.interp(blade.along, step[1:], mean_z)),
+    )  # fmt: skip
 
 
 def _raised(blade: Blade, bud: Bud, band: tuple[float, float], small: float, foot: float) -> tuple[Reals, Reals, Reals]:
     """(M,) share of the bud's height, height from the flower's middle, and the radius about which a petal wraps."""
     arc = bud.arc(0.5 * (band[0] + band[1]))
-    height = np.interp(blade.along * min(small, 0.98 * arc[-1] / blade.length), arc, STEPS)
+    height = np.interp(np.maximum(blade.along, 0.0) * min(small, 0.98 * arc[-1] / blade.length), arc, STEPS)
     z = height * bud.height + foot * (1.0 - smoothstep(blade.along / (0.4 * blade.length)))
     radius = bud.radius(np.full(len(height), band[1]), height)
     return height, z, np.maximum(radius, POINTED * bud.outer.max())
 
 
-def lobes(azimuth: Reals, along: Reals) -> tuple[Reals, float, int]:
-    """Of a rim that is cut: (M,) the azimuth of the middle of the lobe that each vertex is in, how far up the cuts
-    end, and how many lobes there are; 0 where it is whole."""
-    bins = 90
-    index = ((azimuth + np.pi) / (2.0 * np.pi) * bins).astype(np.int64) % bins
-    reach = np.zeros(bins)
-    np.maximum.at(reach, index, along)
-    empty = reach == 0.0
-    reach[empty] = np.interp(np.flatnonzero(empty), np.flatnonzero(~empty), reach[~empty], period=bins)
-    reach = (np.roll(reach, 1) + reach + np.roll(reach, -1)) / 3.0
-    deep = reach < reach.max() - 0.35 * max(np.ptp(reach), 1e-12)
-    if np.ptp(reach) < 0.1 * reach.max() or deep.all():
-        return np.zeros(len(azimuth)), 0.0, 0
-    first = int(np.argmax(reach))
-    rolled, level = np.roll(deep, -first), np.roll(reach, -first)
-    starts = np.flatnonzero(rolled & ~np.roll(rolled, 1))
-    ends = np.flatnonzero(rolled & ~np.roll(rolled, -1))
-    cuts = np.array([a + int(np.argmin(level[a : b + 1])) for a, b in zip(starts, ends, strict=True)])
-    if len(cuts) < 2:
-        return np.zeros(len(azimuth)), 0.0, 0
-    edges = ((cuts + first + 0.5) / bins * 2.0 * np.pi - np.pi) % (2.0 * np.pi)
-    edges.sort()
-    sector = np.searchsorted(edges, azimuth % (2.0 * np.pi)) % len(edges)
-    width = (edges - np.roll(edges, 1)) % (2.0 * np.pi)
-    return (edges - 0.5 * width)[sector], float(level[cuts].mean()), len(cuts)
+def lobes(flower: Flower, vertices: Reals, faces: Integers) -> Lobes:
+    """The lobes of a flower that goes all the way round: what its rim falls into when it is cut off ever lower."""
+    (blade,) = flower.blades
+    count = len(blade.chosen)
+    index = np.full(len(vertices), -1)
+    index[blade.chosen] = np.arange(count)
+    sides = edges(index[faces[(index[faces] >= 0).all(axis=1)]])
+    azimuth = local(flower, vertices[blade.chosen])[1]
+    best = Lobes(np.zeros(count), blade.length, 0)
+    for cut in np.linspace(0.85, 0.1, 26) * blade.length:
+        above = sides[(blade.along[sides] > cut).all(axis=1)]
+        graph = coo_matrix((np.ones(len(above)), tuple(above.T)), shape=(count, count))
+        piece = connected_components(graph, directed=False)[1]
+        size = np.bincount(piece[blade.along > cut], minlength=piece.max() + 1)
+        large = np.flatnonzero(size > 0.02 * count)
+        if len(large) < max(best.count, 2):
+            continue
+        centre = np.zeros(count)
+        for one in large:
+            mine = azimuth[piece == one]
+            centre[piece == one] = np.arctan2(np.sin(mine).sum(), np.cos(mine).sum())
+        best = Lobes(centre, float(cut), len(large))
+    return best
 
 
 def _hinge_angle(flower: Flower, opened: Reals, shut: Reals, foot: Reals, owner: Integers, azimuth: Reals) -> Reals:
@@ -304,9 +332,9 @@ def furled(blade: Blade, vertices: Reals, tightness: float) -> Closed:
     rolled = np.stack([radius * np.sin(angle), -radius * np.cos(angle)], axis=1)
     positions = foot + blade.along[:, None] * along + rolled[:, :1] * across + (rolled[:, 1:] + radius.max()) * normal
     positions += foot - positions[blade.foot].mean(axis=0)
-    count = len(chosen)
+    count, share = len(chosen), np.maximum(blade.along, 0.0) / max(blade.length, 1e-12)
     return Closed(
-        chosen, positions, np.zeros(count), np.zeros(count), blade.along / max(blade.length, 1e-12), blade.foot,
+        chosen, positions, np.zeros(count), np.zeros(count), share, blade.foot,
         np.zeros(count, np.int64), np.tile(np.cross(across, normal), (count, 1)), angle,
         np.zeros(0, np.int64), np.zeros((0, 3)),
     )  # fmt: skip

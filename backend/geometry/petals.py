@@ -1,52 +1,30 @@
 """Where the flowers of a body are: blades that stand in a ring about a common middle, and how each lies in itself.
 
 A *blade* is a part that is thin and flat: an open sheet, or a closed one with two sides. A *flower* is three or more
-blades about one axis, or a single one that goes all the way round it. A *chart* lays a blade flat by distances
-along its surface, from few landmarks (de Silva and Tenenbaum, "Global versus local methods in nonlinear
-dimensionality reduction", NIPS 2002), so that it does not matter how the artist bent it.
+blades about one axis, or a single one that goes all the way round it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from backend.geometry import fields
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
-
-Integers = NDArray[np.int64]
+from backend.geometry.charts import Blade, Charts, Part
 
 THIN = 0.12  # thickness of a closed blade over its width, at most
 SMALLEST = 0.01  # size of a blade, in sizes of the body
 NEAR = 0.15  # blades nearer than this, in their own sizes, may be of one flower
+STEM = 0.12  # radius of a stem over that of the flower that it is one surface with, at most
+ROSETTE = 0.6  # share of a plant's leaves that must be in a ring for them to be one
+UNEVEN = 0.35  # difference of the variances along the two axes across a round blade, over their sum
 HEAD = 0.3  # feet nearer than this, in sizes of a blade, are of one head
 GAP = np.radians(165.0)  # the largest gap in a ring
 INNER = 0.7  # reach of the feet over the reach of the tips, at most
-LANDMARKS = 12
-
-
-@dataclass(frozen=True, eq=False)
-class Blade:
-    """One petal, sepal or leaf. Its M vertices are `chosen` of the body's."""
-
-    chosen: Integers  # (M,)
-    along: Reals  # (M,) distance from the foot, along its middle
-    across: Reals  # (M,) signed distance from its midrib
-    side: Reals  # (M,) of a closed one: how far it lies outside its middle, seen from the axis; 0 in a sheet
-    foot: NDArray[np.bool_]  # (M,) where it is attached
-
-    @property
-    def length(self) -> float:
-        return float(self.along.max())
-
-    @property
-    def width(self) -> float:
-        return float(np.ptp(self.across))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,45 +43,34 @@ class Flower:
         return np.stack([across, np.cross(self.axis, across), self.axis])
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A connected part, measured."""
-
-    chosen: Integers  # (M,)
-    points: Reals  # (M, 3)
-    middle: Reals  # (3,)
-    size: float  # square root of the area of one side
-    flat: bool
-    green: bool
-    thickness: float  # of a closed one; 0 in a sheet
-    depth: Reals  # (M,) distance from the root
-
-
 def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
     """The flowers, and the blades that are in none."""
     parts = _parts(anatomy)
     flat = [part for part in parts if part.flat]
     whole, rest = [], []
     for part in flat:
-        found = _goes_round(part)
+        head = _above_stem(part) if anatomy.held[part.chosen].any() else part
+        found = _goes_round(head)
         if found is None:
             rest.append(part)
-        else:
-            whole.append((part, *found))
+        elif part.thickness == 0.0:  # what is closed and goes round is a pot
+            whole.append((head, *found))
     stems = [part.points for part in parts if not part.flat]
     stems = cKDTree(np.concatenate(stems)) if stems else None
     rings = [ring for group in _near(rest) for ring in _rings(group, stems)]
     if any(not _leafy(ring) for ring in rings) or any(not part.green for part, *_ in whole):
         rings = [ring for ring in rings if not _leafy(ring)]
+    elif sum(len(ring.parts) for ring in rings) < ROSETTE * len(rest):  # some leaflets of many
+        rings = []
 
-    chart = _Charts(anatomy, flat)
+    chart = Charts(anatomy, rest + [part for part, *_ in whole])
     found, used = [], set()
     for part, middle, axis in whole:
-        foot = np.linalg.norm(part.points - middle, axis=1)
-        foot = foot <= np.quantile(foot, 0.02) * 1.2 + 1e-9
-        blade = chart.blade(part, foot, axis, round=True)
-        found.append(Flower(middle, axis, (blade,), round=True))
-        used.add(id(part))
+        gap = np.linalg.norm(part.points - middle, axis=1)
+        stemless = len(part.chosen) == np.count_nonzero(anatomy.labels == anatomy.labels[part.chosen[0]])
+        rise = part.depth - part.depth.min()
+        foot = gap <= np.quantile(gap, 0.02) * 1.2 + 1e-9 if stemless else rise <= 0.05 * rise.max()
+        found.append(Flower(middle, axis, (chart.around(part, foot),), round=True))
     for ring in rings:
         blades = []
         for part in ring.parts:
@@ -112,7 +79,7 @@ def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
             used.add(id(part))
         found.append(Flower(ring.middle, ring.axis, tuple(blades)))
     alone = []
-    for part in flat:
+    for part in rest:
         if id(part) not in used:
             foot = part.depth <= part.depth.min() + 0.05 * np.ptp(part.depth)
             alone.append(chart.blade(part, foot, np.array([0.0, 0.0, 1.0])))
@@ -140,7 +107,9 @@ def _parts(anatomy: Anatomy) -> list[Part]:
             volume = abs(np.einsum("fi,fi->", inner[:, 0], np.cross(inner[:, 1], inner[:, 2]))) / 6.0
             thickness = 2.0 * volume / max(area[label], 1e-30)
         width = min(spread[1], size**2 / max(spread[2], 1e-12))  # of a bundle of stems the latter is small
-        flat = sheet or thickness < THIN * width
+        # the largest ball inside a plate is as wide as the plate is thick, in a rod it is twice that
+        plate = not sheet and np.median(anatomy.thickness[chosen]) < 1.6 * thickness
+        flat = sheet or (plate and thickness < THIN * width)
         red, green, blue = np.median(body.albedo[chosen], axis=0)
         found.append(
             Part(
@@ -162,27 +131,46 @@ def _leafy(ring: _Ring) -> bool:
     return np.mean([part.green for part in ring.parts]) > 0.5
 
 
+def _above_stem(part: Part) -> Part:
+    """Without the stem, where flower and stem are one surface: a long thin run from the root up."""
+    slices = 40
+    share = (part.depth - part.depth.min()) / max(np.ptp(part.depth), 1e-12)
+    index = np.minimum((share * slices).astype(np.int64), slices - 1)
+    count = np.maximum(np.bincount(index, minlength=slices), 1)
+    mean = np.stack([np.bincount(index, column, minlength=slices) for column in part.points.T], axis=1) / count[:, None]
+    away = np.einsum("ni,ni->n", part.points - mean[index], part.points - mean[index])
+    radius = np.sqrt(np.bincount(index, away, minlength=slices) / count)
+    run = int(np.argmax(radius > STEM * radius.max()))
+    if run < 0.25 * slices:
+        return part
+    kept = share >= run / slices
+    points = part.points[kept]
+    return replace(part, chosen=part.chosen[kept], points=points, middle=points.mean(axis=0), depth=part.depth[kept])
+
+
 def _goes_round(part: Part) -> tuple[Reals, Reals] | None:
     """The middle of its foot and its axis, where one blade surrounds an axis as a cup does."""
     reach = np.ptp(part.depth)
-    if reach < 1e-6:
+    if reach < 1e-6 or len(part.points) < 24:
         return None
-    foot = part.points[part.depth <= part.depth.min() + 0.03 * reach]
-    middle, far = foot.mean(axis=0), part.depth > part.depth.min() + 0.2 * reach
-    for _ in range(3):
-        away = part.points - middle
-        length = np.linalg.norm(away[far], axis=1).mean()
-        axis = away[far].mean(axis=0)
-        if np.linalg.norm(axis) < 0.4 * length:  # wide open: across the plane that it lies in
-            normal = np.linalg.eigh(away.T @ away)[1][:, 0]
-            lean = normal @ axis if abs(normal @ axis) > 0.05 * length else normal[2]
-            axis = normal * (np.sign(lean) or 1.0)
-        axis = axis / max(np.linalg.norm(axis), 1e-12)
-        height = away @ axis
-        if np.ptp(height) < 0.1 * length:
-            break
-        low = part.points[height <= height.min() + 0.06 * np.ptp(height)]
-        middle = 0.5 * (low.min(axis=0) + low.max(axis=0))  # it hangs on its stem by one vertex, wherever that is
+    foot = part.points[part.depth <= part.depth.min() + 0.03 * reach].mean(axis=0)
+    far = part.points[part.depth > part.depth.min() + 0.2 * reach]
+    out = (far - foot).mean(axis=0)
+    length = np.linalg.norm(far - foot, axis=1).mean()
+    values, axes = np.linalg.eigh(np.cov((far - far.mean(axis=0)).T))
+    # what is round has the same spread along the two axes across; the third is the way from the foot
+    uneven = np.array([abs(values[k - 1] - values[k - 2]) / (values[k - 1] + values[k - 2]) for k in range(3)])
+    axis = axes[:, np.argmin(uneven - np.abs(out @ axes) / length)]
+    if uneven[np.argmax(np.abs(axes.T @ axis))] > UNEVEN:
+        return None
+    lean = axis @ out if abs(axis @ out) > 0.05 * length else axis[2]
+    axis = axis * (np.sign(lean) or 1.0)
+    height = part.points @ axis
+    low = part.points[height <= height.min() + 0.06 * np.ptp(height)]
+    middle = 0.5 * (low.min(axis=0) + low.max(axis=0))  # it hangs on its stem by one vertex, wherever that is
+    lean = (far - middle).mean(axis=0)
+    axis = axis + lean / np.linalg.norm(lean) * (0.25 * length < np.linalg.norm(lean))  # it may be bent
+    axis /= np.linalg.norm(axis)
     away = part.points - middle
     gap = np.linalg.norm(away, axis=1)
     share = (gap - gap.min()) / max(np.ptp(gap), 1e-12)
@@ -307,88 +295,3 @@ def _meeting(parts: list[Part]) -> Reals:
         if value < least:
             best, least = middle, value
     return best
-
-
-class _Charts:
-    """All blades laid flat at once: they are parts of their own, so one search along the surface serves them all."""
-
-    def __init__(self, anatomy: Anatomy, parts: list[Part]):
-        self.vertices = anatomy.body.vertices
-        count = len(self.vertices)
-        blade = np.zeros(count, bool)
-        for part in parts:
-            blade[part.chosen] = True
-        self.faces = faces = anatomy.body.faces[blade[anatomy.body.faces[:, 0]]]
-        self.outward = fields.outwardness(self.vertices, anatomy.body.faces, anatomy.labels)[anatomy.labels]
-        pairs = np.concatenate([fields.edges(faces), fields.across(faces), self._through(anatomy, parts)])
-        length = np.linalg.norm(self.vertices[pairs[:, 0]] - self.vertices[pairs[:, 1]], axis=1)
-        self.graph = graph = fields.shortest_of(pairs, np.maximum(length, 1e-12), count)
-        self.distance = np.zeros((LANDMARKS, count))
-        self.marks: list[Integers] = []  # of each round, one vertex a part
-        nearest = np.full(count, np.inf)
-        self._place = {int(part.chosen[0]): k for k, part in enumerate(parts)}
-        marks = np.array([part.chosen[np.argmin(part.depth)] for part in parts], np.int64)
-        for k in range(LANDMARKS if len(parts) else 0):
-            found = dijkstra(graph, directed=False, indices=marks, min_only=True)
-            self.distance[k] = np.where(np.isfinite(found), found, 0.0)
-            self.marks.append(marks)
-            nearest = np.minimum(nearest, self.distance[k])
-            marks = np.array([part.chosen[np.argmax(nearest[part.chosen])] for part in parts], np.int64)
-
-    def _through(self, anatomy: Anatomy, parts: list[Part]) -> Integers:
-        """(K, 2) pairs that join the two sides of closed blades."""
-        solid = [part.chosen for part in parts if not anatomy.is_sheet[part.chosen[0]]]
-        if not solid:
-            return np.zeros((0, 2), np.int64)
-        found = []
-        for chosen in solid:
-            outward = anatomy.normals[chosen]
-            _, near = cKDTree(self.vertices[chosen]).query(self.vertices[chosen], k=min(16, len(chosen)))
-            facing = np.einsum("mi,mki->mk", outward, outward[near]) < -0.3
-            first = np.argmax(facing, axis=1)
-            pair = np.stack([chosen, chosen[near[np.arange(len(chosen)), first]]], axis=1)
-            found.append(pair[facing.any(axis=1)])
-        return np.concatenate(found).astype(np.int64)
-
-    def blade(self, part: Part, foot: NDArray[np.bool_], axis: Reals, round: bool = False) -> Blade:
-        chosen = part.chosen
-        place = self._place[int(chosen[0])]
-        squares = self.distance[:, chosen] ** 2  # (K, M)
-        marks = np.array([m[place] for m in self.marks])
-        between = self.distance[:, marks] ** 2  # (K, K)
-        between = 0.5 * (between + between.T)
-        mean = between.mean(axis=0)
-        gram = -0.5 * (between - mean[:, None] - mean[None] + mean.mean())
-        values, axes = np.linalg.eigh(gram)
-        inverse = (axes[:, -2:] / np.sqrt(np.maximum(values[-2:], 1e-12 * max(values[-1], 1e-30)))).T
-        flat = (-0.5 * inverse @ (squares - mean[:, None])).T  # (M, 2)
-        start = flat[foot].mean(axis=0)
-        along = flat.mean(axis=0) - start
-        along /= max(np.linalg.norm(along), 1e-12)
-        flat = flat - start
-        s, u = flat @ along, flat @ np.array([-along[1], along[0]])
-        points = self.vertices[chosen]
-        out = points.mean(axis=0) - points[foot].mean(axis=0)
-        aside = np.cross(axis, out)
-        if np.linalg.norm(aside) < 1e-9:
-            aside = np.cross(out, np.eye(3)[0])
-        turn = np.sign(np.sum(u * ((points - points.mean(axis=0)) @ aside))) or 1.0
-        if round:  # what goes round has no flat chart: only the way from the foot
-            s = dijkstra(self.graph, directed=False, indices=chosen[foot], min_only=True)[chosen]
-        return Blade(chosen, np.maximum(s, 0.0), turn * u, self._side(part, s, turn * u), foot)
-
-    def _side(self, part: Part, along: Reals, across: Reals) -> Reals:
-        """(M,) half the thickness where a closed blade faces outwards, less that where it faces inwards.
-
-        Laid flat, the triangles of one side go round one way and those of the other side the other way.
-        """
-        if part.thickness == 0.0:
-            return np.zeros(len(part.chosen))
-        place = np.full(len(self.vertices), -1)
-        place[part.chosen] = np.arange(len(part.chosen))
-        faces = place[self.faces[(place[self.faces] >= 0).all(axis=1)]]
-        flat = np.stack([across, along], axis=1)[faces]
-        one, other = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
-        area = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
-        ways = [np.bincount(faces.ravel(), np.repeat(a, 3), len(along)) for a in (area, np.abs(area))]
-        return 0.5 * part.thickness * self.outward[part.chosen] * ways[0] / np.maximum(ways[1], 1e-30)

@@ -13,9 +13,10 @@ import numpy as np
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look, Reals
 from backend.geometry.bud import Closed, closed, furled, local
+from backend.geometry.charts import Integers
 from backend.geometry.fields import smoothstep
 from backend.geometry.growth import Between, Puzzle
-from backend.geometry.petals import Flower, Integers, flowers
+from backend.geometry.petals import Flower, flowers
 from backend.pipelines.processes.process import NotForThis, Process
 
 TIP_LATE = 0.35  # how much later the tip of a petal closes than its foot, in lives of a petal
@@ -37,7 +38,7 @@ class Closing(Process):
         found, alone = flowers(self.anatomy)
         vertices = self.body.vertices
         if found:
-            self.closed = [closed(f, vertices, core(f, self.anatomy), settings.tightness) for f in found]
+            self.closed = [closed(f, self.body, core(f, self.anatomy), settings.tightness) for f in found]
         else:
             self.closed = [furled(blade, vertices, settings.tightness) for blade in alone]
         if not self.closed:

@@ -16,10 +16,11 @@ from backend.geometry import fields
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look, Reals
 from backend.geometry.bud import closed
+from backend.geometry.charts import Blade, Integers
 from backend.geometry.fields import smoothstep
 from backend.geometry.growth import Between, Puzzle
 from backend.geometry.lattice import surface_samples
-from backend.geometry.petals import Blade, Flower, Integers, flowers
+from backend.geometry.petals import Flower, flowers
 from backend.pipelines.processes.closing import core
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
@@ -111,7 +112,7 @@ class Grow(Process):
         links: list[tuple[int, int]] = []
         for flower in found:
             middle = core(flower, anatomy)
-            shut = closed(flower, vertices, middle, TIGHTNESS)
+            shut = closed(flower, self.body, middle, TIGHTNESS)
             self.bud[shut.chosen] = shut.positions
             self.hinge[shut.chosen], self.angle[shut.chosen] = shut.hinge, shut.angle
             receptacle, feet = self._feet(flower, middle, first)

@@ -40,7 +40,7 @@ class Rot(Process):
         super().__init__(settings, circumstances)
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
         self.collapse = 2.0 * settings.collapse
-        self.cover = 0.55 + 0.9 * settings.spots  # above 1 what is rotten goes on rotting
+        self.cover = 0.55 + 0.8 * settings.spots  # above 1 what is rotten goes on rotting
         uneven = fields.noise(points, 3.0, seed)
         # where it lies it rots first
         likely = fields.noise(points, 2.5, seed + 1) - 0.3 * points[:, 2] / max(points[:, 2].max(), 1e-9)

@@ -1,0 +1,144 @@
+"""Blades laid flat: how far each point of a petal or leaf is from its foot, and from its midrib.
+
+A chart by distances along the surface, from few landmarks (de Silva and Tenenbaum, "Global versus local methods in
+nonlinear dimensionality reduction", NIPS 2002), so that it does not matter how the artist bent the blade.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
+
+from backend.geometry import fields
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import Reals
+
+Integers = NDArray[np.int64]
+
+LANDMARKS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Blade:
+    """One petal, sepal or leaf. Its M vertices are `chosen` of the body's."""
+
+    chosen: Integers  # (M,)
+    along: Reals  # (M,) distance from the foot, along its middle; negative behind it
+    across: Reals  # (M,) signed distance from its midrib
+    side: Reals  # (M,) of a closed one: how far it lies outside its middle, seen from the axis; 0 in a sheet
+    foot: NDArray[np.bool_]  # (M,) where it is attached
+
+    @property
+    def length(self) -> float:
+        return float(self.along.max())
+
+    @property
+    def width(self) -> float:
+        return float(np.ptp(self.across))
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A connected part, measured."""
+
+    chosen: Integers  # (M,)
+    points: Reals  # (M, 3)
+    middle: Reals  # (3,)
+    size: float  # square root of the area of one side
+    flat: bool
+    green: bool
+    thickness: float  # of a closed one; 0 in a sheet
+    depth: Reals  # (M,) distance from the root
+
+
+class Charts:
+    """All blades laid flat at once: they are parts of their own, so one search along the surface serves them all."""
+
+    def __init__(self, anatomy: Anatomy, parts: list[Part]):
+        self.vertices = anatomy.body.vertices
+        count = len(self.vertices)
+        blade = np.zeros(count, bool)
+        for part in parts:
+            blade[part.chosen] = True
+        self.faces = faces = anatomy.body.faces[blade[anatomy.body.faces[:, 0]]]
+        self.outward = fields.outwardness(self.vertices, anatomy.body.faces, anatomy.labels)[anatomy.labels]
+        pairs = np.concatenate([fields.edges(faces), fields.across(faces), self._through(anatomy, parts)])
+        length = np.linalg.norm(self.vertices[pairs[:, 0]] - self.vertices[pairs[:, 1]], axis=1)
+        self.graph = graph = fields.shortest_of(pairs, np.maximum(length, 1e-12), count)
+        self.distance = np.zeros((LANDMARKS, count))
+        self.marks: list[Integers] = []  # of each round, one vertex a part
+        nearest = np.full(count, np.inf)
+        self._place = {int(part.chosen[0]): k for k, part in enumerate(parts)}
+        marks = np.array([part.chosen[np.argmin(part.depth)] for part in parts], np.int64)
+        for k in range(LANDMARKS if len(parts) else 0):
+            found = dijkstra(graph, directed=False, indices=marks, min_only=True)
+            self.distance[k] = np.where(np.isfinite(found), found, 0.0)
+            self.marks.append(marks)
+            nearest = np.minimum(nearest, self.distance[k])
+            marks = np.array([part.chosen[np.argmax(nearest[part.chosen])] for part in parts], np.int64)
+
+    def _through(self, anatomy: Anatomy, parts: list[Part]) -> Integers:
+        """(K, 2) pairs that join the two sides of closed blades."""
+        solid = [part.chosen for part in parts if not anatomy.is_sheet[part.chosen[0]]]
+        if not solid:
+            return np.zeros((0, 2), np.int64)
+        found = []
+        for chosen in solid:
+            outward = anatomy.normals[chosen]
+            _, near = cKDTree(self.vertices[chosen]).query(self.vertices[chosen], k=min(16, len(chosen)))
+            facing = np.einsum("mi,mki->mk", outward, outward[near]) < -0.3
+            first = np.argmax(facing, axis=1)
+            pair = np.stack([chosen, chosen[near[np.arange(len(chosen)), first]]], axis=1)
+            found.append(pair[facing.any(axis=1)])
+        return np.concatenate(found).astype(np.int64)
+
+    def blade(self, part: Part, foot: NDArray[np.bool_], axis: Reals) -> Blade:
+        chosen = part.chosen
+        place = self._place[int(chosen[0])]
+        squares = self.distance[:, chosen] ** 2  # (K, M)
+        marks = np.array([m[place] for m in self.marks])
+        between = self.distance[:, marks] ** 2  # (K, K)
+        between = 0.5 * (between + between.T)
+        mean = between.mean(axis=0)
+        gram = -0.5 * (between - mean[:, None] - mean[None] + mean.mean())
+        values, axes = np.linalg.eigh(gram)
+        inverse = (axes[:, -2:] / np.sqrt(np.maximum(values[-2:], 1e-12 * max(values[-1], 1e-30)))).T
+        flat = (-0.5 * inverse @ (squares - mean[:, None])).T  # (M, 2)
+        start = flat[foot].mean(axis=0)
+        along = flat.mean(axis=0) - start
+        if np.linalg.norm(along) < 0.1 * np.ptp(flat[:, 1]):  # it is held in its middle
+            along = np.array([0.0, 1.0])
+        along /= max(np.linalg.norm(along), 1e-12)
+        flat = flat - start
+        s, u = flat @ along, flat @ np.array([-along[1], along[0]])
+        points = self.vertices[chosen]
+        out = points.mean(axis=0) - points[foot].mean(axis=0)
+        aside = np.cross(axis, out)
+        if np.linalg.norm(aside) < 1e-9:
+            aside = np.cross(out, np.eye(3)[0])
+        turn = np.sign(np.sum(u * ((points - points.mean(axis=0)) @ aside))) or 1.0
+        return Blade(chosen, s, turn * u, self._side(part, s, turn * u), foot)
+
+    def around(self, part: Part, foot: NDArray[np.bool_]) -> Blade:
+        """One that goes all the way round has no flat chart, only the way from its foot."""
+        reached = dijkstra(self.graph, directed=False, indices=part.chosen[foot], min_only=True)[part.chosen]
+        nothing = np.zeros(len(part.chosen))
+        return Blade(part.chosen, np.where(np.isfinite(reached), reached, 0.0), nothing, nothing, foot)
+
+    def _side(self, part: Part, along: Reals, across: Reals) -> Reals:
+        """(M,) half the thickness where a closed blade faces outwards, less that where it faces inwards.
+
+        Laid flat, the triangles of one side go round one way and those of the other side the other way.
+        """
+        if part.thickness == 0.0:
+            return np.zeros(len(part.chosen))
+        place = np.full(len(self.vertices), -1)
+        place[part.chosen] = np.arange(len(part.chosen))
+        faces = place[self.faces[(place[self.faces] >= 0).all(axis=1)]]
+        flat = np.stack([across, along], axis=1)[faces]
+        one, other = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
+        area = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+        ways = [np.bincount(faces.ravel(), np.repeat(a, 3), len(along)) for a in (area, np.abs(area))]
+        return 0.5 * part.thickness * self.outward[part.chosen] * ways[0] / np.maximum(ways[1], 1e-30)
