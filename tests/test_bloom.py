@@ -72,6 +72,22 @@ def test_a_cup_is_a_flower_of_one_petal(cut):
     assert flower.round and flower.axis[2] > 0.99 and np.linalg.norm(flower.middle[:2]) < 0.02
 
 
+def test_a_trumpet_that_is_one_surface_with_its_stem_closes_above_it():
+    azimuth, v = np.linspace(0, 2 * np.pi, 36, endpoint=False), np.linspace(0, 1, 40)[:, None]
+    radius = 0.012 + 1.1 * np.maximum(v - 0.6, 0.0) ** 1.3 * (0.8 + 0.2 * np.cos(5 * azimuth))
+    trumpet = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), v + 0 * azimuth], axis=-1).reshape(-1, 3)
+    body = made.body_of([(trumpet, made.grid(40, 36, closed=True), made.WHITE)])
+    (flower,), _ = flowers(Anatomy(body))
+    assert flower.round and 0.55 < flower.middle[2] < 0.7
+    bud = poses_of(body)[-1]
+    low, high = body.vertices[:, 2] < 0.55, body.vertices[:, 2] > 0.9
+    assert np.array_equal(bud[low], body.vertices[low])
+    assert np.linalg.norm(bud[high, :2], axis=1).max() < 0.5 * np.linalg.norm(body.vertices[high, :2], axis=1).max()
+    joint = np.linalg.norm(bud.reshape(40, 36, 3)[1:] - bud.reshape(40, 36, 3)[:-1], axis=2)
+    rest = np.linalg.norm(np.diff(body.vertices.reshape(40, 36, 3), axis=0), axis=2)
+    assert (joint / rest).max() < 1.4  # nothing is torn off
+
+
 def test_each_flower_of_a_plant_is_its_own():
     one, far = made.tulip(), np.array([0.6, 0.1, 0.0])
     pieces = [(one.vertices, one.faces, one.albedo), (0.8 * one.vertices + far, one.faces, one.albedo)]

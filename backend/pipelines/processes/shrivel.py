@@ -9,6 +9,7 @@ from backend.pipelines.processes.process import Process
 
 SHRINK = 0.32  # of the length of a solid; unevenly, so that it is no scale model of itself
 EXCESS = 0.10  # by which the skin is then longer than what it lies on
+ROOM = 0.18  # the width that lets wrinkles be as deep as they get, in sizes
 HUSK = 0.20  # shrinking of sheets
 CURL, COCKLE = 3.0, 7.0  # radians over the size of a sheet
 
@@ -32,7 +33,9 @@ class Shrivel(Process):
         # stems and limbs shrink around rather than along, so their wrinkles run lengthwise
         self.narrowing = np.where(sheet, HUSK * shrink * (1.0 + 0.4 * uneven), solid)
         self.shortening = np.where(sheet, 0.6 * HUSK * shrink * (1.0 + 0.4 * uneven), 0.8 * solid)
-        self.excess = EXCESS * wrinkles
+        # between walls and in crevices there is no room for deep ones
+        room = np.minimum(anatomy.thickness, anatomy.clearance)
+        self.excess = EXCESS * wrinkles * np.clip(room / ROOM, 0.15, 1.0)
         facing = anatomy.facing(seed)
         cockle = COCKLE * wrinkles * fields.noise(points, 3.5, seed + 3)
         self.roll = CURL * shrink * facing + cockle
