@@ -26,7 +26,7 @@ def test_the_metadata_takes_version_and_dependencies_from_where_they_stand():
     metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert sorted(metadata["project"]["dynamic"]) == ["dependencies", "optional-dependencies", "version"]
     dynamic = metadata["tool"]["setuptools"]["dynamic"]
-    assert dynamic["version"] == {"attr": "backend.protocol.VERSION"}
+    assert dynamic["version"] == {"attr": "backend.requests.VERSION"}
     assert dynamic["dependencies"] == {"file": ["backend/requirements.txt"]}
     for extra in ("learned", "pytorch3d"):
         assert dynamic["optional-dependencies"][extra] == {"file": [f"backend/requirements-{extra}.txt"]}
