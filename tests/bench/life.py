@@ -4,7 +4,7 @@ ENVIRONMENT: backend
 
 python -m tests.bench.life                         all of it, into out/life/
 python -m tests.bench.life --only wilt apple       of these processes and subjects
-python -m tests.bench.life --subject tulip --process "wilt + burn" --set droop=0.8 --out /tmp/x
+python -m tests.bench.life --subject tulip --process "wilt + burn" --set droop=0.8 --out looked
 python -m tests.bench.life --nasty                 every process on meshes as they should not be
 python -m tests.bench.life --pictures              the small pictures of the add-on's menu
 """
