@@ -43,8 +43,8 @@ JOB = """
 import sys
 from backend import pipelines, protocol
 request = {
-    "melt": protocol.Animate(process="melt", frames=2),
-    "wilt": protocol.Animate(process="wilt", frames=2),
+    "melt": protocol.Animate(stages=protocol.from_words("melt", {}), frames=2, preview=False),
+    "wilt": protocol.Animate(stages=protocol.from_words("wilt", {}), frames=2, preview=False),
     "rose": protocol.Generate(prompt="a rose", frames=2),
 }[sys.argv[1]]
 with open(sys.argv[2], "rb") as file:
