@@ -123,7 +123,8 @@ def _add_rows(table: Table, title: str, lived: living.Lived) -> None:
         (f"{certificate.CROSSING} in the last frame", "faces"),
         (certificate.COLOUR, "mean change"),
     ):
-        table.add(f"  {what}", lived.measured(what), unit)
+        if (value := lived.measured(what)) is not None:
+            table.add(f"  {what}", value, unit)
 
 
 def one_metre(mesh: Mesh) -> Mesh:

@@ -25,9 +25,9 @@ class Lived:
     certificate: protocol.Certificate
     seconds: float  # from the mesh to the last frame, without the preview and without the certificate
 
-    def measured(self, name: str) -> float:
-        """A number of the certificate; 0 where it was not measured."""
-        return {what: value for what, value, _ in self.certificate.measured}.get(name, 0.0)
+    def measured(self, name: str) -> float | None:
+        """A number of the certificate; None where there was nothing to measure, as of the volume of a sheet."""
+        return {what: value for what, value, _ in self.certificate.measured}.get(name)
 
 
 def request(words: str, sliders: dict[str, float], **rest) -> protocol.Animate:
