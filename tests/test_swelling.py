@@ -5,21 +5,13 @@ import pytest
 import trimesh
 
 from backend.geometry.anatomy import Anatomy
-from backend.geometry.body import FULL, PREVIEW
+from backend.geometry.body import FULL
 from backend.geometry.elastic import Elastic
 from backend.geometry.rest import Rest
-from backend.pipelines.processes import make
-from backend.pipelines.processes.process import Circumstances
-from backend.pipelines.stages import live
-from backend.protocol import Crumple, Stage, Swell
-from backend.report import silent
+from backend.protocol import Crumple, Swell
 from kernels.crossings import crossings
+from tests.lives import area, ball, lived, made, rest_of, volume
 from tests.shapes import body_of, column, potted, sheet
-
-
-def ball(subdivisions=3):
-    mesh = trimesh.creation.icosphere(subdivisions=subdivisions, radius=0.5)
-    return body_of(mesh.vertices * [1.0, 0.9, 0.95] + [0.0, 0.0, 0.475], mesh.faces)
 
 
 def box():
@@ -41,31 +33,6 @@ def subject(request):
 @pytest.fixture(params=PROCESSES)
 def settings(request):
     return PROCESSES[request.param]
-
-
-def lived(body, settings, taus=(0.0, 0.5, 1.0), amount=1.0, seed=3):
-    stages = (Stage(process=settings, amount=amount),)
-    return list(live(Anatomy(body), stages, seed, np.array(taus), PREVIEW, silent))
-
-
-def made(body, settings, amount=1.0, seed=3):
-    return make(settings, Circumstances(Anatomy(body), amount, seed, PREVIEW))
-
-
-def rest_of(body, settings, tau, **rest) -> Rest:
-    state = Rest.of(len(body.vertices))
-    made(body, settings, **rest).rest(tau, state)
-    return state
-
-
-def area(positions, faces):
-    a, b, c = (positions[faces[:, k]] for k in range(3))
-    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()
-
-
-def volume(positions, faces):
-    a, b, c = (positions[faces[:, k]] for k in range(3))
-    return np.einsum("fi,fi->f", a, np.cross(b, c)).sum() / 6.0
 
 
 # --- what an artist was promised

@@ -33,8 +33,7 @@ class Rust(Process):
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         points, seed = self.body.vertices, self.seed
-        labels, faces = self.anatomy.labels, self.body.faces
-        self.outward = self.anatomy.normals * fields.outwardness(points, faces, labels)[labels, None]
+        faces = self.body.faces
         self.front = self._front()
         edge = spacing(points, faces)
         self.halo = np.maximum(HALO, 0.6 * edge)
@@ -48,7 +47,7 @@ class Rust(Process):
         for tau in taus:
             report(float(tau), self.doing)
             height = 2.0 * BLISTER * self.settings.flakes * self._crust(float(tau)) * self.flakes
-            yield Posed(self.body.vertices + height[:, None] * self.outward)
+            yield Posed(self.body.vertices + height[:, None] * self.anatomy.outward)
 
     def look(self, tau: float, look: Look) -> Look:
         behind = self.front.behind(self._swept(tau))
@@ -77,7 +76,8 @@ class Rust(Process):
         rusting = self.strength > 0.0
         hollow = hollowness(anatomy, POND)
         # water stays in hollows that face up; paint is thin on edges
-        wet = 0.5 * self.outward[:, 2] + 1.5 * np.maximum(hollow, 0.0) * (0.6 + 0.4 * self.outward[:, 2])
+        up = anatomy.outward[:, 2]
+        wet = 0.5 * up + 1.5 * np.maximum(hollow, 0.0) * (0.6 + 0.4 * up)
         wet += 1.0 * np.maximum(-hollow - 0.2, 0.0)
         chance = 0.35 * fields.noise(points, 4.0, seed) + 0.3 * fields.noise(points, 12.0, seed + 1)
         weak = np.where(rusting, wet + chance, -9.0)
