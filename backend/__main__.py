@@ -1,14 +1,9 @@
 """python -m backend serve | run | doctor"""
 
-import os
 import sys
 
+import backend.threads  # noqa: F401  # isort: skip
 from backend.commands import interrupt
-
-# Threads that wait for each other must not spin: Blender wants the cores too. Products as small as ours gain nothing
-# from OpenBLAS's; numba's lose little (beside two busy processes a wilt took half of the time without spinning).
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if sys.argv[1:2] == ["run"]:  # before anything else is imported
     interrupt.end_at_once()

@@ -8,6 +8,8 @@ floor, with the subject 1 m large; ARAP gets the wilted clip's own root and tips
 between; scaling reaches the swollen clip's volume.
 """
 
+import backend.threads  # noqa: F401  # isort: skip
+
 import subprocess
 import tempfile
 from collections.abc import Sequence

@@ -9,6 +9,8 @@ python -m tests.bench.life --nasty                 every process on meshes as th
 python -m tests.bench.life --pictures              the small pictures of the add-on's menu
 """
 
+import backend.threads  # noqa: F401  # isort: skip
+
 import argparse
 import tempfile
 from collections.abc import Callable
