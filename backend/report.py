@@ -22,3 +22,7 @@ def silent(done: float, text: str) -> None:
 
 class Preview(bytearray):
     """A record that a newer one replaces: a reader who is slow may miss it."""
+
+
+class Timed(bytearray):
+    """A record that holds seconds on the clock: a second attempt makes another one, and is right all the same."""

@@ -7,8 +7,8 @@ from bpy.props import BoolProperty
 
 from . import events
 from .client import launch
+from .operation import Operation
 
-EXPECTED = (ValueError, OSError)
 LOGS = {  # in the folder logs of the home, by whether it is about the installation
     False: ("backend.log", "gateway.log", "worker.log"),  # the start, the conversation, what went wrong in jobs
     True: ("install.log",),
@@ -16,20 +16,11 @@ LOGS = {  # in the folder logs of the home, by whether it is about the installat
 LOG_BYTES = 100_000  # of each, from its end
 
 
-class Act:
-    """Does one thing with the Pump and reports its sentence where that fails."""
+class Act(Operation):
+    """An operator on the Pump: act()."""
 
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context):
-        try:
-            self.act(events.running())
-        except EXPECTED as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        finally:
-            events.wake()
-        return {"FINISHED"}
+    def carry_out(self, context) -> None:
+        self.act(events.running())
 
 
 class ANTHESIS_OT_start_backend(Act, bpy.types.Operator):

@@ -5,6 +5,7 @@
 import bpy
 
 from . import backend_operators
+from .panels import certificate
 from .scene import clips, provenance
 
 
@@ -82,31 +83,20 @@ class ANTHESIS_OT_show_certificate(OfLife, bpy.types.Operator):
         return True
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_popup(self, width=560)
+        return context.window_manager.invoke_popup(self, width=certificate.WIDTH)
 
     def draw(self, context):
-        facts = provenance.read(context.active_object)
-        column = self.layout.column(align=True)
-        column.label(text=f"{context.active_object.name}: Certificate")
-        column.separator()
-        for name, value, unit in facts["measured"]:
-            row = column.split(factor=0.5)
-            row.label(text=name[:1].upper() + name[1:])
-            row.label(text=measure(value, unit))
+        obj = context.active_object
+        certificate.draw(self.layout, f"{obj.name}: Certificate", provenance.read(obj)["measured"])
 
     def execute(self, context):
         """Without a window: into a text datablock."""
         facts = provenance.read(context.active_object)
-        lines = [f"{name}: {measure(value, unit)}" for name, value, unit in facts["measured"]]
+        lines = [f"{name}: {said}" for name, said in certificate.rows(facts["measured"])]
         made = [f"{name}: {value}" for name, value in facts["made_by"].items()]
         name = backend_operators.show_text(context, "Anthesis Certificate", "\n".join(lines), "\n".join(made))
         self.report({"INFO"}, f'The certificate is in the text "{name}"')
         return {"FINISHED"}
-
-
-def measure(value: float, unit: str) -> str:
-    """0.0312 of the size."""
-    return f"{value:.4g} {unit}".strip()
 
 
 CLASSES = (ANTHESIS_OT_bake, ANTHESIS_OT_make_live, ANTHESIS_OT_show_certificate)

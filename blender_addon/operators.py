@@ -9,11 +9,9 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from . import backend_operators, events, export_operator, life_operators, stage_operators
-from .pump import JobFailed
+from .operation import Operation
 from .scene import provenance
 from .scene.reading import Part
-
-EXPECTED = (ValueError, OSError, JobFailed)  # TimeoutError and ConnectionError are OSErrors
 
 
 class Waits:
@@ -27,27 +25,21 @@ class Waits:
     )
 
 
-class Asks(Waits):
+class Asks(Operation, Waits):
     """An operator that asks for jobs: ask() gives their ids."""
 
-    def execute(self, context):
-        try:
-            jobs = self.ask(context)
-            for job in jobs if self.wait else ():
-                events.running().wait(job, self.timeout)
-        except EXPECTED as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        finally:
-            events.wake()
-        return {"FINISHED"}
+    bl_options = {"REGISTER"}
+
+    def carry_out(self, context) -> None:
+        jobs = self.ask(context)
+        for job in jobs if self.wait else ():
+            events.running().wait(job, self.timeout)
 
 
 class ANTHESIS_OT_generate(Asks, bpy.types.Operator):
     bl_idname = "anthesis.generate"
     bl_label = "Generate"
     bl_description = "Make a living object from the prompt. It grows in the scene as its frames arrive"
-    bl_options = {"REGISTER"}
 
     @classmethod
     def poll(cls, context):
@@ -61,7 +53,6 @@ class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
     bl_idname = "anthesis.animate_selected"
     bl_label = "Animate Selected"
     bl_description = "Let the process happen to each selected mesh. It gets shape keys for each frame"
-    bl_options = {"REGISTER"}
 
     @classmethod
     def poll(cls, context):
@@ -87,10 +78,9 @@ class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
         return jobs
 
 
-class OfJob:
-    """An operator on one job; with none named, on the selected one."""
+class OfJob(Operation):
+    """An operator on one job, act(); with none named, on the selected one."""
 
-    bl_options = {"INTERNAL"}
     job: StringProperty(name="Job", description="Id of the job", options={"SKIP_SAVE", "HIDDEN"})
 
     def chosen(self, context) -> str:
@@ -103,15 +93,8 @@ class OfJob:
             raise ValueError("This job is no longer there")
         return job
 
-    def execute(self, context):
-        try:
-            self.act(context, self.chosen(context))
-        except EXPECTED as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        finally:
-            events.wake()
-        return {"FINISHED"}
+    def carry_out(self, context) -> None:
+        self.act(context, self.chosen(context))
 
 
 class ANTHESIS_OT_cancel_job(OfJob, bpy.types.Operator):

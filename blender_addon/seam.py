@@ -13,7 +13,7 @@ except ModuleNotFoundError as error:
     from backend import protocol
 
 # Where `python -m backend` finds its package, and the list of what that Python has to have.
-BACKEND_FOLDER = Path(protocol.__file__).resolve().parents[1]
+BACKEND_FOLDER = Path(protocol.__file__).resolve().parents[2]
 REQUIREMENTS = BACKEND_FOLDER / "backend" / "requirements.txt"
 
 __all__ = ["BACKEND_FOLDER", "REQUIREMENTS", "protocol"]

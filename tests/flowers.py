@@ -1,8 +1,10 @@
-"""Small flowers of known shape, none of them quite symmetric: separate petals, thick ones, one cut cup, a daisy."""
+"""Small flowers of known shape, none of them quite symmetric: of separate petals and of thick ones, cups and bells,
+petals that are one skin with their stem; and a fern."""
 
 import dataclasses
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from backend.geometry.body import Body
 from tests.shapes import column
@@ -104,6 +106,111 @@ def daisy(rays=16):
     return body_of(pieces)
 
 
+def along(points, radius, sides=8):
+    """A closed tube about a curve (R, 3)."""
+    points = np.asarray(points, float)
+    ahead = np.gradient(points, axis=0)
+    side = np.cross(ahead, [0.2, 1.0, 0.1])
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    other = np.cross(ahead, side)
+    other /= np.linalg.norm(other, axis=1, keepdims=True)
+    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)[:, None, None]
+    rings = np.swapaxes(points + radius * (np.cos(angle) * side + np.sin(angle) * other), 0, 1)
+    ends, last = np.arange(sides), (len(points) - 1) * sides
+    caps = [np.stack([0 * ends[2:], ends[2:], ends[1:-1]], 1), last + np.stack([0 * ends[2:], ends[1:-1], ends[2:]], 1)]
+    return rings.reshape(-1, 3), np.concatenate([grid(len(points), sides, closed=True), *caps])
+
+
+def hook(top, turned, length=0.25):
+    """A stem that comes to `top` from behind, seen along the third column of `turned`, wherever that faces."""
+    t, behind = np.linspace(0, 1, 24)[:, None], np.asarray(top) - length * turned[:, 2]
+    foot = np.array([0.25, 0.15, 0.0]) * np.sign(behind[0] - top[0] or 1.0)
+    s = 1 - t
+    spine = s**3 * foot + 3 * t * s**2 * (foot + [0, 0, 0.7]) + 3 * t**2 * s * behind + t**3 * top
+    return *along(spine, 0.012), GREEN
+
+
+def facing(turned, rays=13):
+    """A wide open daisy on a bent stem, that faces along the third column of `turned`."""
+    top = np.array([0.0, 0.0, 0.8])
+    disc, faces = column(sides=16, rings=4, radius=0.07, lean=0.0)
+    pieces = [hook(top, turned), ((disc * [1, 1, 0.04] - [0, 0, 0.02]) @ turned.T + top, faces, (0.8, 0.5, 0.03))]
+    for k in range(rays):
+        ray, faces = blade(0.2, 0.06, 0.05, 0.1, 2 * np.pi * k / rays, 0.06, columns=5)
+        pieces.append((ray @ turned.T + top, faces, WHITE))
+    return body_of(pieces)
+
+
+def bell(thickness=0.0, lobes=5, columns=50, rows=15):
+    """A hanging bell on a stem that comes up beside it."""
+    azimuth = np.linspace(0, 2 * np.pi, columns, endpoint=False)
+    v = np.linspace(0, 1, rows)[:, None] * (1 - 0.3 * (1 - np.abs(np.cos(0.5 * lobes * azimuth)) ** 0.7))
+    radius = 0.02 + 0.1 * np.sqrt(np.minimum(3 * v, 1)) * (0.7 + 0.3 * v) + 0.06 * v**4
+    outer, inner = (
+        np.stack([r * np.cos(azimuth), r * np.sin(azimuth), -0.25 * v], axis=-1) for r in (radius, radius - thickness)
+    )
+    cup, faces = outer.reshape(-1, 3), grid(rows, columns, closed=True)[:, ::-1]
+    if thickness:
+        rings = np.concatenate([outer, inner[::-1], outer[:1]])  # the last ring is the first
+        cup, faces = rings[:-1].reshape(-1, 3), grid(2 * rows + 1, columns, closed=True)[:, ::-1] % (2 * rows * columns)
+    spine = [(0, 0, 0), (0, 0, 0.4), (0.01, 0.0, 0.7), (0.08, 0, 0.8), (0.16, 0, 0.78), (0.2, 0, 0.7)]
+    spine = np.stack([np.interp(np.linspace(0, 5, 30), range(6), column) for column in np.transpose(spine)], axis=1)
+    pieces = [(*along(spine, 0.012), GREEN), (cup + [0.2, 0.01, 0.71], faces, (0.3, 0.08, 0.5))]
+    return body_of(pieces)
+
+
+def daffodil(turned):
+    """Six petals about a trumpet."""
+    top = np.array([0.0, 0.0, 0.7])
+    azimuth, v = np.linspace(0, 2 * np.pi, 30, endpoint=False), np.linspace(0, 1, 9)[:, None]
+    radius = 0.02 + 0.1 * v
+    trumpet = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), 0.12 * v + 0 * azimuth], -1).reshape(-1, 3)
+    pieces = [hook(top, turned), (trumpet @ turned.T + top, grid(9, 30, closed=True), (0.8, 0.3, 0.02))]
+    for k in range(6):
+        petal, faces = blade(0.22, 0.15, 0.15 + 0.1 * (k % 2), 0.2, 2 * np.pi * k / 6, 0.012)
+        pieces.append((petal @ turned.T + top, faces, (0.8, 0.65, 0.1)))
+    return body_of(pieces)
+
+
+def one_skin(petals=5, weight=None):
+    """A stem that widens to a rim on which petals stand: one surface. Vertices of the stem come first."""
+    per, rows, up = 8, 18, 12
+    ring = petals * per
+    azimuth, z = np.linspace(0, 2 * np.pi, ring, endpoint=False), np.linspace(0, 0.6, rows)[:, None]
+    radius = 0.014 + 0.4 * np.maximum(z - 0.56, 0.0) + 0 * azimuth
+    parts = [np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z + 0 * azimuth], axis=-1).reshape(-1, 3)]
+    faces, total = [grid(rows, ring, closed=True)], rows * ring
+    u, v = np.linspace(-1, 1, per + 1), np.arange(1, up + 1) / up
+    angle = 0.9 - 0.6 * v
+    out, rise = radius[-1, 0] + np.cumsum(np.cos(angle)) * 0.27 / up, 0.6 + np.cumsum(np.sin(angle)) * 0.27 / up
+    half = 0.5 * (0.03 * (1 - v) + 0.17 * np.sin(np.pi * np.clip(0.1 + 0.85 * v, 0, 1)))
+    for k in range(petals):
+        middle, side = (k + 0.5) * 2 * np.pi / petals, half[:, None] * u
+        x, y = (out[:, None] * f(middle) + s * side * g(middle) for f, g, s in
+                ((np.cos, np.sin, -1), (np.sin, np.cos, 1)))  # fmt: skip
+        parts.append(np.stack([x, y, rise[:, None] + 2 * side**2], axis=-1).reshape(-1, 3))
+        rim = (rows - 1) * ring + (k * per + np.arange(per + 1)) % ring
+        index = np.concatenate([rim, total + np.arange(up * (per + 1))])
+        faces.append(index[grid(up + 1, per + 1)])
+        total += up * (per + 1)
+    colour = np.repeat([GREEN, RED], [rows * ring, total - rows * ring], axis=0)
+    return body_of([(np.concatenate(parts), np.concatenate(faces), colour)])
+
+
+def fern(fronds=7, pinnae=9):
+    """Arching fronds of many small leaves, no flower."""
+    pieces = []
+    for k in range(fronds):
+        azimuth, t = 2.4 * k, np.linspace(0, 1, 16)
+        spine = np.stack([0.5 * t * np.cos(azimuth), 0.5 * t * np.sin(azimuth), 0.5 * t - 0.35 * t**2], axis=1)
+        pieces.append((*along(spine, 0.005, 5), GREEN))
+        for j in range(pinnae):
+            for side in (-1.2, 1.2):
+                leaf, faces = blade(0.09, 0.03, 0.1, 0.3, azimuth + side, 0.006, rows=6, columns=4)
+                pieces.append((leaf + spine[3 + j], faces, GREEN))
+    return body_of(pieces)
+
+
 def leaf():
     """One arched leaf by itself."""
     vertices, faces = blade(1.0, 0.4, 0.9, 1.0, 0.3, rows=25, columns=15)
@@ -115,3 +222,13 @@ def painted(body: Body, chosen, weight: float) -> Body:
     values = body.weight.copy()
     values[chosen] = weight
     return dataclasses.replace(body, weight=values)
+
+
+def towards(direction):
+    """(3, 3) that turns z to a direction."""
+    return Rotation.align_vectors([direction], [[0.0, 0.0, 1.0]])[0].as_matrix()
+
+
+def of_colour(body: Body, colour):
+    """The vertices that have it."""
+    return np.flatnonzero((body.albedo == colour).all(axis=1))

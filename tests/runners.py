@@ -10,7 +10,7 @@ import numpy as np
 
 from backend import protocol, wire
 from backend.clip import Frame
-from backend.report import Preview
+from backend.report import Preview, Timed
 
 
 def capabilities() -> protocol.Engines:
@@ -48,6 +48,9 @@ def carry_out(request, subject, report):
         _misbehave(words, index)
         data = record(index, time.time_ns() if "whim" in words else request.seed, size)
         yield Preview(data.tobytes()) if "previews" in words and index < request.frames - 1 else data
+    if "timed" in words:
+        yield Timed(record(request.frames, time.time_ns()).tobytes())
+    _misbehave(words, request.frames)
 
 
 def _misbehave(words: dict[str, str], index: int) -> None:

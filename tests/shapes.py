@@ -1,5 +1,7 @@
 """Small bodies that have no symmetry: a solid, a sheet, and both grown together."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from backend.geometry.body import Body
@@ -16,6 +18,14 @@ def body_of(vertices, faces, pin=None, weight=None) -> Body:
         np.full(count, 0.4),
         np.full(count, 0.3),
     )
+
+
+def standing(mesh, weight=1.0, metallic=0.3) -> Body:
+    """A trimesh in a body's units: largest extent 1, on the floor, centred."""
+    low, high = mesh.bounds
+    vertices = (mesh.vertices - [*(low + high)[:2] / 2.0, low[2]]) / (high - low).max()
+    body = body_of(vertices, mesh.faces, weight=np.broadcast_to(weight, len(vertices)).astype(float))
+    return replace(body, metallic=np.full(len(vertices), metallic))
 
 
 def sheet(columns=14, rows=14, width=0.5, height=1.0):

@@ -13,22 +13,7 @@ from backend.pipelines.processes.burn import Burn
 from backend.pipelines.processes.process import Circumstances
 from backend.pipelines.stages import live
 from backend.report import silent
-
-
-def body(mesh: trimesh.Trimesh, weight=1.0) -> Body:
-    """In a body's units: largest extent 1, on the floor, centred."""
-    low, high = mesh.bounds
-    vertices = (mesh.vertices - [*(low + high)[:2] / 2.0, low[2]]) / (high - low).max()
-    count = len(vertices)
-    return Body(
-        vertices,
-        mesh.faces.astype(np.int32),
-        np.zeros(count),
-        np.broadcast_to(weight, count).astype(float),
-        np.tile([0.2, 0.5, 0.3], (count, 1)),
-        np.full(count, 0.4),
-        np.full(count, 0.3),
-    )
+from tests.shapes import standing
 
 
 def paper(columns=25, rows=41, width=0.6) -> trimesh.Trimesh:
@@ -61,7 +46,7 @@ def burnt(subject: Body, seed=3, taus=(0.0, 0.5, 1.0), amount=1.0, **settings):
 
 
 def test_a_front_at_speed_1_arrives_after_the_distance():
-    subject = body(paper())
+    subject = standing(paper())
     foot = np.flatnonzero(subject.vertices[:, 2] == 0.0)
     reached = front.arrival(Anatomy(subject), foot, np.zeros(len(foot)), np.ones(len(subject.vertices)))
     # the sheet is bowed by little, and shortest ways along edges and across them are at most a few percent too long
@@ -69,7 +54,7 @@ def test_a_front_at_speed_1_arrives_after_the_distance():
 
 
 def test_a_late_source_is_overtaken_and_slowness_counts():
-    subject = body(paper())
+    subject = standing(paper())
     height = subject.vertices[:, 2]
     foot, top = np.flatnonzero(height == 0.0), np.flatnonzero(height == 1.0)
     delay = np.concatenate([np.zeros(len(foot)), np.full(len(top), 0.4)])
@@ -79,7 +64,7 @@ def test_a_late_source_is_overtaken_and_slowness_counts():
 
 
 def test_climbing_costs_more_upwards_and_less_downwards():
-    subject = body(paper())
+    subject = standing(paper())
     height = subject.vertices[:, 2]
     middle = np.flatnonzero(height == 0.5)
     reached = front.arrival(Anatomy(subject), middle, np.zeros(len(middle)), np.ones(len(height)), climbing=1.0)
@@ -93,14 +78,14 @@ def test_a_front_jumps_to_a_part_that_is_near_and_not_to_one_that_is_far():
         low.apply_translation([0.0, 0.0, 0.2])
         high.apply_translation([0.4 + gap, 0.0, 0.2])  # both stand on the floor: no bridge between them
         both = trimesh.util.concatenate([low, high])
-        subject = body(both.apply_scale(1.0 / np.ptp(both.vertices[:, 0])))
+        subject = standing(both.apply_scale(1.0 / np.ptp(both.vertices[:, 0])))
         reached = front.arrival(Anatomy(subject), np.array([0]), np.zeros(1), np.ones(len(subject.vertices)))
         assert np.isfinite(reached[: len(low.vertices)]).all()
         assert np.isfinite(reached[len(low.vertices) :]).all() == crosses
 
 
 def test_a_front_sweeps_the_share_of_the_surface_that_it_is_told():
-    subject = body(pear())
+    subject = standing(pear())
     area = front.areas(subject.vertices, subject.faces)
     assert area.sum() == pytest.approx(trimesh.Trimesh(subject.vertices, subject.faces).area)
     swept = front.Front((subject.vertices @ [0.3, 0.5, 0.9] + 0.5) ** 3, area)
@@ -115,7 +100,7 @@ def test_a_front_sweeps_the_share_of_the_surface_that_it_is_told():
 def test_peaks_are_apart_and_every_part_has_one():
     low, high = trimesh.creation.box((1, 1, 0.1)).subdivide_loop(3), trimesh.creation.icosphere(2, 0.05)
     both = trimesh.util.concatenate([low, high.apply_translation([0.2, 0.3, 0.4])])
-    subject = body(both)
+    subject = standing(both)
     anatomy = Anatomy(subject)
     height = np.sin(9.0 * subject.vertices[:, 0]) + np.cos(7.0 * subject.vertices[:, 1])
     found = front.peaks(subject.vertices, height, anatomy.labels, 0.25)
@@ -129,7 +114,7 @@ def test_peaks_are_apart_and_every_part_has_one():
 
 
 def test_cells_are_as_large_as_asked_whatever_the_triangles():
-    coarse, fine = (body(trimesh.creation.icosphere(level)).vertices for level in (3, 4))
+    coarse, fine = (standing(trimesh.creation.icosphere(level)).vertices for level in (3, 4))
     few, many = front.Cells(coarse, 0.2, 5), front.Cells(fine, 0.2, 5)
     assert len(np.unique(many.label)) == pytest.approx(len(np.unique(few.label)), rel=0.1)
     assert 0.5 * np.pi / 0.2**2 < len(np.unique(many.label)) < 2.5 * np.pi / 0.2**2
@@ -142,7 +127,7 @@ def test_cells_are_as_large_as_asked_whatever_the_triangles():
 
 
 def test_nothing_outlasts_what_it_hangs_on():
-    strip = body(paper())
+    strip = standing(paper())
     height = strip.vertices[:, 2]
     cells = front.Cells(strip.vertices, 0.08, 2)
     weak = np.abs(cells.mean(height) - 0.5) < 0.05  # a band across it goes first
@@ -160,7 +145,7 @@ def test_nothing_outlasts_what_it_hangs_on():
 
 @pytest.fixture(scope="module", params=["paper", "pear"])
 def life(request):
-    subject = body({"paper": paper, "pear": pear}[request.param]())
+    subject = standing({"paper": paper, "pear": pear}[request.param]())
     return subject, burnt(subject, taus=(0.0, 0.1, 0.4, 0.7, 0.85, 1.0))
 
 
@@ -207,6 +192,12 @@ def test_it_shrinks_and_more_so_with_time(life):
     assert 0.25 < surface[-1] / surface[0] < 0.8
 
 
+def test_char_folds_less_where_there_is_no_room_for_folds():
+    thin = trimesh.creation.box((0.02, 0.6, 1.0)).subdivide_loop(4)
+    excess, all_of_it = (burning(standing(mesh)).excess for mesh in (thin, pear()))
+    assert np.median(excess) < 0.3 * np.median(all_of_it)
+
+
 def test_islands_go_for_good_the_root_stays_and_crumble_says_how_much(life):
     subject, moments = life
     opacity = np.array([moment.look.opacity for moment in moments])
@@ -229,7 +220,7 @@ def test_half_islands_are_rare_at_any_moment(life):
 
 
 def test_what_is_left_hangs_together():
-    subject = body(paper())
+    subject = standing(paper())
     process = burning(subject, crumble=0.6)
     for tau in (0.6, 0.8, 1.0):
         there = process.look(tau, subject.look).opacity >= 0.5
@@ -244,18 +235,18 @@ def test_what_is_left_hangs_together():
 def test_weight_0_does_not_burn_and_half_of_the_amount_stops_half_way():
     mesh = paper()
     high = mesh.vertices[:, 2] > 0.5
-    subject = body(mesh, weight=high * 1.0)
+    subject = standing(mesh, weight=high * 1.0)
     end = burnt(subject, taus=(0.0, 1.0))[-1]
     np.testing.assert_allclose(end.positions[~high], subject.vertices[~high], atol=1e-9)
     np.testing.assert_array_equal(end.look.albedo[~high], subject.albedo[~high])
     assert (end.look.roughness[high] > 0.95).mean() > 0.9
-    half = burning(body(mesh), amount=0.4).look(1.0, body(mesh).look)
+    half = burning(standing(mesh), amount=0.4).look(1.0, standing(mesh).look)
     assert (half.roughness > 0.7).mean() == pytest.approx(0.5, abs=0.06)
     assert ((half.albedo[:, 0] > 0.4) & (half.albedo[:, 2] < 0.2)).sum() == 0  # where it stopped it went out
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_fire():
-    subject = body(paper())
+    subject = standing(paper())
     first, again, other = (burnt(subject, seed, taus=(0.6,))[0] for seed in (3, 3, 4))
     assert first.positions.tobytes() == again.positions.tobytes()
     assert first.look.albedo.tobytes() == again.look.albedo.tobytes()
@@ -264,13 +255,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_fire():
 
 def test_the_fire_runs_the_same_way_on_a_finer_mesh():
     coarse, fine = paper(25, 41), paper(49, 81)
-    one, other = (burning(body(mesh)).front.share for mesh in (coarse, fine))
+    one, other = (burning(standing(mesh)).front.share for mesh in (coarse, fine))
     shared = np.arange(49 * 81).reshape(49, 81)[::2, ::2].ravel()
     assert np.abs(one - other[shared]).mean() < 0.07
 
 
 def test_it_adds_to_what_another_process_does():
-    subject = body(paper())
+    subject = standing(paper())
     process = burning(subject)
     rest = Rest.of(len(subject.vertices))
     rest.grow(along=0.5, across=1.0)
@@ -299,7 +290,7 @@ HARD = {
 
 @pytest.mark.parametrize("name", HARD)
 def test_a_hard_mesh_burns_without_losing_its_footing(name):
-    subject = body(HARD[name])
+    subject = standing(HARD[name])
     start, _, end = burnt(subject)
     np.testing.assert_allclose(start.positions, subject.vertices, atol=1e-9)
     assert np.isfinite(end.positions).all()

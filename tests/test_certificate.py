@@ -186,14 +186,83 @@ def test_an_open_solid_has_a_volume_by_voxels():
     assert "by voxels" in next(unit for name, _, unit in said.measured if name == "largest change of volume")
 
 
-def test_a_sheet_and_a_doubled_sheet_have_no_volume():
+def area_curve(found):
+    return [found[f"area of the sheets at {percent} % of the frames"] for percent in (0, 50, 100)]
+
+
+def turned(outline):
+    """An outline of (radius, height) turned about the axis, open where it ends beside that."""
+    whole = trimesh.creation.revolve(outline, sections=64)
+    return Mesh.from_triangles(whole.vertices, whole.faces)
+
+
+def half_ball():
+    angles = np.linspace(0.0, np.pi / 2, 24)
+    return turned(np.stack([np.sin(angles), -np.cos(angles)], axis=1))
+
+
+def straw():
+    return turned([[0.012, z] for z in np.linspace(0, 1, 20)])
+
+
+def scroll():
+    """A sheet rolled up until its sides all but meet."""
+    sheet = grid(20)
+    turn = 6.2 * sheet.vertices[:, 0]
+    rolled = np.stack([np.cos(turn), np.sin(turn), 4 * sheet.vertices[:, 1]], axis=1)
+    return Mesh.from_triangles(rolled, sheet.faces)
+
+
+def arch():
+    x, y, _ = grid().vertices.T
+    high = 0.6 * x * (1 - x) * y * (1 - y)  # 1/60 above the floor on the mean: about a cell
+    return Mesh.from_triangles(np.stack([x, y, high], axis=1), grid().faces)
+
+
+def doubled():
     sheet = grid()
-    doubled = Mesh.from_triangles(sheet.vertices, np.concatenate([sheet.faces, sheet.faces[:, ::-1]]))
-    x, y, _ = sheet.vertices.T
-    arched = np.stack([x, y, 0.6 * x * (1 - x) * y * (1 - y)], axis=1)  # 1/60 above the floor on the mean: about a cell
-    petal = Mesh.from_triangles(arched, sheet.faces)
-    for mesh in (sheet, doubled, petal):
-        assert "largest change of volume" not in measured(mesh, mesh.vertices, mesh.vertices + [0, 0, 0.2])
+    return Mesh.from_triangles(sheet.vertices, np.concatenate([sheet.faces, sheet.faces[:, ::-1]]))
+
+
+@pytest.mark.parametrize("make", [grid, doubled, arch, half_ball, scroll, straw])
+def test_a_sheet_has_an_area_and_no_volume(make):
+    mesh = make()
+    half = Frame(0.5, mesh.vertices * 0.5)
+    gone = Frame(1.0, mesh.vertices * 2, opacity=np.zeros(len(mesh.vertices), np.float32))
+    said = certificate(mesh, mesh.vertices, half, gone)
+    found = {name: value for name, value, _ in said.measured}
+    assert "largest change of volume" not in found
+    assert found["open sheets"] == 1.0
+    assert area_curve(found) == pytest.approx([1.0, 0.25, 0.0], abs=1e-5)
+    assert "volume" not in said.summary and "area of the sheets 0 % at the end" in said.summary
+
+
+def test_sheets_beside_a_solid_do_not_spoil_its_volume():
+    """As petals on a stem, which the lower one touches at a point: the voxels between the petals are air."""
+    sphere, cup = ball(finer=4), half_ball()
+    cups = [trimesh.Trimesh(4 * cup.vertices + [0, 0, z], cup.faces, process=False) for z in (5, 5.5)]
+    mesh, own = merged(sphere, *cups), len(sphere.vertices)
+    last = mesh.vertices.copy()
+    last[:own] *= 0.9
+    last[own:] *= [0.5, 0.5, 1e-4]  # discs
+    said = certificate(mesh, mesh.vertices, last)
+    found = {name: value for name, value, _ in said.measured}
+    assert found["volume at 100 % of the frames"] == pytest.approx(0.729, abs=1e-4)
+    assert found["open sheets"] == pytest.approx(16 / 17, abs=0.01)  # two halves of sixteen times the area
+    assert area_curve(found)[2] == pytest.approx(0.25 / 2, rel=0.02)  # a disc has half the area of half a ball
+    unit = next(unit for name, _, unit in said.measured if name == "largest change of volume")
+    assert unit == "of the subject's without its sheets, exact"
+    assert "volume" not in said.summary and "area of the sheets 12 % at the end" in said.summary
+
+
+def test_a_cavity_is_no_volume():
+    mesh = merged(ball(), ball(0.5).invert())
+    shrunk = mesh.vertices.copy()
+    shrunk[len(shrunk) // 2 :] *= 0.5
+    found = measured(mesh, mesh.vertices, shrunk)
+    assert found["volume at 100 % of the frames"] == pytest.approx((1 - 0.25**3) / (1 - 0.5**3), rel=1e-5)
+    both = merged(ball(), ball(centre=(3, 0, 0)).invert())  # as much outside as inside: no number is meant
+    assert "largest change of volume" not in measured(both, both.vertices, both.vertices * 0.5)
 
 
 # --- Folds and crossings

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -212,7 +213,7 @@ def test_a_removed_job_is_forgotten_by_the_store(client, tmp_path):
 def test_a_connection_file_that_was_left_behind_is_not_believed(client, tmp_path, pid):
     client.session.close()
     stale = protocol.Connection(protocol.PROTOCOL, "a" * 32, pid, f"ipc://{tmp_path}/nobody")
-    (tmp_path / protocol.CONNECTION_FILE).write_bytes(protocol.msgspec.json.encode(stale))
+    (tmp_path / protocol.CONNECTION_FILE).write_bytes(msgspec.json.encode(stale))
     client.session.start(tmp_path, command(tmp_path))
     client.ready()
     assert client.gateway.pid != pid
@@ -341,7 +342,7 @@ def test_a_key_that_was_mistyped_is_said(key):
 def test_an_address_that_libzmq_refuses_is_told_and_not_raised(tmp_path, fields):
     """It comes from the connection file, which anything may have written to."""
     written = protocol.Connection(protocol.PROTOCOL, "a" * 32, os.getpid(), **fields)
-    (tmp_path / protocol.CONNECTION_FILE).write_bytes(protocol.msgspec.json.encode(written))
+    (tmp_path / protocol.CONNECTION_FILE).write_bytes(msgspec.json.encode(written))
     session = Session("test")
     session.start(tmp_path, None)
     session.tick()
@@ -441,12 +442,12 @@ def test_force_is_repeated_until_the_job_has_ended(wired):
     session.tick()
     session.cancel(job.id)
     session.cancel(job.id, force=True)
-    wire.answers.append(protocol.msgspec.structs.replace(state, state="cancelling"))
+    wire.answers.append(msgspec.structs.replace(state, state="cancelling"))
     session.tick()
     wire.of(protocol.Cancel)
     session.tick()
     assert [call.force for call in wire.of(protocol.Cancel)] == [True]
-    wire.answers.append(protocol.msgspec.structs.replace(state, state="cancelled"))
+    wire.answers.append(msgspec.structs.replace(state, state="cancelled"))
     session.tick()
     wire.of(protocol.Cancel)
     session.tick()

@@ -246,6 +246,14 @@ def test_a_job_that_gives_another_result_the_second_time_is_not_patched_together
     assert (state.state, state.failure.code, state.records) == ("failed", "store_corrupt", 3)
 
 
+def test_a_job_killed_after_its_last_record_is_done_though_that_tells_the_time(server, client, tmp_path):
+    job = client.submit(f"timed kill at=6 once={tmp_path / 'once'}", frames=6).job
+    records, end = client.fetch(job)
+    assert records.pop(6)
+    assert records == expected(6)
+    assert (end.state, attempts(client, job)) == ("done", 2)
+
+
 # --- Jobs that fail
 
 
@@ -394,20 +402,25 @@ def test_the_table_has_room_of_its_own_on_a_full_disk(small_disk):
         assert client.fetch(job)[0] == expected(60, size=16)
 
 
+def repeating(client: Client, data: bytes, frames: int) -> str:
+    """A job that stores what it was given as each frame, and has begun to."""
+    client.put(data)
+    job, request = uuid.uuid4().hex, protocol.Animate(frames=frames)
+    client.ask(protocol.Submit(job=job, request=request, blob=xxhash.xxh3_128_hexdigest(data)), protocol.Accepted)
+    client.wait(job, "running", when=lambda state: state.records > 5)
+    return job
+
+
 def test_a_table_that_cannot_grow_waits_for_space(small_disk):
     """The disk was too full for the reserve when the backend started."""
     fill(small_disk, 450_000)
     with Server(small_disk / "home") as server, Client(server.connection) as client:
-        data = b"subject"
-        client.put(data)
-        job, request = uuid.uuid4().hex, protocol.Animate(frames=100)
-        client.ask(protocol.Submit(job=job, request=request, blob=xxhash.xxh3_128_hexdigest(data)), protocol.Accepted)
-        client.wait(job, "running", when=lambda state: state.records > 5)
+        job = repeating(client, b"subject", frames=100)
         fill(small_disk, 0)
         held = client.wait(job, "running", when=lambda state: "disk is full" in state.text).records
         (small_disk / "ballast").unlink()
         records, end = client.fetch(job)
-        assert records == dict.fromkeys(range(100), data)
+        assert records == dict.fromkeys(range(100), b"subject")
         assert 5 < held < 100
         assert end.state == "done"
         assert "disk is full" not in client.jobs()[job].text
@@ -417,11 +430,7 @@ def test_a_job_whose_worker_died_on_a_full_disk_can_be_cancelled(small_disk):
     """The death cannot be entered, so the job stays as it was, with no worker to speak to."""
     fill(small_disk, 450_000)
     with Server(small_disk / "home") as server, Client(server.connection) as client:
-        data = b"subject"
-        client.put(data)
-        job, request = uuid.uuid4().hex, protocol.Animate(frames=400)
-        client.ask(protocol.Submit(job=job, request=request, blob=xxhash.xxh3_128_hexdigest(data)), protocol.Accepted)
-        client.wait(job, "running", when=lambda state: state.records > 5)
+        job = repeating(client, b"subject", frames=400)
         fill(small_disk, 0)
         client.wait(job, "running", when=lambda state: "disk is full" in state.text)
         worker = server.worker().pid

@@ -217,16 +217,16 @@ def test_a_client_on_the_same_machine_is_told_where_records_lie_within_its_credi
 
 
 def test_streams_take_turns(server, client):
-    jobs = [client.submit("size=2000000", frames=2, seed=seed).job for seed in (1, 2)]
+    jobs = [client.submit("size=2000000", frames=4, seed=seed).job for seed in (1, 2)]
     for job in jobs:
         client.wait(job)
     for stream, job in enumerate(jobs):
         client.send(protocol.Subscribe(stream=stream, job=job))
     order = []
-    while len(order) < 16:
+    while 1 not in order or len(order) < order.index(1) + 12:  # the first may have begun alone
         answer, _ = client.receive()
         order += [answer.stream] if isinstance(answer, protocol.Chunk) else []
-    assert 4 <= order[4:].count(0) <= 8
+    assert 4 <= order[-12:].count(0) <= 8
 
 
 def test_a_stream_that_nobody_wants_any_more_stops(server, client):

@@ -44,6 +44,8 @@ MADE = {
     "column": body_of(*column()),
     "potted": body_of(*potted()),
     "arch": arch(),
+    "one skin": made.one_skin(),
+    "bell": made.bell(),
 }
 
 

@@ -13,7 +13,7 @@ from backend.pipelines import lifecycle
 from backend.pipelines.lifecycle import Life, UnusableSubject, weld
 from backend.pipelines.processes.process import NotForThis
 from backend.protocol import Generate
-from backend.report import Preview, silent
+from backend.report import Preview, Timed, silent
 from tests.asking import animate as asked
 from tests.shapes import potted
 
@@ -310,6 +310,12 @@ def test_previews_come_first_and_are_marked():
         early = [(0, True), (4, True), (5, True)] if preview else []
         assert frames == early + [(index, False) for index in range(6)]
         assert marked == [False, *[flag for _, flag in frames], False]
+
+
+def test_what_a_second_attempt_makes_anew_is_marked_and_nothing_else_differs():
+    subject = bytes(wire.pack_mesh(cone()))
+    once, again = (list(pipelines.carry_out(asked(frames=3), subject, silent)) for _ in range(2))
+    assert [one != other for one, other in zip(once, again, strict=True)] == [isinstance(one, Timed) for one in once]
 
 
 def test_a_preview_that_fails_does_not_cost_the_life(monkeypatch):

@@ -3,6 +3,7 @@
 import itertools
 import random
 import tracemalloc
+from pathlib import Path
 from typing import get_args
 
 import msgspec
@@ -15,6 +16,7 @@ from backend import protocol
 from backend.protocol import BadMessage
 from tests.asking import animate as asked
 
+README = Path(__file__).parents[1] / "README.md"
 ID, OTHER = "0123456789abcdef" * 2, "f" * 32
 GENERATE = protocol.Generate(prompt="a red rose, ünïcode, blooming", frames=7, seed=3, fps=12.5, reverse=True)
 FAILURE = protocol.Failure("nan_result", "It is not a number", "detail")
@@ -336,3 +338,9 @@ def test_an_array_that_is_declared_otherwise_is_refused_or_fits(data):
         assert {spec.name: spec.shape for spec in record.arrays} == {
             name: array.shape for name, array in arrays.items()
         }
+
+
+def test_the_readme_names_every_process_and_its_sliders():
+    rows = [line.strip("| \n").split(" | ") for line in README.read_text().splitlines() if line.startswith("| ")]
+    told = {row[0]: tuple(row[-1].split(", ")) for row in rows if row[0] in protocol.PROCESSES}
+    assert told == {name: kind.__struct_fields__ for name, kind in protocol.PROCESSES.items()}

@@ -1,5 +1,7 @@
 """Frost and rust: where they begin, how they spread, and what they make of a surface."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import trimesh
@@ -11,24 +13,10 @@ from backend.geometry.front import areas, hollowness
 from backend.pipelines.processes import make
 from backend.pipelines.processes.process import Circumstances, Process
 from backend.report import silent
+from tests.shapes import standing
 
 KINDS = [protocol.Freeze, protocol.Rust]
-
-
-def body(mesh: trimesh.Trimesh, weight=1.0, metres=1.0) -> Body:
-    """In a body's units: largest extent 1, on the floor, centred; its material is not that of any frost or rust."""
-    vertices = np.asarray(mesh.vertices) * metres
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    count = len(vertices)
-    return Body(
-        (vertices - [*(low + high)[:2] / 2.0, low[2]]) / (high - low).max(),
-        mesh.faces.astype(np.int32),
-        np.zeros(count),
-        np.broadcast_to(weight, count).astype(float),
-        np.tile([0.1, 0.5, 0.2], (count, 1)),
-        np.full(count, 0.3),
-        np.full(count, 0.9),
-    )
+metal = partial(standing, metallic=0.9)  # which neither frost nor rust is
 
 
 def stone(level=4) -> trimesh.Trimesh:
@@ -58,7 +46,7 @@ def poses(process: Process, taus=(0.0, 0.5, 1.0)):
 
 
 def test_a_ball_is_a_bump_everywhere_by_the_formula_and_a_flat_is_nothing():
-    ball = body(trimesh.creation.icosphere(5))
+    ball = metal(trimesh.creation.icosphere(5))
     radius = 0.1
     # the chord to a point at distance s of a sphere of radius R falls s / 2 R below the tangent plane, per length; the
     # samples are spread evenly between radius / 4 and radius
@@ -67,7 +55,7 @@ def test_a_ball_is_a_bump_everywhere_by_the_formula_and_a_flat_is_nothing():
     found = hollowness(Anatomy(ball), radius)
     np.testing.assert_allclose(found, -2.0 * mean / (2.0 * 0.5), rtol=0.25)
     assert found.mean() == pytest.approx(-2.0 * mean / (2.0 * 0.5), rel=0.1)
-    box = body(trimesh.creation.box().subdivide().subdivide().subdivide().subdivide())
+    box = metal(trimesh.creation.box().subdivide().subdivide().subdivide().subdivide())
     hollow = hollowness(Anatomy(box), radius)
     inner = np.sort(np.abs(box.vertices - [0.0, 0.0, 0.5]), axis=1)[:, 1] < 0.35
     np.testing.assert_allclose(hollow[inner], 0.0, atol=1e-9)
@@ -76,7 +64,7 @@ def test_a_ball_is_a_bump_everywhere_by_the_formula_and_a_flat_is_nothing():
 
 
 def test_inside_out_or_finer_makes_no_hollow_of_a_bump():
-    coarse, fine = body(stone(4)), body(stone(5))
+    coarse, fine = metal(stone(4)), metal(stone(5))
     turned = Body(**{**coarse.__dict__, "faces": np.ascontiguousarray(coarse.faces[:, ::-1])})
     one, other = (hollowness(Anatomy(subject), 0.15) for subject in (coarse, turned))
     np.testing.assert_allclose(other, one, atol=1e-9)
@@ -88,7 +76,7 @@ def test_a_groove_is_a_hollow():
     dented = stone()
     groove = np.exp(-((dented.vertices[:, 0] / 0.08) ** 2))
     dented.vertices *= (1.0 - 0.2 * groove)[:, None]
-    hollow = hollowness(Anatomy(body(dented)), 0.1)
+    hollow = hollowness(Anatomy(metal(dented)), 0.1)
     assert hollow[groove > 0.97].mean() > 0.2
     assert hollow[groove < 0.01].mean() < 0.0
 
@@ -102,7 +90,7 @@ def kind(request):
 
 
 def test_it_begins_with_the_subject(kind):
-    subject = body(stone())
+    subject = metal(stone())
     process = process_of(kind, subject)
     np.testing.assert_array_equal(poses(process)[0], subject.vertices)
     for name in ("albedo", "roughness", "metallic", "opacity"):
@@ -110,7 +98,7 @@ def test_it_begins_with_the_subject(kind):
 
 
 def test_it_spreads_at_an_even_pace_and_stays_within_bounds(kind):
-    subject = body(stone())
+    subject = metal(stone())
     process = process_of(kind, subject, cover=0.6)
     shares = [covered(process, tau) for tau in np.linspace(0.0, 1.0, 9)]
     assert np.all(np.diff(shares) > 0.02)
@@ -123,7 +111,7 @@ def test_it_spreads_at_an_even_pace_and_stays_within_bounds(kind):
 
 
 def test_cover_says_how_much_of_the_surface(kind):
-    subject = body(stone())
+    subject = metal(stone())
     for cover in (0.2, 0.5):
         assert covered(process_of(kind, subject, cover=cover), 1.0) == pytest.approx(cover, abs=0.15 * cover + 0.03)
     nothing = process_of(kind, subject, cover=0.0)
@@ -133,7 +121,7 @@ def test_cover_says_how_much_of_the_surface(kind):
 
 
 def test_it_moves_by_a_hair_outwards_and_not_at_all_without_its_slider(kind):
-    subject = body(stone(5))  # the crystals and flakes of a coarser one would only flicker
+    subject = metal(stone(5))  # the crystals and flakes of a coarser one would only flicker
     slider = {protocol.Freeze: "crystals", protocol.Rust: "flakes"}[kind]
     anatomy = Anatomy(subject)
     end = poses(process_of(kind, subject, **{slider: 0.5}))[-1] - subject.vertices
@@ -148,25 +136,25 @@ def test_it_moves_by_a_hair_outwards_and_not_at_all_without_its_slider(kind):
 def test_weight_0_keeps_its_look_and_amount_scales_how_far(kind):
     mesh = stone()
     high = mesh.vertices[:, 2] > 0.0
-    subject = body(mesh, weight=high * 1.0)
+    subject = metal(mesh, weight=high * 1.0)
     process = process_of(kind, subject)
     look = process.look(1.0, subject.look)
     np.testing.assert_array_equal(look.albedo[~high], subject.albedo[~high])
     np.testing.assert_array_equal(poses(process)[-1][~high], subject.vertices[~high])
     assert (look.metallic[high] < 0.45).mean() > 0.6
-    little, much = (covered(process_of(kind, body(mesh), amount=amount), 1.0) for amount in (0.3, 0.9))
+    little, much = (covered(process_of(kind, metal(mesh), amount=amount), 1.0) for amount in (0.3, 0.9))
     assert little == pytest.approx(much / 3.0, abs=0.06)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_pattern(kind):
-    subject = body(stone())
+    subject = metal(stone())
     first, again, other = (process_of(kind, subject, seed=seed).look(0.6, subject.look) for seed in (3, 3, 4))
     assert first.albedo.tobytes() == again.albedo.tobytes()
     assert np.abs(first.albedo - other.albedo).mean() > 0.02
 
 
 def test_neither_the_triangles_nor_the_scale_change_where_it_is(kind):
-    coarse, fine, far = body(stone(4)), body(stone(5)), body(stone(4), metres=1e-3)
+    coarse, fine, far = metal(stone(4)), metal(stone(5)), metal(stone(4).apply_scale(1e-3))
     one, other, small = (process_of(kind, subject).front.share for subject in (coarse, fine, far))
     np.testing.assert_allclose(small, one, atol=2e-3)  # some arrive at the same time but for rounding
     near = np.linalg.norm(fine.vertices[:, None] - coarse.vertices[None, ::9], axis=2).argmin(axis=0)
@@ -175,13 +163,13 @@ def test_neither_the_triangles_nor_the_scale_change_where_it_is(kind):
 
 @pytest.mark.parametrize("made", [trimesh.creation.box(), trimesh.creation.icosphere(1)], ids=["box", "ball"])
 def test_a_coarse_mesh_shows_it_too(kind, made):
-    subject = body(made)
+    subject = metal(made)
     end = process_of(kind, subject, cover=1.0).look(1.0, subject.look)
     assert np.abs(end.albedo - subject.albedo).max(axis=1).min() > 0.1
 
 
 def test_frost_is_pale_and_rust_is_brown():
-    subject = body(stone())
+    subject = metal(stone())
     frost, rust = (process_of(kind, subject, cover=1.0).look(1.0, subject.look) for kind in KINDS)
     assert (frost.albedo[:, 2] > frost.albedo[:, 0]).all()
     assert frost.albedo.mean() > subject.albedo.mean() + 0.15
@@ -193,6 +181,29 @@ def test_frost_is_pale_and_rust_is_brown():
     assert rust.roughness.min() > 0.9
 
 
+def whiteness(subject: Body, **settings):
+    """(N,) of a dark red body under frost all over: its least colour, which only what scatters light has."""
+    dark = Body(**{**subject.__dict__, "albedo": np.tile([0.4, 0.03, 0.02], (len(subject.vertices), 1))})
+    return process_of(protocol.Freeze, dark, cover=1.0, **settings).look(1.0, dark.look).albedo.min(axis=1)
+
+
+def test_rime_is_thickest_on_what_faces_up_and_on_edges():
+    subject = metal(stone(5))
+    white, up = whiteness(subject), Anatomy(subject).normals[:, 2]
+    assert white[up > 0.8].mean() > white[up < -0.2].mean() + 0.12
+    box = metal(trimesh.creation.box().subdivide().subdivide().subdivide().subdivide().subdivide())
+    white, side = whiteness(box), np.sort(np.abs(box.vertices - [0.0, 0.0, 0.5]), axis=1)
+    below = box.vertices[:, 2] < 0.9
+    assert white[below & (side[:, 1] > 0.499)].mean() > white[below & (side[:, 1] < 0.4)].mean() + 0.2
+
+
+@pytest.mark.parametrize("level", [4, 5])
+def test_feathers_stand_out_on_fine_meshes_and_on_coarse_ones(level):
+    subject = metal(stone(level))
+    white = whiteness(subject)[Anatomy(subject).normals[:, 2] < 0.0]
+    assert (white > 0.6).mean() > 0.05 and (white < 0.3).mean() > 0.3
+
+
 def wall(side=61) -> trimesh.Trimesh:
     """An upright sheet of height and width 1."""
     x, z = np.meshgrid(np.linspace(0, 1, side), np.linspace(0, 1, side), indexing="ij")
@@ -202,11 +213,11 @@ def wall(side=61) -> trimesh.Trimesh:
 
 
 def test_rust_starts_above_and_runs_down():
-    subject = body(stone())
+    subject = metal(stone())
     share = process_of(protocol.Rust, subject).front.share
     assert subject.vertices[share < 0.1, 2].mean() > subject.vertices[:, 2].mean() + 0.1
 
-    subject = body(wall())
+    subject = metal(wall())
     points, arrival = subject.vertices, process_of(protocol.Rust, subject).front.arrival
     first = arrival.copy()
     sides = subject.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)

@@ -16,6 +16,7 @@ from backend.pipelines.stages import live
 from backend.protocol import Stage, Wilt
 from backend.report import Cancelled, silent
 from kernels import corotate, winding
+from tests.lives import ball, made
 from tests.shapes import body_of, column, potted, sheet
 
 TAUS = np.linspace(0.0, 1.0, 9)
@@ -48,7 +49,7 @@ def test_everything_sinks_and_nothing_goes_through_the_floor(subject):
     moments = wilted(subject)
     height = np.array([moment.positions[:, 2].mean() for moment in moments])
     assert (np.diff(height) < 0.01).all()  # a sheet may rebound by a hair where it lands
-    assert height[-1] < 0.75 * height[0]
+    assert height[-1] < 0.77 * height[0]
     assert min(moment.positions[:, 2].min() for moment in moments) >= 0.0
 
 
@@ -132,6 +133,11 @@ def test_what_has_no_weight_keeps_its_colour_and_its_size():
     assert np.abs(last.look.albedo[weight == 1] - body.albedo[weight == 1]).max() > 0.1
     below = vertices[:, 2] < 0.4
     np.testing.assert_allclose(last.positions[below], vertices[below], atol=0.02)
+
+
+def test_a_lump_does_not_bow_as_a_limb_does():
+    lump, limb = made(ball(), Wilt()).sag, made(body_of(*column(radius=0.03)), Wilt()).sag
+    assert lump.max() < 0.5 * limb.min()
 
 
 def test_it_browns_from_the_tip_and_grows_rough():

@@ -15,17 +15,19 @@ from scipy.sparse.csgraph import connected_components
 from backend.geometry.body import Body, Reals
 from backend.geometry.charts import Blade, Integers
 from backend.geometry.fields import edges, smoothstep
+from backend.geometry.heart import STEPS, Heart, envelope, gathered
 from backend.geometry.petals import Flower
 
 SMALLER = 0.80  # size of a petal in the bud over its own
 WIDEST = 2.0  # radians that a petal covers to either side, at most
-STEP = 0.08  # from one layer to the next, in radii of the bud, at most
+STEP = 0.14  # from one layer to the next, in radii of the bud, at most
 SLANT = 0.3  # how far a petal crosses from one layer to the next, from edge to edge, half of it
-LOBES = 0.3  # between the layers of the two edges of a lobe, in the same
+LOBES = 0.45  # between the layers of the two edges of a lobe, in the same
 INNERMOST = 0.10  # radius of the innermost layer, in radii of the bud
-POINTED = 0.3  # radius, in radii of the bud, below which a petal does not wrap further about the axis
+POINTED = 0.45  # radius, in radii of the bud, below which a petal does not wrap further about the axis
+FACET = 0.4  # half the angle that one column of faces covers, at most
+SEAM = 0.2  # length over which a petal that is welded at its foot leaves it, in its own
 WHORL = 0.10  # step in elevation from one whorl to the next, in right angles
-STEPS = np.linspace(0.0, 1.0, 241)  # heights at which the bud is known, in heights of the bud
 SHAPE = PchipInterpolator([0.0, 0.12, 0.30, 0.45, 0.70, 0.88, 1.0], [0.0, 0.55, 0.93, 1.0, 0.72, 0.34, 0.0])
 
 
@@ -76,23 +78,11 @@ class Lobes:
     count: int  # 0: the rim is whole
 
 
-def local(flower: Flower, points: Reals) -> tuple[Reals, Reals, Reals]:
-    """Radius, azimuth and height of points (P, 3) in the flower's frame."""
-    x, y, z = ((points - flower.middle) @ flower.frame().T).T
-    return np.hypot(x, y), np.arctan2(y, x), z
-
-
-def world(flower: Flower, radius: Reals, azimuth: Reals, height: Reals) -> Reals:
-    """(P, 3) the inverse of `local`."""
-    flat = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), height], axis=1)
-    return flower.middle + flat @ flower.frame()
-
-
-def closed(flower: Flower, body: Body, core: Integers, tightness: float) -> Closed:
-    """The flower's bud. `core` (C,) the vertices of what stands in its middle; tightness in [0, 1]."""
+def closed(flower: Flower, body: Body, core: Heart, tightness: float) -> Closed:
+    """The flower's bud, about what stands in its middle; tightness in [0, 1]."""
     vertices, faces = body.vertices, body.faces
-    r0, _, z0 = local(flower, np.array([vertices[b.chosen[b.foot]].mean(axis=0) for b in flower.blades]))
-    out, azimuth, up = local(flower, np.array([vertices[b.chosen].mean(axis=0) for b in flower.blades]))
+    r0, _, z0 = flower.local(np.array([vertices[b.chosen[b.foot]].mean(axis=0) for b in flower.blades]))
+    out, azimuth, up = flower.local(np.array([vertices[b.chosen].mean(axis=0) for b in flower.blades]))
     elevation = np.arctan2(up - z0, out - r0)
     longest = max(b.length for b in flower.blades)
     width = np.array([blade.width for blade in flower.blades])
@@ -102,17 +92,20 @@ def closed(flower: Flower, body: Body, core: Integers, tightness: float) -> Clos
     small = 1.0 - (1.0 - SMALLER) * (0.4 + tightness)
     bud = _bud(flower, whorl, r0, small, tightness)
     shrunk = np.zeros((0, 3))
-    if len(core):
-        radius, turned, height = local(flower, vertices[core])
-        radius, height = gathered(bud, float(np.quantile(r0, 0.95)), radius, height)
-        shrunk = world(flower, radius, turned, height)
-        inner = np.minimum(_envelope(np.clip(height / bud.height, 0.0, 1.0), radius), 0.9 * bud.outer)
+    if len(core.chosen):
+        open_radius, turned, open_height = flower.local(vertices[core.chosen])
+        base = float(np.quantile(r0, 0.95))
+        radius, height = gathered(bud.outer, bud.height, base, (open_radius, open_height), core.loose)
+        radius, height = np.where(core.fixed, open_radius, radius), np.where(core.fixed, open_height, height)
+        shrunk = flower.world(radius, turned, height)
+        inner = np.minimum(envelope(np.clip(height / bud.height, 0.0, 1.0), radius), 0.9 * bud.outer)
         bud = Bud(bud.height, np.maximum(bud.outer, 1.05 * inner), inner)
 
     if flower.round:
         places = [_round(flower, vertices, lobes(flower, vertices, faces), bud, small, float(z0[0]))]
     else:
-        half = WIDEST * np.tanh(0.5 * small * width / (WIDEST * bud.outer.max()))
+        widest = np.array([_widest(blade) for blade in flower.blades])
+        half = widest * np.tanh(0.5 * small * width / (widest * bud.outer.max()))
         layer = stacked(azimuth, half, inward)
         step = min(STEP, 1.0 / (layer.max() + 1))
         top = 1.0 - step * (layer.max() - layer)
@@ -120,17 +113,20 @@ def closed(flower: Flower, body: Body, core: Integers, tightness: float) -> Clos
             _petal(blade, bud, (top[k] - step, top[k]), small, (azimuth[k], z0[k]))
             for k, blade in enumerate(flower.blades)
         ]
+        for k, blade in enumerate(flower.blades):
+            if blade.welded and not blade.side.any():  # the foot of a thick one goes in a circle
+                places[k] = _on_seam(blade, places[k], flower.local(vertices[blade.chosen]))
     chosen = np.concatenate([b.chosen for b in flower.blades])
     owner = np.repeat(np.arange(len(places)), [len(b.chosen) for b in flower.blades])
     radius, turned, height = (np.concatenate(column) for column in zip(*places, strict=True))
-    positions = world(flower, radius, turned, height)
-    about = local(flower, vertices[chosen])[1] if flower.round else azimuth[owner]
+    positions = flower.world(radius, turned, height)
+    about = flower.local(vertices[chosen])[1] if flower.round else azimuth[owner]
     hinge = np.stack([np.sin(about), -np.cos(about), 0.0 * about], axis=1) @ flower.frame()
     foot = np.concatenate([b.foot for b in flower.blades])
     along = np.concatenate([np.maximum(b.along, 0.0) / b.length for b in flower.blades])
     return Closed(
         chosen, positions, whorl[owner].astype(float), (whorl[owner] + 1.0) / (whorl.max() + 1.0), along, foot,
-        owner, hinge, _hinge_angle(flower, vertices[chosen], positions, foot, owner, azimuth), core, shrunk,
+        owner, hinge, _hinge_angle(flower, vertices[chosen], positions, foot, owner, azimuth), core.chosen, shrunk,
     )  # fmt: skip
 
 
@@ -192,50 +188,50 @@ def _silhouette(belly: float, foot: Reals, tip: float, long: float) -> tuple[Rea
     return outer, tall
 
 
-def gathered(bud: Bud, base: float, radius: Reals, height: Reals) -> tuple[Reals, Reals]:
-    """Radius and height of what stands in the middle of a flower, (C,) each, drawn together to fit into its bud."""
-    front = np.maximum(height, 0.0)
-    most = max(float(front.max()), 1e-12)
-    lower = np.where(height > 0.0, height * min(1.0, 0.8 * bud.height / most), height)
-    share = np.clip(lower / bud.height, 0.0, 1.0)
-    need = _envelope(share, radius)
-    room = np.maximum(0.5 * bud.outer, 1.05 * base * (1.0 - STEPS) ** 2)
-    fit = np.minimum(1.0, room / np.maximum(need, 1e-12))
-    fit = 1.0 - (1.0 - fit) * smoothstep(STEPS / 0.15)
-    return radius * np.interp(share, STEPS, fit), lower
-
-
-def _envelope(share: Reals, radius: Reals) -> Reals:
-    """Radius at STEPS of points at heights `share` of the bud's, smooth."""
-    need = np.zeros(len(STEPS))
-    inside = share > 0.0
-    np.maximum.at(need, (share[inside] * (len(STEPS) - 1)).astype(np.int64), radius[inside])
-    reach = np.abs(STEPS[:, None] - STEPS)
-    return (need * np.maximum(1.0 - (reach / 0.15) ** 2, 0.0)).max(axis=1)
-
-
 def _petal(blade: Blade, bud: Bud, band: tuple[float, float], small: float, foot: tuple[float, float]):
     """Radius, azimuth and height of a petal in the bud; foot: its azimuth and height."""
     height, z, girth = _raised(blade, bud, band, small, foot[1])
-    turned = WIDEST * np.tanh(small * blade.across / (WIDEST * girth))
+    widest = _widest(blade)
+    turned = widest * np.tanh(small * blade.across / (widest * girth))
     layer = band[0] + (band[1] - band[0]) * (0.5 + SLANT * turned / WIDEST)
     radius = bud.radius(layer, height)
     room = 0.3 * (band[1] - band[0]) * radius
     return radius + np.clip(small * blade.side, -room, room), foot[0] + turned, z
 
 
+def _widest(blade: Blade) -> float:
+    """Radians that a petal covers to either side, at most: of few columns of faces each would cut through a layer."""
+    columns = np.sqrt(len(blade.chosen) * blade.width / max(blade.length, 1e-12)) - 1.0
+    return float(np.clip(FACET * columns, 0.2, WIDEST))
+
+
+def _on_seam(blade: Blade, place: tuple[Reals, Reals, Reals], opened: tuple[Reals, Reals, Reals]):
+    """Where a petal is one surface with what it stands on, its foot stays: radius, azimuth and height in the bud, from
+    those that it would have there alone, and in the open flower. The petal is drawn to its foot, it does not lie along
+    the open flower for a while."""
+    own = 1.0 - smoothstep(blade.along / (SEAM * blade.length))
+    gaps = [there - here for here, there in zip(place, opened, strict=True)]
+    gaps[1] = (gaps[1] + np.pi) % (2.0 * np.pi) - np.pi
+    seam = np.flatnonzero(blade.foot)
+    seam = seam[np.argsort(blade.across[seam], kind="stable")]
+    return tuple(
+        here + np.where(blade.foot, gap, own * np.interp(blade.across, blade.across[seam], gap[seam]))
+        for here, gap in zip(place, gaps, strict=True)
+    )
+
+
 def _round(flower: Flower, vertices: Reals, lobe: Lobes, bud: Bud, small: float, foot: float):
     """The same of a blade that goes all the way round: its lobes overlap, what is below them is drawn together."""
     (blade,), band = flower.blades, (1.0 - LOBES, 1.0)
     height, _, girth = _raised(blade, bud, band, small, foot)
-    open_radius, azimuth, open_z = local(flower, vertices[blade.chosen])
+    open_radius, azimuth, open_z = flower.local(vertices[blade.chosen])
     aside = (azimuth - lobe.centre + np.pi) % (2.0 * np.pi) - np.pi
     lobed = (
         smoothstep((blade.along - lobe.cut) / max(0.6 * (blade.length - lobe.cut), 1e-9))
         if lobe.count
         else 0.0 * height
     )
-    widest = min(WIDEST, 1.5 * np.pi / max(lobe.count, 1))  # each lobe overlaps the next one only
+    widest = min(WIDEST, 1.2 * np.pi / max(lobe.count, 1))  # each lobe overlaps the next one only
     wrapped = widest * np.tanh(small * aside * open_radius / (widest * girth))
     turned = aside + lobed**2 * (wrapped - aside)
     layer = band[0] + (band[1] - band[0]) * (0.5 + 0.45 * lobed * turned / WIDEST)
@@ -253,6 +249,8 @@ def _round(flower: Flower, vertices: Reals, lobe: Lobes, bud: Bud, small: float,
     rise = np.sqrt(np.maximum((small * np.diff(step[1:])) ** 2 - np.diff(profile) ** 2, 0.0))
     z = np.interp(blade.along, step[1:], mean_z[0] + np.concatenate([[0.0], np.cumsum(rise)]))
     own = 1.0 - smoothstep(blade.along / (0.1 * blade.length))
+    room = 0.3 * radius
+    radius = radius + np.clip(small * blade.side, -room, room)
     return (
         radius + own * (open_radius - radius), lobe.centre + turned,
         z + own * (open_z - np.interp(blade.along, step[1:], mean_z)),
@@ -275,7 +273,7 @@ def lobes(flower: Flower, vertices: Reals, faces: Integers) -> Lobes:
     index = np.full(len(vertices), -1)
     index[blade.chosen] = np.arange(count)
     sides = edges(index[faces[(index[faces] >= 0).all(axis=1)]])
-    azimuth = local(flower, vertices[blade.chosen])[1]
+    azimuth = flower.local(vertices[blade.chosen])[1]
     best = Lobes(np.zeros(count), blade.length, 0)
     for cut in np.linspace(0.85, 0.1, 26) * blade.length:
         above = sides[(blade.along[sides] > cut).all(axis=1)]
@@ -297,7 +295,7 @@ def _hinge_angle(flower: Flower, opened: Reals, shut: Reals, foot: Reals, owner:
     """(M,) by how much the blade of each vertex swings up from its foot, radians."""
     swing = []
     for points in (opened, shut):
-        radius, angle, height = local(flower, points)
+        radius, angle, height = flower.local(points)
         out = radius if flower.round else radius * np.cos(angle - azimuth[owner])
         run, rise = (
             np.bincount(owner, v) / np.bincount(owner) - np.bincount(owner, v * foot) / np.bincount(owner, foot)

@@ -29,6 +29,7 @@ class Blade:
     across: Reals  # (M,) signed distance from its midrib
     side: Reals  # (M,) of a closed one: how far it lies outside its middle, seen from the axis; 0 in a sheet
     foot: NDArray[np.bool_]  # (M,) where it is attached
+    welded: bool = False  # whether it is one surface there with what it is attached to
 
     @property
     def length(self) -> float:
@@ -41,7 +42,7 @@ class Blade:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A connected part, measured."""
+    """A connected part, or a petal of one, measured."""
 
     chosen: Integers  # (M,)
     points: Reals  # (M, 3)
@@ -51,27 +52,35 @@ class Part:
     green: bool
     thickness: float  # of a closed one; 0 in a sheet
     depth: Reals  # (M,) distance from the root
+    way: Reals  # (M,) distance from where it is attached, along its own surface
+    rooted: bool = False  # whether it has a share in the root
+    welded: bool = False  # whether it is one surface with what it is attached to
 
 
 class Charts:
-    """All blades laid flat at once: they are parts of their own, so one search along the surface serves them all."""
+    """All blades laid flat at once: no way leads from one to the next, so one search along the surface serves all."""
 
     def __init__(self, anatomy: Anatomy, parts: list[Part]):
         self.vertices = anatomy.body.vertices
         count = len(self.vertices)
-        blade = np.zeros(count, bool)
-        for part in parts:
-            blade[part.chosen] = True
-        self.faces = faces = anatomy.body.faces[blade[anatomy.body.faces[:, 0]]]
+        owner = np.full(count, -1)
+        for number, part in enumerate(parts):
+            owner[part.chosen] = number
+        faces, of = anatomy.body.faces, owner[anatomy.body.faces]
+        self.seam = np.zeros(count, bool)  # where they are one surface with what is no blade
+        self.seam[faces[(of >= 0).any(axis=1) & (of < 0).any(axis=1)]] = True
+        self.faces = faces = faces[(of[:, 0] >= 0) & (of == of[:, :1]).all(axis=1)]
         self.outward = fields.outwardness(self.vertices, anatomy.body.faces, anatomy.labels)[anatomy.labels]
-        pairs = np.concatenate([fields.edges(faces), fields.across(faces), self._through(anatomy, parts)])
+        sides = fields.edges(anatomy.body.faces)
+        sides = sides[(owner[sides[:, 0]] >= 0) & (owner[sides[:, 0]] == owner[sides[:, 1]])]
+        pairs = np.concatenate([sides, fields.across(faces), self._through(anatomy, parts)])
         length = np.linalg.norm(self.vertices[pairs[:, 0]] - self.vertices[pairs[:, 1]], axis=1)
         self.graph = graph = fields.shortest_of(pairs, np.maximum(length, 1e-12), count)
         self.distance = np.zeros((LANDMARKS, count))
         self.marks: list[Integers] = []  # of each round, one vertex a part
         nearest = np.full(count, np.inf)
         self._place = {int(part.chosen[0]): k for k, part in enumerate(parts)}
-        marks = np.array([part.chosen[np.argmin(part.depth)] for part in parts], np.int64)
+        marks = np.array([part.chosen[np.argmin(part.way)] for part in parts], np.int64)
         for k in range(LANDMARKS if len(parts) else 0):
             found = dijkstra(graph, directed=False, indices=marks, min_only=True)
             self.distance[k] = np.where(np.isfinite(found), found, 0.0)
@@ -81,7 +90,7 @@ class Charts:
 
     def _through(self, anatomy: Anatomy, parts: list[Part]) -> Integers:
         """(K, 2) pairs that join the two sides of closed blades."""
-        solid = [part.chosen for part in parts if not anatomy.is_sheet[part.chosen[0]]]
+        solid = [part.chosen for part in parts if part.thickness > 0.0]
         if not solid:
             return np.zeros((0, 2), np.int64)
         found = []
@@ -119,26 +128,30 @@ class Charts:
         if np.linalg.norm(aside) < 1e-9:
             aside = np.cross(out, np.eye(3)[0])
         turn = np.sign(np.sum(u * ((points - points.mean(axis=0)) @ aside))) or 1.0
-        return Blade(chosen, s, turn * u, self._side(part, s, turn * u), foot)
+        if part.welded:  # it was cut off at one distance
+            s = part.way
+        return Blade(chosen, s, turn * u, self._side(part, s, turn * u), foot, part.welded)
 
-    def around(self, part: Part, foot: NDArray[np.bool_]) -> Blade:
-        """One that goes all the way round has no flat chart, only the way from its foot."""
+    def around(self, part: Part, foot: NDArray[np.bool_], azimuth: Reals) -> Blade:
+        """One that goes all the way round, at this azimuth (M,): it has no flat chart, only the way from its foot."""
         reached = dijkstra(self.graph, directed=False, indices=part.chosen[foot], min_only=True)[part.chosen]
-        nothing = np.zeros(len(part.chosen))
-        return Blade(part.chosen, np.where(np.isfinite(reached), reached, 0.0), nothing, nothing, foot)
+        along = np.where(np.isfinite(reached), reached, 0.0)
+        return Blade(part.chosen, along, 0.0 * along, self._side(part, along, azimuth, 2.0 * np.pi), foot, part.welded)
 
-    def _side(self, part: Part, along: Reals, across: Reals) -> Reals:
+    def _side(self, part: Part, along: Reals, across: Reals, turn: float = np.inf) -> Reals:
         """(M,) half the thickness where a closed blade faces outwards, less that where it faces inwards.
 
-        Laid flat, the triangles of one side go round one way and those of the other side the other way.
+        Laid flat, the triangles of one side go round one way and those of the other side the other way. `across` comes
+        back to where it was after a `turn`.
         """
         if part.thickness == 0.0:
             return np.zeros(len(part.chosen))
         place = np.full(len(self.vertices), -1)
         place[part.chosen] = np.arange(len(part.chosen))
         faces = place[self.faces[(place[self.faces] >= 0).all(axis=1)]]
-        flat = np.stack([across, along], axis=1)[faces]
-        one, other = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
-        area = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+        u, v = (values[faces[:, 1:]] - values[faces[:, :1]] for values in (across, along))  # (F, 2)
+        if np.isfinite(turn):
+            u = (u + 0.5 * turn) % turn - 0.5 * turn
+        area = u[:, 0] * v[:, 1] - v[:, 0] * u[:, 1]
         ways = [np.bincount(faces.ravel(), np.repeat(a, 3), len(along)) for a in (area, np.abs(area))]
         return 0.5 * part.thickness * self.outward[part.chosen] * ways[0] / np.maximum(ways[1], 1e-30)

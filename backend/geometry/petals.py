@@ -1,7 +1,7 @@
 """Where the flowers of a body are: blades that stand in a ring about a common middle, and how each lies in itself.
 
-A *blade* is a part that is thin and flat: an open sheet, or a closed one with two sides. A *flower* is three or more
-blades about one axis, or a single one that goes all the way round it.
+A *flower* is three or more blades (`backend.geometry.organs`) about one axis, or a single one that goes all the way
+round it (`backend.geometry.corolla`). It opens away from its stem, wherever it faces.
 """
 
 from dataclasses import dataclass, replace
@@ -15,16 +15,18 @@ from scipy.spatial import cKDTree
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
 from backend.geometry.charts import Blade, Charts, Part
+from backend.geometry.corolla import Corolla, corolla
+from backend.geometry.organs import Organs
 
-THIN = 0.12  # thickness of a closed blade over its width, at most
-SMALLEST = 0.01  # size of a blade, in sizes of the body
 NEAR = 0.15  # blades nearer than this, in their own sizes, may be of one flower
-STEM = 0.12  # radius of a stem over that of the flower that it is one surface with, at most
 ROSETTE = 0.6  # share of a plant's leaves that must be in a ring for them to be one
-UNEVEN = 0.35  # difference of the variances along the two axes across a round blade, over their sum
 HEAD = 0.3  # feet nearer than this, in sizes of a blade, are of one head
 GAP = np.radians(165.0)  # the largest gap in a ring
-INNER = 0.7  # reach of the feet over the reach of the tips, at most
+INNER, SHORT = 0.7, 0.4  # reach of the feet over the reach of the tips, at most: of petals, of a rosette of leaves
+DEEP = 0.35  # depth of a pot or box over its width, at least
+LEANING = 0.35  # mean rise of the blades of a ring from which on it opens the way that they rise
+NESTED = 0.4  # how near the middle of a flower in another one is to that one's, in its reach
+PARALLEL = np.cos(np.radians(40.0))  # how parallel they are at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,86 +40,17 @@ class Flower:
 
     def frame(self) -> Reals:
         """(3, 3) rows: two axes across, then the flower's own."""
-        across = np.cross(self.axis, np.eye(3)[np.argmin(np.abs(self.axis))])
-        across /= np.linalg.norm(across)
-        return np.stack([across, np.cross(self.axis, across), self.axis])
+        return np.stack([*_across(self.axis), self.axis])
 
+    def local(self, points: Reals) -> tuple[Reals, Reals, Reals]:
+        """Radius, azimuth and height of points (P, 3) in its frame."""
+        x, y, z = ((points - self.middle) @ self.frame().T).T
+        return np.hypot(x, y), np.arctan2(y, x), z
 
-def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
-    """The flowers, and the blades that are in none."""
-    parts = _parts(anatomy)
-    flat = [part for part in parts if part.flat]
-    whole, rest = [], []
-    for part in flat:
-        head = _above_stem(part) if anatomy.held[part.chosen].any() else part
-        found = _goes_round(head)
-        if found is None:
-            rest.append(part)
-        elif part.thickness == 0.0:  # what is closed and goes round is a pot
-            whole.append((head, *found))
-    stems = [part.points for part in parts if not part.flat]
-    stems = cKDTree(np.concatenate(stems)) if stems else None
-    rings = [ring for group in _near(rest) for ring in _rings(group, stems)]
-    if any(not _leafy(ring) for ring in rings) or any(not part.green for part, *_ in whole):
-        rings = [ring for ring in rings if not _leafy(ring)]
-    elif sum(len(ring.parts) for ring in rings) < ROSETTE * len(rest):  # some leaflets of many
-        rings = []
-
-    chart = Charts(anatomy, rest + [part for part, *_ in whole])
-    found, used = [], set()
-    for part, middle, axis in whole:
-        gap = np.linalg.norm(part.points - middle, axis=1)
-        stemless = len(part.chosen) == np.count_nonzero(anatomy.labels == anatomy.labels[part.chosen[0]])
-        rise = part.depth - part.depth.min()
-        foot = gap <= np.quantile(gap, 0.02) * 1.2 + 1e-9 if stemless else rise <= 0.05 * rise.max()
-        found.append(Flower(middle, axis, (chart.around(part, foot),), round=True))
-    for ring in rings:
-        blades = []
-        for part in ring.parts:
-            away = np.linalg.norm(part.points - ring.middle, axis=1)
-            blades.append(chart.blade(part, away <= away.min() + 0.06 * np.ptp(away), ring.axis))
-            used.add(id(part))
-        found.append(Flower(ring.middle, ring.axis, tuple(blades)))
-    alone = []
-    for part in rest:
-        if id(part) not in used:
-            foot = part.depth <= part.depth.min() + 0.05 * np.ptp(part.depth)
-            alone.append(chart.blade(part, foot, np.array([0.0, 0.0, 1.0])))
-    return found, alone
-
-
-def _parts(anatomy: Anatomy) -> list[Part]:
-    body, labels = anatomy.body, anatomy.labels
-    corner = body.vertices[body.faces]
-    area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
-    owner = labels[body.faces[:, 0]]
-    area = np.bincount(owner, area, minlength=labels.max() + 1)
-    found = []
-    order = np.argsort(labels, kind="stable")
-    for label, chosen in enumerate(np.split(order, np.cumsum(np.bincount(labels))[:-1])):
-        points, sheet = body.vertices[chosen], bool(anatomy.is_sheet[chosen[0]])
-        middle = points.mean(axis=0)
-        spread = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov((points - middle).T) + 1e-18 * np.eye(3)), 0.0)) * 3.46
-        size = float(np.sqrt(area[label] * (1.0 if sheet else 0.5)))
-        taking_part = bool((body.weight[chosen] > 0.0).any()) and size >= SMALLEST
-        thickness = 0.0
-        if not sheet:
-            local = body.faces[owner == label]
-            inner = body.vertices[local] - middle
-            volume = abs(np.einsum("fi,fi->", inner[:, 0], np.cross(inner[:, 1], inner[:, 2]))) / 6.0
-            thickness = 2.0 * volume / max(area[label], 1e-30)
-        width = min(spread[1], size**2 / max(spread[2], 1e-12))  # of a bundle of stems the latter is small
-        # the largest ball inside a plate is as wide as the plate is thick, in a rod it is twice that
-        plate = not sheet and np.median(anatomy.thickness[chosen]) < 1.6 * thickness
-        flat = sheet or (plate and thickness < THIN * width)
-        red, green, blue = np.median(body.albedo[chosen], axis=0)
-        found.append(
-            Part(
-                chosen, points, middle, size, flat and taking_part,
-                bool(green > 1.25 * red and green > 1.25 * blue), thickness, anatomy.distance[chosen],
-            )
-        )  # fmt: skip
-    return found
+    def world(self, radius: Reals, azimuth: Reals, height: Reals) -> Reals:
+        """(P, 3) the inverse of `local`."""
+        flat = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), height], axis=1)
+        return self.middle + flat @ self.frame()
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,64 +58,103 @@ class _Ring:
     parts: list[Part]
     middle: Reals
     axis: Reals
+    cup: Corolla | None = None  # the one part, where it goes all the way round
+
+    @property
+    def reach(self) -> float:
+        return float(np.median([np.linalg.norm(part.points - self.middle, axis=1).max() for part in self.parts]))
+
+    @property
+    def leafy(self) -> bool:
+        return bool(np.mean([part.green for part in self.parts]) > 0.5)
 
 
-def _leafy(ring: _Ring) -> bool:
-    return np.mean([part.green for part in ring.parts]) > 0.5
+def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
+    """The flowers, and the blades that are in none."""
+    organs = Organs(anatomy)
+    rings, rest = [], []
+    for part in organs.blades:
+        if _vessel(part):
+            continue
+        found = corolla(part, anatomy)
+        if found is None:
+            rest.append(part)
+        elif found.petals:
+            rings.append(_Ring(found.petals, found.middle, found.axis))
+        else:
+            rings.append(_Ring([found.part], found.middle, found.axis, found))
+    whole = len(rings)
+    rings += [ring for group in _near(rest) for ring in _rings(group, organs)]
+    rings = _whole(_without_leaves(rings, rings[whole:], len(rest), organs))
+
+    used = {id(part) for ring in rings for part in ring.parts}
+    alone = [part for part in rest if id(part) not in used]
+    chart = Charts(anatomy, [part for ring in rings for part in ring.parts] + alone)
+    found = [_flower(ring, chart) for ring in rings]
+    up = np.array([0.0, 0.0, 1.0])
+    return found, [chart.blade(part, part.depth <= part.depth.min() + 0.05 * np.ptp(part.depth), up) for part in alone]
 
 
-def _above_stem(part: Part) -> Part:
-    """Without the stem, where flower and stem are one surface: a long thin run from the root up."""
-    slices = 40
-    share = (part.depth - part.depth.min()) / max(np.ptp(part.depth), 1e-12)
-    index = np.minimum((share * slices).astype(np.int64), slices - 1)
-    count = np.maximum(np.bincount(index, minlength=slices), 1)
-    mean = np.stack([np.bincount(index, column, minlength=slices) for column in part.points.T], axis=1) / count[:, None]
-    away = np.einsum("ni,ni->n", part.points - mean[index], part.points - mean[index])
-    radius = np.sqrt(np.bincount(index, away, minlength=slices) / count)
-    run = int(np.argmax(radius > STEM * radius.max()))
-    if run < 0.25 * slices:
-        return part
-    kept = share >= run / slices
-    points = part.points[kept]
-    return replace(part, chosen=part.chosen[kept], points=points, middle=points.mean(axis=0), depth=part.depth[kept])
+def _vessel(part: Part) -> bool:
+    """Whether it is closed, stands on the floor and is deep, not flat: a pot or a box for plants."""
+    if not part.rooted or part.thickness == 0.0:
+        return False
+    spread = np.linalg.eigvalsh(np.cov((part.points - part.middle).T))
+    return bool(spread[0] > DEEP**2 * spread[1])
 
 
-def _goes_round(part: Part) -> tuple[Reals, Reals] | None:
-    """The middle of its foot and its axis, where one blade surrounds an axis as a cup does."""
-    reach = np.ptp(part.depth)
-    if reach < 1e-6 or len(part.points) < 24:
-        return None
-    foot = part.points[part.depth <= part.depth.min() + 0.03 * reach].mean(axis=0)
-    far = part.points[part.depth > part.depth.min() + 0.2 * reach]
-    out = (far - foot).mean(axis=0)
-    length = np.linalg.norm(far - foot, axis=1).mean()
-    values, axes = np.linalg.eigh(np.cov((far - far.mean(axis=0)).T))
-    # what is round has the same spread along the two axes across; the third is the way from the foot
-    uneven = np.array([abs(values[k - 1] - values[k - 2]) / (values[k - 1] + values[k - 2]) for k in range(3)])
-    axis = axes[:, np.argmin(uneven - np.abs(out @ axes) / length)]
-    if uneven[np.argmax(np.abs(axes.T @ axis))] > UNEVEN:
-        return None
-    lean = axis @ out if abs(axis @ out) > 0.05 * length else axis[2]
-    axis = axis * (np.sign(lean) or 1.0)
-    height = part.points @ axis
-    low = part.points[height <= height.min() + 0.06 * np.ptp(height)]
-    middle = 0.5 * (low.min(axis=0) + low.max(axis=0))  # it hangs on its stem by one vertex, wherever that is
-    lean = (far - middle).mean(axis=0)
-    axis = axis + lean / np.linalg.norm(lean) * (0.25 * length < np.linalg.norm(lean))  # it may be bent
-    axis /= np.linalg.norm(axis)
-    away = part.points - middle
-    gap = np.linalg.norm(away, axis=1)
-    share = (gap - gap.min()) / max(np.ptp(gap), 1e-12)
-    low = (share > 0.1) & (share < 0.35)  # below the cuts between lobes
-    flat = away[low] - (away[low] @ axis)[:, None] * axis
-    radius = np.linalg.norm(flat, axis=1)
-    if not low.any() or radius.mean() < 0.06 * length:
-        return None
-    across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
-    azimuth = np.arctan2(flat @ np.cross(axis, across), flat @ across)
-    filled = np.histogram(azimuth, 16, (-np.pi, np.pi), weights=radius)[0]
-    return (middle, axis) if np.all(filled > 0.25 * filled.mean()) else None
+def _flower(ring: _Ring, chart: Charts) -> Flower:
+    if ring.cup is not None:
+        empty = Flower(ring.middle, ring.axis, (), round=True)
+        azimuth = empty.local(ring.cup.part.points)[1]
+        return replace(empty, blades=(chart.around(ring.cup.part, ring.cup.foot, azimuth),))
+    blades = []
+    for part in ring.parts:
+        away = np.linalg.norm(part.points - ring.middle, axis=1)
+        foot = chart.seam[part.chosen]
+        if foot.any():
+            part = replace(part, welded=True)
+        else:
+            foot = part.way <= 0.06 * part.way.max() if part.welded else away <= away.min() + 0.06 * np.ptp(away)
+        blades.append(chart.blade(part, foot, ring.axis))
+    return Flower(ring.middle, ring.axis, tuple(blades))
+
+
+def _without_leaves(rings: list[_Ring], loose: list[_Ring], leaves: int, organs: Organs) -> list[_Ring]:
+    """Leaves are a rosette only where there is no flower: they are green, or their stem goes on through them."""
+    petals = [ring for ring in rings if not ring.leafy]
+    if petals:
+        ends = [ring for ring in petals if not _pierced(ring, organs)]
+        return ends or petals
+    if any(ring.cup for ring in rings):
+        return rings
+    ends = [ring for ring in rings if not _pierced(ring, organs)]
+    some = max((len(ring.parts) for ring in loose), default=0) < ROSETTE * leaves  # some leaflets of many
+    return [] if some else ends or rings
+
+
+def _pierced(ring: _Ring, organs: Organs) -> bool:
+    """Whether a stem goes on from the middle of a ring to far above it."""
+    reach = ring.reach
+    height, owner = _on_axis(ring.middle, ring.axis, organs, 1.5 * reach)
+    return bool(np.isin(owner[height < 0.2 * reach], owner[height > 1.05 * reach]).any())
+
+
+def _whole(rings: list[_Ring]) -> list[_Ring]:
+    """Of flowers in one another, as the trumpet of a daffodil in its petals, the largest: what is inside goes along.
+    What goes round another axis in a flower, or about another middle, is a rolled petal of it."""
+    kept: list[_Ring] = []
+    for ring in sorted(rings, key=lambda ring: -ring.reach):
+        apart = [float(np.linalg.norm(ring.middle - other.middle)) / other.reach for other in kept]
+        inside = [
+            other for other, gap in zip(kept, apart, strict=True) if gap < NESTED and ring.axis @ other.axis > PARALLEL
+        ]
+        about = [other for other, gap in zip(kept, apart, strict=True) if gap < 1.0 and not other.cup]
+        if not inside and about and ring.cup and not ring.cup.part.welded:
+            about[0].parts.append(ring.cup.part)
+        elif not inside:
+            kept.append(ring)
+    return [ring for ring in rings if any(ring is one for one in kept)]
 
 
 def _near(parts: list[Part]) -> list[list[Part]]:
@@ -201,16 +173,16 @@ def _near(parts: list[Part]) -> list[list[Part]]:
     return [[parts[k] for k in np.flatnonzero(group == one)] for one in range(group.max() + 1)]
 
 
-def _rings(parts: list[Part], stems: cKDTree | None) -> list[_Ring]:
+def _rings(parts: list[Part], organs: Organs, heads: bool = True) -> list[_Ring]:
     """The rings in a group: itself, or what is found where its feet come together, or in either half of it."""
     if len(parts) < 3:
         return []
-    if stems is not None:
-        heads = [_ring(head) for head in _heads(parts, stems) if len(head) > 2]
-        found = [head for head in heads if head is not None]
+    if heads and len(organs.points):
+        found = [_ring(head, organs) for head in _heads(parts, organs) if len(head) > 2]
+        found = [head for head in found if head is not None]
         if len(found) > 1 and sum(len(head.parts) for head in found) > 0.8 * len(parts):
             return found
-    ring = _ring(parts)
+    ring = _ring(parts, organs)
     if ring is not None:
         return [ring]
     middles = np.array([part.middle for part in parts])
@@ -221,14 +193,13 @@ def _rings(parts: list[Part], stems: cKDTree | None) -> list[_Ring]:
         if side.min() == side.max():
             return []
         seeds = np.array([middles[side == k].mean(axis=0) for k in (0, 1)])
-    return [
-        ring for k in (0, 1) for ring in _rings([part for part, s in zip(parts, side, strict=True) if s == k], None)
-    ]
+    halves = [[part for part, s in zip(parts, side, strict=True) if s == k] for k in (0, 1)]
+    return [ring for half in halves for ring in _rings(half, organs, heads=False)]
 
 
-def _heads(parts: list[Part], stems: cKDTree) -> list[list[Part]]:
+def _heads(parts: list[Part], organs: Organs) -> list[list[Part]]:
     """The blades of a group by where they are attached: those whose feet are next to each other are together."""
-    feet = np.array([part.points[np.argmin(stems.query(part.points)[0])] for part in parts])
+    feet = np.array([part.points[np.argmin(part.way)] for part in parts])
     close = HEAD * np.median([part.size for part in parts])
     pairs = cKDTree(feet).query_pairs(close, output_type="ndarray")
     joined = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(parts),) * 2)
@@ -238,36 +209,81 @@ def _heads(parts: list[Part], stems: cKDTree) -> list[list[Part]]:
     return [[parts[k] for k in one] for one in together if np.ptp(feet[one], axis=0).max() < 1.5 * close]
 
 
-def _ring(parts: list[Part]) -> _Ring | None:
+def _ring(parts: list[Part], organs: Organs) -> _Ring | None:
     middle = _meeting(parts)
     away = [np.linalg.norm(part.points - middle, axis=1) for part in parts]
     foot, reach = np.array([a.min() for a in away]), np.array([a.max() for a in away])
     near = (foot <= 2.0 * np.median(foot) + 0.15 * np.median(reach)) & (reach <= 3.0 * np.median(reach))
-    if near.sum() < 3 or near.sum() < 0.6 * len(parts) or np.median(foot[near]) > INNER * np.median(reach[near]):
+    if near.sum() < 3 or near.sum() < 0.6 * len(parts):
         return None
     kept = [part for part, n in zip(parts, near, strict=True) if n]
+    leafy = np.mean([part.green for part in kept]) > 0.5
+    if np.median(foot[near]) > (SHORT if leafy else INNER) * np.median(reach[near]):
+        return None
     size = np.array([part.size for part in kept])
     if np.mean(np.abs(np.log(size / np.median(size))) < np.log(2.5)) < 0.7:
         return None
-    out = np.array([part.middle - middle for part in kept])
-    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-    mean = out.mean(axis=0)
-    spread = out - mean
-    normal = np.linalg.eigh(spread.T @ spread)[1][:, 0]
-    depth = np.concatenate([part.depth for part in kept])
-    points = np.concatenate([part.points for part in kept])
-    stem = points[depth <= depth.min() + 0.05 * np.ptp(depth)].mean(axis=0)
-    lean = mean @ normal
-    if abs(lean) < 0.1:  # wide open: away from the stem, or up
-        lean = (points.mean(axis=0) - stem) @ normal / max(np.median(reach), 1e-12) + 0.2 * normal[2]
-    normal *= np.sign(lean) or 1.0
-    # of a wide open ring the mean is chance; of a deep one the plane is
-    axis = mean + normal * np.clip(4.0 * (0.5 - np.linalg.norm(mean)), 0.0, 2.0)
-    axis /= np.linalg.norm(axis)
-    across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
-    azimuth = np.sort(np.arctan2(out @ np.cross(axis, across), out @ across))
+    feet = np.array([
+        part.points[a <= a.min() + 0.06 * np.ptp(a)].mean(axis=0)
+        for part, a, n in zip(parts, away, near, strict=True) if n
+    ])  # fmt: skip
+    axis, middle = _mirrored(kept, feet, middle)
+    out = _units(np.array([part.middle for part in kept]) - feet)
+    axis = axis * _opening(axis, middle, out, organs, float(np.median(reach)))
+    first, second = _across(axis)
+    from_middle = np.array([part.middle for part in kept]) - middle
+    azimuth = np.sort(np.arctan2(from_middle @ second, from_middle @ first))
     gap = np.diff(np.append(azimuth, azimuth[0] + 2.0 * np.pi)).max()
     return _Ring(kept, middle, axis) if gap < GAP else None
+
+
+def _mirrored(parts: list[Part], feet: Reals, middle: Reals) -> tuple[Reals, Reals]:
+    """The axis, either way, and the middle of a ring: what lies in the planes that halve its blades lengthwise."""
+    aside, weight = [], []
+    for part, foot in zip(parts, feet, strict=True):
+        thin = np.linalg.eigh(np.cov((part.points - part.middle).T))[1][:, 0]
+        normal = np.cross(part.middle - foot, thin)
+        length = np.linalg.norm(normal)
+        aside.append(normal / max(length, 1e-12))
+        weight.append(length)
+    aside, weight = np.array(aside), np.array(weight)
+    spread = np.einsum("p,pi,pj->ij", weight, aside, aside) / max(weight.sum(), 1e-12)
+    axis = np.linalg.eigh(spread)[1][:, 0]
+    # across the axis the middle is where the planes meet; along it, where the feet are
+    firm = 0.02 * np.eye(3) / len(parts)
+    pull = np.einsum("p,pi,pj,pj->i", weight, aside, aside, feet - middle) / max(weight.sum(), 1e-12)
+    found = middle + np.linalg.solve(spread + firm, pull)
+    return axis, found + ((feet - found) @ axis).mean() * axis
+
+
+def _opening(axis: Reals, middle: Reals, out: Reals, organs: Organs, reach: float) -> float:
+    """1 where a ring opens along its axis, -1 where it opens the other way. `out` (P, 3) the ways its blades go."""
+    lean = float(out.mean(axis=0) @ axis)
+    if abs(lean) < LEANING:  # wide open: away from its stem
+        height, _ = _on_axis(middle, axis, organs, 0.8 * reach)
+        longer = height.max(initial=0.0) + height.min(initial=0.0)
+        lean = -longer if abs(longer) > 0.15 * reach else lean + 0.2 * axis[2]
+    return float(np.sign(lean)) or 1.0
+
+
+def _on_axis(middle: Reals, axis: Reals, organs: Organs, reach: float) -> tuple[Reals, Reals]:
+    """Of what is no blade, about an axis within `reach` of its middle: heights along it, and which part each is of."""
+    near = organs.nearest(middle, reach)
+    away = organs.points[near] - middle
+    height = away @ axis
+    slim = np.linalg.norm(away - height[:, None] * axis, axis=1) < 0.35 * np.abs(height) + 0.1 * reach
+    return height[slim], organs.owner[near[slim]]
+
+
+def _across(axis: Reals) -> tuple[Reals, Reals]:
+    """Two unit vectors across a unit axis, right-handed with it."""
+    first = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
+    first /= np.linalg.norm(first)
+    return first, np.cross(axis, first)
+
+
+def _units(vectors: Reals) -> Reals:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _meeting(parts: list[Part]) -> Reals:

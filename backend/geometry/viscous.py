@@ -91,7 +91,7 @@ def giving_way(inside: Reals, tank: Tank, radius: float) -> Reals:
     A column sinks whole, by the air under it, so that its volume stays; neighbours share their fall over `radius`.
     """
     cover = np.maximum.accumulate(inside[..., ::-1], axis=2)[..., ::-1]
-    air = np.cumsum(cover * (1.0 - inside), axis=2) * np.float32(tank.spacing[2])
+    air = np.cumsum(cover * (1.0 - np.minimum(2.0 * inside, 1.0)), axis=2) * np.float32(tank.spacing[2])
     weight = inside + np.float32(1e-4)
     sideways = (radius / tank.spacing[0], radius / tank.spacing[1], 0.0)
     sums = [ndimage.gaussian_filter(f, sideways, mode="wrap", truncate=2.5) for f in (weight * air, weight)]
@@ -104,7 +104,7 @@ def sealed(flow: Reals, inside: Reals, tank: Tank) -> Reals:
     """The flow (3, nx, ny, nz) without its divergence where `inside` is 1; where that is 0, in the air, it stays."""
     kx, ky, kz, k2 = _wave_numbers(tank)
     a, b, c = _forward(flow)
-    divergence = _forward_scalar(np.minimum(2.0 * inside, 1.0) * _series_back(1j * kx * a + 1j * ky * b + kz * c, tank))
+    divergence = _forward_scalar(np.minimum(8.0 * inside, 1.0) * _series_back(1j * kx * a + 1j * ky * b + kz * c, tank))
     divergence[0, 0, 0] = 0.0
     a = 1j * kx * divergence / k2
     b = 1j * ky * divergence / k2

@@ -1,5 +1,7 @@
 """The volume inside a triangle mesh, where it lies, the lids that close its holes, and the push that restores it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,10 +32,15 @@ def close_holes(vertices: Reals, faces: Ints) -> tuple[Ints, Reals]:
         return np.zeros((0, 3), np.int32), np.zeros((0, 3))
     label = connected(rim, len(vertices))[rim[:, 0]]
     hole = np.unique(label, return_inverse=True)[1]
+    fans = np.stack([rim[:, 1], rim[:, 0], len(vertices) + hole], axis=1).astype(np.int32)
+    return fans, _middles(vertices, fans)
+
+
+def _middles(vertices: Reals, fans: Ints) -> Reals:
+    """(H, 3) the mean of each hole's rim."""
+    hole = fans[:, 2] - len(vertices)
     size = np.bincount(hole)
-    middles = np.stack([np.bincount(hole, vertices[rim[:, 0], axis]) / size for axis in range(3)], axis=1)
-    fans = np.stack([rim[:, 1], rim[:, 0], len(vertices) + hole], axis=1)
-    return fans.astype(np.int32), middles
+    return np.stack([np.bincount(hole, vertices[fans[:, 1], axis]) / size for axis in range(3)], axis=1)
 
 
 def ringed(vertices: Reals, fans: Ints, spacing: float) -> tuple[Ints, Reals, Ints]:
@@ -60,16 +67,29 @@ def ringed(vertices: Reals, fans: Ints, spacing: float) -> tuple[Ints, Reals, In
     return np.concatenate(triangles).astype(np.int32), vertices[given:], outer[given:]
 
 
-def closed_parts(vertices: Reals, faces: Ints) -> tuple[Ints, Ints, Reals]:
-    """The parts of a mesh without a hole: their faces (K, 3), the part (K,) each is of, the volumes (P,) of all parts.
+@dataclass(frozen=True, eq=False)
+class Lidded:
+    """Parts of a mesh of N vertices, with a fan over each of their H holes about the mean of its rim."""
 
-    The volume of a part with a hole reads 0.
-    """
+    faces: Ints  # (K, 3) N + h is the middle of hole h
+    parts: Ints  # (K,) which part, of P
+    volumes: Reals  # (P,) inside, at rest; of parts left out 0
+    fans: Ints  # (R, 3) of all holes: rim, rim, middle
+
+    def points(self, vertices: Reals) -> Reals:
+        """(N + H, 3)"""
+        return np.concatenate([vertices, _middles(vertices, self.fans)])
+
+
+def lidded(vertices: Reals, faces: Ints, kept: NDArray[np.bool_]) -> Lidded:
+    """The parts whose vertices are `kept` (N,)."""
+    fans, middles = close_holes(vertices, faces)
     label = connected(faces[:, [0, 1, 1, 2]].reshape(-1, 2), len(vertices))
-    closed = ~np.isin(label[faces[:, 0]], label[close_holes(vertices, faces)[0][:, 0]])
-    parts = label[faces[closed, 0]]
-    volumes = np.bincount(parts, face_volumes(vertices, faces[closed]), label.max() + 1)
-    return faces[closed], parts, volumes
+    closed = np.concatenate([faces, fans])
+    closed = closed[kept[closed[:, 0]]]
+    parts = label[closed[:, 0]]
+    inside = face_volumes(np.concatenate([vertices, middles]), closed)
+    return Lidded(closed, parts, np.bincount(parts, inside, label.max() + 1), fans)
 
 
 def connected(edges: Ints, count: int) -> Ints:

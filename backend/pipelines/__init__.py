@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
 from backend.prompt import OBJECTS, NotUnderstood, Understanding, understand
-from backend.report import Preview, Report
+from backend.report import Preview, Report, Timed
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
     for index, frame in enumerate(frames):
         yield wire.pack_frame(frame, index)
         measure.add(frame)
-    yield protocol.pack(_certificate(measure, began, report), {})
+    yield Timed(protocol.pack(_certificate(measure, began, report), {}))
 
 
 def _begun(previews: Iterator[tuple[int, Frame]], frames: Iterator[Frame]) -> tuple[Iterator, Iterator]:

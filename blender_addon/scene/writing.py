@@ -9,7 +9,7 @@ that life is whole at any moment; in the end none of the preview is left.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import bpy
 import numpy as np
@@ -403,15 +403,3 @@ class Import:
             keys.settle(obj)
         self._signed = True
         taken.free()
-
-
-def import_now(title: str, made_by: dict[str, str], target: Target | None, records: Iterable, **where) -> Import:
-    """All of it at once: `records` yields (record, arrays) as protocol.unpack gives them."""
-    result = Import(title, made_by, target, **where)
-    for record, arrays in records:
-        result.apply(record, arrays)
-        while result.step():
-            pass
-    for _ in result.finish():
-        pass
-    return result

@@ -13,6 +13,36 @@ def empty_file():
     bpy.ops.wm.read_factory_settings(use_empty=True)
 
 
+@pytest.fixture
+def addon(tmp_path, monkeypatch):
+    """The add-on, enabled as Blender's preferences do it, with a home of its own."""
+    import addon_utils  # comes with bpy
+    import bpy
+
+    from tests.blender.addon import PYTHON, until
+
+    monkeypatch.setenv("ANTHESIS_HOME", str(tmp_path / "home"))
+    addon_utils.enable("blender_addon", default_set=True)
+    from blender_addon import events
+
+    entry = bpy.context.preferences.addons["blender_addon"].preferences
+    entry.python = str(PYTHON)
+    yield events
+    pump = events.running()
+    if pump is not None and pump.session.state == "ready":
+        pump.session.shutdown_backend(force=True)
+        until(lambda: pump.session.state == "off", pump.tick)
+    addon_utils.disable("blender_addon", default_set=True)
+
+
+@pytest.fixture
+def script(addon, monkeypatch):
+    """The add-on, with a session whose records are written down beforehand."""
+    from tests.blender.addon import Script
+
+    return Script(addon.running(), monkeypatch)
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Leave without Blender's global destructors: now and then 4.5's wait for ever for a thread of its own."""
     if "bpy" in sys.modules:

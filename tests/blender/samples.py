@@ -102,9 +102,21 @@ def clip(record, arrays, frames=FRAMES, colour=False, seed=0, processes=1):
 MADE_BY = {"kind": "animate", "process": "melt", "seed": "3", "version": "0.1.0"}
 
 
+def import_now(title, made_by, target, records, **where):
+    """All of a result at once: `records` yields (record, arrays) as protocol.unpack gives them."""
+    result = writing.Import(title, made_by, target, **where)
+    for record, arrays in records:
+        result.apply(record, arrays)
+        while result.step():
+            pass
+    for _ in result.finish():
+        pass
+    return result
+
+
 def imported(records, target=None, **where):
     """The finished Import and its object."""
-    result = writing.import_now("a test", MADE_BY, target, records, **where)
+    result = import_now("a test", MADE_BY, target, records, **where)
     return result, bpy.data.objects[result.object_name]
 
 

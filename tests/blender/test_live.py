@@ -7,7 +7,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
-from blender_addon.scene import clips, curves, keys, live, provenance, writing  # noqa: E402
+from blender_addon.panels import certificate  # noqa: E402
+from blender_addon.scene import clips, curves, keys, live, provenance  # noqa: E402
 from tests.blender import samples  # noqa: E402
 from tests.blender.samples import FRAMES, clip, frames_of, imported, subject_of  # noqa: E402
 
@@ -29,7 +30,7 @@ def living(processes=1, colour=False, made_by=samples.MADE_BY, make=turned_prism
     obj = make()
     record, arrays, target = subject_of(obj)
     records = clip(record, arrays, colour=colour, processes=processes, frames=frames)
-    writing.import_now("a test", THREE if processes == 3 else made_by, target, records)
+    samples.import_now("a test", THREE if processes == 3 else made_by, target, records)
     return obj, records, arrays["vertices"]
 
 
@@ -457,3 +458,15 @@ def test_the_certificate_is_one_line():
     assert clips.certificate(obj) == "Moves up to 31% of its size"
     provenance.write(obj, facts["made_by"], facts | {"summary": "All is well"})
     assert clips.certificate(obj) == "All is well"
+
+
+def test_what_was_looked_at_several_times_is_one_row_of_the_certificate():
+    measured = [["frames", 9.0, ""], ["largest stretch", 2.41283, "times the length of an edge"]]
+    measured += [[f"new crossings in the {which} frame", n, "of 12 faces"] for n, which in enumerate(("first", "last"))]
+    measured += [[f"volume at {n} % of the frames", 1 - n / 100, "of the subject's"] for n in (0, 25, 100)]
+    assert certificate.rows(measured) == [
+        ("Frames", "9"),
+        ("Largest stretch", "2.413 times the length of an edge"),
+        ("New crossings", "0, 1 of 12 faces, in the first and last frame"),
+        ("Volume", "1, 0.75, 0 of the subject's, at 0, 25 and 100 % of the frames"),
+    ]

@@ -810,7 +810,7 @@ def test_a_clip_that_replaces_another_says_so():
     imported(clip(record, arrays), target)
     for kind, said in (("melt", 0), ("bloom", 1)):  # the first is the same job, imported again
         made_by = samples.MADE_BY | {"process": kind}
-        result = writing.import_now("a test", made_by, target, clip(record, arrays))
+        result = samples.import_now("a test", made_by, target, clip(record, arrays))
         assert result.notes.count('It replaces the earlier melt of "Grid"') == said
 
 
@@ -1012,7 +1012,7 @@ def test_a_process_that_moved_next_to_nothing_says_so(kind, moved, said):
     record, arrays, target = subject_of(samples.grid())
     records = clip(record, arrays)
     records[-1] = protocol.Certificate(measured=((protocol.Certificate.DISPLACEMENT, moved, "of the size"),)), {}
-    result = writing.import_now("a test", {"kind": kind}, target, records)
+    result = samples.import_now("a test", {"kind": kind}, target, records)
     assert result.notes.count(STILL) == said
 
 

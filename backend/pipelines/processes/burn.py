@@ -20,6 +20,7 @@ ISLAND, CRACK = 0.055, 0.07  # size of the pieces that fall off, and of those th
 GOING = 0.03  # share of the surface that burns while one piece disappears
 THIN = 0.07  # only the parts of solids that are thinner than this crumble: the rest is a lump
 WARP = 3.2  # radians over the size of a sheet
+EXCESS, ROOM = 0.22, 0.18  # by which the skin of char is too large; the width that lets it fold as deep as it gets
 
 DRY = np.array([0.20, 0.10, 0.035])  # linear albedo
 CHAR = np.array([0.011, 0.010, 0.010])
@@ -51,6 +52,8 @@ class Burn(Process):
         warp = 2.0 * settings.curl * WARP
         self.bow = warp * np.clip(fields.noise(points, 1.6, seed + 15), -1.5, 1.5)
         self.roll = warp * np.clip(fields.noise(points, 2.2, seed + 16), -1.5, 1.5)
+        # between walls and in crevices there is no room for deep folds
+        self.excess = EXCESS * np.clip(np.minimum(anatomy.thickness, anatomy.clearance) / ROOM, 0.0, 1.0)
         sheet = anatomy.is_sheet
         self.shrinking = np.where(sheet, 0.6 * self.shrinking, self.shrinking)
         self.load = np.where(sheet, 0.5, 0.35)
@@ -64,7 +67,7 @@ class Burn(Process):
         size = (1.0 - self.shrinking * charred) * (1.0 - lost)
         rest.grow(along=size, across=size)
         rest.bend(bow=self.bow * charred, roll=self.roll * charred)
-        rest.wrinkle(across=0.25 * charred, along=0.25 * charred)
+        rest.wrinkle(across=self.excess * charred, along=self.excess * charred)
         rest.soften(0.6 * charred)
         rest.weigh(self.load * charred)
 

@@ -10,22 +10,27 @@ from itertools import pairwise
 
 import numpy as np
 
-from backend.geometry.anatomy import Anatomy
-from backend.geometry.body import Look, Reals
-from backend.geometry.bud import Closed, closed, furled, local
-from backend.geometry.charts import Integers
+from backend.geometry.body import Body, Look, Reals
+from backend.geometry.bud import Closed, closed, furled
 from backend.geometry.fields import smoothstep
 from backend.geometry.growth import Between, Puzzle
-from backend.geometry.petals import Flower, flowers
+from backend.geometry.heart import heart
+from backend.geometry.petals import flowers
 from backend.pipelines.processes.process import NotForThis, Process
 
 TIP_LATE = 0.35  # how much later the tip of a petal closes than its foot, in lives of a petal
 LATE = 1.2  # how much later the outermost petal closes than the innermost, at order 1, in the same
 GREEN = np.array([0.11, 0.27, 0.045])  # linear albedo
-NO_PETALS = (
-    "This mesh has no petals: bloom and close need thin parts, such as petals or leaves, that are not joined to the "
-    "rest by their faces. Separate them (P > By Loose Parts), or choose grow."
+LEAVES = 40  # more leaves than these do not roll up where there is no flower: it is a tree, a fern, a meadow
+CHOOSE = (
+    "If it has petals, choose them: select them in Edit Mode, or paint them into a vertex group and set it as Effect. "
+    "If it has none, choose grow or wilt."
 )
+NO_PETALS = (
+    "No petals were found: bloom and close need thin parts, such as petals or leaves. What is one surface with the "
+    f"rest is not found by itself. {CHOOSE}"
+)
+NO_FLOWER = "No flower was found: {} leaves, but no petals that stand in a ring. " + CHOOSE
 
 
 class Closing(Process):
@@ -38,11 +43,13 @@ class Closing(Process):
         found, alone = flowers(self.anatomy)
         vertices = self.body.vertices
         if found:
-            self.closed = [closed(f, self.body, core(f, self.anatomy), settings.tightness) for f in found]
+            self.closed = [closed(f, self.body, heart(f, self.anatomy), settings.tightness) for f in found]
+        elif not alone:
+            raise NotForThis(NO_PETALS)
+        elif len(alone) > LEAVES and chose_all(self.body):
+            raise NotForThis(NO_FLOWER.format(len(alone)))
         else:
             self.closed = [furled(blade, vertices, settings.tightness) for blade in alone]
-        if not self.closed:
-            raise NotForThis(NO_PETALS)
         self.chosen = np.concatenate([one.chosen for one in self.closed])
         self.target = np.concatenate([one.positions for one in self.closed])
         ends = np.cumsum([0, *(len(one.chosen) for one in self.closed)])
@@ -61,9 +68,12 @@ class Closing(Process):
         body = self.body
         index = np.full(len(body.vertices), -1)
         index[self.chosen] = np.arange(len(self.chosen))
-        self.faces = index[body.faces[(index[body.faces] >= 0).all(axis=1)]]
+        inside = index[body.faces] >= 0
+        self.faces = index[body.faces[inside.all(axis=1)]]
         start = body.vertices[self.chosen]
-        held = np.maximum(body.pin, body.weight <= 0.0)[self.chosen]
+        seam = np.zeros(len(index), bool)  # where petals are one surface with what stays
+        seam[body.faces[inside.any(axis=1) & ~inside.all(axis=1)]] = True
+        held = np.maximum(body.pin, seam | (body.weight <= 0.0))[self.chosen]
         self.puzzle = puzzle = Puzzle(start, self.faces, held, np.zeros((0, 2), np.int64))
         self.free = np.bincount(self.blade, held) < 0.5  # a blade that the artist pinned is not moved as a whole
         corner = self.target[self.faces]
@@ -132,15 +142,6 @@ def lateness(one: Closed, start: Reals, seed: int) -> Reals:
     return ((late - late.min()) / max(np.ptp(late), 0.5))[one.blade]
 
 
-def core(flower: Flower, anatomy: Anatomy) -> Integers:
-    """(C,) the vertices of what stands in the middle of a flower: stamens, a pistil, the disc of a daisy."""
-    vertices = anatomy.body.vertices
-    reach = max(blade.length for blade in flower.blades)
-    blades = np.concatenate([blade.chosen for blade in flower.blades])
-    radius, _, height = local(flower, vertices)
-    near = np.hypot(radius, height) < 0.35 * reach
-    rest = np.ones(len(vertices), bool)
-    rest[blades] = False
-    belongs = np.bincount(anatomy.labels, near & rest)[anatomy.labels] > 0
-    chosen = rest & belongs & (height > 0.02 * reach) & (radius < 1.1 * reach) & (height < 1.5 * reach)
-    return np.flatnonzero(chosen & (anatomy.body.weight > 0.0))
+def chose_all(body: Body) -> bool:
+    """Whether the artist left it to us to find what shall open."""
+    return bool((body.weight > 0.0).all())

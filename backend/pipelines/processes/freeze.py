@@ -11,17 +11,20 @@ from backend.geometry.front import Cells, Front, areas, arrival, hollowness, pea
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
 
-PACE = 1.3  # how much further than its cover the frost would go by the end: what it covers last still whitens
+PACE = 1.18  # how much further than its cover the frost would go by the end: what it covers last still whitens
 TIPS = 0.16  # two tips closer together than this start as one, in sizes
 LATE = 0.8  # how much later than the farthest a tip close to the root starts, in sizes
-FEATHER, BARB = 0.24, 0.05  # size of a feather, and from one of its barbs to the next, in sizes
+BARB, RESOLVED, COARSEST = 0.05, 3.2, 0.15  # from a feather's barb to the next, in sizes; edges that takes; at most
+FEATHER = 4.5  # size of a feather, in barbs
 LEAD = 0.8  # how far the frost runs ahead along shafts and barbs: the logarithm of its speed
 RIME = 0.06  # length behind the front over which the frost thickens, in sizes
 SETTLING = 0.5  # share of the surface that freezes while the rime in one place becomes ice
 SPIKE = 0.0045  # longest crystals, in sizes
 
-FROST = np.array([0.84, 0.91, 0.97])  # linear albedo
-ICE = np.array([0.20, 0.50, 0.78])
+FROST = np.array([0.90, 0.94, 0.98])  # linear albedo
+CHILL = np.array([0.44, 0.76, 0.97])  # of the light that clear ice lets through
+DEEP = np.array([0.0, 0.06, 0.13])  # and what it scatters itself
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 class Freeze(Process):
@@ -31,35 +34,36 @@ class Freeze(Process):
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         points, seed = self.body.vertices, self.seed
+        edge = spacing(points, self.body.faces)
+        # on a coarse mesh the feathers are larger; what is finer than the triangles even so would only flicker
+        self.barb = float(np.clip(RESOLVED * np.median(edge), BARB, COARSEST))
         feathers = self._feathers()
         self.front = self._front(feathers)
-        # what is finer than the triangles would only flicker
-        self.vein = feathers * np.clip(1.7 - spacing(points, self.body.faces) / (0.28 * BARB), 0.0, 1.0)
-        coarse = 0.35 * fields.noise(points, 3.0, seed + 3)
+        self.vein = feathers * np.clip(1.7 - edge / (0.4 * self.barb), 0.0, 1.0)
         crest = fields.smoothstep(-2.0 * hollowness(self.anatomy, 0.07) - 0.5)  # sharper than any round limb
-        # of the rime: most on edges; where it is thin, the subject shows
-        self.thickness = np.clip(0.34 + 0.5 * coarse + 0.5 * crest + 0.55 * self.vein, 0.12, 0.97)
+        # air that stirs brings rime to what faces up and stands out; where it is thin, the subject shows
+        above = fields.smoothstep(1.3 * self.anatomy.outward[:, 2] - 0.15 + 0.25 * fields.noise(points, 4.0, seed + 3))
         grain = np.clip(0.6 * fields.noise(points, 45.0, seed + 4), 0.0, 1.0) ** 2
+        rime = np.maximum(0.75 * crest, 0.6 * above * (0.6 + 0.4 * feathers))
+        self.thickness = np.clip(np.maximum(0.95 * self.vein, rime) + 0.15 * grain, 0.06, 0.97)
         self.spikes = SPIKE * np.clip(0.4 * grain + 0.6 * self.vein, 0.0, 1.0)
 
     def motion(self, taus: Reals, report: Report) -> Iterator[Posed]:
-        outward = self.anatomy.normals * fields.outwardness(
-            self.body.vertices, self.body.faces, self.anatomy.labels
-        )[self.anatomy.labels, None]
         for tau in taus:
             report(float(tau), self.doing)
             height = 2.0 * self.settings.crystals * self.spikes * self._rime(float(tau))
-            yield Posed(self.body.vertices + height[:, None] * outward)
+            yield Posed(self.body.vertices + height[:, None] * self.anatomy.outward)
 
     def look(self, tau: float, look: Look) -> Look:
         rime = self._rime(tau)
         settled = rime * fields.smoothstep((self._swept(tau) - self.front.share) / SETTLING)
-        # old rime clears where it is thin: blue ice that the subject's colour shines through
-        white = rime * self.thickness * (1.0 - 0.6 * settled * (1.0 - self.thickness))
-        look = look.toward(rime * (0.5 + 0.2 * settled), albedo=ICE)
+        # between the feathers is clear ice: the subject's own colour, paler and colder
+        grey = (look.albedo @ LUMINANCE)[:, None]
+        look = look.toward(rime, albedo=(0.5 * look.albedo + 0.35 * grey) * CHILL + DEEP)
+        white = rime * (self.thickness + 0.25 * (1.0 - settled) * (1.0 - self.thickness))
         look = look.toward(white, albedo=FROST)
         look = look.toward(rime, roughness=0.85, metallic=0.0)
-        return look.toward(settled * (1.0 - 0.8 * self.thickness), roughness=0.08)
+        return look.toward(settled * (1.0 - self.thickness), roughness=0.08)
 
     def _swept(self, tau: float) -> Reals:
         """(N,) share of the surface that the front has passed, as each vertex sees it."""
@@ -86,7 +90,7 @@ class Freeze(Process):
     def _feathers(self) -> Reals:
         """(N,) in [0, 1]: 1 on the shafts and barbs of the feathers, of which each cell is one."""
         points = self.body.vertices
-        cells = Cells(points, FEATHER, self.seed + 6)
+        cells = Cells(points, FEATHER * self.barb, self.seed + 6)
         axis = cells.direction(self.seed + 7)
         arm = points - cells.centre + 0.01 * fields.noise(points, 5.0, self.seed + 8)[:, None]
         normal = np.stack([cells.mean(column) for column in self.anatomy.normals.T], axis=1)
@@ -95,6 +99,6 @@ class Freeze(Process):
         axis /= np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-9)
         along = np.einsum("ni,ni->n", arm, axis)
         aside = np.abs(np.einsum("ni,ni->n", arm, np.cross(normal, axis)))
-        shaft = 1.0 - fields.smoothstep(aside / 0.018)
-        barbs = 0.5 + 0.5 * np.cos(2.0 * math.pi * (along + 0.6 * aside) / BARB)
-        return np.maximum(shaft, barbs**2 * (1.0 - fields.smoothstep(aside / (0.6 * FEATHER))))
+        shaft = 1.0 - fields.smoothstep(aside / (0.4 * self.barb))
+        barbs = 0.5 + 0.5 * np.cos(2.0 * math.pi * (along + 0.6 * aside) / self.barb)
+        return np.maximum(shaft, barbs**2 * (1.0 - fields.smoothstep(aside / (0.6 * FEATHER * self.barb))))

@@ -19,9 +19,9 @@ from backend.geometry.bud import closed
 from backend.geometry.charts import Blade, Integers
 from backend.geometry.fields import smoothstep
 from backend.geometry.growth import Between, Puzzle
+from backend.geometry.heart import heart
 from backend.geometry.lattice import surface_samples
 from backend.geometry.petals import Flower, flowers
-from backend.pipelines.processes.closing import core
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
 from kernels.turning import turned
@@ -111,11 +111,11 @@ class Grow(Process):
         whole = np.zeros(len(first), bool)  # parts whose beginning is known
         links: list[tuple[int, int]] = []
         for flower in found:
-            middle = core(flower, anatomy)
+            middle = heart(flower, anatomy)
             shut = closed(flower, self.body, middle, TIGHTNESS)
             self.bud[shut.chosen] = shut.positions
             self.hinge[shut.chosen], self.angle[shut.chosen] = shut.hinge, shut.angle
-            receptacle, feet = self._feet(flower, middle, first)
+            receptacle, feet = self._feet(flower, middle.chosen[~middle.fixed], first)
             begin = float(distance[receptacle])
             links += [(receptacle, foot) for foot in feet if foot != receptacle]
             longest = max(blade.length for blade in flower.blades)

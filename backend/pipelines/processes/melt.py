@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look
-from backend.geometry.fields import edges, smoothstep
+from backend.geometry.fields import smoothstep
+from backend.geometry.liquid import TOUCH, Surface, flowing_surface, part_volumes, triangle_areas
 from backend.geometry.viscous import (
     Tank,
     carried,
@@ -26,35 +25,25 @@ from backend.geometry.viscous import (
     stokes_flow,
     velocity_at,
 )
-from backend.geometry.volume import (
-    close_holes,
-    closed_parts,
-    connected,
-    face_volumes,
-    restore_volume,
-    ringed,
-    signed_volume,
-)
+from backend.geometry.volume import Lidded, face_volumes, lidded, restore_volume
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
 from kernels.surface_gradients import surface_gradients
 
 Reals = NDArray[np.float64]
-Ints = NDArray[np.int32]
 
 GRID = (48, 48, 32)
 COURANT = 1.0  # cells that the fastest vertex may travel in one step
 STRIDE = 0.025  # progress between two smoothings
+SQUEEZED = 0.005  # of the volume of all parts: a step that leaves more to be put back is the last of its stride
 STEPS = 6  # a stride that needs more has nowhere left to go: the body stays as it is
 ROUNDS = 16  # of restoring the volume of a coarse mesh; one that cannot hold it, being pinned, stays short of it
 POOL = 0.2  # thickness of the pool, in cube roots of the volume
-LONG = 0.06  # edges longer than this, in extents, are cut: the flow takes hold of points only
-MOST = 20_000  # triangles from which none is cut any more
-LID = 0.03  # width of the rings that close a hole, in extents
-SHEET = 0.012  # mean thickness, in extents, below which a part is a sheet
-SHEET_THICKNESS = 0.03  # what a sheet weighs, in extents
 FROM_TOP = 0.7  # share of the weight that comes on from the top downwards; the rest is there from the start
 UNEVEN = 0.12  # how much the weight varies from place to place
+FILM = 1.7  # area of the film that a sheet by itself ends as, in its own areas
+WIDER = 0.03  # most by which it widens in one stride
+LOBES = 1.5  # how unevenly it widens
 LEAN = 0.5  # how strongly a sheet is pushed to the side, per weight
 TENSION = 0.012  # surface tension / weight, in squares of the height of the centre of mass
 THIN_TENSION = 0.04  # the same, more of it, where a part is thin
@@ -63,24 +52,6 @@ GIVE = 3.0  # how far the air below the body has gone at the end: to exp(-GIVE)
 WET = 0.05  # roughness
 DEEPER = 0.5  # how much purer the colour of what is wet, as a power
 REACH = 0.15  # length, in extents, over which what smoothing takes is given back
-SMOOTH = 0.2  # length, in extents, over which the mesh is smoothed in all, where it is smoothed fully
-
-
-@dataclass(eq=False)
-class Surface:
-    """What flows: M points, the body's N vertices first, then midpoints of long edges, then the middles of holes."""
-
-    points: Reals  # (M, 3)
-    mobility: Reals  # (M,) in [0, 1]
-    neighbours: sparse.csr_array  # (M, M) rows sum to 1
-    returning: sparse.csr_array  # (M, M) its transpose
-    faces: Ints  # (F, 3) of the solid parts, closed
-    skin: Ints  # (K, 3) the same and the closed sheets: what keeps its volume
-    parts: Ints  # (K,) which part
-    volumes: Reals  # (P,) what each part holds at rest
-    sheet: Reals  # (M,) mass of what has next to no inside
-    thin: Reals  # (M,) 1 where a part is thin, 0 where it is bulk
-    corrected: float = 0.0  # volume that was put back so far, over the volume of all parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +66,11 @@ class Weight:
         above = np.clip(points[:, 2] / height - 1.0 + 2.0 * progress, 0.0, None)
         within = np.minimum(above, 1.0)
         molten = height * (0.5 * within**2 + above - within)
-        uneven = np.cos(points[:, :2] @ self.waves.T + self.phases).mean(axis=1)
-        return ((1.0 - FROM_TOP) * points[:, 2] + FROM_TOP * molten) * (1.0 + UNEVEN * uneven)
+        return ((1.0 - FROM_TOP) * points[:, 2] + FROM_TOP * molten) * (1.0 + UNEVEN * self.uneven(points))
+
+    def uneven(self, points: Reals) -> Reals:
+        """(M,) in [-1, 1]"""
+        return np.cos(points[:, :2] @ self.waves.T + self.phases).mean(axis=1)
 
     def of_sheet(self, points: Reals, mass: Reals) -> Reals:
         """(M, 3) force: mass (M,) downwards, and to sides that cancel, so that a standing sheet folds as it sinks."""
@@ -117,8 +91,9 @@ class Melt(Process):
         draw = np.random.default_rng(self.seed)
         weight = Weight(draw.normal(0.0, 6.0, (6, 2)), draw.uniform(0.0, 2.0 * np.pi, 6))
         start, low = heights(surface, POOL * 4.0 ** (0.5 - self.settings.spread))
+        film = FILM * 4.0 ** (self.settings.spread - 0.5)
         grid = tuple(int(cells * self.detail.grid) for cells in GRID)
-        closed = closed_parts(body.vertices, body.faces)
+        own = lidded(body.vertices, body.faces, np.isin(np.arange(len(body.vertices)), surface.skin))
         gone, flowing = 0.0, True
         for tau in taus:
             progress = amount * float(0.75 * tau + 0.25 * smoothstep(tau))
@@ -130,13 +105,16 @@ class Melt(Process):
                 while flowing and flow_towards(goal, surface, weight, gone, start - low, grid):
                     steps += 1
                     flowing = steps < STEPS
+                    if surface.sheet.sum() > 0.1 * np.abs(surface.volumes).sum() and squeezed(surface) > SQUEEZED:
+                        break  # sheets on top of each other come no lower: what is below them would be squeezed out
                 if flowing:
                     smooth(surface, gone, stride)
+                    spread_sheets(surface, weight, 1.0 + (film - 1.0) * gone**2)
                 else:
                     surface.points = before
                 report(min(gone / amount, 1.0), self.doing)
             positions = surface.points[: len(body.vertices)].copy() if gone > 0.0 else body.vertices.copy()
-            yield as_coarse(positions, surface, *closed)
+            yield as_coarse(positions, surface, own)
 
     def look(self, tau: float, look: Look) -> Look:
         height = self.body.vertices[:, 2]
@@ -194,7 +172,7 @@ def smooth(surface: Surface, progress: float, stride: float) -> None:
     x, links = surface.points, surface.neighbours
     edges2 = links @ (x * x).sum(axis=1) - 2.0 * (x * (links @ x)).sum(axis=1) + (x * x).sum(axis=1)
     strength = np.maximum(0.02 + 0.98 * progress**4, 0.25 * (0.2 + progress) * surface.thin)
-    wanted = strength * SMOOTH**2 * stride / (0.25 * np.maximum(edges2, 1e-10))
+    wanted = strength * surface.smoothing**2 * stride / (0.25 * np.maximum(edges2, 1e-10))
     most = int(np.clip(400_000 // len(x), 6, 40))
     rounds = int(np.clip(np.ceil(np.percentile(wanted, 95)), 1, most))
     share = 0.5 * np.minimum(wanted / rounds, 1.0) * surface.mobility
@@ -203,7 +181,13 @@ def smooth(surface: Surface, progress: float, stride: float) -> None:
         x = x + share[:, None] * (links @ x - x)
     above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
     bulk = surface.mobility * above_floor * (1.0 - 0.8 * surface.thin)
-    x = given_back(before, x, surface, bulk, np.median(edges2))
+    own = surface.chords.shape[1]
+    cut = slice(own, surface.cut)
+    straight = surface.straight * surface.mobility[cut, None]
+    x[cut] += straight * (surface.chords[cut] @ x[:own] - x[cut])
+    for _ in range(2):  # each undoes a little of the other
+        x = x + lagging(x - before, surface, np.median(edges2))
+        x = given_back(before, x, surface, bulk, np.median(edges2))
     share = (surface.mobility * above_floor)[:, None]
     held = part_volumes(x, surface.skin, surface.parts, len(surface.volumes))
     x = restore_volume(x, surface.skin, surface.parts, surface.volumes, share)
@@ -211,6 +195,30 @@ def smooth(surface: Surface, progress: float, stride: float) -> None:
     now = part_volumes(x, surface.skin, surface.parts, len(surface.volumes))
     surface.corrected += float(np.abs(now - held).sum() / max(np.abs(surface.volumes).sum(), 1e-12))
     surface.points = x
+
+
+def lagging(moved: Reals, surface: Surface, edge2: float) -> Reals:
+    """(M, 3) how far points that `moved` (M, 3) lag behind what touches them, but for what each does by itself on the
+    scale of a few edges, of the squared length `edge2`: a rough patch is still smoothed where it touches."""
+    for _ in range(int(np.clip(TOUCH**2 / edge2, 1, 15))):
+        moved = surface.neighbours @ moved
+    return surface.mobility[:, None] * (surface.touching @ moved)
+
+
+def spread_sheets(surface: Surface, weight: Weight, growth: float) -> None:
+    """Widen each open sheet, away from where it hangs and unevenly, until its area is that at rest, and `growth` times
+    that where the sheet is alone."""
+    sheets, x = surface.sheets, surface.points
+    count = len(sheets.areas)
+    area = np.bincount(sheets.part[sheets.faces[:, 0]], triangle_areas(x, sheets.faces), count)
+    wanted = np.where(sheets.alone, growth, 1.0) * sheets.areas
+    wider = np.sqrt(wanted / np.maximum(area, 1e-30))
+    wider = np.where(sheets.areas > 0.0, np.clip(wider, 1.0 - WIDER, 1.0 + WIDER), 1.0)
+    held = np.maximum(np.bincount(sheets.part, sheets.hold, count), 1e-30)
+    middle = np.stack([np.bincount(sheets.part, sheets.hold * x[:, axis], count) / held for axis in (0, 1)], axis=1)
+    share = surface.mobility * (wider - 1.0)[sheets.part] * (1.0 + LOBES * weight.uneven(x))
+    surface.points = x.copy()
+    surface.points[:, :2] += share[:, None] * (x[:, :2] - middle[sheets.part])
 
 
 def given_back(before: Reals, x: Reals, surface: Surface, free: Reals, edge2: float) -> Reals:
@@ -230,33 +238,39 @@ def given_back(before: Reals, x: Reals, surface: Surface, free: Reals, edge2: fl
     return x + (free * height / np.maximum(area, 1e-30))[:, None] * outward
 
 
-def as_coarse(positions: Reals, surface: Surface, faces: Ints, parts: Ints, volumes: Reals) -> Posed:
-    """The body's own N vertices, its closed parts holding the volume that their own, longer triangles hold."""
-    mobility = surface.mobility[: len(positions), None]
+def as_coarse(positions: Reals, surface: Surface, own: Lidded) -> Posed:
+    """The body's N vertices, its `own`, longer triangles holding what they held at rest, part by part."""
+    n = len(positions)
+    mobility = np.zeros(len(own.points(positions)))
+    mobility[:n] = surface.mobility[:n]
     whole = max(float(np.abs(surface.volumes).sum()), 1e-12)
-    before = part_volumes(positions, faces, parts, len(volumes))
+    count, given = len(own.volumes), None
     for _ in range(ROUNDS):
-        missing = volumes - part_volumes(positions, faces, parts, len(volumes))
-        if np.all(np.abs(missing) <= 1e-4 * np.abs(volumes) + 1e-9):
+        points = own.points(positions)
+        now = part_volumes(points, own.faces, own.parts, count)
+        given = now if given is None else given
+        if np.all(np.abs(own.volumes - now) <= 1e-4 * np.abs(own.volumes) + 1e-9):
             break
-        share = mobility * np.ones(3)
-        share[:, 2] *= np.clip(positions[:, 2] / 0.01, 0.0, 1.0)  # what lies on the floor only spreads
-        positions = restore_volume(positions, faces, parts, volumes, share, largest=0.05)
+        share = mobility[:, None] * np.ones(3)
+        share[:, 2] *= np.clip(points[:, 2] / 0.01, 0.0, 1.0)  # what lies on the floor only spreads
+        positions = restore_volume(points, own.faces, own.parts, own.volumes, share, largest=0.05)[:n]
         positions[:, 2] = np.maximum(positions[:, 2], 0.0)
-    changed = np.abs(part_volumes(positions, faces, parts, len(volumes)) - before).sum()
+    changed = np.abs(now - given).sum()
     return Posed(positions, surface.corrected + float(changed) / whole)
 
 
-def part_volumes(points: Reals, faces: Ints, parts: Ints, count: int) -> Reals:
-    """(P,) what each of `count` parts holds; `parts` (F,) numbers the part of each face."""
-    return np.bincount(parts, face_volumes(points, faces), count)
+def squeezed(surface: Surface) -> float:
+    """Volume that the parts lack or have too much, over that of all parts."""
+    now = part_volumes(surface.points, surface.skin, surface.parts, len(surface.volumes))
+    return float(np.abs(now - surface.volumes).sum() / max(np.abs(surface.volumes).sum(), 1e-12))
 
 
 def heights(surface: Surface, thickness: float) -> tuple[float, float]:
     """Of the centre of mass: at rest, and in the pool that the part of the body that may move ends as, of
     `thickness` in cube roots of the volume."""
     start, mass = centre_of_mass(surface)
-    pool = min(0.5 * thickness * np.cbrt(max(mass, 0.0)), start)
+    light = float(surface.sheet.sum()) / max(mass, 1e-9)  # sheets lie on what they flow over
+    pool = min(0.5 * (1.0 + light) * thickness * np.cbrt(max(mass, 0.0)), start)
     height = surface.points[:, 2]
     moving = float(surface.mobility @ height / max(height.sum(), 1e-12))
     moving **= 3  # what stays is in the way of the rest
@@ -270,107 +284,3 @@ def centre_of_mass(surface: Surface) -> tuple[float, float]:
     mass = float(volumes.sum() + surface.sheet.sum())
     moment = (volumes * x[surface.faces, 2].sum(axis=1)).sum() / 4.0 + (surface.sheet * x[:, 2]).sum()
     return float(moment) / max(mass, 1e-9), mass
-
-
-def flowing_surface(anatomy: Anatomy) -> Surface:
-    """The body, finer where its triangles are longer than the flow's detail, its holes closed, its parts sorted."""
-    body = anatomy.body
-    points, faces = body.vertices, body.faces
-    mobility = (1.0 - body.pin) * body.weight
-    while len(faces) < MOST and (ends := long_edges(points, faces)).size:
-        points, faces = halved(points, faces, ends)
-        mobility = np.concatenate([mobility, mobility[ends].mean(axis=1)])
-    fans, middles = close_holes(points, faces)
-    rims = np.zeros(len(middles), np.int64)
-    rims[fans[:, 2] - len(points)] = fans[:, 0]
-    points, mobility = np.concatenate([points, middles]), np.concatenate([mobility, mobility[rims]])
-
-    label = connected(np.concatenate([faces, fans])[:, [0, 1, 1, 2]].reshape(-1, 2), len(points))
-    is_sheet = sheets(points, np.concatenate([faces, fans]), label)
-    is_sheet[label[: len(body.vertices)][anatomy.is_sheet]] = True
-    # one point amid a wide hole would carry all of its weight, and sink like a stone
-    lids, within, beneath = ringed(points, fans[~is_sheet[label[fans[:, 0]]]], LID)
-    points, mobility = np.concatenate([points, within]), np.concatenate([mobility, mobility[beneath]])
-    label = np.concatenate([label, label[beneath]])
-
-    faces, sheet_faces = faces[~is_sheet[label[faces[:, 0]]]], faces[is_sheet[label[faces[:, 0]]]]
-    solid = np.concatenate([faces, lids]).astype(np.int32)
-    if signed_volume(points, solid) < 0.0:  # inside out
-        solid = np.ascontiguousarray(solid[:, ::-1])
-    weight = np.repeat(SHEET_THICKNESS / 3.0 * triangle_areas(points, sheet_faces), 3)
-    sheet = np.bincount(sheet_faces.ravel(), weight, len(points))
-    is_open = np.bincount(label[fans[:, 0]], minlength=len(is_sheet)) > 0
-    skin = np.concatenate([solid, sheet_faces[~is_open[label[sheet_faces[:, 0]]]]])
-    part = label[skin[:, 0]]
-    volumes = np.bincount(part, face_volumes(points, skin), len(is_sheet))
-    links = links_to_neighbours(np.concatenate([faces, sheet_faces]), fans, lids, len(points))
-    none = np.zeros(len(points))
-    return Surface(points, mobility, links, links.T.tocsr(), solid, skin, part, volumes, sheet, none)
-
-
-def sheets(points: Reals, closed: Ints, label: Ints) -> NDArray[np.bool_]:
-    """(P,) the parts that are all skin: `closed` (F, 3), their holes closed; `label` (M,) the part of each point."""
-    part = label[closed[:, 0]]
-    count = int(label.max()) + 1
-    volume = np.abs(np.bincount(part, face_volumes(points, closed), count))
-    return 2.0 * volume < SHEET * np.bincount(part, triangle_areas(points, closed), count)
-
-
-def triangle_areas(points: Reals, faces: Ints) -> Reals:
-    """(F,)"""
-    corner = points[faces]
-    return 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
-
-
-def long_edges(points: Reals, faces: Ints) -> Ints:
-    """(E, 2) the edges that are longer than LONG, smaller index first."""
-    ends = edges(faces)
-    return ends[np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1) > LONG]
-
-
-def halved(points: Reals, faces: Ints, ends: Ints) -> tuple[Reals, Ints]:
-    """The mesh with the edges `ends` (E, 2), smaller index first, cut at their midpoints, which come after the points.
-
-    A triangle becomes two, three or four, so that no midpoint lies on the edge of a neighbour that has none.
-    """
-    count = len(points)
-    sides = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).astype(np.int64) @ [count, 1]
-    keys = ends.astype(np.int64) @ [count, 1]
-    order = np.argsort(keys)
-    place = np.minimum(np.searchsorted(keys[order], sides), len(keys) - 1)
-    cut = keys[order[place]] == sides
-    middle = count + order[place]
-    number = cut.sum(axis=1)
-    # turned so that of one cut side it is the first, and of two the first and the second
-    turn = np.where(number == 2, (np.argmin(cut, axis=1) + 1) % 3, np.argmax(cut, axis=1))
-    corner = (np.arange(3) + turn[:, None]) % 3
-    a, b, c = np.take_along_axis(faces, corner, axis=1).T
-    ab, bc, ca = np.take_along_axis(middle, corner, axis=1).T
-    templates = (
-        [(a, b, c)],
-        [(a, ab, c), (ab, b, c)],
-        [(a, ab, c), (ab, bc, c), (ab, b, bc)],
-        [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)],
-    )
-    finer = [
-        np.stack(triangle, axis=1)[number == cuts] for cuts, triangles in enumerate(templates) for triangle in triangles
-    ]
-    return np.concatenate([points, points[ends].mean(axis=1)]), np.concatenate(finer).astype(np.int32)
-
-
-def links_to_neighbours(faces: Ints, fans: Ints, lids: Ints, count: int) -> sparse.csr_array:
-    """(count, count) the mean of a point's neighbours; of itself where it has none.
-
-    A point on the rim of a hole, of which the `fans` tell, sees only the rim and the lid, where there is one: smoothing
-    closes such a hole and leaves it where it is. The rim of a sheet is no hole.
-    """
-    rim = np.zeros(count, bool)
-    rim[fans.ravel()] = rim[lids.ravel()] = True
-    both = np.concatenate([faces, lids])
-    i, j = both[:, [0, 1, 2, 1, 2, 0]].ravel(), both[:, [1, 2, 0, 0, 1, 2]].ravel()
-    seen = (i != j) & (~rim[i] | rim[j])
-    alone = np.setdiff1d(np.arange(count), i[seen])
-    i, j = np.concatenate([i[seen], alone]), np.concatenate([j[seen], alone])
-    links = sparse.csr_array((np.ones(len(i)), (i, j)), shape=(count, count))
-    links.data[:] = 1.0
-    return sparse.csr_array(sparse.diags_array(1.0 / links.sum(axis=1)) @ links)

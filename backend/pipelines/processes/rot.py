@@ -11,6 +11,7 @@ from backend.geometry.body import Look
 from backend.geometry.reaction import GrayScott
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
+from backend.pipelines.processes.vessel import vessel
 
 APART = 0.17  # least distance of the places where rot begins, in sizes
 RIM = 0.07  # width over which sound turns rotten
@@ -39,6 +40,7 @@ class Rot(Process):
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
+        self.strength = self.strength * ~vessel(anatomy)
         self.collapse = 2.0 * settings.collapse
         self.cover = 0.55 + 0.8 * settings.spots  # above 1 what is rotten goes on rotting
         uneven = fields.noise(points, 3.0, seed)

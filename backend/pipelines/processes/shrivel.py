@@ -6,6 +6,7 @@ from backend.geometry import fields
 from backend.geometry.body import Look
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
+from backend.pipelines.processes.vessel import vessel
 
 SHRINK = 0.32  # of the length of a solid; unevenly, so that it is no scale model of itself
 EXCESS = 0.10  # by which the skin is then longer than what it lies on
@@ -26,6 +27,7 @@ class Shrivel(Process):
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
+        self.strength = self.strength * ~vessel(anatomy)
         sheet = anatomy.is_sheet
         shrink, wrinkles = 2.0 * settings.shrink, 2.0 * settings.wrinkles
         uneven = np.clip(fields.noise(points, 2.2, seed), -1.4, 1.4)

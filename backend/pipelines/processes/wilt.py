@@ -6,10 +6,12 @@ from backend.geometry import fields
 from backend.geometry.body import Look
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
+from backend.pipelines.processes.vessel import vessel
 
 HASTE = 1.2  # all is limp before the end, and what is left of it settles
 SOFTENING = 0.88  # share of the stiffness that is lost
 SAG = 0.35  # strain between the middle of a limb and its lower side
+STOUT = 0.8  # share of that which a lump, a third of the body thick, does not show
 DROOP, ROLL, CRUMPLE = 2.2, 1.6, 1.0  # radians over the size of a sheet
 
 STRAW = np.array([0.40, 0.27, 0.08])  # linear albedo: yellowed
@@ -24,6 +26,7 @@ class Wilt(Process):
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
+        self.strength = self.strength * ~vessel(anatomy)
         sheet = anatomy.is_sheet
         droop, curl = 2.0 * settings.droop, 2.0 * settings.curl
         facing = anatomy.facing(seed)
@@ -31,7 +34,9 @@ class Wilt(Process):
         bow, roll = -DROOP * droop * facing, ROLL * curl * facing
         if anatomy.lying:  # it becomes a dish: bent the same way along and across, and half of each is plenty
             bow, roll = 0.5 * bow, -0.5 * roll
-        self.bow, self.roll, self.sag = bow + crumple, roll + crumple, SAG * droop
+        self.bow, self.roll = bow + crumple, roll + crumple
+        # a limb droops, a lump sinks: were it to bow like a limb, a mushroom's cap would close to a ball
+        self.sag = SAG * droop * (1.0 - STOUT * fields.smoothstep((anatomy.thickness - 0.12) / 0.2))
         uneven = np.clip(np.where(sheet, fields.noise(points, 6.0, seed + 4), fields.noise(points, 1.5, seed)), -1, 1)
         self.shortening = np.where(sheet, 0.12, 0.10 + 0.05 * uneven)
         self.narrowing = np.where(sheet, 0.35 * (1.0 + 0.5 * uneven), 0.26 + 0.08 * uneven)

@@ -1,0 +1,204 @@
+"""What was measured about a finished clip: frame by frame as it comes, and the rest once it is there.
+
+It shares no code with what makes the clips. Of these it keeps five frames. Lengths are given in units of the subject's
+largest extent. How often each thing is looked at stands beside it; what costs most, crossings, at the first, middle
+and last frame.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend import protocol
+from backend.certificate.solids import CELLS, Reals, is_closed
+from backend.certificate.surface import STILL, Moment, Surface, face_normals, lengths, opposed
+from backend.clip import Frame, Mesh
+
+__all__ = ["Measure", "is_closed"]
+
+CURVE = (0, 25, 50, 75, 100)  # percent of the frames at which one is kept
+LOOKED_AT = {"first": 0, "middle": 50, "last": 100}
+FACES = 2_000_000  # faces of all frames together; of a heavier clip not every frame has its faces measured
+TOLD = 0.1  # of the surface: what is less is not spoken of in the summary
+
+# Names that the summary and the detail share
+COLOUR, SUNK, TIME = "colour", "below the lowest point of the subject", "time taken"
+TURNED_OVER, FOLDED = "faces turned over within one frame", "new folds on to a neighbour"
+CROSSING, IN_SIGHT = "new crossings", "new crossings in sight"
+VOLUME, VOLUME_CHANGE, CORRECTED = "volume", "largest change of volume", "volume put back by correction"
+SHEETS, AREA = "open sheets", "area of the sheets"
+
+
+class Measure:
+    """Collects measurements of a clip of so many `frames`, previews not among them; `certificate()` sums them up."""
+
+    def __init__(self, subject: Mesh, frames: int):
+        self._surface = surface = Surface(subject)
+        self._keep = {percent: round(percent / 100 * (frames - 1)) for percent in CURVE}
+        self._kept: dict[int, Moment] = {}  # by percent
+        self._end = frames - 1
+        self._every = max(1, -(-frames * len(surface.faces) // FACES))
+        self._colour = subject.albedo
+        self._last = surface.rest
+        self._steps: list[tuple[float, float]] = []  # largest, mean
+        self._moved = self._moved_mean = self._sunk = self._coloured = self._corrected = self._gone = 0.0
+        self._stretch = self._stretch_of_most = self._volume_change = 0.0
+        self._turned = self._count = 0
+
+    def add(self, frame: Frame) -> None:
+        """Take the next frame, whose positions must be finite."""
+        surface = self._surface
+        now = Moment(surface.own(frame.positions), frame.opacity)
+        moved = lengths(now.positions - surface.rest)
+        self._moved = max(self._moved, _largest(moved))
+        self._moved_mean = max(self._moved_mean, _mean(moved))
+        self._sunk = max(self._sunk, _lowest(surface.rest) - _lowest(now.positions))
+        self._corrected = max(self._corrected, frame.corrected)
+        self._gone = 1.0 - _mean(now.there(surface.faces))
+        self._add_colour(frame)
+        if self._count:
+            step = lengths(now.positions - self._last)
+            self._steps.append((_largest(step), _mean(step)))
+        if self._count % self._every == 0 or self._count == self._end:
+            self._add_faces(now)
+        self._kept |= {percent: now for percent, index in self._keep.items() if index == self._count}
+        self._last = now.positions
+        self._count += 1
+
+    def _add_colour(self, frame: Frame) -> None:
+        if frame.albedo is None:
+            return
+        if self._colour is None:
+            self._colour = frame.albedo
+        change = np.abs(frame.albedo - self._colour).max(axis=1, initial=0.0)
+        self._coloured = max(self._coloured, _mean(change))
+
+    def _add_faces(self, now: Moment) -> None:
+        surface, there = self._surface, now.there(self._surface.faces)
+        corners = now.positions[surface.faces]
+        if self._count:
+            # of a frame against the one before it: a face that turns over within one has been pushed through
+            turned = opposed(face_normals(self._last[surface.faces]), face_normals(corners))
+            self._turned = max(self._turned, int((turned & there).sum()))
+        stretch = surface.stretch(corners, there)
+        self._stretch = max(self._stretch, _largest(stretch))
+        if len(stretch):
+            self._stretch_of_most = max(self._stretch_of_most, float(np.quantile(stretch, 0.99)))
+        solids = surface.solids
+        if not solids.vessels.any() and solids.holds.any():  # voxels in each frame would take too long
+            self._volume_change = max(self._volume_change, abs(solids.volume(corners) - 1.0))
+
+    def certificate(self, seconds: float | None = None) -> protocol.Certificate:
+        """Of all frames; `seconds` is what the clip took to make, where that is known. Loads numba."""
+        found = self._motion() + self._shape() + self._contents()
+        if seconds is not None:
+            found.append((TIME, float(seconds), "s"))
+        return protocol.Certificate(measured=tuple(found), summary=_summary({name: value for name, value, _ in found}))
+
+    def _motion(self) -> list[tuple[str, float, str]]:
+        size, count = self._surface.size, len(self._surface.faces)
+        steps = np.array(self._steps).reshape(-1, 2) / size
+        pace = steps[:, 0]
+        moves = pace > max(STILL, 0.1 * _mean(pace))  # a tenth of the even pace can be seen
+        way = np.concatenate([[0.0], np.cumsum(steps[:, 1])])
+        middle = np.interp(0.5 * (len(way) - 1), np.arange(len(way)), way)
+        return [
+            ("frames", float(self._count), ""),
+            (protocol.Certificate.DISPLACEMENT, self._moved / size, "of the size"),
+            ("mean displacement", self._moved_mean / size, "of the size, in the frame where it is largest"),
+            ("largest step between frames", _largest(pace), "of the size"),
+            ("steps that move", _mean(moves), "of the steps between frames"),
+            ("way done at the middle", float(middle / way[-1]) if moves.any() else 0.0, "of the whole way"),
+            (COLOUR, self._coloured, "mean change of linear colour, in the frame where it is largest"),
+            ("surface gone at the end", self._gone, f"of {count} faces"),
+            (SUNK, self._sunk / size, "of the size, in the worst frame"),
+        ]
+
+    def _shape(self) -> list[tuple[str, float, str]]:
+        surface = self._surface
+        faces = f"of {len(surface.faces)}"
+        often = "in the worst frame" if self._every == 1 else f"in the worst frame, one in {self._every} looked at"
+        found = [
+            ("largest stretch", self._stretch, f"times the length of an edge, {often}"),
+            ("stretch of 99 % of the edges", self._stretch_of_most, f"times their length at most, {often}"),
+            (TURNED_OVER, float(self._turned), f"{faces} faces, {often}"),
+        ]
+        if not self._kept:
+            return found
+        kept = {which: self._kept[percent] for which, percent in LOOKED_AT.items()}
+        # frames may be one and the same where they are few
+        results = {id(moment): (surface.folds(moment), *surface.crossings(moment)) for moment in kept.values()}
+        for place, what in enumerate((FOLDED, CROSSING, IN_SIGHT)):
+            for which, moment in kept.items():
+                marked = float(results[id(moment)][place].sum())
+                found.append((f"{what} in the {which} frame", marked, f"{faces} faces"))
+        return found
+
+    def _contents(self) -> list[tuple[str, float, str]]:
+        """The volume of what holds one, and the area of the rest."""
+        faces, solids = self._surface.faces, self._surface.solids
+        if not self._kept:
+            return []
+        found, kept = [], {percent: moment.positions[faces] for percent, moment in self._kept.items()}
+        if solids.holds.any():
+            of = "of the subject's without its sheets" if solids.sheets else "of the subject's"
+            how = "exact" if solids.exact else f"by voxels, {CELLS} along the subject"
+            curve = {percent: solids.volume(kept[percent]) for percent in CURVE}
+            change = max(self._volume_change, *(abs(volume - 1.0) for volume in curve.values()))
+            found.append((VOLUME_CHANGE, change, f"{of}, {how}"))
+            found += [(f"{VOLUME} at {percent} % of the frames", curve[percent], of) for percent in CURVE]
+            found.append((CORRECTED, self._corrected, "of the volume, summed up to the end"))
+        if solids.sheets:
+            found.append((SHEETS, solids.sheets, "of the surface, where there is no volume"))
+            for percent in CURVE:
+                area = solids.area(kept[percent], self._kept[percent].there(faces))
+                found.append((f"{AREA} at {percent} % of the frames", area, "of the subject's, less what is gone"))
+        return found
+
+
+def _summary(found: dict[str, float]) -> str:
+    """One line for the panel."""
+    moved = found[protocol.Certificate.DISPLACEMENT]
+    said = [f"moves {moved:.2f} of its size" if moved >= 0.005 else "keeps its place"]
+    if moved < 0.005 and found[COLOUR] >= 0.005:
+        said.append("changes its colour")
+    sheets = found.get(SHEETS, 0.0)
+    if VOLUME_CHANGE in found and sheets <= 1.0 - TOLD:
+        said.append(_volume_in_words(found))
+    if sheets >= TOLD:
+        area = found[f"{AREA} at 100 % of the frames"]
+        said.append(f"{AREA} {100 * area:.0f} % at the end")
+    if found[TURNED_OVER]:
+        said.append(f"{_faces(found[TURNED_OVER])} turned over")
+    if f"{CROSSING} in the last frame" in found:
+        new, seen = (max(found[f"{what} in the {which} frame"] for which in LOOKED_AT) for what in (CROSSING, IN_SIGHT))
+        said.append(f"{_faces(new)} newly crossing, {seen:.0f} in sight" if new else "no new crossings")
+    if found[SUNK] >= 0.005:
+        said.append(f"{found[SUNK]:.2f} below the floor")
+    if TIME in found:
+        said.append(f"{found[TIME]:.1f} s")
+    return ", ".join(said)
+
+
+def _faces(count: float) -> str:
+    return f"{count:.0f} face{'' if count == 1 else 's'}"
+
+
+def _volume_in_words(found: dict[str, float]) -> str:
+    change, end = found[VOLUME_CHANGE], found[f"{VOLUME} at 100 % of the frames"]
+    if end < 0.0:
+        return "turned inside out"
+    told = f"volume kept to {100 * change:.1f} %" if change < 0.05 else f"volume {100 * end:.0f} % at the end"
+    put_back = found[CORRECTED]
+    return f"{told} ({100 * put_back:.1f} % put back)" if put_back >= 0.001 else told
+
+
+def _lowest(positions: Reals) -> float:
+    return float(positions[:, 2].min()) if len(positions) else 0.0
+
+
+def _largest(values: Reals) -> float:
+    return float(values.max(initial=0.0))
+
+
+def _mean(values: NDArray) -> float:
+    return float(values.mean()) if len(values) else 0.0

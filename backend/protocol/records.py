@@ -1,0 +1,196 @@
+"""Records: a header and named arrays in one run of bytes, so that whoever carries one need not understand it."""
+
+import math
+import struct
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from ..requests import MAX_FRAMES, Fps
+from .words import ARRAY_BYTES, HEADER_BYTES, MAX_VERTICES, RECORD_BYTES, BadMessage, Line
+
+
+class Array(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Line
+    dtype: Literal["<f4", "<i4", "|u1"]
+    shape: Annotated[tuple[Annotated[int, Meta(ge=0, le=ARRAY_BYTES)], ...], Meta(max_length=3)]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+class Record(Struct, kw_only=True, frozen=True, tag_field="t", forbid_unknown_fields=True):
+    """`layout` is the arrays that a record may hold: dtype and shape, a letter being one number throughout."""
+
+    arrays: tuple[Array, ...] = ()
+    layout: ClassVar[dict[str, tuple[str, tuple]]] = {}
+    required: ClassVar[frozenset[str]] = frozenset()
+
+
+class Subject(Record, tag="subject"):
+    """A mesh and its material: what a client brings to Animate, and the first record of every result.
+
+    vertices (V, 3) metres; corners (C,) vertex at each polygon corner; sizes (P,) corners of each polygon;
+    triangles (F, 3) corner indices; uv (C, 2); albedo (V, 3) sRGB-encoded, 255 = 1; roughness, metallic (V,)
+    255 = 1; pin, weight (V,) in [0, 1]; parts (V,) index into part_names.
+    """
+
+    name: Line = ""
+    part_names: tuple[Line, ...] = ()
+    frames: Annotated[int, Meta(ge=0, le=MAX_FRAMES)] = 0  # how many will follow
+    fps: Fps = 24.0
+    loop: bool = False
+    understood: tuple[Line, ...] = ()  # of the prompt
+    passed_over: tuple[Line, ...] = ()  # words of the prompt that were not understood
+    version: Line = ""  # of the backend that made the result; empty in what a client brings
+    layout = {
+        "vertices": ("<f4", ("V", 3)),
+        "corners": ("<i4", ("C",)),
+        "sizes": ("<i4", ("P",)),
+        "triangles": ("<i4", ("F", 3)),
+        "uv": ("<f4", ("C", 2)),
+        "albedo": ("|u1", ("V", 3)),
+        "roughness": ("|u1", ("V",)),
+        "metallic": ("|u1", ("V",)),
+        "pin": ("<f4", ("V",)),
+        "weight": ("<f4", ("V",)),
+        "parts": ("<i4", ("V",)),
+    }
+    required = frozenset({"vertices", "corners", "sizes", "triangles"})
+
+
+class FrameRecord(Record, tag="frame"):
+    """One time sample. positions (V, 3) metres; materials as in Subject, absent where unchanged; opacity (V,)
+    255 = 1, absent where all is there. Where K > 1 processes meet, poses (K - 1, V, 3) is the subject under the
+    first of them, under the first two, and so on; positions is the subject under all."""
+
+    index: Annotated[int, Meta(ge=0, lt=MAX_FRAMES)]
+    tau: Annotated[float, Meta(ge=0, le=1)]
+    preview: bool = False  # coarse; a later record with the same index replaces it
+    layout = {
+        "positions": ("<f4", ("V", 3)),
+        "poses": ("<f4", ("K", "V", 3)),
+        "opacity": ("|u1", ("V",)),
+        "albedo": ("|u1", ("V", 3)),
+        "roughness": ("|u1", ("V",)),
+        "metallic": ("|u1", ("V",)),
+    }
+    required = frozenset({"positions"})
+
+
+class Certificate(Record, tag="certificate"):
+    """The last record: what was measured about the finished clip, as (name, value, unit), and that in one line."""
+
+    DISPLACEMENT: ClassVar[str] = "largest displacement"  # of a vertex from the subject; in units of its size
+    summary: Line = ""
+    measured: tuple[tuple[Line, float, Line], ...] = ()
+
+
+Records = Subject | FrameRecord | Certificate
+_records = msgspec.msgpack.Decoder(Records)
+_PREFIX = struct.Struct("<4sI")  # magic, header bytes
+_RECORD_MAGIC = b"ANR1"
+_ALIGN = 16
+
+
+def pack(record: Record, arrays: dict[str, np.ndarray]) -> bytearray:
+    """One record as bytes. `arrays` must fit the record's layout; raises BadMessage where they do not."""
+    specs = []
+    for name, array in arrays.items():
+        if name not in record.layout:
+            raise BadMessage("bad_frame", f"{type(record).__name__} has no array {name!r}")
+        if array.dtype.newbyteorder("=") != np.dtype(record.layout[name][0]).newbyteorder("="):
+            raise BadMessage("bad_frame", f"{name} is {array.dtype}, not {record.layout[name][0]}")
+        specs.append(Array(name, record.layout[name][0], array.shape))
+    record = msgspec.structs.replace(record, arrays=tuple(specs))
+    header = msgspec.msgpack.encode(record)
+    size = _check_layout(record, len(header))
+    packed = bytearray(size)
+    _PREFIX.pack_into(packed, 0, _RECORD_MAGIC, len(header))
+    packed[_PREFIX.size : _PREFIX.size + len(header)] = header
+    for spec, start in _placed(record, len(header)):
+        target = np.frombuffer(packed, spec.dtype, math.prod(spec.shape), start).reshape(spec.shape)
+        target[...] = arrays[spec.name]
+    return packed
+
+
+def unpack(data) -> tuple[Records, dict[str, np.ndarray]]:
+    """The header, and arrays that are views into `data`. Raises BadMessage; allocates no array."""
+    view = memoryview(data)
+    if len(view) < _PREFIX.size or len(view) > RECORD_BYTES:
+        raise BadMessage("bad_frame", f"A record of {len(view):,} bytes")
+    magic, length = _PREFIX.unpack_from(view)
+    if magic != _RECORD_MAGIC or length > min(HEADER_BYTES, len(view) - _PREFIX.size):
+        raise BadMessage("bad_frame", "Not a record")
+    try:
+        record = _records.decode(view[_PREFIX.size : _PREFIX.size + length])
+    except (ValueError, RecursionError) as error:
+        raise BadMessage("bad_header", str(error)[:300]) from None
+    if _check_layout(record, length) != len(view):
+        raise BadMessage("bad_frame", "A record whose arrays do not add up to its size")
+    arrays = {
+        spec.name: np.frombuffer(view, spec.dtype, math.prod(spec.shape), start).reshape(spec.shape)
+        for spec, start in _placed(record, length)
+    }
+    return record, arrays
+
+
+def _placed(record: Record, header: int):
+    """Each array and the byte that it starts at."""
+    start = _aligned(_PREFIX.size + header)
+    for spec in record.arrays:
+        yield spec, start
+        start = _aligned(start + spec.size)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGN) * _ALIGN
+
+
+def _check_layout(record: Record, header: int) -> int:
+    """Bytes of the whole record; BadMessage where an array does not fit the layout or a limit."""
+    numbers: dict[str, int] = {}
+    names = [spec.name for spec in record.arrays]
+    if len(set(names)) != len(names) or not record.required <= set(names):
+        raise BadMessage("bad_frame", f"{type(record).__name__} needs {', '.join(sorted(record.required))}, each once")
+    for spec in record.arrays:
+        dtype, shape = record.layout.get(spec.name, ("", ()))
+        if spec.dtype != dtype or len(spec.shape) != len(shape):
+            raise BadMessage("bad_frame", f"{spec.name!r} is not an array of {type(record).__name__}")
+        for is_, should in zip(spec.shape, shape, strict=True):
+            if is_ != (numbers.setdefault(should, is_) if isinstance(should, str) else should):
+                raise BadMessage("bad_frame", f"{spec.name} has shape {spec.shape}, against {numbers}")
+        if spec.size > ARRAY_BYTES:
+            raise BadMessage("too_large", f"{spec.name} has {spec.size:,} bytes; {ARRAY_BYTES:,} are allowed")
+    if numbers.get("V", 0) > MAX_VERTICES:
+        raise BadMessage("too_large", f"{numbers['V']:,} vertices; {MAX_VERTICES:,} are allowed")
+    size = _aligned(_PREFIX.size + header)
+    for spec in record.arrays:
+        size = _aligned(size + spec.size)
+    if header > HEADER_BYTES or size > RECORD_BYTES:
+        raise BadMessage("too_large", f"A record of {size:,} bytes; {RECORD_BYTES:,} are allowed")
+    return size
+
+
+def check_subject(arrays: dict[str, np.ndarray]) -> None:
+    """The meaning of a Subject's numbers: finite, indices in range, sizes that add up. Raises BadMessage."""
+    corners, sizes, triangles = arrays["corners"], arrays["sizes"], arrays["triangles"]
+    for name in ("vertices", "uv", "pin", "weight"):
+        if name in arrays and not np.isfinite(arrays[name]).all():
+            raise BadMessage("bad_frame", f"{name} holds NaN or infinity")
+    in_range = (
+        _within(corners, len(arrays["vertices"]))
+        and _within(triangles, len(corners))
+        and (not len(sizes) or sizes.min() >= 3)
+        and int(sizes.sum(dtype=np.int64)) == len(corners)
+    )
+    if not in_range:
+        raise BadMessage("bad_frame", "The polygons do not fit the vertices")
+
+
+def _within(indices: np.ndarray, limit: int) -> bool:
+    return not indices.size or (indices.min() >= 0 and indices.max() < limit)
