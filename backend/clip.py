@@ -59,9 +59,7 @@ class Mesh:
         if "uv" in rest:
             rest["uv"] = np.ascontiguousarray(rest["uv"].reshape(-1, 2)[keep.ravel()])
         sizes = keep.sum(axis=1).astype(np.int32)
-        return cls(
-            np.ascontiguousarray(vertices, np.float32), quads[keep], sizes, fan_triangles(sizes), **rest
-        )
+        return cls(np.ascontiguousarray(vertices, np.float32), quads[keep], sizes, fan_triangles(sizes), **rest)
 
     def at(self, positions: Floats) -> Self:
         """The same surface with its vertices elsewhere, (V, 3)."""

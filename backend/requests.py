@@ -18,9 +18,7 @@ Frames = Annotated[
     int, Meta(ge=1, le=MAX_FRAMES, title="Frames", description="How many frames, and so how many shape keys, are made")
 ]
 Fps = Annotated[float, Meta(ge=1, le=240, title="Frame Rate", description="Frames a second")]
-Seed = Annotated[
-    int, Meta(ge=0, le=2**31 - 1, title="Seed", description="The same seed gives the same result again")
-]
+Seed = Annotated[int, Meta(ge=0, le=2**31 - 1, title="Seed", description="The same seed gives the same result again")]
 Reverse = Annotated[bool, Meta(title="Reverse", description="Play life backwards: what wilted recovers")]
 Amount = Annotated[
     float, Meta(ge=0.01, le=1.0, title="Amount", description="How far the process goes, 1 being all the way")

@@ -97,6 +97,24 @@ def test_a_curved_sheet_is_at_rest_in_its_own_shape():
 # --- the direct solver
 
 
+def test_folds_at_rest_are_the_rest_curvature_and_turn_with_the_sheet():
+    sheet = Sheet(*leaf())
+    turn = Rotation.from_rotvec([0.4, -0.7, 0.2]).as_matrix()
+    np.testing.assert_allclose(sheet.folds(sheet.vertices @ turn.T + [1, 2, 3]), sheet.kappa, atol=1e-9)
+    # half as large, the sum of cotangents times edges is half as large too
+    np.testing.assert_allclose(sheet.folds(0.5 * sheet.vertices), 0.5 * sheet.kappa, atol=1e-9)
+    assert np.abs(sheet.kappa).max() > 1e-3
+
+
+def test_stretch_is_the_symmetric_part_of_a_linear_map():
+    sheet = Sheet(*grid(4, 3, 1.0, 0.7))
+    turn = Rotation.from_rotvec([0.4, -0.7, 0.2]).as_matrix()
+    plane = np.array([[1.3, 0.2, 0.0], [0.2, 0.8, 0.0], [0.0, 0.0, 1.0]])
+    found = sheet.stretch(sheet.vertices @ plane.T @ turn.T)
+    expected = sheet.frame @ plane @ sheet.frame.transpose(0, 2, 1)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
 def elastic_matrix(seed=0, count=60):
     rng = np.random.default_rng(seed)
     factor = csr_matrix(np.where(rng.uniform(size=(count, count)) < 0.1, rng.normal(size=(count, count)), 0.0))

@@ -95,7 +95,7 @@ def test_whatever_is_lost_or_sent_twice_each_record_is_handed_on_once():
 def test_a_damaged_record_is_never_handed_on():
     download = Download(0)
     record = records(1, 1000)[0]
-    (chunk, payload), = chunks(0, record)
+    ((chunk, payload),) = chunks(0, record)
     bad = bytearray(payload)
     bad[500] ^= 1
     with pytest.raises(Broken, match="damaged"):

@@ -91,7 +91,7 @@ def _counted(corners: Reals, size: float) -> float:
     low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
     cell = max(size / CELLS, float((high - low).max()) / (4 * CELLS))
     shape = tuple(int(n) + 1 for n in np.ceil((high - low) / cell))
-    return float(inside((corners - low) / cell + 0.5, shape).sum()) * cell**3
+    return float(inside((corners - low) / cell, shape).sum()) * cell**3
 
 
 def _parts(faces: Ints) -> tuple[Ints, int]:

@@ -196,17 +196,18 @@ class Skin:
         def over(values: Reals, elements: NDArray) -> Reals:
             return values[self.chosen][elements].mean(axis=1)
 
-        across = over(rest.skin_across * rest.across, sheet.faces)
-        growth = _stretched(across, over(rest.skin_along * rest.along, sheet.faces), self.along)
-        excess = np.maximum(over(np.maximum(rest.skin_across, rest.skin_along), sheet.hinges) - 1.0, 0.0)
-        kappa = sheet.kappa - sheet.hinge_area * self.uneven * excess
         anchors = positions[self.chosen]
+        kappa = sheet.kappa * over(rest.across, sheet.hinges)
         if rest.puff.any():
-            inside = anchors
-            outward = self.outward * fields.normals(inside, sheet.faces)
-            anchors = inside + rest.puff[self.chosen, None] * outward
-            larger = np.sqrt(_areas(anchors, sheet.faces) / np.maximum(_areas(inside, sheet.faces), 1e-12))
-            growth = np.clip(larger, 0.6, 2.0)[:, None, None] * growth  # it has grown to where it stands
+            flat = sheet.folds(anchors)
+            outward = self.outward * fields.normals(anchors, sheet.faces)
+            anchors = anchors + rest.puff[self.chosen, None] * outward
+            kappa += sheet.folds(anchors) - flat
+        # by itself it lies as it is carried, without a force: all that moves it is that it is too large or too small
+        excess = np.maximum(over(np.maximum(rest.skin_across, rest.skin_along), sheet.hinges) - 1.0, 0.0)
+        kappa -= sheet.hinge_area * self.uneven * excess
+        skin = _stretched(over(rest.skin_across, sheet.faces), over(rest.skin_along, sheet.faces), self.along)
+        growth = sheet.stretch(anchors) @ skin
         self.shell.step(growth, self.bending, kappa, np.zeros(len(self.chosen)), anchors)
         positions[self.chosen] = self.shell.positions
 
@@ -317,11 +318,6 @@ class Sheets:
             arm = self.sheet.vertices[self.anchored] - rest.mean(axis=1)
             anchors[self.anchored] = moved.mean(axis=1) + np.einsum("aij,aj->ai", lattice.turns(rest, moved), arm)
         return anchors
-
-
-def _areas(positions: Reals, faces: NDArray) -> Reals:
-    a, b, c = (positions[faces[:, k]] for k in range(3))
-    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
 
 def _outwards(sheet: shell.Sheet, distance: Reals) -> Reals:

@@ -76,6 +76,24 @@ class Sheet:
         weight = 3.0 / np.where(sound, self.hinge_area, np.inf)
         self.hinge_weight = weight * _trust(weight * (self.stencils**2).sum(axis=1))  # (H,)
 
+    def folds(self, positions: Reals) -> Reals:
+        """(H,) the curvature of each hinge where the vertices are at `positions` (N, 3), as `kappa` is at rest."""
+        start, end, a, b = (positions[self.hinges[:, k]] for k in range(4))
+        normal = _unit(_unit(np.cross(end - start, a - start)) + _unit(np.cross(b - start, end - start)))
+        return np.einsum("hk,hki,hi->h", self.stencils, positions[self.hinges], normal)
+
+    def stretch(self, positions: Reals) -> Reals:
+        """(F, 2, 2) by what each triangle is stretched at `positions` (N, 3), in its own axes; at least a little."""
+        corner = positions[self.faces]
+        slope = (corner[:, 1:] - corner[:, :1]).transpose(0, 2, 1) @ self.inverses  # (F, 3, 2)
+        squared = slope.transpose(0, 2, 1) @ slope
+        # the root of a symmetric 2 x 2 matrix: (A + sqrt(det A) I) / sqrt(tr A + 2 sqrt(det A))
+        root = np.sqrt(np.maximum(np.linalg.det(squared), 1e-6))
+        trace = np.trace(squared, axis1=1, axis2=2)
+        return (squared + root[:, None, None] * np.eye(2)) / np.sqrt(np.maximum(trace + 2.0 * root, 1e-6))[
+            :, None, None
+        ]
+
 
 class Shell:
     """A sheet in motion. `positions` and `velocities` (N, 3) are its state; `step` takes them on by one time step."""

@@ -116,9 +116,7 @@ def life_times(request: protocol.Animate) -> Reals:
     return request.first + (request.last - request.first) * pace
 
 
-def _moments(
-    body: Body, request: protocol.Animate, taus: Reals, detail: Detail, report: Report
-) -> Iterator[Moment]:
+def _moments(body: Body, request: protocol.Animate, taus: Reals, detail: Detail, report: Report) -> Iterator[Moment]:
     """On a stand-in where the body is heavy, and a lighter one where it has more sheet or skin than can be solved."""
     count = len(body.vertices)
     if count > detail.vertices:

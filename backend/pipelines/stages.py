@@ -90,9 +90,7 @@ def _look(look: Look, acted: list[Acting], tau: float) -> Look:
     return look
 
 
-def _poses(
-    anatomy: Anatomy, acting: list[Acting], taus: Reals, report: Report
-) -> Iterator[tuple[list[Reals], float]]:
+def _poses(anatomy: Anatomy, acting: list[Acting], taus: Reals, report: Report) -> Iterator[tuple[list[Reals], float]]:
     """At each tau: the body under the first of the processes, the first two, ..., and the volume put back in all."""
     rest = anatomy.body.vertices
     elastic = [one for one in acting if one.process.elastic]

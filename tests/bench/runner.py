@@ -12,7 +12,6 @@ from tests.bench.sheets import sheet, wave
 __all__ = ["capabilities", "carry_out", "failure"]
 
 
-
 def carry_out(request: protocol.Generate, subject: bytes | None, report):
     """`request.prompt` is the number of vertices, and "colour" behind it asks for albedo over life."""
     count, *coloured = request.prompt.split()

@@ -13,7 +13,7 @@ from backend.pipelines.processes.process import Process
 
 SQUEEZE = 0.68  # of the length of a sheet
 SHORTER, THINNER = 0.42, 0.14  # of the length of a solid, of its width
-STIFF = 0.75  # of its surface that does not give in: 1 would not stretch or shrink at all
+STIFF = 0.4  # of its surface that does not give in: 1 would not stretch or shrink at all
 CREASE = 40.0  # radians over the size of a sheet, within a crease
 DENT = 0.03  # in sizes
 CELL = 0.26  # from one facet to the next, in sizes, at few creases; half of it at many

@@ -58,8 +58,10 @@ class Rot(Process):
 
     def _age(self, tau: float) -> np.ndarray:
         """(N,) distance behind the front, in sizes; negative where it has yet to come."""
-        return self.front.behind(self.cover * (0.6 * tau + 0.4 * tau**1.6)) if tau > 0.0 else np.full(
-            len(self.strength), -1.0
+        return (
+            self.front.behind(self.cover * (0.6 * tau + 0.4 * tau**1.6))
+            if tau > 0.0
+            else np.full(len(self.strength), -1.0)
         )
 
     def _mould(self) -> np.ndarray:
