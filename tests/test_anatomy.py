@@ -14,9 +14,9 @@ def body_from(mesh: trimesh.Trimesh, inside_out=False):
     return body_of(vertices / np.ptp(vertices, axis=0).max(), mesh.faces[:, ::-1] if inside_out else mesh.faces)
 
 
-@pytest.mark.parametrize("inside_out", [False, True])
-def test_a_ball_is_as_thick_as_it_is_wide_whichever_way_its_faces_look(inside_out):
-    anatomy = Anatomy(body_from(trimesh.creation.icosphere(subdivisions=4), inside_out))
+@pytest.mark.parametrize(("inside_out", "subdivisions"), [(False, 4), (True, 4), (False, 5)])
+def test_a_ball_is_as_thick_as_it_is_wide_whichever_way_its_faces_look(inside_out, subdivisions):
+    anatomy = Anatomy(body_from(trimesh.creation.icosphere(subdivisions=subdivisions), inside_out))
     np.testing.assert_allclose(anatomy.thickness, 1.0, rtol=0.02)
 
 
