@@ -217,33 +217,6 @@ def test_to_roll_a_sheet_up_takes_three_times_its_bending(shear, angles):
         assert energy == pytest.approx(3.0 * 0.5 * rest.area.sum() / radius**2, rel=0.05)
 
 
-def test_contact_has_the_last_word_in_each_iteration():
-    class Wall:
-        calls = ""
-
-        def begin(self, before, solve):
-            self.calls += "b"
-
-        def project(self, x):
-            self.calls += "p"
-            np.maximum(x[:, 2], 0.05, out=x[:, 2])
-
-        def finish(self, after):
-            self.calls += "f"
-            return np.maximum(after, [-9.0, -9.0, 0.05])
-
-    rest = Sheet(*grid(8, 8, 1.0, 1.0))
-    wall = Wall()
-    sheet = shell_of(rest, contact=wall)
-    for _ in range(3):
-        sheet.step(grown(rest), 0.01 + 0 * rest.kappa, rest.kappa, np.full(64, 4.0), rest.vertices)
-    assert wall.calls == 3 * ("b" + sheet.iterations * "p" + "f")
-    assert sheet.positions[:, 2].min() >= 0.05
-
-
-# --- messy sheets
-
-
 def needles():
     vertices, faces = grid(9, 9, 1.0, 1.0)
     vertices[40, 0] = vertices[31, 0] + 1e-5

@@ -1,127 +1,175 @@
-"""Self-contact of a surface in motion: parts that come near are kept apart, and none passes through another.
+"""Contact of a sheet in motion with itself, with other sheets, and with what is given, as springs for its solver.
 
-Used by a local-global solver three times a step:
+    springs = contact.springs(before, MARGIN)      what may touch in this step: (N, 3), the whole body
+    ... the solver minimises its energy and theirs, asks contact.springs(after) for what it has passed through
+    ... meanwhile, joins these to the others, and goes on; twice or so
+    contact.settle(after, rest)                    where it came to
 
-    contact.begin(before, factor.solve)       # finds what is near
-    def update(x):
-        x = x - factor.solve(gradient(x))
-        contact.project(x)                     # parts it, like the floor, after each global solve
-        return x
-    after = contact.finish(fixed_point(update, before, iterations))   # crosses nothing on the way there
-    velocities = (after - before) / dt
+Each contact is a term of the local-global energy, stiffness / 2 max(least - depth, 0)^2, whose Hessian joins the matrix
+(as in Ly et al., "Projective dynamics with dry frictional contact", SIGGRAPH 2020, but without friction). Sides are
+remembered (`kernels.sides`), so that what has passed through is known for it.
 
-The push makes the solver know of contact, and takes the solver's own matrix to spread what it moves, nearly a
-projection in the norm of the elastic energy; the guard in `finish` makes it certain (`kernels.separate`). What is no
-contact: two parts of which one crosses another at rest, as an artist's petals do at their foot, and what coincides.
-What lies nearer at rest than the thickness keeps half of its distance. A given surface, such as the pot that
-a leaf falls on, is more vertices and faces of mobility 0; it goes wherever it is put.
+What was tried before, and why not: paths cut short before they touch (as in incremental potential contact) hold back
+whole flowers, because where petals lie close all paths are cut; projections of single vertices after a step crumple
+sheets, as the solver does not know of them; and to solve without contact first, and to part then, lets sheets store
+the energy of all steps, so that they come through deeper each time. Two more things keep it stable: where a sheet
+touches, it takes on the curvature that it has (`Sheets`), for a fold that cannot become what it wishes would push ever
+harder; and where contact tears a sheet all the same, it lets go, for good.
 """
 
-from collections.abc import Callable
+from copy import copy
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix, vstack
 
+from backend.geometry import fields
 from backend.geometry.body import Reals
-from backend.geometry.fields import edges
-from kernels.crossings import crossings
-from kernels.proximity import MOVES, TANGLED, Elements, measure
-from kernels.separate import Pairs, guard, push
+from backend.geometry.volume import connected
+from kernels import sides
 
-Solve = Callable[[Reals], Reals]
-
-FRICTION = 0.3
-ROUNDS = 4  # of a push through the solver's matrix
-SEARCH = 1.5  # thicknesses: what is nearer when a step begins may want a push before it ends
-LAPS = 2  # after which every vertex may be held back
-MOST = 80  # pairs for each vertex
+PATCHES = (
+    0.12,
+    0.24,
+    0.5,
+)  # sizes of the body: cells of the grid by which surfaces are cut; the first that is not too fine
+NOTED = 2 * 10**7  # vertices times patches, of which 9 bytes each are kept; a body of more has no contact
+RINGS = 2  # of twice as many patches around its own that a vertex does not touch
+REACH = 0.03  # sizes: how far two surfaces may come through each other within a step
+MARGIN = 0.004  # sizes: what is nearer than this to touching when a step begins may touch before it ends
+DEEPEST = 0.01  # sizes: what lies deeper is pushed no harder than this
 SLACK = 0.5  # share of its distance at rest that a near pair keeps
 FINE = 0.5  # thickness, in edge lengths, at most
+TORN = 1.3  # an edge this much longer than it has grown, or shorter, is torn or crushed
+ATTACHED = 1e-6  # sizes: what lies nearer than this at rest belongs together
+
+
+class Springs(NamedTuple):
+    """K contacts of C vertices, each kept if apart . (jacobian @ x + given) >= least."""
+
+    jacobian: csr_matrix  # (K, C)
+    given: Reals  # (K, 3) the part of vertices that the solver does not move
+    apart: Reals  # (K, 3) of length 1
+    least: Reals  # (K,)
+
+    def joined(self, other: Self | None) -> Self:
+        if other is None:
+            return self
+        arrays = (np.concatenate(pair) for pair in zip(self[1:], other[1:], strict=True))
+        return Springs(vstack([self.jacobian, other.jacobian]).tocsr(), *arrays)
+
+    def force(self, x: Reals) -> Reals:
+        """(C, 3) the gradient of their energy at x (C, 3), of stiffness 1."""
+        between = self.jacobian @ x + self.given
+        lacking = np.clip(self.least - np.einsum("ki,ki->k", self.apart, between), 0.0, DEEPEST)
+        return -(self.jacobian.T @ (lacking[:, None] * self.apart))
+
+    def matrix(self) -> csr_matrix:
+        """(C, C) no smaller than the Hessian of their energy, of stiffness 1, in each coordinate."""
+        return self.jacobian.T @ self.jacobian
 
 
 class Contact:
-    """N vertices and F triangles that touch neither themselves nor each other, and stay above a floor."""
+    """A body of N vertices and F triangles, of which a solver moves some."""
 
-    def __init__(self, rest: Reals, faces: NDArray, thickness: float, mobility: Reals, floor: Reals | None = None):
-        """rest (N, 3), faces (F, 3); mobility (N,) in [0, 1], inverse masses, 0 for what is given; floor (N,).
+    def __init__(
+        self, rest: Reals, faces: NDArray, thickness: float, moved: NDArray[np.bool_], free: NDArray[np.bool_]
+    ):
+        """rest (N, 3), faces (F, 3); moved (N,) what the solver moves; free (N,) touch nothing by themselves.
 
-        thickness is the distance that parts keep, less where triangles are smaller.
+        thickness is the distance that surfaces keep, less where they lie nearer at rest or triangles are smaller.
         """
-        self.rest, self.mobility = rest, mobility
-        self.floor = np.full(len(rest), -np.inf) if floor is None else floor
-        pairs = edges(faces)
-        self._elements = Elements(rest, faces, pairs)
-        length = np.linalg.norm(rest[pairs[:, 0]] - rest[pairs[:, 1]], axis=1)
-        valence = np.maximum(np.bincount(pairs.ravel(), minlength=len(rest)), 1)
-        local = np.bincount(pairs.ravel(), np.repeat(length, 2), minlength=len(rest)) / valence
-        self._half = 0.5 * np.minimum(thickness, FINE * local)  # (N,) each side's share of the thickness
-        self._tiny = 1e-9 * float(np.ptp(rest, axis=0).max())
-        self._marks = np.where(mobility > 0.0, MOVES, 0).astype(np.uint8)
-        self._marks[faces[crossings(rest[faces], faces, 1e-6 * float(np.ptp(rest, axis=0).max()))]] |= TANGLED
-        self._start, self._solve = rest, None
-        self._pairs: Pairs | None = None
-        self.lost = 0  # pairs that given vertices have pressed together so far: these may cross
-
-    def begin(self, before: Reals, solve: Solve | None = None) -> None:
-        """Starts a step from positions (N, 3); solve: forces (N, 3) to the motion (N, 3) that a solver answers with."""
-        self._start, self._solve = before, solve
-        self._pairs, _ = self._near(before, np.zeros_like(before), SEARCH * self._half)
-
-    def project(self, x: Reals) -> None:
-        """Parts, in place, what is nearer in x (N, 3) than it may be."""
-        if self._solve is None:
-            self._push(x)
+        self._faces, self._moved = faces.astype(np.int64), moved
+        self._edges = fields.edges(self._faces)
+        self._lengths = np.maximum(self._long(rest), 1e-12)
+        self._column = np.where(moved, np.cumsum(moved) - 1, -1)
+        self._torn = np.zeros(len(rest), bool)
+        patch = _patches(rest, self._edges)
+        self.none = patch is None  # as of a heap of thousands of scraps
+        if patch is None:
             return
-        for _ in range(ROUNDS):
-            parted = x.copy()
-            self._push(parted)
-            moves = parted - x
-            size = _dot(moves, moves)
-            if size <= (1e-3 * self._half.max()) ** 2:
-                return
-            # moved one by one, vertices would crumple the surface: the same moves as forces bend it as a whole
-            answer = self._solve(moves)
-            x += (size / _dot(moves, answer)) * answer
+        members, near = _widened(self._faces, patch)
+        self._trees = sides.forest(rest, self._faces, members)
+        self._own = np.where(free, -1, patch), near
+        self._memory = sides.memory(self._room(rest, thickness))
+        self._remember(rest)
 
-    def _push(self, x: Reals) -> None:
-        push(x, self._start, self._pairs, self.mobility, self.floor, FRICTION)
+    def springs(self, x: Reals, margin: float = 0.0) -> Springs | None:
+        """What touches in the shape x (N, 3), or would, if it came nearer by a margin; None if nothing does."""
+        if self.none:
+            return None
+        motion = self._last, x, fields.normals(x, self._faces)
+        found = sides.look(motion, self._faces, self._trees, self._own, (REACH, margin), self._memory)
+        vertex, k = np.nonzero(found.face >= 0)
+        points = np.concatenate([vertex[:, None], self._faces[found.face[vertex, k]]], axis=1)
+        chosen = (self._column[points] >= 0).any(axis=1) & ~self._torn[points].any(axis=1)
+        if not chosen.any():
+            return None
+        vertex, k, points = vertex[chosen], k[chosen], points[chosen]
+        weights = np.concatenate([np.ones((len(vertex), 1)), -found.weights[vertex, k]], axis=1)
+        column = self._column[points]
+        mine = column >= 0
+        rows = np.broadcast_to(np.arange(len(points))[:, None], points.shape)
+        shape = len(points), int(np.count_nonzero(self._moved))
+        jacobian = coo_matrix((weights[mine], (rows[mine], column[mine])), shape=shape).tocsr()
+        given = np.einsum("kp,kpi->ki", np.where(mine, 0.0, weights), x[points])
+        return Springs(jacobian, given, found.apart[vertex, k], found.least[vertex, k])
 
-    def finish(self, after: Reals) -> Reals:
-        """(N, 3) as near to `after` as the way there, from where the step began, is free."""
-        after = after.copy()
-        self.project(after)
-        self._push(after)
-        start, way = self._start, after - self._start
-        # a hair more than the ways, so that rounding does not ask for them once more
-        length, slack = 1.001 * np.linalg.norm(way, axis=1) + self._tiny, self._half
-        laps = 0
-        while True:
-            laps += 1
-            pairs, share = self._near(start, way, slack)
-            end = start + np.where(self.mobility > 0.0, share, 1.0)[:, None] * way
-            lost, short = guard(start, end, pairs, self.mobility, share * slack, self.floor)
-            if not short.any():
-                self.lost += lost
-                return end
-            slack = np.where(short | (laps > LAPS), np.maximum(slack, length), slack)
+    def settle(self, x: Reals, shortest: Reals, longest: Reals) -> None:
+        """Ends a step at x (N, 3), where lengths have grown by `shortest` (N,) to `longest` (N,)."""
+        if self.none:
+            return
+        self._remember(x)
+        ratio, (a, b) = self._long(x) / self._lengths, self._edges.T
+        torn = ratio > TORN * 0.5 * (longest[a] + longest[b])
+        crushed = ratio < 0.5 * (shortest[a] + shortest[b]) / TORN
+        self._torn = self._torn.copy()
+        self._torn[self._edges[torn | crushed]] = True
 
-    def _near(self, positions: Reals, way: Reals, slack: Reals) -> tuple[Pairs, float]:
-        """The pairs that can meet on their ways (N, 3) to within a slack (N,), or on the share of both that is
-        returned too, where those are too many."""
-        share, most = 1.0, MOST * len(way)
-        while (found := self._elements.near(positions, share * way, share * slack, self._marks, most)) is None:
-            share *= 0.5
-        points, across, gaps = found
-        at_rest = np.linalg.norm(measure(self.rest, points, across)[1], axis=1)
-        apart = np.flatnonzero((gaps > self._tiny) & (at_rest > self._tiny))
-        points, across, gaps = points[apart], across[apart], gaps[apart]
-        half = self._half[points]
-        first = np.where(across, np.maximum(half[:, 0], half[:, 1]), half[:, 0])
-        second = np.where(across, np.maximum(half[:, 2], half[:, 3]), half[:, 1:].max(axis=1))
-        weights, between = measure(positions, points, across)
-        wanted = np.minimum(first + second, SLACK * at_rest[apart])
-        return Pairs(points, across, gaps, weights, between / gaps[:, None], wanted), share
+    def _remember(self, x: Reals) -> None:
+        self._last = x.copy()
+        sides.settle(x, fields.normals(x, self._faces), self._faces, self._trees, self._own, REACH, self._memory)
+
+    def fork(self) -> Self:
+        other = copy(self)
+        if not self.none:
+            other._memory = sides.Memory(*(values.copy() for values in self._memory))
+        return other
+
+    def _long(self, x: Reals) -> Reals:
+        return np.linalg.norm(x[self._edges[:, 0]] - x[self._edges[:, 1]], axis=1)
+
+    def _room(self, rest: Reals, thickness: float) -> Reals:
+        """(N, G) how near each vertex may come to each patch; below 0 where they belong together."""
+        ends, count = self._edges.ravel(), len(rest)
+        local = np.bincount(ends, np.repeat(self._lengths, 2), minlength=count)
+        local /= np.maximum(np.bincount(ends, minlength=count), 1)
+        gap = sides.gaps(rest, self._faces, self._trees, self._own, thickness / SLACK)
+        return np.where(gap <= ATTACHED, -1.0, np.minimum(np.minimum(thickness, FINE * local)[:, None], SLACK * gap))
 
 
-def _dot(a: Reals, b: Reals) -> float:
-    return float(np.einsum("ni,ni->", a, b))
+def _patches(rest: Reals, edges: NDArray) -> NDArray | None:
+    """(N,) the patch of each vertex: connected, and at most a cell wide. None if there would be too many."""
+    for width in PATCHES:
+        cell = np.floor(rest / width).astype(np.int64)
+        patch = connected(edges[(cell[edges[:, 0]] == cell[edges[:, 1]]).all(axis=1)], len(rest))
+        if len(rest) * (int(patch.max()) + 1) <= NOTED:
+            return patch
+    return None
+
+
+def _widened(faces: NDArray, patch: NDArray) -> tuple[list[NDArray], NDArray[np.bool_]]:
+    """The faces of each of G patches, and which are near each other, (G, G).
+
+    Each has one more ring of faces, so that where one has its rim its neighbour has its inside.
+    """
+    count, face = int(patch.max()) + 1, np.repeat(np.arange(len(faces)), 3)
+    corners = coo_matrix((np.ones(faces.size), (face, faces.ravel())), shape=(len(faces), len(patch))).tocsr()
+    has = coo_matrix((np.ones(faces.size), (face, patch[faces.ravel()])), shape=(len(faces), count)).tocsr()
+    wide = ((corners @ (corners.T @ has)) > 0).astype(float).tocsc()
+    members = [wide.indices[wide.indptr[g] : wide.indptr[g + 1]].astype(np.int64) for g in range(count)]
+    near = (wide.T @ wide) > 0
+    for _ in range(RINGS):
+        near = (near.astype(float) @ near.astype(float)) > 0
+    return members, near.toarray()

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from backend.geometry import fields, lattice, shell
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Detail, Reals
+from backend.geometry.contact import Contact, Springs
 from backend.geometry.rest import Rest
 from backend.geometry.volume import connected
 
@@ -28,6 +29,8 @@ BENDING = 0.05  # sizes^3 / s^2, and times the square of a sheet's own size
 DENSITY = 0.1  # of a sheet, mass an area
 PRESSURE = 400.0  # on a crumpled sheet, force a mass and a distance
 STREWN = 0.22  # of its size: how far its points are then pushed off their places
+THICKNESS = 0.005  # that sheets keep from each other and from solids
+YIELDING = 0.75, 3  # how much less each ring of vertices around a contact yields, and how many do
 TOUCH = 0.015  # a sheet nearer than this to a solid rests on it
 WRINKLE = 0.085  # wavelength of a skin's wrinkles, in sizes
 RESOLVED = 5.5  # edges that a wrinkle needs: on a coarse mesh there are fewer and larger ones
@@ -244,6 +247,11 @@ class Sheets:
         uneven = np.clip(fields.noise(vertices, 3.0, seed + 5), -1.0, 1.0)
         floor = np.minimum(vertices[:, 2], 0.014 + 0.009 * uneven)  # leaves lie on one another, not in one plane
         self.shell = shell.Shell(sheet, held, links, floor, STEP, STRETCH, DENSITY)
+        feet = np.zeros(len(body.vertices), bool)
+        feet[self.chosen[self.anchored]] = True
+        self.contact = Contact(body.vertices, body.faces, THICKNESS, anatomy.is_sheet, feet)
+        self.yielded = np.zeros(len(sheet.hinges))  # share in which a hinge has taken on the curvature that it had
+        self.had = sheet.kappa
         self.along = _outwards(sheet, anatomy.distance[self.chosen])
         tangent = np.einsum("fj,fji->fi", self.along, sheet.frame)
         outwards = np.zeros_like(sheet.vertices)
@@ -290,12 +298,35 @@ class Sheets:
         bow, roll = over(rest.bow, sheet.hinges), over(rest.roll, sheet.hinges)
         curvature = (bow * (1.0 - self.lengthwise) + roll * self.lengthwise) / self.hinge_size
         kappa = sheet.kappa - sheet.hinge_area * curvature
+        kappa += self.yielded * (self.had - kappa)
         bending = BENDING * self.hinge_size**2 * np.maximum(1.0 - over(rest.soft, sheet.hinges), 0.02)
         anchors = self._carried(positions)
         if rest.press.any():
             self._press(rest.press[chosen, None])
-        self.shell.step(growth, bending, kappa, self.gravity * rest.load[chosen], anchors)
+        touched = np.zeros(len(chosen))
+
+        def touching(x: Reals, margin: float) -> Springs | None:
+            positions[chosen] = x
+            found = self.contact.springs(positions, margin)
+            if found is not None:
+                touched[found.jacobian.indices] = 1.0
+            return found
+
+        self.shell.step(growth, bending, kappa, self.gravity * rest.load[chosen], anchors, touching)
         positions[chosen] = self.shell.positions
+        self.contact.settle(positions, np.minimum(rest.along, rest.across), np.maximum(rest.along, rest.across))
+        self._yield(touched)
+
+    def _yield(self, touched: Reals) -> None:
+        """Where a sheet touches, it takes on the curvature that it has: it cannot have the one it wishes for."""
+        share, rings = YIELDING
+        for _ in range(rings):
+            most = share * touched[self.sheet.faces].max(axis=1)
+            np.maximum.at(touched, self.sheet.faces, most[:, None])
+        yielded = np.maximum(self.yielded, touched[self.sheet.hinges].mean(axis=1))
+        new = (yielded - self.yielded) / np.maximum(yielded, 1e-12)
+        self.had = self.had + new * (self.sheet.folds(self.shell.positions) - self.had)
+        self.yielded = yielded
 
     def _press(self, press: Reals) -> None:
         """A push towards the middle of the part, and out of the sheet by chance, so that it folds in all directions."""
@@ -307,7 +338,7 @@ class Sheets:
 
     def fork(self) -> Self:
         other = copy(self)
-        other.shell = copy(self.shell)
+        other.shell, other.contact = copy(self.shell), self.contact.fork()
         return other
 
     def _carried(self, positions: Reals) -> Reals:

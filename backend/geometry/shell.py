@@ -4,21 +4,25 @@ Projective dynamics (Bouaziz et al., SIGGRAPH 2014). Growth and rest curvature s
 matrix changes only with the bending stiffness, and is factorised anew every few steps.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
-from backend.geometry.contact import Contact
+from backend.geometry.contact import MARGIN, Springs
 from backend.geometry.factor import Factor
 from backend.geometry.fields import hinges
 from kernels.thinshell import gradient, surface
 
 Integers = NDArray[np.int64]
+Touching = Callable[[Reals, float], Springs | None]
 
 FLAT = 1e-6  # a triangle less high than this, over its longest side, has no shape to keep
 FOLDED = 0.03  # where two unit normals add up to less than this, they name no direction
+PASSES = 3  # of a step where something touches
 STRONGEST = 30.0  # of an element, in medians: a needle's stiffness has no bound, and would be all the solver sees
 
 
@@ -104,25 +108,23 @@ class Shell:
     refresh = 8  # steps between factorisations
 
     def __init__(self, sheet: Sheet, held: Reals, links: Integers, floor: Reals, step: float, stretch: float,
-                 density: float, *, tether: Reals | None = None, contact: Contact | None = None):  # fmt: skip
+                 density: float, *, tether: Reals | None = None):  # fmt: skip
         """held (N,) in [0, 1] follow their anchors; links (L, 2) vertices kept side by side; floor (N,) lowest z.
 
         tether (N,): stiffness an area of what ties the sheet softly to its anchors, as a skin to what it grows on.
         A skin that must be larger than that wrinkles, on an even mesh at a length of 2 pi (3 bending / tether)^(1/4),
         if that is eight edges or more: Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003.
-        contact: what keeps the sheet out of others and of itself.
         """
         self.sheet, self.floor, self.dt = sheet, floor, step
         self.positions = sheet.vertices.copy()
         self.velocities = np.zeros_like(sheet.vertices)
-        self.contact = contact
         count = len(sheet.vertices)
         weight = stretch * sheet.area * sheet.trust
         self._surface = surface(sheet.faces, sheet.inverses, weight, sheet.hinges, sheet.stencils, count)
         slope = np.concatenate([-sheet.inverses.sum(axis=1, keepdims=True), sheet.inverses], axis=1)  # (F, 3, 2)
         self._membrane = _scatter(weight[:, None, None] * (slope @ slope.transpose(0, 2, 1)), sheet.faces, count)
-        # stiffness of pins and links in the solver's own terms: mass would be far too soft for a thin sheet
-        stiff = 30.0 * self._membrane.diagonal().mean()
+        # stiffness of pins, links and contacts in the solver's own terms: mass would be far too soft for a thin sheet
+        self._stiff = stiff = 30.0 * self._membrane.diagonal().mean()
         self._inertia = (density * sheet.mass / step**2)[:, None]
         self._hold = stiff * held[:, None]
         if tether is not None:
@@ -135,8 +137,12 @@ class Shell:
         self._age = 0
         self._factor = None
 
-    def step(self, growth: Reals, bending: Reals, kappa: Reals, gravity: Reals, anchors: Reals) -> None:
-        """growth (F, 2, 2), bending (H,) falling over time, kappa (H,), gravity (N,) pulling down, anchors (N, 3)."""
+    def step(self, growth: Reals, bending: Reals, kappa: Reals, gravity: Reals, anchors: Reals,
+             touching: Touching | None = None) -> None:  # fmt: skip
+        """growth (F, 2, 2), bending (H,) falling over time, kappa (H,), gravity (N,) pulling down, anchors (N, 3).
+
+        touching: of positions (N, 3) and a margin, what is or may come into contact there.
+        """
         bend = bending * self.sheet.hinge_weight
         if self._age % self.refresh == 0:
             self._factor = Factor(self.matrix(bend))
@@ -148,32 +154,54 @@ class Shell:
         ahead[resting, :2] = before[resting, :2] + 0.3 * (ahead[resting, :2] - before[resting, :2])
         pull = self._inertia + self._hold
         load = self._inertia * ahead + self._hold * anchors + self._link_rest
-        if self.contact is not None:
-            self.contact.begin(before, self._factor.solve)
 
-        def update(x: Reals) -> Reals:
+        def forces(x: Reals) -> Reals:
             force = pull * x
             force -= load
             if self._links.nnz:
                 force += self._links @ x
             gradient(x, self._surface, growth, bend, kappa, force)
-            x = x - self._factor.solve(force)
-            if self.contact is not None:
-                self.contact.project(x)
+            return force
+
+        after = self._solved(forces, bend, before, touching)
+        self.velocities = (after - before) / self.dt
+        self.positions = after
+
+    def _solved(self, forces: Callable, bend: Reals, before: Reals, touching: Touching | None) -> Reals:
+        """(N, 3) where the forces vanish. Where something touches it takes passes, each of which knows of what the ones
+        before it have passed through."""
+        if touching is None:
+            return self._settled(lambda x: x - self._factor.solve(forces(x)), before)
+        after, springs, matrix = before, touching(before, MARGIN), None
+        for left in reversed(range(PASSES)):
+            if springs is None:
+                after = self._solved(forces, bend, after, None)
+            else:
+                matrix = self.matrix(bend) if matrix is None else matrix
+                after = self._pushed(forces, matrix, springs, after)
+            more = touching(after, 0.0) if left else None
+            if more is None:
+                break
+            springs = more.joined(springs)
+        return after
+
+    def _pushed(self, forces: Callable, matrix: csr_matrix, springs: Springs, x: Reals) -> Reals:
+        factor = Factor(matrix + self._stiff * springs.matrix())
+        return self._settled(lambda x: x - factor.solve(forces(x) + self._stiff * springs.force(x)), x)
+
+    def _settled(self, step: Callable[[Reals], Reals], x: Reals) -> Reals:
+        def update(x: Reals) -> Reals:
+            x = step(x)
             x[:, 2] = np.maximum(x[:, 2], self.floor)
             return x
 
         if self.memory:
-            after = fixed_point(update, before, self.iterations, self.memory)
+            x = fixed_point(update, x, self.iterations, self.memory)
         else:
-            after = before
             for _ in range(self.iterations):
-                after = update(after)
-        after[:, 2] = np.maximum(after[:, 2], self.floor)
-        if self.contact is not None:
-            after = self.contact.finish(after)
-        self.velocities = (after - before) / self.dt
-        self.positions = after
+                x = update(x)
+        x[:, 2] = np.maximum(x[:, 2], self.floor)
+        return x
 
     def matrix(self, bend: Reals) -> csr_matrix:
         """(N, N) of the global step; bend (H,)."""
