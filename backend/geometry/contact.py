@@ -61,9 +61,12 @@ class Springs(NamedTuple):
 
     def force(self, x: Reals) -> Reals:
         """(C, 3) the gradient of their energy at x (C, 3), of stiffness 1."""
-        between = self.jacobian @ x + self.given
-        lacking = np.clip(self.least - np.einsum("ki,ki->k", self.apart, between), 0.0, DEEPEST)
+        lacking = np.clip(self.lacking(x), 0.0, DEEPEST)
         return -(self.jacobian.T @ (lacking[:, None] * self.apart))
+
+    def lacking(self, x: Reals) -> Reals:
+        """(K,) by how much each is nearer than it may be at x (C, 3); below 0: farther."""
+        return self.least - np.einsum("ki,ki->k", self.apart, self.jacobian @ x + self.given)
 
     def matrix(self) -> csr_matrix:
         """(C, C) no smaller than the Hessian of their energy, of stiffness 1, in each coordinate."""

@@ -309,7 +309,7 @@ class Sheets:
             positions[chosen] = x
             found = self.contact.springs(positions, margin)
             if found is not None:
-                touched[found.jacobian.indices] = 1.0
+                touched[found.jacobian[found.lacking(x) > 0.0].indices] = 1.0
             return found
 
         self.shell.step(growth, bending, kappa, self.gravity * rest.load[chosen], anchors, touching)

@@ -9,7 +9,7 @@ from backend.pipelines.processes.process import Process
 from backend.pipelines.processes.vessel import vessel
 
 SHRINK = 0.32  # of the length of a solid; unevenly, so that it is no scale model of itself
-EXCESS = 0.10  # by which the skin is then longer than what it lies on
+EXCESS = 0.16  # by which the skin is then longer than what it lies on
 ROOM = 0.18  # the width that lets wrinkles be as deep as they get, in sizes
 HUSK = 0.20  # shrinking of sheets
 CURL, COCKLE = 3.0, 7.0  # radians over the size of a sheet
