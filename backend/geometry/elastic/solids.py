@@ -1,0 +1,72 @@
+"""The closed parts of a body in motion: a lattice that carries their surface."""
+
+from copy import copy
+from typing import Self
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from backend.geometry import fields, lattice
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.body import Detail, Reals
+from backend.geometry.elastic.footing import Footing
+from backend.geometry.elastic.units import GRAVITY, STEP, stretched
+from backend.geometry.rest import Rest
+
+SHEAR, BULK = 200.0, 400.0  # sizes^2 / s^2
+
+
+class Solids:
+    """The closed parts, in one lattice: limbs bow, everything softens, grows, shrinks and sags."""
+
+    def __init__(self, anatomy: Anatomy, footing: Footing, detail: Detail, seed: int):
+        self.footing = footing
+        body, solid = anatomy.body, ~anatomy.is_sheet
+        self.chosen = np.flatnonzero(solid)
+        vertices = body.vertices[self.chosen]
+        between = anatomy.bridged[solid[anatomy.bridged].all(axis=1)]
+        faces = body.faces[solid[body.faces[:, 0]]]
+        self.grid = grid = lattice.build(body.vertices, faces, body.vertices[between], detail.cells)
+        self.follow = grid.embedding(vertices)
+        self.nearest = self.chosen[cKDTree(vertices).query(grid.nodes)[1]]
+        held = np.zeros(len(grid.nodes))
+        root = anatomy.root_within(solid)[self.chosen]
+        np.maximum.at(held, self.follow.indices, np.repeat(root, np.diff(self.follow.indptr)))
+        self.feet = footing.near(grid.nodes, 2.0 * grid.cell)
+        self.solid = lattice.Solid(grid, held, STEP, SHEAR, BULK)
+
+        distance = anatomy.distance[self.nearest]
+        along, offset = fields.limbs(grid.nodes, distance, 3.0 * grid.cell)
+        down = _downward(grid.nodes, anatomy, seed)
+        down -= np.einsum("mi,mi->m", down, along)[:, None] * along
+        down /= np.maximum(np.linalg.norm(down, axis=1, keepdims=True), 0.3)
+        below = np.clip(np.einsum("mi,mi->m", offset, down) / (0.8 * grid.cell), -1.0, 1.0)
+        self.below = below * fields.smoothstep(distance / 0.3)  # the foot of a stem is woody
+        self.along = along[grid.tets].mean(axis=1)
+
+    def step(self, rest: Rest, positions: Reals) -> None:
+        tets, nearest = self.grid.tets, self.nearest
+
+        def within(values: Reals) -> Reals:
+            return values[tets].mean(axis=1)
+
+        # the side that faces down shortens and the other does not: the limb bows
+        along = within(rest.along[nearest] - rest.droop[nearest] * self.below)
+        growth = stretched(within(rest.across[nearest]), np.maximum(along, 0.05), self.along)
+        anchors = self.footing.carry(self.grid.nodes, self.feet)
+        self.solid.step(SHEAR * (1.0 - within(rest.soft[nearest])), growth, GRAVITY * rest.load[nearest], anchors)
+        positions[self.chosen] = self.follow @ self.solid.positions
+
+    def fork(self) -> Self:
+        other = copy(self)
+        other.solid = self.solid.fork()
+        return other
+
+
+def _downward(points: Reals, anatomy: Anatomy, seed: int) -> Reals:
+    """(P, 3) which way to bow: down, and for what stands upright outwards, or where it is central, by chance."""
+    angle = np.random.default_rng(seed).uniform(0.0, 2.0 * np.pi)
+    out = (points - anatomy.root) * [1.0, 1.0, 0.0] / 0.15
+    out += 0.7 * np.array([np.cos(angle), np.sin(angle), 0.0])
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1.0)
+    return 0.5 * out - [0.0, 0.0, 1.0]
