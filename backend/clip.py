@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-MATERIALS = ("albedo", "roughness", "metallic", "opacity")  # what of a surface may change besides its shape
+MATERIALS = ("albedo", "roughness", "metallic", "opacity", "emission")  # what of a surface may change besides its shape
+USUAL = {"opacity": 1.0, "emission": 0.0}  # of what no mesh brings: where a frame does not tell it
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,7 @@ class Frame:
     roughness: Floats | None = None  # (V,)
     metallic: Floats | None = None  # (V,)
     opacity: Floats | None = None  # (V,) 1: there; 0: gone; None: all is there
+    emission: Floats | None = None  # (V,) 1: glows in its albedo, protocol.GLOW as bright; 0: does not; None: nothing does
     poses: Floats | None = None  # (K - 1, V, 3) metres: under the first of K processes, under the first two, ...
     corrected: float = 0.0  # share of the volume that was put back so far, where a process keeps it so
 
@@ -93,6 +95,7 @@ class Clip:
     roughness: Floats | None = None  # (T, V)
     metallic: Floats | None = None  # (T, V)
     opacity: Floats | None = None  # (T, V)
+    emission: Floats | None = None  # (T, V)
     provenance: dict[str, str] = field(default_factory=dict)  # what made it: prompt, process, engine, seed, version
 
     @classmethod
@@ -100,9 +103,10 @@ class Clip:
         """Stack frames in their order; a material is kept where every frame has it."""
         if not frames:
             raise ValueError("a clip needs at least one frame")
-        if any(frame.opacity is not None for frame in frames):
-            whole = np.ones(len(subject.vertices), np.float32)
-            frames = [replace(frame, opacity=whole) if frame.opacity is None else frame for frame in frames]
+        for name, value in USUAL.items():
+            if any(getattr(frame, name) is not None for frame in frames):
+                usual = {name: np.full(len(subject.vertices), value, np.float32)}
+                frames = [replace(frame, **usual) if getattr(frame, name) is None else frame for frame in frames]
         stacked = {
             name: np.stack([getattr(frame, name) for frame in frames])
             for name in MATERIALS

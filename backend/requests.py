@@ -120,7 +120,7 @@ class Burn(_Process, tag="burn"):
     """A glowing front eats its way through; what it leaves is charred, curls and crumbles."""
 
     curl: _slider("Curl", "How much it warps as it chars") = 0.5
-    ember: _slider("Ember", "How wide the glowing edge is") = 0.5
+    ember: _slider("Ember", "How wide the glowing edge is, and how bright") = 0.5
     crumble: _slider("Crumble", "How much of it falls to ash and is gone") = 0.5
 
 

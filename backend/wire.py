@@ -9,7 +9,7 @@ from backend import protocol
 from backend.clip import Frame, Mesh
 
 _PLAIN = ("vertices", "corners", "sizes", "triangles", "uv", "pin", "weight", "parts")
-_BYTES = ("roughness", "metallic", "opacity")
+_BYTES = ("roughness", "metallic", "opacity", "emission")
 
 
 class NotFinite(ValueError):

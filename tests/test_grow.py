@@ -6,6 +6,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from backend import protocol
+from backend.geometry import fields
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import FULL
 from backend.geometry.growth import Between, Puzzle
@@ -15,6 +16,7 @@ from backend.report import silent
 from kernels.crossings import crossings
 from kernels.turning import turned, turned_reference
 from tests import flowers as made
+from tests.lives import lived
 from tests.shapes import body_of, column, potted, sheet
 
 TAUS = np.linspace(0.0, 1.0, 9)
@@ -268,3 +270,20 @@ def test_awkward_meshes_live(name, kind):
     poses = poses_of(body, kind())
     assert np.isfinite(poses).all() and np.array_equal(poses[-1], body.vertices)
     assert np.abs(poses[0] - poses[-1]).max() > 0.05
+
+
+def test_what_stands_on_several_legs_grows_on_all_of_them():
+    body = four_legged()
+    middle = lived(body, protocol.Grow())[1].positions
+    labels = fields.parts(len(middle), body.faces)
+    slab = middle[labels == labels[0]]
+    for leg in (middle[labels == label] for label in np.unique(labels)[1:]):
+        assert np.linalg.norm(leg[np.argmax(leg[:, 2])] - slab, axis=1).min() < 0.1
+
+
+def test_sheets_that_lie_on_one_another_grow_flat():
+    pages = [sheet(8, 8, 0.7, 1.0)[0][:, [0, 2, 1]] * [1, 1, 0] + [0, 0, 0.03 * k] for k in range(5)]
+    faces = sheet(8, 8, 0.7, 1.0)[1]
+    body = body_of(np.concatenate(pages), np.concatenate([faces + len(pages[0]) * k for k in range(5)]))
+    for moment in lived(body, protocol.Grow(), taus=(0.3, 0.5, 0.7)):
+        assert moment.positions[:, 2].max() < 0.25

@@ -14,6 +14,7 @@ from backend.pipelines.lifecycle import Life, UnusableSubject, weld
 from backend.pipelines.processes.process import NotForThis
 from backend.protocol import Generate
 from backend.report import Preview, Timed, silent
+from tests import flowers
 from tests.asking import animate as asked
 from tests.shapes import potted
 
@@ -46,13 +47,26 @@ def soup(mesh: Mesh) -> Mesh:
     return Mesh.from_triangles(mesh.vertices[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3))
 
 
-@pytest.mark.parametrize("process", ["wilt", "melt"])
-def test_the_first_frame_is_the_artists_mesh(process):
-    mesh = cone()
-    first = lived(mesh, process=process)[0]
+def flower() -> Mesh:
+    """A tulip, away from the origin and not one unit large."""
+    body = flowers.tulip()
+    return Mesh.from_triangles(1.7 * body.vertices + [3.0, -2.0, 0.5], body.faces)
+
+
+@pytest.mark.parametrize("stand_in", [False, True], ids=["itself", "stand-in"])
+@pytest.mark.parametrize("process", protocol.PROCESSES)
+def test_one_end_of_a_life_is_the_artists_mesh(monkeypatch, process, stand_in):
+    if stand_in:
+        monkeypatch.setattr(lifecycle, "FULL", replace(lifecycle.FULL, vertices=500, light=450))
+    mesh = flower()
+    frames = lived(mesh, process=process, frames=3)
+    assert [frame.tau for frame in frames] == [0.0, 0.5, 1.0]
+    own = frames[-1 if process in ("bloom", "grow") else 0]
     size = np.ptp(mesh.vertices, axis=0).max()
-    assert first.positions.dtype == np.float32 and first.tau == 0.0
-    np.testing.assert_allclose(first.positions, mesh.vertices, atol=1e-5 * size)
+    assert own.positions.dtype == np.float32
+    np.testing.assert_allclose(own.positions, mesh.vertices, atol=1e-5 * size)
+    changed = np.abs(frames[1].positions - mesh.vertices).max() + np.abs(frames[1].albedo - protocol.GREY).max()
+    assert changed > 0.01
 
 
 def test_life_time_runs_from_nought_to_one():
@@ -171,6 +185,34 @@ def test_pin_and_weight_reach_the_process():
     assert moved[0] < 0.2 * moved[1]
 
 
+def test_weight_nought_stays_where_a_stand_in_is_moved(monkeypatch):
+    monkeypatch.setattr(lifecycle, "FULL", replace(lifecycle.FULL, vertices=500, light=450))
+    mesh = cone(sides=40, rings=40)
+    still = mesh.vertices[:, 2] < 1.0
+    last = lived(replace(mesh, weight=np.where(still, 0.0, 1.0).astype(np.float32)))[-1]
+    np.testing.assert_array_equal(last.positions[still], mesh.vertices[still])
+    np.testing.assert_allclose(last.albedo[still], protocol.GREY)
+    assert np.abs(last.positions - mesh.vertices)[~still].max() > 0.1
+
+
+def test_thousands_of_vertices_at_one_place_are_no_pairs_of_each_other(monkeypatch):
+    mesh, seen = cone(), []
+
+    class Counting(lifecycle.cKDTree):
+        def query_pairs(self, *args, **rest):
+            pairs = super().query_pairs(*args, **rest)
+            seen.append(len(pairs))
+            return pairs
+
+    monkeypatch.setattr(lifecycle, "cKDTree", Counting)
+    nudge = np.random.default_rng(1).uniform(-2e-7, 2e-7, (2000, 3))  # of a size of 1.6: within 1e-6 of it
+    vertices = np.concatenate([mesh.vertices, mesh.vertices[[7]] + nudge])
+    welded = weld(Mesh.from_triangles(vertices.astype(np.float64), mesh.faces))
+    assert len(welded.body.vertices) == len(mesh.vertices)
+    assert (welded.vertex[len(mesh.vertices) :] == welded.vertex[7]).all()
+    assert sum(seen) < 1000
+
+
 def test_doubled_and_folded_faces_and_mixed_parts_are_welded_away():
     mesh = cone()
     faces = np.concatenate([mesh.faces, mesh.faces[:10, ::-1], mesh.faces[:5, [0, 1, 1]]])
@@ -234,6 +276,11 @@ def broken(mesh, value):
     return mesh.at(vertices)
 
 
+def pinned_where_weighed() -> dict[str, np.ndarray]:
+    weight = (cone().vertices[:, 2] > 1.2).astype(np.float32)
+    return {"pin": weight, "weight": weight}
+
+
 REFUSED = {
     "no vertices": (lambda: Mesh.from_triangles(np.zeros((0, 3)), np.zeros((0, 3))), "no vertices"),
     "no faces": (lambda: Mesh.from_triangles(cone().vertices, np.zeros((0, 3))), "no faces"),
@@ -242,6 +289,8 @@ REFUSED = {
     "no size": (lambda: cone().at(np.ones_like(cone().vertices)), "no size"),
     "a line": (lambda: cone().at(cone().vertices * np.float32([0, 0, 1])), "no area"),
     "all pinned": (lambda: replace(cone(), pin=np.ones(len(cone().vertices), np.float32)), "pinned"),
+    "all that is weighed is pinned": (lambda: replace(cone(), **pinned_where_weighed()), "pinned too"),
+    "nearly pinned": (lambda: replace(cone(), pin=np.full(len(cone().vertices), 0.999, np.float32)), "pinned"),
     "no weight": (lambda: replace(cone(), weight=np.zeros(len(cone().vertices), np.float32)), "weight"),
 }
 
@@ -262,7 +311,7 @@ def test_nothing_of_a_job_is_stored_whose_subject_is_refused(case):
 
 
 def test_a_reverse_that_memory_cannot_hold_is_refused(monkeypatch):
-    monkeypatch.setattr(lifecycle, "REVERSIBLE", 7 * len(cone().vertices) * 36)
+    monkeypatch.setattr(lifecycle, "REVERSIBLE", 7 * len(cone().vertices) * 40)
     with pytest.raises(UnusableSubject, match=r"8 frames of 194 vertices are too many .* at most 7, or take a lighter"):
         Life(cone(), asked(frames=8, reverse=True))
     Life(cone(), asked(frames=8))
@@ -374,3 +423,9 @@ def test_a_process_that_can_do_nothing_with_a_mesh_says_so_before_anything_is_st
         with pytest.raises(NotForThis, match="petals") as refused:
             next(records)
         assert pipelines.failure(refused.value).code == "bad_subject"
+
+
+def test_a_later_process_that_can_do_nothing_says_so_before_the_first_frame():
+    asked_for = protocol.Animate(stages=protocol.from_words("wilt, close", {}), frames=6)
+    with pytest.raises(NotForThis, match="petals"):
+        next(Life(cone(), asked_for).frames(silent))

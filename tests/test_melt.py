@@ -12,7 +12,7 @@ from backend.geometry.body import FULL, PREVIEW, Body, Look
 from backend.geometry.liquid import adhesion, flowing_surface
 from backend.geometry.viscous import Tank, filling, held_back, sealed, solenoidal, stokes_flow, velocity_at
 from backend.geometry.volume import close_holes, face_volumes, lidded, restore_volume, ringed, signed_volume
-from backend.pipelines.processes.melt import Melt, smooth
+from backend.pipelines.processes.melt import Melt, restore, smooth
 from backend.pipelines.processes.process import Circumstances
 from backend.report import Cancelled, silent
 from kernels.gather import gather, gather_reference
@@ -52,7 +52,10 @@ def molten(
 ) -> list[Moment]:
     process = Melt(protocol.Melt(**settings), Circumstances(Anatomy(subject), amount, seed, detail))
     posed = process.motion(np.array(taus), report)
-    return [Moment(*pose, process.look(tau, subject.look)) for tau, pose in zip(taus, posed, strict=True)]
+    return [
+        Moment(pose.positions, pose.corrected, process.look(tau, subject.look))
+        for tau, pose in zip(taus, posed, strict=True)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +286,8 @@ def test_smoothing_takes_no_volume_though_nothing_restores_it():
     volume = signed_volume(surface.points, surface.skin)
     surface.volumes = np.array([volume])
     before = surface.points
-    smooth(surface, 0.9, 0.025)
+    smooth(surface, 0.9, 0.025, np.ones(len(before)))
+    restore(surface)
     assert surface.corrected < 0.004
     rough = [np.linalg.norm(x - surface.neighbours @ x, axis=1).mean() for x in (before, surface.points)]
     assert rough[1] < 0.6 * rough[0]
@@ -306,7 +310,7 @@ def test_smoothing_leaves_the_straight_rim_of_a_sheet_where_it_is():
     grid.apply_transform(trimesh.transformations.rotation_matrix(1.5, [1, 0, 0]))
     surface = flowing_surface(Anatomy(body(grid)))
     before = surface.points
-    smooth(surface, 1.0, 0.1)
+    smooth(surface, 1.0, 0.1, np.ones(len(before)))
     amid = np.abs(before[:, 2] - 0.5 * before[:, 2].max()) < 0.2 * before[:, 2].max()
     side = np.flatnonzero(amid & (np.abs(before[:, 0]) > 0.499))
     assert len(side) > 4

@@ -149,6 +149,44 @@ def test_a_motion_rides_on_what_is_bent():
         np.testing.assert_allclose(one.positions, other.positions + [one.tau, 0.0, 0.0], atol=1e-12)
 
 
+def test_a_motion_says_how_much_is_kept_of_what_is_bent(monkeypatch):
+    class Thaws(Shifts):
+        def motion(self, taus, report):
+            for posed in super().motion(taus, report):
+                yield posed._replace(keeps=np.where(self.body.vertices[:, 2] > 0.5, 0.25, 1.0))
+
+    monkeypatch.setitem(FAKES, protocol.Melt, Thaws)
+    both, bent = lived(stage(protocol.Wilt), stage(protocol.Melt)), lived(stage(protocol.Wilt))
+    share = np.where(body().vertices[:, 2:] > 0.5, 0.25, 1.0)
+    for one, other in zip(both, bent, strict=True):
+        expected = body().vertices + share * (other.positions - body().vertices) + [one.tau, 0.0, 0.0]
+        np.testing.assert_allclose(one.positions, expected, atol=1e-12)
+        np.testing.assert_array_equal(one.poses[0], other.positions)
+
+
+@pytest.mark.parametrize("other", ["wilt", "burn"])
+def test_what_melts_ends_as_a_pool_whatever_else_it_does(monkeypatch, other):
+    monkeypatch.undo()  # the processes themselves
+    asked = protocol.from_words(f"melt + {other}", {})
+    start, end = (stages.live(Anatomy(body()), asked, 3, np.array([0.0, 1.0]), FULL, silent))
+    assert volume(end.positions) == pytest.approx(volume(start.positions), rel=0.05)
+    assert np.ptp(end.positions[:, 2]) < 0.4 * np.ptp(start.positions[:, 2])
+    assert np.mean(end.positions[:, 2] <= 0.0) < 0.4  # and not as a decal
+
+
+def volume(points):
+    a, b, c = (points[body().faces[:, k]] for k in range(3))
+    return float(np.einsum("fi,fi->f", a, np.cross(b, c)).sum() / 6.0)
+
+
+def test_a_short_stage_does_not_make_all_others_slow():
+    heard = []
+    asked = stage(protocol.Wilt), stage(protocol.Swell, 0.5, 0.501)
+    moments = list(stages.live(Anatomy(body()), asked, 1, TAUS, FULL, lambda done, text: heard.append(done)))
+    assert len(heard) <= 2 * stages.MANY
+    assert np.abs(moments[-1].poses[1] - moments[-1].poses[0]).max() > 0.02
+
+
 @pytest.mark.parametrize("kind", [protocol.Wilt, protocol.Melt])
 def test_before_its_start_a_process_does_nothing_and_after_its_end_no_more(kind):
     moments = lived(stage(kind, 0.25, 0.75))

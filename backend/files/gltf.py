@@ -3,8 +3,8 @@
 Weight k is 1 at frame k and 0 at its neighbours, interpolated linearly: at no time are more than two targets on, which
 is what game engines can play, and between frames the vertices go straight from one to the next.
 glTF has Y up and one UV a vertex, so axes are turned and vertices on UV seams are split. Normals are smooth, and morph.
-Not kept, for want of a carrier that viewers read: colour, roughness, metallic and opacity over life. The first
-frame's are there: colour as COLOR_0, the others as the material's means.
+Not kept, for want of a carrier that viewers read: colour, roughness, metallic, opacity and emission over life. The
+first frame's colour is there as COLOR_0, its roughness and metallic as the material's means.
 """
 
 import json

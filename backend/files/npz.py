@@ -7,6 +7,7 @@
     loop        () bool             whether the last frame leads back to the first
     albedo      (T, V, 3) float32   linear RGB; roughness, metallic (T, V) float32: each only where it changes
     opacity     (T, V) float32      1: there, 0: gone; only where something goes
+    emission    (T, V) float32      0: cold, 1: glows as an ember does, in its albedo; only where something glows
     provenance  () str              JSON: prompt or process, engine, seed, version
     version     () int              of this layout, 1
 
@@ -27,7 +28,7 @@ from backend.clip import Clip, Mesh
 
 LAYOUT = 1
 _MATERIAL = ("albedo", "roughness", "metallic")
-_OVER_LIFE = (*_MATERIAL, "opacity")
+_OVER_LIFE = (*_MATERIAL, "opacity", "emission")
 _SUBJECT = ("vertices", *_MATERIAL, "pin", "weight")
 _TOPOLOGY = ("corners", "sizes", "triangles", "uv", "parts")
 

@@ -1,8 +1,8 @@
 """A clip as .usdc: one UsdGeom.Mesh with time-sampled points, the form for heavy clips and for film tools.
 
 Z up, metres, one time code a frame, from 1. Colours over life are primvars:displayColor, linear, with time samples;
-roughness and metallic are primvars of those names, what has gone is primvars:displayOpacity 0. A UsdPreviewSurface
-reads them all.
+roughness and metallic are primvars of those names, what has gone is primvars:displayOpacity 0, and what glows sends out
+the light that primvars:emissiveColor says, linear too. A UsdPreviewSurface reads them all.
 """
 
 import re
@@ -14,11 +14,13 @@ from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, Vt
 from backend import protocol
 from backend.clip import Clip
 
+_COLOUR, _NUMBER = Sdf.ValueTypeNames.Float3, Sdf.ValueTypeNames.Float
 _READERS = {
-    "displayColor": ("diffuseColor", "UsdPrimvarReader_float3", Sdf.ValueTypeNames.Float3, Gf.Vec3f(protocol.GREY)),
-    "roughness": ("roughness", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, protocol.MATT),
-    "metallic": ("metallic", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, 0.0),
-    "displayOpacity": ("opacity", "UsdPrimvarReader_float", Sdf.ValueTypeNames.Float, 1.0),
+    "displayColor": ("diffuseColor", "UsdPrimvarReader_float3", _COLOUR, Gf.Vec3f(protocol.GREY)),
+    "roughness": ("roughness", "UsdPrimvarReader_float", _NUMBER, protocol.MATT),
+    "metallic": ("metallic", "UsdPrimvarReader_float", _NUMBER, 0.0),
+    "displayOpacity": ("opacity", "UsdPrimvarReader_float", _NUMBER, 1.0),
+    "emissiveColor": ("emissiveColor", "UsdPrimvarReader_float3", _COLOUR, Gf.Vec3f(0.0)),
 }
 
 
@@ -67,7 +69,16 @@ def _mesh(stage: Usd.Stage, clip: Clip) -> UsdGeom.Mesh:
     _over_life(primvars, "roughness", Sdf.ValueTypeNames.FloatArray, clip.roughness, subject.roughness)
     _over_life(primvars, "metallic", Sdf.ValueTypeNames.FloatArray, clip.metallic, subject.metallic)
     _over_life(primvars, "displayOpacity", Sdf.ValueTypeNames.FloatArray, clip.opacity, None)
+    _over_life(primvars, "emissiveColor", Sdf.ValueTypeNames.Color3fArray, _light(clip), None)
     return mesh
+
+
+def _light(clip: Clip) -> np.ndarray | None:
+    """(T, V, 3) what glows sends out, in its own colour."""
+    if clip.emission is None:
+        return None
+    albedo = clip.subject.albedo if clip.albedo is None else clip.albedo
+    return protocol.GLOW * clip.emission[..., None] * np.float32(protocol.GREY if albedo is None else albedo)
 
 
 def _over_life(primvars: UsdGeom.PrimvarsAPI, name: str, kind, samples, still) -> None:
@@ -88,7 +99,7 @@ def _material(stage: Usd.Stage, bound: list[str]) -> UsdShade.Material:
     surface = UsdShade.Shader.Define(stage, "/Anthesis/Material/Surface")
     surface.CreateIdAttr("UsdPreviewSurface")
     for name, (target, reader, kind, fallback) in _READERS.items():
-        value = surface.CreateInput(target, Sdf.ValueTypeNames.Color3f if name == "displayColor" else kind)
+        value = surface.CreateInput(target, Sdf.ValueTypeNames.Color3f if kind == _COLOUR else kind)
         if name not in bound:
             value.Set(fallback)
             continue

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backend.geometry import fields
 from backend.geometry.body import Body, Reals
+from backend.geometry.vessel import Hollow, hollows, vessels
 
 SHEET = 0.45  # openness from which a part is a sheet: an open pot is still a solid, half a ball is not
 SCRAP = 0.03  # a sheet smaller than this is too small to be seen bending: it rides along with the solids
@@ -27,12 +28,9 @@ class Anatomy:
         self.body = body
         self.held = fields.root(body)
         self.labels = fields.parts(len(body.vertices), body.faces)
-        rooted = np.bincount(self.labels, self.held) > 0
-        bridged = fields.bridges(body.vertices, self.labels)
-        # parts that stand by themselves need no support from each other
-        self.bridged = bridged[~rooted[self.labels[bridged]].all(axis=1)]
+        self.bridged = _supporting(body, self.labels, self.held)
         self.distance = fields.root_distance(body, self.held, self.bridged)
-        low, high = np.full((2, len(rooted), 3), np.inf)
+        low, high = np.full((2, self.labels.max() + 1, 3), np.inf)
         np.minimum.at(low, self.labels, body.vertices)
         np.minimum.at(high, self.labels, -body.vertices)
         size = (-high - low).max(axis=1)
@@ -40,11 +38,34 @@ class Anatomy:
         self.is_sheet: NDArray[np.bool_] = ((openness > SHEET) & (size >= SCRAP))[self.labels]
         self.lying = not body.pin.any() and np.ptp(body.vertices[:, 2]) < fields.FLAT_HEIGHT
 
+    @cached_property
+    def hollows(self) -> list[Hollow]:
+        """The parts that stand on the floor and could hold something."""
+        return hollows(self.body, self.labels, self.is_sheet)
+
+    @cached_property
+    def vessel(self) -> NDArray[np.bool_]:
+        """(N,) the pot or vase that a plant stands in, and its soil, by their shape."""
+        return vessels(self.body, self.labels, self.hollows)
+
+    @cached_property
+    def planted(self) -> Self:
+        """The same body rooted in its vessel, which is held too; itself where there is none."""
+        if not self.vessel.any():
+            return self
+        rooted = copy(self)
+        rooted.held = np.maximum(self.held, self.vessel)
+        whole = np.unique(np.where(self.vessel, -1, self.labels), return_inverse=True)[1]
+        rooted.bridged = _supporting(self.body, whole, rooted.held)  # a leaf on the rim joins no pot to its soil
+        rooted.distance = fields.root_distance(self.body, rooted.held, rooted.bridged)
+        return rooted
+
     def posed(self, vertices: Reals) -> Self:
         """The same body with its vertices elsewhere, (N, 3): its parts and its root are what they were."""
         moved = copy(self)
+        moved.hollows, moved.vessel = self.hollows, self.vessel
         moved.body = replace(self.body, vertices=vertices)
-        for name in ("normals", "outward", "thickness", "clearance", "margin"):
+        for name in ("normals", "outward", "thickness", "clearance", "margin", "planted"):
             moved.__dict__.pop(name, None)
         return moved
 
@@ -123,3 +144,10 @@ class Anatomy:
         rise = 2.5 * self.normals[:, 2] * (-1.0 if self.lying else 1.0)
         lean = -3.0 * np.einsum("ni,ni->n", self.normals, aside[self.labels])
         return np.clip(rise + np.maximum(1.0 - np.abs(rise), 0.0) * np.clip(lean, -1.0, 1.0), -1.0, 1.0)
+
+
+def _supporting(body: Body, labels: fields.Integers, held: Reals) -> fields.Integers:
+    """(B, 2) the bridges between parts; what stands by itself needs no support from what also does."""
+    rooted = np.bincount(labels, held) > 0
+    bridged = fields.bridges(body.vertices, body.faces, labels)
+    return bridged[~rooted[labels[bridged]].all(axis=1)]

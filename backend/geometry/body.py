@@ -17,6 +17,7 @@ class Look:
     roughness: Reals  # (N,)
     metallic: Reals  # (N,)
     opacity: Reals  # (N,) 1: there; 0: gone, as what has burnt away
+    emission: Reals  # (N,) 0: cold; 1: glows with the light of the hottest ember, in its own albedo
 
     def toward(self, share: Reals, **targets) -> Self:
         """Each named material moved by `share` (N,) in [0, 1] of the way to its target: a number, a colour or one a
@@ -44,7 +45,8 @@ class Body:
     @property
     def look(self) -> Look:
         """The material before anything happens."""
-        return Look(self.albedo, self.roughness, self.metallic, np.ones(len(self.vertices)))
+        count = len(self.vertices)
+        return Look(self.albedo, self.roughness, self.metallic, opacity=np.ones(count), emission=np.zeros(count))
 
 
 @dataclass(frozen=True, eq=False)

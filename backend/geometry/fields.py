@@ -17,6 +17,9 @@ Integers = NDArray[np.int64]
 
 ROOT_HEIGHT = 0.035  # of the body's height: what stands within it is held by the ground
 BALLS = 8000  # that are shrunk at most, to find how thick a body is
+CLOSE, LARGE = 0.05, 24  # on triangles longer than this, parts are looked for within; in at most so many pieces a side
+FEW = 3  # of the points on large triangles near a point that are looked at
+NEARBY = 0.1  # how much the length of a bridge counts beside the gap that it bridges
 FLAT_HEIGHT = 0.02  # a body lower than this lies on the floor and is held at its middle
 
 
@@ -34,7 +37,7 @@ def life(tau: float, distance: Reals) -> Reals:
 def noise(points: Reals, frequency: float, seed: int) -> Reals:
     """(N,) smooth noise of mean 0 and variance about 1: plane waves of `frequency` cycles a unit, all directions.
 
-    Sparse spectral synthesis (Lewis, "Algorithms for solid noise synthesis", SIGGRAPH 1989), so it has no grid.
+    Unlike noise from a lattice it shows no grid.
     """
     waves = 32
     rng = np.random.default_rng(seed)
@@ -71,21 +74,39 @@ def parts(count: int, faces: NDArray) -> Integers:
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
-def bridges(vertices: Reals, labels: Integers) -> Integers:
-    """(B, 2) vertex pairs that join all parts into one: short ones, found among near neighbours first.
+def bridges(vertices: Reals, faces: NDArray, labels: Integers) -> Integers:
+    """(B, 2) vertex pairs that join all parts into one, at the shortest gaps between their surfaces.
 
-    Close to the minimum spanning tree between the parts, without looking at all pairs of vertices.
+    Close to the minimum spanning tree between the parts, without looking at all pairs of vertices. What touches the
+    inside of a large triangle is joined to the nearest of its corners.
     """
     count = int(labels.max()) + 1
     if count == 1:
         return np.zeros((0, 2), np.int64)
-    neighbours = min(12, len(vertices))
-    distance, near = cKDTree(vertices).query(vertices, k=neighbours)
-    here = np.repeat(np.arange(len(vertices)), neighbours)
-    there = near.ravel().astype(np.int64)
-    foreign = labels[here] != labels[there]
-    here, there, distance = here[foreign], there[foreign], distance.ravel()[foreign]
-    order = np.lexsort((there, here, distance))
+    points, face = within_large(vertices, faces, CLOSE)
+    points, face = np.concatenate([vertices, points]), np.concatenate([np.full(len(vertices), -1), face])
+    vertex = np.arange(len(points))
+    vertex[len(vertices) :] = faces[face[len(vertices) :], 0]
+    neighbours = min(12, len(points))
+    distance, near = cKDTree(points).query(points, k=neighbours)
+    near = near.reshape(len(points), neighbours)
+    foreign = labels[vertex[near]] != labels[vertex[:, None]]
+    nearest = np.cumsum(foreign, axis=1) <= FEW
+    # between large triangles there are many pairs, all much the same
+    here, place = np.nonzero(foreign & (nearest | ((face[near] < 0) & (face[:, None] < 0))))
+    there, distance = near[here, place], distance.reshape(near.shape)[here, place]
+    ends = []
+    for one, other in ((here, there), (there, here)):
+        large = np.flatnonzero(face[one] >= 0)
+        corner, point = vertices[faces[face[one[large]]]], points[other[large]]
+        distance[large] = np.minimum(distance[large], to_triangles(point, corner))
+        end = vertex[one]
+        nearest = np.linalg.norm(corner - point[:, None], axis=2).argmin(axis=1)
+        end[large] = faces[face[one[large]], nearest]
+        ends.append(end)
+    here, there = ends
+    # of pairs that are about as near to each other on the surfaces, those whose vertices are, too
+    order = np.lexsort((there, here, distance + NEARBY * np.linalg.norm(vertices[here] - vertices[there], axis=1)))
 
     group = np.arange(count)  # the joined group of each part
     found: list[tuple[int, int]] = []
@@ -106,6 +127,33 @@ def bridges(vertices: Reals, labels: Integers) -> Integers:
         closest = int(np.argmin(gap))
         join(int(inside[closest]), int(outside[target[closest]]))
     return np.array(found, np.int64)
+
+
+def within_large(vertices: Reals, faces: NDArray, spacing: float) -> tuple[Reals, Integers]:
+    """(S, 3) points in triangles with a side longer than `spacing`, so close to each other, and (S,) which triangle."""
+    corner = vertices[faces]
+    side = np.linalg.norm(corner - np.roll(corner, 1, axis=1), axis=2).max(axis=1)
+    pieces = np.clip(np.ceil(side / spacing), 1, LARGE).astype(np.int64)
+    points, owner = [np.zeros((0, 3))], [np.zeros(0, np.int64)]
+    for count in np.unique(pieces[pieces > 1]):
+        i, j = np.meshgrid(np.arange(count + 1), np.arange(count + 1), indexing="ij")
+        share = np.stack([i, j, count - i - j], axis=-1)[i + j <= count]
+        share = share[share.max(axis=1) < count] / count  # the corners are vertices
+        chosen = np.flatnonzero(pieces == count)
+        points.append(np.einsum("sk,fkc->fsc", share, corner[chosen]).reshape(-1, 3))
+        owner.append(np.repeat(chosen, len(share)))
+    return np.concatenate(points), np.concatenate(owner)
+
+
+def to_triangles(points: Reals, corner: Reals) -> Reals:
+    """(K,) distance of each of K points from its own triangle, (K, 3, 3)."""
+    side, arm = np.roll(corner, -1, axis=1) - corner, points[:, None] - corner
+    share = np.clip((arm * side).sum(axis=2) / np.maximum((side * side).sum(axis=2), 1e-300), 0.0, 1.0)
+    to_edges = np.linalg.norm(arm - share[:, :, None] * side, axis=2).min(axis=1)
+    normal = np.cross(side[:, 0], side[:, 1])
+    above = (np.cross(side, arm) @ normal[:, :, None])[:, :, 0] >= 0.0
+    height = np.abs((arm[:, 0] * normal).sum(axis=1)) / np.maximum(np.linalg.norm(normal, axis=1), 1e-300)
+    return np.where(above.all(axis=1), height, to_edges)
 
 
 def root(body: Body) -> Reals:

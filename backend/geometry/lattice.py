@@ -160,10 +160,12 @@ def _inside(solid: NDArray[np.bool_], index: Integers, samples: Reals, areas: Re
     return inside
 
 
-def turns(rest: Reals, moved: Reals) -> Reals:
-    """(P, 3, 3) the rotation nearest to each motion of a cloud of 8 points, rest and moved (P, 8, 3)."""
+def similarities(rest: Reals, moved: Reals) -> Reals:
+    """(P, 3, 3) the turn, times the growth, nearest to each motion of a cloud of 8 points, rest and moved (P, 8, 3)."""
     rest, moved = (x - x.mean(axis=1, keepdims=True) for x in (rest, moved))
-    return nearest_rotation(moved.transpose(0, 2, 1) @ rest)
+    spread, now = (np.sqrt((x**2).sum(axis=(1, 2))) for x in (rest, moved))
+    growth = now / np.maximum(spread, 1e-12)
+    return growth[:, None, None] * nearest_rotation(moved.transpose(0, 2, 1) @ rest)
 
 
 class Solid:
@@ -218,6 +220,11 @@ class Solid:
         after[:, 2] = np.maximum(after[:, 2], 0.0)
         self.velocities = (after - before) / self.dt
         self.positions = after
+
+    def push(self, shift: Reals, steps: int) -> None:
+        """Moved by `shift` (M, 3), as if that had happened within so many steps."""
+        self.velocities = self.velocities + shift / (steps * self.dt)
+        self.positions = self.positions + shift
 
 
 def _laplacian(lattice: Lattice) -> csr_matrix:

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.fields import edges, openness, smoothstep
 from backend.geometry.volume import close_holes, connected, face_volumes, ringed, signed_volume
+from kernels.surface_gradients import surface_gradients
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -23,6 +24,9 @@ SHEET_THICKNESS = 0.03  # what a sheet weighs, in extents
 TOUCH = 0.06  # distance, in extents, up to which smoothing moves parts together: all the way from half of that
 PARTS = 200  # the largest, which touch others; of more, as in a cloud of scraps, the rest are only touched
 SMOOTH = 0.15, 0.2  # least and most length, in extents, over which the mesh is smoothed in all, where fully
+ROOM = 0.02, 0.05  # least and most width, in extents, of a gap that is wide enough to swell into: else an edge's
+NEAREST = 24  # points among which a wall is looked for
+FACING = -0.2  # cosine between normals of walls that face each other, at most
 LONGER = 4.0  # the same, in its edges: coarse triangles fold at their own scale
 
 
@@ -57,6 +61,8 @@ class Surface:
     smoothing: float  # length, in extents, over which it is smoothed in all, where it is smoothed fully
     sheets: Sheets
     thin: Reals  # (M,) 1 where a part is thin, 0 where it is bulk
+    wide: float  # that a gap is to be, for what is around it to swell into it
+    room: Reals  # (M,) in [0, 1] how wide the gap in front of a point is, of that
     corrected: float = 0.0  # volume that was put back so far, over the volume of all parts
 
 
@@ -106,7 +112,7 @@ def flowing_surface(anatomy: Anatomy) -> Surface:
     return Surface(
         points, mobility, links, links.T.tocsr(), solid, skin, part, volumes, sheet,
         touching, chords, min(LONG / edge, 1.0) ** 2, cut, float(np.clip(LONGER * edge, *SMOOTH)), films,
-        thin=1.0 * (sheet > 0.0),
+        thin=1.0 * (sheet > 0.0), wide=float(np.clip(edge, *ROOM)), room=np.ones(len(points)),
     )  # fmt: skip
 
 
@@ -206,6 +212,23 @@ def links_to_neighbours(faces: Ints, fans: Ints, lids: Ints, count: int) -> spar
     links = sparse.csr_array((np.ones(len(i)), (i, j)), shape=(count, count))
     links.data[:] = 1.0
     return sparse.csr_array(sparse.diags_array(1.0 / links.sum(axis=1)) @ links)
+
+
+def room(points: Reals, skin: Ints, enough: float) -> Reals:
+    """(M,) in [0, 1] how far each of the points (M, 3) of a closed `skin` (K, 3) is from a wall that faces it,
+    where a gap is `enough` wide for 1."""
+    outward = surface_gradients(points, skin, np.zeros(len(skin)))[0]
+    normal = outward / np.maximum(np.linalg.norm(outward, axis=1), 1e-30)[:, None]
+    gap = np.full(len(points), enough)
+    used = np.unique(skin)
+    tree = cKDTree(points[used])
+    for some in np.array_split(used, max(len(used) // 4000, 1)):  # small enough for the processor's cache
+        distance, near = tree.query(points[some], k=NEAREST, distance_upper_bound=enough)
+        near = used[np.minimum(near, len(used) - 1)]
+        ahead = np.einsum("mkc,mc->mk", points[near] - points[some, None], normal[some])
+        facing = np.einsum("mkc,mc->mk", normal[near], normal[some]) < FACING
+        gap[some] = np.where(facing & (ahead > -0.3 * distance), distance, enough).min(axis=1, initial=enough)
+    return smoothstep(gap / enough)
 
 
 def part_volumes(points: Reals, faces: Ints, parts: Ints, count: int) -> Reals:

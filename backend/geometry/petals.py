@@ -23,7 +23,6 @@ ROSETTE = 0.6  # share of a plant's leaves that must be in a ring for them to be
 HEAD = 0.3  # feet nearer than this, in sizes of a blade, are of one head
 GAP = np.radians(165.0)  # the largest gap in a ring
 INNER, SHORT = 0.7, 0.4  # reach of the feet over the reach of the tips, at most: of petals, of a rosette of leaves
-DEEP = 0.35  # depth of a pot or box over its width, at least
 LEANING = 0.35  # mean rise of the blades of a ring from which on it opens the way that they rise
 NESTED = 0.4  # how near the middle of a flower in another one is to that one's, in its reach
 PARALLEL = np.cos(np.radians(40.0))  # how parallel they are at least
@@ -73,8 +72,9 @@ def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
     """The flowers, and the blades that are in none."""
     organs = Organs(anatomy)
     rings, rest = [], []
+    pots = anatomy.vessel | np.isin(anatomy.labels, [hollow.part for hollow in anatomy.hollows])
     for part in organs.blades:
-        if _vessel(part):
+        if pots[part.chosen[0]]:
             continue
         found = corolla(part, anatomy)
         if found is None:
@@ -93,14 +93,6 @@ def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
     found = [_flower(ring, chart) for ring in rings]
     up = np.array([0.0, 0.0, 1.0])
     return found, [chart.blade(part, part.depth <= part.depth.min() + 0.05 * np.ptp(part.depth), up) for part in alone]
-
-
-def _vessel(part: Part) -> bool:
-    """Whether it is closed, stands on the floor and is deep, not flat: a pot or a box for plants."""
-    if not part.rooted or part.thickness == 0.0:
-        return False
-    spread = np.linalg.eigvalsh(np.cov((part.points - part.middle).T))
-    return bool(spread[0] > DEEP**2 * spread[1])
 
 
 def _flower(ring: _Ring, chart: Charts) -> Flower:

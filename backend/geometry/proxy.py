@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from backend.geometry.anatomy import SHEET
 from backend.geometry.body import Body, Look, Moment, Reals
 from backend.geometry.fields import edges, openness, sound_faces
+from backend.geometry.stars import Stars
 from backend.report import Report, silent
 
 SIMPLIFYING = "Simplifying the mesh"  # told often: the steps of a million vertices take seconds
@@ -52,20 +53,20 @@ class Proxy:
             averaged(heavy.roughness), averaged(heavy.metallic),
         )  # fmt: skip
         report(0.0, SIMPLIFYING)
-        self._sides = edges(faces)
+        self._free = (1.0 - heavy.pin) * (heavy.weight > 0.0)
+        self._stars = Stars(points, faces)
         self._follow = self._weights(owner)
         report(0.0, SIMPLIFYING)
-        self._stars = self._star(points)
 
     def _weights(self, owner) -> csr_matrix:
         """(V, N) how much each heavy vertex listens to each proxy vertex; rows add up to one."""
         points, heavy, count = self.body.vertices, self.heavy.vertices, len(self.body.vertices)
-        a, b = self._sides.T
+        a, b = self._stars.sides.T
         near = csr_matrix((np.ones(len(a)), (a, b)), shape=(count, count))
         near = near + near.T + identity(count, format="csr")
         length = np.linalg.norm(points[a] - points[b], axis=1)
         spacing = (np.bincount(a, length, minlength=count) + np.bincount(b, length, minlength=count)) / np.maximum(
-            np.bincount(self._sides.ravel(), minlength=count), 1
+            np.bincount(self._stars.sides.ravel(), minlength=count), 1
         )
         weights = near.tocsr()[owner]
         row = np.repeat(np.arange(len(heavy)), np.diff(weights.indptr))
@@ -78,48 +79,18 @@ class Proxy:
         # two vertices side by side may be of different clusters: averaging takes the step out
         return (around @ (around @ weights)).tocsr()
 
-    def _star(self, points: Reals) -> Reals:
-        """(N, 3, 3) sum of outer products of the edges around each vertex, and of its normal."""
-        a, b = self._sides.T
-        step = points[b] - points[a]
-        outer = step[:, :, None] * step[:, None, :]
-        normal = self._normals(points)
-        return self._gathered(outer) + normal[:, :, None] * normal[:, None, :] + 1e-12 * np.eye(3)
-
-    def _normals(self, points: Reals) -> Reals:
-        """(N, 3) of the length of the edges there, so that an edge and the normal weigh the same."""
-        faces = self.body.faces
-        normal = np.cross(points[faces[:, 1]] - points[faces[:, 0]], points[faces[:, 2]] - points[faces[:, 0]])
-        total = np.stack(
-            [np.bincount(faces.ravel(), np.repeat(normal[:, k], 3), minlength=len(points)) for k in range(3)], axis=1
-        )
-        size = np.maximum(np.linalg.norm(total, axis=1), 1e-30)
-        return total / np.sqrt(size)[:, None]
-
-    def _gathered(self, values: Reals) -> Reals:
-        columns = values.reshape(len(values), -1).T
-        count = len(self.body.vertices)
-        a, b = self._sides.T
-        total = [np.bincount(a, c, minlength=count) + np.bincount(b, c, minlength=count) for c in columns]
-        return np.stack(total, axis=1).reshape(count, *values.shape[1:])
-
     def carry(self, moment: Moment) -> Moment:
         """The heavy body at the moment of the proxy."""
         return Moment(moment.tau, tuple(map(self._posed, moment.poses)), self._looking(moment.look), moment.corrected)
 
     def _posed(self, moved: Reals) -> Reals:
         rest = self.body.vertices
-        a, b = self._sides.T
-        cross = self._gathered((moved[b] - moved[a])[:, :, None] * (rest[b] - rest[a])[:, None, :])
-        normal, normal_now = self._normals(rest), self._normals(moved)
-        cross += normal_now[:, :, None] * normal[:, None, :]
-        still = 1e-12 * np.eye(3)
-        stretch = (cross + still) @ np.linalg.inv(self._stars) - np.eye(3)  # (N, 3, 3)
+        stretch = self._stars.affine(moved) - np.eye(3)  # (N, 3, 3)
         shift = moved - rest - np.einsum("nij,nj->ni", stretch, rest)
         spread = self._follow @ np.concatenate([stretch.reshape(-1, 9), shift], axis=1)  # (V, 12)
         heavy = self.heavy.vertices
         motion = spread[:, 9:] + np.einsum("vij,vj->vi", spread[:, :9].reshape(-1, 3, 3), heavy)
-        positions = heavy + (1.0 - self.heavy.pin)[:, None] * motion
+        positions = heavy + self._free[:, None] * motion
         positions[:, 2] = np.maximum(positions[:, 2], 0.0)
         return positions
 
@@ -129,7 +100,8 @@ class Proxy:
 
         def carried(name: str) -> Reals:
             change = self._follow @ (getattr(now, name) - getattr(rest, name))
-            return np.clip(getattr(heavy, name) + change, 0.0, 1.0)
+            alive = (self.heavy.weight > 0.0).reshape(-1, *[1] * (change.ndim - 1))
+            return np.clip(getattr(heavy, name) + alive * change, 0.0, 1.0)
 
         return Look(**{field.name: carried(field.name) for field in dataclasses.fields(Look)})
 

@@ -15,6 +15,7 @@ from kernels.gray_scott import react
 SPREAD = np.array([0.16, 0.08])  # of the two substances, in squared units of the pattern a time
 PERIOD = 11.0  # of those units from one spot to the next
 STABLE = 0.8  # of the largest stable time step
+SHORTEST = 0.2  # time step: on a denser mesh than that needs, spreading is slowed down instead
 
 
 def operators(vertices: Reals, faces: NDArray) -> tuple[csr_matrix, Reals]:
@@ -62,7 +63,7 @@ class GrayScott:
         pull.eliminate_zeros()
         total = np.asarray(pull.sum(axis=1)).ravel()
         # where triangles are much smaller than elsewhere all is one anyway, and need not be resolved in time
-        fastest = max(min(float(total.max()), 3.0 * float(np.median(total))), 1e-12)
+        fastest = max(min(float(total.max()), 3.0 * float(np.median(total)), STABLE / (SPREAD[0] * SHORTEST)), 1e-12)
         self._pull = (diags(np.minimum(1.0, fastest / np.maximum(total, 1e-300))) @ pull).tocsr()
         self._step = min(1.0, STABLE / (SPREAD[0] * fastest))
         self.u, self.v = np.ones(len(vertices)), np.zeros(len(vertices))

@@ -5,6 +5,7 @@ matrix changes only with the bending stiffness, and is factorised anew every few
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +13,24 @@ from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
-from backend.geometry.contact import MARGIN, Springs
+from backend.geometry.contact import Springs
 from backend.geometry.factor import Factor
 from backend.geometry.fields import hinges
 from kernels.thinshell import gradient, surface
 
 Integers = NDArray[np.int64]
-Touching = Callable[[Reals, float], Springs | None]
 
 FLAT = 1e-6  # a triangle less high than this, over its longest side, has no shape to keep
 FOLDED = 0.03  # where two unit normals add up to less than this, they name no direction
 PASSES = 3  # of a step where something touches
 STRONGEST = 30.0  # of an element, in medians: a needle's stiffness has no bound, and would be all the solver sees
+
+
+class Touching(NamedTuple):
+    """What a sheet of N vertices touches in a step."""
+
+    near: Springs | None  # what it may touch
+    passed: Callable[[Reals], Springs | None]  # of positions (N, 3): what it has passed through on its way there
 
 
 class Sheet:
@@ -139,10 +146,7 @@ class Shell:
 
     def step(self, growth: Reals, bending: Reals, kappa: Reals, gravity: Reals, anchors: Reals,
              touching: Touching | None = None) -> None:  # fmt: skip
-        """growth (F, 2, 2), bending (H,) falling over time, kappa (H,), gravity (N,) pulling down, anchors (N, 3).
-
-        touching: of positions (N, 3) and a margin, what is or may come into contact there.
-        """
+        """growth (F, 2, 2), bending (H,) falling over time, kappa (H,), gravity (N,) pulling down, anchors (N, 3)."""
         bend = bending * self.sheet.hinge_weight
         if self._age % self.refresh == 0:
             self._factor = Factor(self.matrix(bend))
@@ -172,14 +176,14 @@ class Shell:
         before it have passed through."""
         if touching is None:
             return self._settled(lambda x: x - self._factor.solve(forces(x)), before)
-        after, springs, matrix = before, touching(before, MARGIN), None
+        after, springs, matrix = before, touching.near, None
         for left in reversed(range(PASSES)):
             if springs is None:
                 after = self._solved(forces, bend, after, None)
             else:
                 matrix = self.matrix(bend) if matrix is None else matrix
                 after = self._pushed(forces, matrix, springs, after)
-            more = touching(after, 0.0) if left else None
+            more = touching.passed(after) if left else None
             if more is None:
                 break
             springs = more.joined(springs)

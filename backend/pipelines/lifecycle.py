@@ -24,11 +24,12 @@ from backend.pipelines.processes import kind_of
 from backend.pipelines.stages import live
 from backend.report import Report, silent
 
+HELD = 0.99  # what is pinned more than this does not visibly move
 COINCIDENT = 1e-6  # of the mesh's size: vertices closer than this are one
 PREVIEW_EVERY = 4
 PREVIEWING = "Making a preview"
 REVERSIBLE = 8 * 10**9  # bytes of frames, which are all held before the last can go first
-FRAME_BYTES, POSE_BYTES = 24, 12  # of each vertex of a frame: albedo, roughness, metallic, opacity; and each pose
+FRAME_BYTES, POSE_BYTES = 28, 12  # of each vertex of a frame: its five materials; and each pose
 
 
 class UnusableSubject(ValueError):
@@ -48,7 +49,7 @@ class Welded:
         if not all(np.isfinite(pose).all() for pose in poses):
             raise FloatingPointError(f"the solve lost its footing at life time {moment.tau:.2f}")
         look, start = moment.look, self.body.look
-        gone = (look.opacity < 1.0).any()
+        gone, glows = (look.opacity < 1.0).any(), (look.emission > 0.0).any()
         return Frame(
             moment.tau,
             poses[-1],
@@ -56,6 +57,7 @@ class Welded:
             roughness=self._spread(look.roughness, start.roughness, subject.roughness),
             metallic=self._spread(look.metallic, start.metallic, subject.metallic),
             opacity=look.opacity[self.vertex].astype(np.float32) if gone else None,
+            emission=look.emission[self.vertex].astype(np.float32) if glows else None,
             poses=np.stack(poses[:-1]) if len(poses) > 1 else None,
             corrected=moment.corrected,
         )
@@ -141,7 +143,8 @@ def _by_proxy(
 ) -> Iterator[Moment]:
     from backend.geometry.proxy import Proxy
 
-    if taus[0] == 0.0 and not any(kind_of(stage.process).birth for stage in request.stages):
+    kinds = [kind_of(stage.process) for stage in request.stages]
+    if taus[0] == 0.0 and not any(kind.birth or kind.may_refuse for kind in kinds):
         yield Moment(0.0, (body.vertices,) * len(request.stages), body.look)  # at once: it needs no proxy
         taus = taus[1:]
     proxy = Proxy(body, count, report)
@@ -174,10 +177,26 @@ def refuse_unusable(subject: Mesh) -> None:
     used = subject.vertices[np.unique(subject.faces)].astype(np.float64)
     if not np.ptp(used, axis=0).max() > 1e-30:
         raise UnusableSubject("The mesh has no size: all its vertices are at one point.")
-    if subject.pin is not None and (subject.pin >= 1.0).all():
+    if subject.pin is not None and (subject.pin >= HELD).all():
         raise UnusableSubject("Every vertex is pinned, so nothing can move: take some out of the pin group.")
     if subject.weight is not None and not (subject.weight > 0.0).any():
         raise UnusableSubject("The weight group is zero everywhere, so nothing can move: paint some weight.")
+    if subject.pin is not None and subject.weight is not None and (subject.pin >= HELD)[subject.weight > 0.0].all():
+        raise UnusableSubject(
+            "All that is in the effect group is pinned too, so nothing can move: take some of it out of the pin group."
+        )
+
+
+def _places(points: Reals) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first of the vertices (N, 3) at each of P places, (P,) ascending, and the place of each vertex, (N,)."""
+    cells = np.floor(points / (0.5 * COINCIDENT)).astype(np.int64)  # whose diagonals are shorter than that
+    _, one, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    pairs = cKDTree(points[one]).query_pairs(COINCIDENT, output_type="ndarray")
+    same = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(one),) * 2)
+    place = connected_components(same, directed=False)[1][cell.ravel()]
+    _, first, place = np.unique(place, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[place]
 
 
 def weld(subject: Mesh, report: Report = silent) -> Welded:
@@ -189,9 +208,7 @@ def weld(subject: Mesh, report: Report = silent) -> Welded:
     metres = float((high - low).max())
     points = (points - [*(0.5 * (low + high))[:2], low[2]]) / metres
 
-    pairs = cKDTree(points).query_pairs(COINCIDENT, output_type="ndarray")
-    same = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(points),) * 2)
-    _, first, vertex = np.unique(connected_components(same, directed=False)[1], return_index=True, return_inverse=True)
+    first, vertex = _places(points)
     report(0.0, "Preparing the mesh")
     points = points[first]
     faces = sound_faces(vertex[subject.faces], points)

@@ -2,8 +2,8 @@
 
 Stages that begin after all before them have ended open a new chapter, on the body as the last chapter left it. Within
 a chapter the rest states of elastic processes combine before anything moves, and the displacements of processes with
-solvers of their own are added. Each moment has one pose for each stage: the body under the first process, under the
-first two, and so on; so that each process can be weighed by itself afterwards.
+solvers of their own are added: to as much of the others' as these keep. Each moment has one pose for each stage: the
+body under the first process, under the first two, and so on; so that each process can be weighed by itself afterwards.
 """
 
 import math
@@ -17,11 +17,12 @@ from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Detail, Look, Moment, Reals
 from backend.geometry.elastic import Elastic
 from backend.geometry.rest import Rest
-from backend.pipelines.processes import make
+from backend.pipelines.processes import kind_of, make
 from backend.pipelines.processes.process import Circumstances, Posed, Process
 from backend.report import Report
 
 STEPS = 48  # of the elastic solve over a whole life, whatever the number of frames asked for
+MANY = 4 * STEPS  # no short stage makes it more than these in all
 LEAST = 24  # of the solve in any one stage: a shorter one would be all momentum
 
 
@@ -50,6 +51,8 @@ def live(
     corrected = reached = 0.0
     start = anatomy.body.look
     parts = chapters(stages)
+    for stage in stages[len(parts[0]) :]:  # before anything is shown: the first chapter's say so when they are made
+        kind_of(stage.process).suits(anatomy)
 
     def told(done: float, text: str) -> None:
         nonlocal reached
@@ -97,7 +100,7 @@ def _poses(anatomy: Anatomy, acting: list[Acting], taus: Reals, report: Report) 
     bent = _elastic_poses(anatomy, elastic, taus, report) if elastic else ([] for _ in taus)
     moved = [_own_poses(one, taus, report) if one.process.moves else None for one in acting]
     for under in bent:
-        shift, putback, pose = np.zeros_like(rest), 0.0, rest
+        shift, kept, putback, pose = np.zeros_like(rest), np.ones(len(rest)), 0.0, rest
         poses = []
         under = iter(under)
         for one, motion in zip(acting, moved, strict=True):
@@ -106,8 +109,9 @@ def _poses(anatomy: Anatomy, acting: list[Acting], taus: Reals, report: Report) 
             if motion is not None:
                 posed = next(motion)
                 shift = shift + (posed.positions - rest)
+                kept = kept * posed.keeps
                 putback += posed.corrected
-            both = pose + shift
+            both = rest + shift + kept[:, None] * (pose - rest)
             both[:, 2] = np.maximum(both[:, 2], 0.0)
             poses.append(both)
         yield poses, putback
@@ -130,14 +134,16 @@ def _elastic_poses(anatomy: Anatomy, acting: list[Acting], taus: Reals, report: 
     """At each tau: the body under the first of these, the first two, ..."""
     begin, end = min(one.start for one in acting), max(one.end for one in acting)
     shortest = min(one.end - one.start for one in acting)
-    steps = math.ceil(max(STEPS * (end - begin), LEAST * (end - begin) / shortest) - 1e-9)
+    wanted = max(STEPS * (end - begin), min(LEAST * (end - begin) / shortest, MANY))
+    steps = math.ceil(wanted - 1e-9)
     share = np.clip((taus - begin) / (end - begin), 0.0, 1.0)
 
     def motion() -> Iterator[Reals]:
         """(K, N, 3) after each step."""
         wrinkled = any(one.process.wrinkles for one in acting)
         process = acting[0].process
-        first = Elastic(anatomy, process.detail, process.seed, wrinkled)
+        rooted = anatomy.planted if all(one.process.spares for one in acting) else anatomy
+        first = Elastic(rooted, process.detail, process.seed, wrinkled)
         engines = [first, *(first.fork() for _ in acting[1:])]
         yield np.stack([engine.positions for engine in engines])
         for step in range(1, steps + 1):

@@ -32,7 +32,7 @@ from ..requests import (  # relative: in the shipped extension this package lies
     name_of,
     provenance,
 )
-from .colours import GREY, MATT, linear_to_srgb, srgb_to_linear, to_bytes
+from .colours import GLOW, GREY, MATT, linear_to_srgb, srgb_to_linear, to_bytes
 from .home import CONNECTION_FILE, Connection, default_home, read_connection, records_path
 from .messages import (
     Accepted,

@@ -189,27 +189,27 @@ class Removed(Answer, tag="removed"):
     job: Id
 
 
-class Chunk(Answer, tag="chunk"):
-    """`total` bytes of record `seq` come in order; `digest` is the xxh3-64 of all of them."""
+class Delivery(Answer):
+    """Record `seq` of a job, or a part of it: `total` bytes in all, and `digest` is the xxh3-64 of all of them."""
 
     stream: Stream
     job: Id
     seq: Count
-    offset: Count
     total: Annotated[int, Meta(ge=1, le=RECORD_BYTES)]
     digest: Annotated[int, Meta(ge=0, le=DIGEST_MASK)]
+
+
+class Chunk(Delivery, tag="chunk"):
+    """The bytes from `offset` on come with it, in order."""
+
+    offset: Count
     payload_limit: ClassVar[int] = CHUNK_BYTES
 
 
-class Located(Answer, tag="located"):
-    """Record `seq` is `total` bytes at `position` of the job's log, records_path(); digest as in Chunk."""
+class Located(Delivery, tag="located"):
+    """All of it is at `position` of the job's log, records_path()."""
 
-    stream: Stream
-    job: Id
-    seq: Count
     position: Count
-    total: Annotated[int, Meta(ge=1, le=RECORD_BYTES)]
-    digest: Annotated[int, Meta(ge=0, le=DIGEST_MASK)]
 
 
 class Gap(Answer, tag="gap"):

@@ -64,9 +64,9 @@ class Subject(Record, tag="subject"):
 
 
 class FrameRecord(Record, tag="frame"):
-    """One time sample. positions (V, 3) metres; materials as in Subject, absent where unchanged; opacity (V,)
-    255 = 1, absent where all is there. Where K > 1 processes meet, poses (K - 1, V, 3) is the subject under the
-    first of them, under the first two, and so on; positions is the subject under all."""
+    """One time sample. positions (V, 3) metres; materials as in Subject, absent where unchanged; opacity and emission
+    (V,) 255 = 1, absent where all is there, and where nothing glows. Where K > 1 processes meet, poses (K - 1, V, 3) is
+    the subject under the first of them, under the first two, and so on; positions is the subject under all."""
 
     index: Annotated[int, Meta(ge=0, lt=MAX_FRAMES)]
     tau: Annotated[float, Meta(ge=0, le=1)]
@@ -75,6 +75,7 @@ class FrameRecord(Record, tag="frame"):
         "positions": ("<f4", ("V", 3)),
         "poses": ("<f4", ("K", "V", 3)),
         "opacity": ("|u1", ("V",)),
+        "emission": ("|u1", ("V",)),
         "albedo": ("|u1", ("V", 3)),
         "roughness": ("|u1", ("V",)),
         "metallic": ("|u1", ("V",)),

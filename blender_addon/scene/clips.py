@@ -18,7 +18,7 @@ def frame_range(obj) -> tuple[int, int]:
 
 
 def lives(obj) -> set[str]:
-    """What of the material changes over life: of "albedo", "roughness", "metallic" and "opacity"."""
+    """What of the material changes over life: of "albedo", "roughness", "metallic", "opacity" and "emission"."""
     facts = provenance.read(obj)
     return set(facts.get("lives", ())) if facts and colour.MODIFIER in obj.modifiers else set()
 

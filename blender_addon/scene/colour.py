@@ -15,7 +15,7 @@ INPUTS = {"Life": "life", "Amount": "amount"}  # of the modifier, and what each 
 
 GIVEN, IMAGE, PLACE, END = "Given", "Image", "Place", "End"  # nodes that are found again, a tick later
 
-Pictures = dict[tuple[str, str], list[str]]  # names of the images of each strip
+Pictures = dict[tuple[str, ...], list[str]]  # names of the images of each strip
 
 
 def steps_to_play(pictures: Pictures, looks: Looks, names: dict[str, str]) -> Iterator[Callable]:
@@ -100,7 +100,7 @@ def _new_group(name: str, strip: Strip):
     return tree
 
 
-def _add_strip(obj, tree, kind: tuple[str, str], images: list[str], names: dict[str, str]) -> None:
+def _add_strip(obj, tree, kind: tuple[str, ...], images: list[str], names: dict[str, str]) -> None:
     """Its attributes, stored on the geometry after all that is stored already."""
     add = _Adder(tree)
     texture = add.sampled([bpy.data.images[name] for name in images])

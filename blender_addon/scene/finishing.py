@@ -61,7 +61,7 @@ def steps_to_look(looks: Looks, attributes: dict[str, str]) -> Iterator[Callable
         corners = corner_vertices(obj.data)
         attributes.update(material.write_attributes(obj.data, ours, corners, looks.start, {channel}))
 
-    def draw(obj, kind: tuple[str, str], number: int) -> None:
+    def draw(obj, kind: tuple[str, ...], number: int) -> None:
         name = f"{obj.name} {kind[0].title()} {number + 1}"
         pictures[kind].append(strip.new_image(name, looks.strips[kind].file(number), kind).name)
 

@@ -9,19 +9,21 @@ multiplied by how much the albedo has changed since the start.
 import bpy
 import numpy as np
 
+from ..seam import protocol
 from .strip import DEFAULTS, Look
 from .surface import principled
 
 CHANGE = "Anthesis Change"  # attribute: albedo now over albedo at the start, linear; white in the mesh itself
 OPACITY = "Anthesis Opacity"  # label of the node that lessens an alpha of the artist's
+EMISSION = "Anthesis Emission"  # label of the nodes that add to an emission of the artist's
 MATERIAL_IS_OURS = "anthesis"  # custom property of a material that we made or copied
 
 
 def write_attributes(mesh, ours: dict[str, str], corners: np.ndarray, look: Look, channels: set[str]) -> dict[str, str]:
     """Static attributes of `channels`, into `ours` where there are such attributes.
 
-    Returns all their names by channel: new ones are called Albedo, Roughness, Metallic and Opacity, or Albedo.001
-    where the artist has an Albedo.
+    Returns all their names by channel: new ones are called Albedo, Roughness, Metallic, Opacity and Emission, or
+    Albedo.001 where the artist has an Albedo.
     """
     names = dict(ours)
     for channel in [name for name in DEFAULTS if name in channels]:
@@ -84,7 +86,10 @@ def _feed_all(material, names: dict[str, str], lives: set[str]) -> bool:
         _feed(material, "Metallic", names["metallic"])
     if "opacity" in lives:
         _feed_opacity(material, names["opacity"])
-    return "albedo" in lives and _feed_albedo(material, names["albedo"])
+    textured = "albedo" in lives and _feed_albedo(material, names["albedo"])
+    if "emission" in lives:
+        _feed_emission(material, names["emission"])  # in the base colour, which is fed by now
+    return textured
 
 
 def _feed_albedo(material, attribute: str) -> bool:
@@ -135,6 +140,46 @@ def _feed_opacity(material, attribute: str) -> None:
         tree.links.new(factor.outputs["Fac"], times.inputs[1])
         tree.links.new(times.outputs[0], socket)
     factor.attribute_name = attribute
+
+
+def _feed_emission(material, attribute: str) -> None:
+    """Emission Strength from the attribute, beside what the artist's is, and as it rises Emission Color from what the
+    Base Color shows."""
+    tree, shader = material.node_tree, principled(material)
+    strength, colour, base = (shader.inputs[name] for name in ("Emission Strength", "Emission Color", "Base Color"))
+    link = next(iter(strength.links), None)
+    if link is not None and link.from_node.label == EMISSION:
+        factor = link.from_node.inputs[0].links[0].from_node
+    else:
+        factor = tree.nodes.new("ShaderNodeAttribute")
+        if link is not None or strength.default_value > 0.0:
+            _mix_emission(tree, colour, factor)
+        add = tree.nodes.new("ShaderNodeMath")
+        add.label, add.operation = EMISSION, "MULTIPLY_ADD"
+        add.location = (shader.location.x - 220, shader.location.y - 700)
+        factor.location = (add.location.x - 220, add.location.y)
+        tree.links.new(factor.outputs["Fac"], add.inputs[0])
+        add.inputs[1].default_value, add.inputs[2].default_value = protocol.GLOW, strength.default_value
+        if link is not None:
+            tree.links.new(link.from_socket, add.inputs[2])
+        tree.links.new(add.outputs[0], strength)
+    factor.attribute_name = attribute
+    mixed = [link.from_node for link in colour.links if link.from_node.label == EMISSION]
+    glowing = mixed[0].inputs["Color2"] if mixed else colour
+    glowing.default_value = base.default_value
+    for link in base.links:
+        tree.links.new(link.from_socket, glowing)
+
+
+def _mix_emission(tree, colour, factor) -> None:
+    """A node between the artist's emission colour, where `factor` is 0, and one to be fed, where it is 1."""
+    mix = tree.nodes.new("ShaderNodeMixRGB")
+    mix.label, mix.location = EMISSION, (colour.node.location.x - 220, colour.node.location.y - 880)
+    mix.inputs["Color1"].default_value = colour.default_value
+    for link in colour.links:
+        tree.links.new(link.from_socket, mix.inputs["Color1"])
+    tree.links.new(factor.outputs["Fac"], mix.inputs["Fac"])
+    tree.links.new(mix.outputs["Color"], colour)
 
 
 def _input_node(material, socket: str, kind: str, output: str):

@@ -1,7 +1,7 @@
 """The material over life as images: one texel a vertex and frame, which a Geometry Nodes group samples.
 
 A frame is a band of rows, an image holds a few frames, the first at the top. One strip of images carries albedo (red,
-green, blue, sRGB-encoded) and roughness (alpha); where metallic or opacity live too, a second one carries them.
+green, blue, sRGB-encoded) and roughness (alpha); where metallic, opacity or emission live too, a second one carries them.
 """
 
 import struct
@@ -14,15 +14,16 @@ from ..seam import protocol
 ROW = 4096  # widest image row
 IMAGE_TEXELS = 1 << 19  # of one image: written and decoded in a few milliseconds, and only when its frames are shown
 TEXELS = 1 << 25  # of all images of a strip: Blender decodes them to 16 bytes a texel, half a gigabyte
-SURFACE, MATTER = ("albedo", "roughness"), ("metallic", "opacity")  # what the two strips carry
+SURFACE, MATTER = ("albedo", "roughness"), ("metallic", "opacity", "emission")  # what the two strips carry
 GREY = int(protocol.to_bytes(protocol.linear_to_srgb(protocol.GREY)))  # of a subject without colour, as bytes
-DEFAULTS = {"albedo": GREY, "roughness": int(protocol.to_bytes(protocol.MATT)), "metallic": 0, "opacity": 255}
+MATT = int(protocol.to_bytes(protocol.MATT))
+DEFAULTS = {"albedo": GREY, "roughness": MATT, "metallic": 0, "opacity": 255, "emission": 0}
 
-Look = dict[str, np.ndarray]  # albedo (V, 3), roughness, metallic, opacity (V,): bytes
+Look = dict[str, np.ndarray]  # albedo (V, 3), roughness, metallic, opacity, emission (V,): bytes
 
 
 def look_of(subject: Look) -> Look:
-    """The look that life starts with: all four, of a subject that may tell fewer."""
+    """The look that life starts with: all five, of a subject that may tell fewer."""
     count = len(subject["vertices"])
     shapes = {"albedo": (count, 3)}
     return {
@@ -38,7 +39,7 @@ class Looks:
         """`frames` is how many are to come."""
         self.start, self.lives, self.frames = start, set(), 0
         self._to_come = frames
-        self.strips: dict[tuple[str, str], Strip] = {}
+        self.strips: dict[tuple[str, ...], Strip] = {}
 
     def add(self, index: int, arrays: dict[str, np.ndarray]) -> Look:
         """The look of frame `index`: what `arrays` tells of it, and the start for the rest. Frames that were passed
@@ -57,13 +58,13 @@ class Looks:
         return look
 
 
-def _texels(look: Look, kind: tuple[str, str]) -> np.ndarray:
+def _texels(look: Look, kind: tuple[str, ...]) -> np.ndarray:
     """(V, 4) bytes as a file has them: blue, green, red, alpha."""
     texels = np.full((len(look["roughness"]), 4), 255, np.uint8)
     if kind == SURFACE:
         texels[:, 2::-1], texels[:, 3] = look["albedo"], look["roughness"]
     else:
-        texels[:, 2], texels[:, 1] = look["metallic"], look["opacity"]
+        texels[:, 2], texels[:, 1], texels[:, 0] = look["metallic"], look["opacity"], look["emission"]
     return texels
 
 
@@ -116,7 +117,7 @@ class Strip:
         return b"".join([header, *bands])
 
 
-def new_image(name: str, data: bytes, kind: tuple[str, str]):
+def new_image(name: str, data: bytes, kind: tuple[str, ...]):
     """An image file as an image packed into the .blend."""
     image = bpy.data.images.new(name, 1, 1, alpha=True)
     image.pack(data=data, data_len=len(data))

@@ -6,7 +6,9 @@ python -m tests.bench.life                         all of it, into out/life/
 python -m tests.bench.life --only wilt apple       of these processes and subjects
 python -m tests.bench.life --subject tulip --process "wilt + burn" --set droop=0.8 --out looked
 python -m tests.bench.life --nasty                 every process on meshes as they should not be
+python -m tests.bench.life --measured              what the certificates say, as a table
 python -m tests.bench.life --pictures              the small pictures of the add-on's menu
+python -m tests.bench.life --gallery               the picture of five processes that the README shows
 """
 
 import backend.threads  # noqa: F401  # isort: skip
@@ -80,6 +82,7 @@ PICTURED = {
     "rust": Pictured("tin_can", 0.8),
     "crumple": Pictured("paper", 0.9, FROM_ABOVE),
 }
+GALLERY = {"tulip": "bloom", "potted_plant": "wilt", "apple": "rot", "tin_can": "crumple", "bag": "burn"}
 SIDE = 240  # pixels of a moment
 TABLE_SIZES = 10_000, 50_000
 SECONDS = {"melt": 8.0, "bloom": 15.0, "close": 15.0}
@@ -97,6 +100,12 @@ def main() -> None:
     processes, makers = _chosen(arguments.only)
     if arguments.pictures:
         pictures(processes)
+        return
+    if arguments.gallery:
+        gallery()
+        return
+    if arguments.measured:
+        measured(processes, makers)
         return
     if arguments.nasty:
         on_nasty(processes)
@@ -173,6 +182,44 @@ def _add_rows(table: Table, process: str, name: str, mesh: Mesh, lived: living.L
         table.add(f"{name}: of them in sight, {when} frame", 100 * seen, "% of the faces", 100 * IN_SIGHT[process])
     step = lived.measured("largest step between frames")
     table.add(f"{name}: largest step between frames", step, "of the size")
+
+
+def measured(processes: list[str], makers: dict[str, Callable[[], Mesh]]) -> None:
+    """What is promised of a finished clip, in Markdown: crossings, volume, and what was put back of it."""
+    print("| process, subject | vertices | newly crossing | in sight | volume at the end | put back |")
+    print("|---|---|---|---|---|---|")
+    for process in processes:
+        for name in CASES[process].split():
+            if name not in makers:
+                continue
+            mesh = makers[name]()
+            try:
+                lived = living.live(mesh, living.request(process, {}))
+            except NotForThis:
+                continue
+            when = "first" if kind_of(protocol.PROCESSES[process]()).birth else "last"
+            crossing, seen = (
+                f"{lived.measured(f'{what} in the {when} frame') / len(mesh.triangles):.2%}"
+                for what in (certificate.CROSSING, certificate.IN_SIGHT)
+            )
+            volume, back = lived.measured(f"{certificate.VOLUME} at 100 % of the frames"), ""
+            if volume is not None and process == "melt":
+                back = f"{lived.measured(certificate.CORRECTED):.1%}"
+            held = "" if volume is None else f"{volume:.1%}"
+            cells = f"{process}, {name}", str(len(mesh.vertices)), crossing, seen, held, back
+            print(f"| {' | '.join(cells)} |".replace("%", " %"), flush=True)
+
+
+def gallery() -> None:
+    """docs/life.png."""
+    makers = subjects()
+    with tempfile.TemporaryDirectory() as folder:
+        clips = []
+        for name, process in GALLERY.items():
+            lived = living.live(makers[name](), living.request(process, {}))
+            lived.clip.provenance["title"] = f"{name.replace('_', ' ')}: {process}"
+            clips.append(living.save(lived, Path(folder) / f"{name}.npz"))
+        living.look(clips, "-o", ROOT / "docs" / "life.png", "--size", SIDE)
 
 
 def together() -> None:
@@ -262,6 +309,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--untimed", action="store_true", help="sheets and videos alone")
     parser.add_argument("--undrawn", action="store_true", help="seconds alone")
     parser.add_argument("--nasty", action="store_true", help="on meshes as they should not be")
+    parser.add_argument("--measured", action="store_true", help="what the certificates say, as a table")
+    parser.add_argument("--gallery", action="store_true", help="the README's picture")
     parser.add_argument("--pictures", action="store_true", help="for the add-on's menu")
     parser.add_argument("--subject", nargs="+", help="names of subjects, or files")
     parser.add_argument("--process", default="wilt", help='"wilt", or in words: "bloom, wilt + burn"')
@@ -273,7 +322,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--video", action="store_true")
     parser.add_argument("--verbose", action="store_true", help="all of the certificate")
     parser.add_argument("--view", type=float, nargs=2, action="append", metavar=("AZIMUTH", "ELEVATION"))
-    return parser.parse_known_args()[0]  # --json is the table's
+    parser.add_argument("--json", type=Path, help="where the tables are added as numbers")  # read by Table
+    return parser.parse_args()
 
 
 def _slider(text: str) -> tuple[str, float]:

@@ -1,12 +1,11 @@
 """One life, timed and measured, and the pictures of it, drawn by the environment that has torch."""
 
+import re
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 from backend import protocol
 from backend.certificate import Measure
@@ -35,15 +34,14 @@ def request(words: str, sliders: dict[str, float], **rest) -> protocol.Animate:
 
     `sliders` go to each process that has one of that name.
     """
-    parts = [[name.strip() for name in part.split("+")] for part in words.split(",")]
-    stages = []
-    for k, part in enumerate(parts):
-        for name in part:
-            kind = protocol.PROCESSES[name]
-            own = {field: value for field, value in sliders.items() if field in kind.__struct_fields__}
-            process = msgspec.convert({"kind": name, **own}, protocol.Process)  # checks the bounds
-            stages.append(protocol.Stage(process=process, start=k / len(parts), end=(k + 1) / len(parts)))
-    return protocol.Animate(stages=tuple(stages), **{"preview": False} | rest)
+    names = set(re.findall(r"\w+", words.lower())) & set(protocol.PROCESSES)
+    own = {f"{name}.{field}": value for name in names for field, value in sliders.items() if _has(name, field)}
+    stages = protocol.from_words(words, own)
+    return protocol.Animate(stages=stages, **{"preview": False} | rest)
+
+
+def _has(process: str, slider: str) -> bool:
+    return slider in protocol.PROCESSES[process].__struct_fields__
 
 
 def live(mesh: Mesh, asked: protocol.Animate, title: str = "") -> Lived:

@@ -66,8 +66,8 @@ class Scene:
         return (_between(self.clip.positions, place) - self.centre) / self.radius
 
     def material(self, place: float) -> np.ndarray:
-        """(V, 5) albedo, roughness, metallic."""
-        subject, out = self.clip.subject, np.empty((self.clip.positions.shape[1], 5), np.float32)
+        """(V, 6) albedo, roughness, metallic, glow."""
+        subject, out = self.clip.subject, np.zeros((self.clip.positions.shape[1], 6), np.float32)
         for name, columns, usual in (
             ("albedo", slice(0, 3), protocol.GREY), ("roughness", 3, protocol.MATT), ("metallic", 4, 0.0)
         ):  # fmt: skip
@@ -76,6 +76,8 @@ class Scene:
                 out[:, columns] = _between(now, place)
             else:
                 out[:, columns] = usual if own is None else own
+        if self.clip.emission is not None:
+            out[:, 5] = protocol.GLOW * _between(self.clip.emission, place)
         return out
 
     def faces_there(self, place: float) -> np.ndarray:

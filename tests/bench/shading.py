@@ -141,7 +141,8 @@ def _blend(values, corners, weights, c):
 
 @njit(cache=True, inline="always")
 def _surface(view, normal, sun, lit, material, out):
-    """Radiance (3,) of a surface. material is albedo (3), roughness, metallic, ambient (3); the vectors are unit."""
+    """Radiance (3,) of a surface. material is albedo (3), roughness, metallic, ambient (3), glow; the vectors are
+    unit."""
     rough, metal = max(material[3], 0.06), material[4]
     nv, nl = max(_dot(normal, view), 1e-3), max(_dot(normal, sun), 0.0)
     half = _unit(view[0] + sun[0], view[1] + sun[1], view[2] + sun[2])
@@ -171,7 +172,7 @@ def _surface(view, normal, sun, lit, material, out):
         mirror = 0.7 * FLOOR[c] + above * (sky - 0.7 * FLOOR[c])
         diffuse = material[c] * (1.0 - metal) * (material[5 + c] + lit * nl * SUN[c])
         shine = lit * nl * SUN[c] * lobe * (f0 + (1.0 - f0) * fresnel)
-        out[c] = diffuse + shine + open_sky * mirror * (f0 * scale + bias)
+        out[c] = diffuse + shine + open_sky * mirror * (f0 * scale + bias) + material[8] * material[c]
 
 
 @njit(cache=True, inline="always")
@@ -197,8 +198,8 @@ def shade(seen, surface, ground, light, eye):
     """A picture (height, width, 3) of linear radiance.
 
     seen: what each pixel sees, triangle (height, width), weights of its corners (height, width, 3), and the faces
-    (F, 3). surface: points (V, 3), corner normals (F, 3, 3), material (V, 5) albedo, roughness, metallic, and
-    irradiance (V, 2, 3). ground: height of the floor, irradiance on a grid over it (N, N, 3), how far that reaches.
+    (F, 3). surface: points (V, 3), corner normals (F, 3, 3), material (V, 6) albedo, roughness, metallic,
+    glow (radiance in units of the albedo), and irradiance (V, 2, 3). ground: height of the floor, irradiance on a grid over it (N, N, 3), how far that reaches.
     light: the sun's map (1, S, S) and axes (1, 3, 3). eye: its place (3,), and (3, 3) what a ray gains by one unit of
     the picture's x, by one of its y, and ahead.
     """
@@ -238,6 +239,7 @@ def shade(seen, surface, ground, light, eye):
                     _blend(material, at, w, 0), _blend(material, at, w, 1), _blend(material, at, w, 2),
                     _blend(material, at, w, 3), _blend(material, at, w, 4),
                     _blend(light_in, at, w, 0), _blend(light_in, at, w, 1), _blend(light_in, at, w, 2),
+                    _blend(material, at, w, 5),
                 )  # fmt: skip
                 _surface(view, normal, sun, lit, own_material, out)
             elif down < np.inf:

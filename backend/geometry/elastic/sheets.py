@@ -50,9 +50,7 @@ class Sheets:
         uneven = np.clip(fields.noise(vertices, 3.0, seed + 5), -1.0, 1.0)
         floor = np.minimum(vertices[:, 2], 0.014 + 0.009 * uneven)  # leaves lie on one another, not in one plane
         self.shell = shell.Shell(sheet, held, links, floor, STEP, STRETCH, DENSITY)
-        feet = np.zeros(len(body.vertices), bool)
-        feet[self.chosen[self.anchored]] = True
-        self.contact = Contact(body.vertices, body.faces, THICKNESS, anatomy.is_sheet, feet)
+        self.contact = Contact(body.vertices, body.faces, THICKNESS, anatomy.is_sheet)
         self.yielded = np.zeros(len(sheet.hinges))  # share in which a hinge has taken on the curvature that it had
         self.had = sheet.kappa
         self.along = outwards(sheet, anatomy.distance[self.chosen])
@@ -108,16 +106,22 @@ class Sheets:
             self._press(rest.press[chosen, None])
         touched = np.zeros(len(chosen))
 
-        def touching(x: Reals, margin: float) -> Springs | None:
-            positions[chosen] = x
-            found = self.contact.springs(positions, margin)
+        def marked(found: Springs | None, x: Reals) -> Springs | None:
             if found is not None:
                 touched[found.jacobian[found.lacking(x) > 0.0].indices] = 1.0
             return found
 
-        self.shell.step(growth, bending, kappa, self.gravity * rest.load[chosen], anchors, touching)
+        def passed(x: Reals) -> Springs | None:
+            positions[chosen] = x
+            return marked(self.contact.passed(positions), x)
+
+        near = marked(self.contact.near(positions), self.shell.positions)
+        self.shell.step(growth, bending, kappa, self.gravity * rest.load[chosen], anchors, shell.Touching(near, passed))
         positions[chosen] = self.shell.positions
-        self.contact.settle(positions, np.minimum(rest.along, rest.across), np.maximum(rest.along, rest.across))
+        positions[chosen] = self.contact.held_back(positions)[chosen]
+        self.shell.velocities += (positions[chosen] - self.shell.positions) / STEP
+        self.shell.positions = positions[chosen]
+        self.contact.settle(positions, np.maximum(rest.along, rest.across))
         self._yield(touched)
 
     def _yield(self, touched: Reals) -> None:
@@ -150,5 +154,6 @@ class Sheets:
         if len(self.anchored):
             rest, moved = self.anatomy.body.vertices[self.carriers], positions[self.carriers]
             arm = self.sheet.vertices[self.anchored] - rest.mean(axis=1)
-            anchors[self.anchored] = moved.mean(axis=1) + np.einsum("aij,aj->ai", lattice.turns(rest, moved), arm)
+            carried = np.einsum("aij,aj->ai", lattice.similarities(rest, moved), arm)
+            anchors[self.anchored] = moved.mean(axis=1) + carried
         return anchors

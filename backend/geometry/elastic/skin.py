@@ -12,10 +12,12 @@ from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
 from backend.geometry.elastic.units import DENSITY, STEP, STRETCH, outwards, stretched
 from backend.geometry.rest import Rest
+from backend.geometry.standoff import StandOff
 
 WRINKLE = 0.085  # wavelength of a skin's wrinkles, in sizes
 RESOLVED = 5.5  # edges that a wrinkle needs: on a coarse mesh there are fewer and larger ones
 BUCKLING = 0.012  # compression at which a skin gives way and wrinkles
+ROOM = 0.75  # wavelengths around a place where the skin touches itself, over which it is held back
 SEED_HEIGHT = 0.02  # of the wavelength, for each tenth by which a skin is too large: the unevenness wrinkles start from
 
 
@@ -49,6 +51,7 @@ class Skin:
         tether = np.full(len(self.chosen), tether)
         self.shell = shell.Shell(sheet, held, none, floor, STEP, STRETCH, DENSITY, tether=tether)
         self.shell.refresh = 10**9  # its stiffness never changes
+        self.standoff = StandOff(sheet.vertices, sheet.faces, ROOM * self.wavelength)
 
     def step(self, rest: Rest, positions: Reals) -> None:
         sheet = self.sheet
@@ -69,9 +72,9 @@ class Skin:
         skin = stretched(over(rest.skin_across, sheet.faces), over(rest.skin_along, sheet.faces), self.along)
         growth = sheet.stretch(anchors) @ skin
         self.shell.step(growth, self.bending, kappa, np.zeros(len(self.chosen)), anchors)
-        positions[self.chosen] = self.shell.positions
+        positions[self.chosen] = self.standoff.clear(positions[self.chosen], self.shell.positions)
 
     def fork(self) -> Self:
         other = copy(self)
-        other.shell = copy(self.shell)
+        other.shell, other.standoff = copy(self.shell), copy(self.standoff)
         return other

@@ -11,6 +11,7 @@ from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Detail, Reals
 from backend.geometry.elastic.footing import Footing
 from backend.geometry.elastic.units import GRAVITY, STEP, stretched
+from backend.geometry.elastic.zones import Zones
 from backend.geometry.rest import Rest
 
 SHEAR, BULK = 200.0, 400.0  # sizes^2 / s^2
@@ -34,6 +35,9 @@ class Solids:
         np.maximum.at(held, self.follow.indices, np.repeat(root, np.diff(self.follow.indptr)))
         self.feet = footing.near(grid.nodes, 2.0 * grid.cell)
         self.solid = lattice.Solid(grid, held, STEP, SHEAR, BULK)
+        index = np.zeros(len(body.vertices), np.int64)
+        index[self.chosen] = np.arange(len(self.chosen))
+        self.zones = Zones(vertices, index[faces], self.follow, grid.cell)
 
         distance = anatomy.distance[self.nearest]
         along, offset = fields.limbs(grid.nodes, distance, 3.0 * grid.cell)
@@ -54,12 +58,15 @@ class Solids:
         along = within(rest.along[nearest] - rest.droop[nearest] * self.below)
         growth = stretched(within(rest.across[nearest]), np.maximum(along, 0.05), self.along)
         anchors = self.footing.carry(self.grid.nodes, self.feet)
+        before = self.solid.positions
         self.solid.step(SHEAR * (1.0 - within(rest.soft[nearest])), growth, GRAVITY * rest.load[nearest], anchors)
+        after = self.zones.kept_apart(before, self.solid.positions)
+        self.solid.push(after - self.solid.positions, self.zones.every)
         positions[self.chosen] = self.follow @ self.solid.positions
 
     def fork(self) -> Self:
         other = copy(self)
-        other.solid = self.solid.fork()
+        other.solid, other.zones = self.solid.fork(), copy(self.zones)
         return other
 
 

@@ -16,6 +16,7 @@ EMBER = 0.035  # width of the glowing edge, in sizes
 SCORCH = 0.09  # how far ahead of it the heat dries and browns
 HEAT = 0.25  # how far behind it char shrinks and warps, in sizes
 COOLING = 0.35  # share of the surface that burns while the cracks in the char cool down
+EMBERS = 0.5  # how bright these are beside the edge
 ISLAND, CRACK = 0.055, 0.07  # size of the pieces that fall off, and of those that char breaks into
 GOING = 0.03  # share of the surface that burns while one piece disappears
 THIN = 0.07  # only the parts of solids that are thinner than this crumble: the rest is a lump
@@ -94,6 +95,8 @@ class Burn(Process):
         heat = alight * dying * np.exp(-(((behind - 0.35 * self.ember) / (0.5 * self.ember)) ** 2))
         look = look.toward(np.minimum(1.5 * heat, 1.0), albedo=ORANGE, roughness=1.0)
         look = look.toward(self.hot**2 * fields.smoothstep(2.0 * heat - 1.0), albedo=YELLOW)
+        light = np.maximum(self.hot * fields.smoothstep(1.2 * heat - 0.1), EMBERS * glow)
+        look = look.toward(self.settings.ember * light, emission=1.0)
         return look.toward(self._lost(share), opacity=0.0)
 
     def _share(self, tau: float) -> Reals:

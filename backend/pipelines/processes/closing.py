@@ -10,12 +10,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Body, Look, Reals
 from backend.geometry.bud import Closed, closed, furled
+from backend.geometry.charts import Blade
 from backend.geometry.fields import smoothstep
 from backend.geometry.growth import Between, Puzzle
 from backend.geometry.heart import heart
-from backend.geometry.petals import flowers
+from backend.geometry.petals import Flower, flowers
 from backend.pipelines.processes.process import NotForThis, Process
 
 TIP_LATE = 0.35  # how much later the tip of a petal closes than its foot, in lives of a petal
@@ -37,17 +39,14 @@ class Closing(Process):
     """`pose` and `shade` at a share of the way from the artist's mesh, 0, to the bud, 1."""
 
     moves = True
+    may_refuse = True
 
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
-        found, alone = flowers(self.anatomy)
+        found, alone = found_in(self.anatomy)
         vertices = self.body.vertices
         if found:
             self.closed = [closed(f, self.body, heart(f, self.anatomy), settings.tightness) for f in found]
-        elif not alone:
-            raise NotForThis(NO_PETALS)
-        elif len(alone) > LEAVES and chose_all(self.body):
-            raise NotForThis(NO_FLOWER.format(len(alone)))
         else:
             self.closed = [furled(blade, vertices, settings.tightness) for blade in alone]
         self.chosen = np.concatenate([one.chosen for one in self.closed])
@@ -62,6 +61,10 @@ class Closing(Process):
         self.foot = np.concatenate([one.foot for one in self.closed]).astype(float)
         self._pieces()
         self._pace()
+
+    @classmethod
+    def suits(cls, anatomy: Anatomy) -> None:
+        found_in(anatomy)
 
     def _pieces(self) -> None:
         """The petals as triangles, and what becomes of each."""
@@ -129,6 +132,16 @@ class Closing(Process):
         lightness = self.body.albedo @ np.array([0.2126, 0.7152, 0.0722])
         leaf = GREEN * (0.5 + 0.8 * np.sqrt(np.clip(lightness, 0.0, 1.0)))[:, None]
         return look.toward(dim, albedo=0.35 * look.albedo, roughness=0.55).toward(green, albedo=leaf)
+
+
+def found_in(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
+    """The flowers, and where there are none the leaves. Raises NotForThis where there is nothing to close."""
+    found, alone = flowers(anatomy)
+    if not found and not alone:
+        raise NotForThis(NO_PETALS)
+    if not found and len(alone) > LEAVES and chose_all(anatomy.body):
+        raise NotForThis(NO_FLOWER.format(len(alone)))
+    return found, alone
 
 
 def lateness(one: Closed, start: Reals, seed: int) -> Reals:

@@ -8,6 +8,7 @@ import numpy as np
 from backend.geometry import fields
 from backend.geometry.body import Look, Reals
 from backend.geometry.front import Cells, Front, areas, arrival, hollowness, peaks, spacing
+from backend.geometry.standoff import StandOff
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
 
@@ -20,6 +21,7 @@ LEAD = 0.8  # how far the frost runs ahead along shafts and barbs: the logarithm
 RIME = 0.06  # length behind the front over which the frost thickens, in sizes
 SETTLING = 0.5  # share of the surface that freezes while the rime in one place becomes ice
 SPIKE = 0.0045  # longest crystals, in sizes
+TOUCHING = 0.012  # around a place where frost meets frost, over which it is thinner, in sizes
 
 FROST = np.array([0.90, 0.94, 0.98])  # linear albedo
 CHILL = np.array([0.44, 0.76, 0.97])  # of the light that clear ice lets through
@@ -49,10 +51,12 @@ class Freeze(Process):
         self.spikes = SPIKE * np.clip(0.4 * grain + 0.6 * self.vein, 0.0, 1.0)
 
     def motion(self, taus: Reals, report: Report) -> Iterator[Posed]:
+        rest = self.body.vertices
+        standoff = StandOff(rest, self.body.faces, TOUCHING)
         for tau in taus:
             report(float(tau), self.doing)
             height = 2.0 * self.settings.crystals * self.spikes * self._rime(float(tau))
-            yield Posed(self.body.vertices + height[:, None] * self.anatomy.outward)
+            yield Posed(standoff.clear(rest, rest + height[:, None] * self.anatomy.outward))
 
     def look(self, tau: float, look: Look) -> Look:
         rime = self._rime(tau)

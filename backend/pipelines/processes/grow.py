@@ -8,6 +8,7 @@ and the body is put together from them (`backend.geometry.growth`), so each mome
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -43,13 +44,15 @@ FRESH = 0.30  # roughness
 class Grow(Process):
     moves = True
     birth = True
+    spares = True
     doing = "Growing"
 
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         body, anatomy = self.body, self.anatomy
         count = len(body.vertices)
-        self.held = np.maximum(anatomy.held, standing(anatomy))
+        still = self.strength <= 0.0
+        self.held = np.maximum(anatomy.held, standing(anatomy, still))
         self.distance = fields.root_distance(body, self.held, anatomy.bridged)
         self.start = self.distance.copy()  # when each vertex begins, before it is scaled to the settings
         self.carried = self.distance.copy()  # the same, of what carries it
@@ -59,7 +62,7 @@ class Grow(Process):
         self.midrib, self.fold = self.hinge.copy(), np.zeros(count)
         self.bud = body.vertices.copy()
         links = self._parts()
-        fixed = np.maximum(body.pin, body.weight <= 0.0)
+        fixed = np.maximum(body.pin, still)
         self.fixed = fixed >= 0.5
         self.roots = _patches(self.held * ~self.fixed, body.faces)
         self.puzzle = puzzle = Puzzle(body.vertices, body.faces, np.maximum(fixed, self.roots >= 0), links)
@@ -69,7 +72,7 @@ class Grow(Process):
         azimuth = np.random.default_rng(self.seed).uniform(0.0, 2.0 * np.pi) + TURNS * self._over(self.distance)
         self.aside = np.stack([np.cos(azimuth), np.sin(azimuth), 0.0 * azimuth], axis=1)
         self._pace()
-        self.webbed = bool(_most(anatomy.labels, self.roots) > 1)
+        self.webbed |= bool(_most(anatomy.labels, self.roots) > 1)
 
     def _unfolding(self) -> None:
         """Of the triangles of leaves and petals: how they lie when young."""
@@ -126,13 +129,15 @@ class Grow(Process):
                 self.opened[blade.chosen] = begin + TOGETHER * (1.0 - begin)
                 self.girth[blade.chosen] = FLAT
             whole[labels[feet]] = True
-        links += _joining(labels, np.bincount(labels, self.held) > 0, links, anatomy.bridged)
+        rooted = np.bincount(labels, self.held) > 0
+        legs = rooted & (np.bincount(labels, anatomy.is_sheet | (self.strength <= 0.0)) == 0)
+        joined, self.webbed = _joining(labels, rooted, legs, links, anatomy.bridged)
+        links += joined
 
         leaves = {int(labels[blade.chosen[0]]): blade for blade in alone}
         later = first[labels[anatomy.bridged]]
         parent = np.where(later[:, 0] <= later[:, 1], anatomy.bridged[:, 0], anatomy.bridged[:, 1])
         carries = np.bincount(labels[parent], minlength=len(first)) > 0
-        rooted = np.bincount(labels, self.held) > 0
         stems = np.flatnonzero(~whole[labels] & ~np.isin(labels, list(leaves)))
         for label in np.flatnonzero(~rooted & ~whole):
             chosen = np.flatnonzero(labels == label)
@@ -169,8 +174,10 @@ class Grow(Process):
         points = vertices[leaf.chosen]
         foot = points[leaf.foot].mean(axis=0)
         near = stems[np.linalg.norm(vertices[stems] - foot, axis=1) < max(0.05, 0.5 * leaf.length)]
+        if not len(near):  # a sheet on sheets, as of a book, is no leaf
+            return
         rise = distance[near] - distance[leaf.chosen[leaf.foot]].mean()
-        stem = rise @ (vertices[near] - foot) if len(near) else np.zeros(3)
+        stem = rise @ (vertices[near] - foot)
         size = np.linalg.norm(stem)
         stem = stem / size if size > 1e-9 else np.array([0.0, 0.0, 1.0])
         midrib = points.mean(axis=0) - foot
@@ -193,7 +200,8 @@ class Grow(Process):
     def motion(self, taus: Reals, report: Report) -> Iterator[Posed]:
         for tau in taus:
             report(float(tau), self.doing)
-            yield Posed(self.body.vertices.copy() if tau >= 1.0 else self.pose(float(tau)))
+            positions = self.body.vertices.copy() if tau >= 1.0 else self.pose(float(tau))
+            yield Posed(positions, keeps=_grown(self.age(float(tau), self.start)))  # what is small moves little
 
     def pose(self, tau: float) -> Reals:
         """(N, 3) the body when the front is as far as it is at tau."""
@@ -267,10 +275,15 @@ def _most(labels: Integers, roots: Integers) -> int:
     return int(np.bincount(pairs[:, 0]).max(initial=0))
 
 
-def _joining(labels: Integers, rooted, links: list[tuple[int, int]], bridged: Integers) -> list[tuple[int, int]]:
-    """Those of the bridges that join what neither roots nor `links` join already."""
+def _joining(
+    labels: Integers, rooted, legs, links: list[tuple[int, int]], bridged: Integers
+) -> tuple[list[tuple[int, int]], bool]:
+    """Those of the bridges that join what neither roots nor `links` join already, and all on which a part stands on
+    several `legs`, as a table does; and whether one does. rooted, legs (P,) bool, of the parts."""
     group = np.arange(len(rooted))
     group[rooted] = len(rooted)
+    known = np.zeros(len(rooted), bool)  # parts that hang together by `links`
+    carriers = [set() for _ in rooted]
     found = []
 
     def join(a: int, b: int) -> bool:
@@ -280,21 +293,32 @@ def _joining(labels: Integers, rooted, links: list[tuple[int, int]], bridged: In
 
     for a, b in links:
         join(a, b)
+        known[labels[[a, b]]] = True
     for a, b in bridged:
-        if join(a, b):
+        carried, carrier = labels[[a, b] if legs[labels[b]] else [b, a]]
+        direct = legs[carrier] and not known[carried]
+        if join(a, b) or (direct and carriers[carried] - {carrier}):
             found.append((int(a), int(b)))
-    return found
+        if direct:
+            carriers[carried].add(carrier)
+    return found, any(len(several) > 1 for several in carriers)
 
 
-def standing(anatomy: Anatomy) -> Reals:
-    """(N,) 1 for what stands on, or in, a part that takes no part: its root is there, however coarse that part is."""
-    body = anatomy.body
-    still = body.weight <= 0.0
-    faces = body.faces[still[body.faces].all(axis=1)]
+def standing(anatomy: Anatomy, still: NDArray[np.bool_]) -> Reals:
+    """(N,) 1 for what stands on, or in, what is `still` (N,): its root is there, however coarse that part is.
+
+    A leaf that only leans on the rim of a pot does not stand there: it hangs on its stem.
+    """
+    vertices, labels = anatomy.body.vertices, anatomy.labels
+    faces = anatomy.body.faces[still[anatomy.body.faces].all(axis=1)]
     found = np.zeros(len(still))
-    if len(faces) and not still.all():
-        surface, _ = surface_samples(body.vertices, faces, TOUCH)
-        moving = np.flatnonzero(~still)
-        gap, _ = cKDTree(surface).query(body.vertices[moving], distance_upper_bound=TOUCH)
-        found[moving[np.isfinite(gap)]] = 1.0
+    if not len(faces) or still.all():
+        return found
+    rising = np.zeros(labels.max() + 1, bool)  # parts, of which nothing else carries one
+    rising[labels[anatomy.bridged[still[anatomy.bridged].any(axis=1)]]] = True
+    rising[labels[still | ~anatomy.is_sheet]] = True
+    surface, _ = surface_samples(vertices, faces, TOUCH)
+    moving = np.flatnonzero(~still & rising[labels])
+    gap, _ = cKDTree(surface).query(vertices[moving], distance_upper_bound=TOUCH)
+    found[moving[np.isfinite(gap)]] = 1.0
     return found

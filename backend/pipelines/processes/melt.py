@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from backend.geometry.body import Look
 from backend.geometry.fields import smoothstep
-from backend.geometry.liquid import TOUCH, Surface, flowing_surface, part_volumes, triangle_areas
+from backend.geometry.liquid import TOUCH, Surface, flowing_surface, part_volumes, room, triangle_areas
+from backend.geometry.together import Together
 from backend.geometry.viscous import (
     Tank,
     carried,
@@ -51,6 +52,7 @@ THIN = 0.06  # standard deviation of the ball, in extents, that measures what is
 GIVE = 3.0  # how far the air below the body has gone at the end: to exp(-GIVE)
 WET = 0.05  # roughness
 DEEPER = 0.5  # how much purer the colour of what is wet, as a power
+ROOM_POINTS = 5_000  # of N times as many the gaps are measured in one stride of N
 REACH = 0.15  # length, in extents, over which what smoothing takes is given back
 
 
@@ -94,7 +96,15 @@ class Melt(Process):
         film = FILM * 4.0 ** (self.settings.spread - 0.5)
         grid = tuple(int(cells * self.detail.grid) for cells in GRID)
         own = lidded(body.vertices, body.faces, np.isin(np.arange(len(body.vertices)), surface.skin))
-        gone, flowing = 0.0, True
+        together = Together(surface.points, body.faces, surface.mobility)
+        gone, flowing, strides = 0.0, True, 0
+
+        def evened(points: Reals, free: Reals) -> Reals:
+            surface.points = points
+            smooth(surface, gone, stride, free)
+            spread_sheets(surface, weight, 1.0 + (film - 1.0) * gone**2, free)
+            return surface.points
+
         for tau in taus:
             progress = amount * float(0.75 * tau + 0.25 * smoothstep(tau))
             while gone < progress:
@@ -108,13 +118,16 @@ class Melt(Process):
                     if surface.sheet.sum() > 0.1 * np.abs(surface.volumes).sum() and squeezed(surface) > SQUEEZED:
                         break  # sheets on top of each other come no lower: what is below them would be squeezed out
                 if flowing:
-                    smooth(surface, gone, stride)
-                    spread_sheets(surface, weight, 1.0 + (film - 1.0) * gone**2)
+                    if strides % max(round(len(before) / ROOM_POINTS), 1) == 0:
+                        surface.room = room(surface.points, surface.skin, surface.wide)
+                    strides += 1
+                    surface.points = together.moved(before, surface.points, evened)
+                    restore(surface)
                 else:
                     surface.points = before
                 report(min(gone / amount, 1.0), self.doing)
             positions = surface.points[: len(body.vertices)].copy() if gone > 0.0 else body.vertices.copy()
-            yield as_coarse(positions, surface, own)
+            yield as_coarse(positions, surface, own)._replace(keeps=firm(body.vertices, positions))
 
     def look(self, tau: float, look: Look) -> Look:
         height = self.body.vertices[:, 2]
@@ -140,8 +153,9 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
         rising = (x[:, 2] * (outward * velocity).sum(axis=1) + surface.sheet * velocity[:, 2]).sum()
         return velocity, min(float(rising) / mass, -1e-12)
 
-    forces = -weight(x, progress)[:, None] * outward
+    forces = without_pressure(-weight(x, progress)[:, None] * outward, outward, surface)
     forces += weight.of_sheet(x, surface.sheet)
+    tightening = without_pressure(tightening, outward, surface)
     inside = filling(tank, x, outward, surface.sheet)
     flow, thin = carried(stokes_flow(tank, x, forces), inside, tank, min(THIN, 0.5 * now))
     surface.thin = scalar_at(tank, thin, x)
@@ -167,27 +181,47 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
     return needed > allowed
 
 
-def smooth(surface: Surface, progress: float, stride: float) -> None:
-    """Even out the mesh, thin parts first and all of it near the end, then restore the volumes."""
-    x, links = surface.points, surface.neighbours
+def without_pressure(forces: Reals, outward: Reals, surface: Surface) -> Reals:
+    """Forces (M, 3) less the pressure inside each part that changes nothing but what the points see of themselves.
+
+    An even pressure on a closed surface moves nothing. On points wider apart than the grid's cells each would be
+    pushed inwards by its own share of it, and the part would lose volume. The pressure is the one under which those
+    shares, as the squares of the area vectors `outward` (M, 3), add up to no volume.
+    """
+    part, count = surface.sheets.part, len(surface.volumes)
+    along = np.bincount(part, (forces * outward).sum(axis=1), count)
+    pressure = along / np.maximum(np.bincount(part, (outward * outward).sum(axis=1), count), 1e-30)
+    return forces - pressure[part, None] * outward
+
+
+def smooth(surface: Surface, progress: float, stride: float, free: Reals) -> None:
+    """Even out the mesh, thin parts first and all of it near the end; `free` (M,) in [0, 1] how far points may move."""
+    x, links, mobility = surface.points, surface.neighbours, free * surface.mobility
     edges2 = links @ (x * x).sum(axis=1) - 2.0 * (x * (links @ x)).sum(axis=1) + (x * x).sum(axis=1)
     strength = np.maximum(0.02 + 0.98 * progress**4, 0.25 * (0.2 + progress) * surface.thin)
     wanted = strength * surface.smoothing**2 * stride / (0.25 * np.maximum(edges2, 1e-10))
     most = int(np.clip(400_000 // len(x), 6, 40))
     rounds = int(np.clip(np.ceil(np.percentile(wanted, 95)), 1, most))
-    share = 0.5 * np.minimum(wanted / rounds, 1.0) * surface.mobility
+    share = 0.5 * np.minimum(wanted / rounds, 1.0) * mobility
     before = x
     for _ in range(rounds):
         x = x + share[:, None] * (links @ x - x)
     above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
-    bulk = surface.mobility * above_floor * (1.0 - 0.8 * surface.thin)
+    bulk = mobility * above_floor * (1.0 - 0.8 * surface.thin) * surface.room
     own = surface.chords.shape[1]
     cut = slice(own, surface.cut)
     straight = surface.straight * surface.mobility[cut, None]
     x[cut] += straight * (surface.chords[cut] @ x[:own] - x[cut])
     for _ in range(2):  # each undoes a little of the other
-        x = x + lagging(x - before, surface, np.median(edges2))
+        x = x + free[:, None] * lagging(x - before, surface, np.median(edges2))
         x = given_back(before, x, surface, bulk, np.median(edges2))
+    surface.points = x
+
+
+def restore(surface: Surface) -> None:
+    """Put back what the volumes of the parts have lost since they were last restored, and count it."""
+    x = surface.points
+    above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
     share = (surface.mobility * above_floor)[:, None]
     held = part_volumes(x, surface.skin, surface.parts, len(surface.volumes))
     x = restore_volume(x, surface.skin, surface.parts, surface.volumes, share)
@@ -205,7 +239,7 @@ def lagging(moved: Reals, surface: Surface, edge2: float) -> Reals:
     return surface.mobility[:, None] * (surface.touching @ moved)
 
 
-def spread_sheets(surface: Surface, weight: Weight, growth: float) -> None:
+def spread_sheets(surface: Surface, weight: Weight, growth: float, free: Reals) -> None:
     """Widen each open sheet, away from where it hangs and unevenly, until its area is that at rest, and `growth` times
     that where the sheet is alone."""
     sheets, x = surface.sheets, surface.points
@@ -216,7 +250,7 @@ def spread_sheets(surface: Surface, weight: Weight, growth: float) -> None:
     wider = np.where(sheets.areas > 0.0, np.clip(wider, 1.0 - WIDER, 1.0 + WIDER), 1.0)
     held = np.maximum(np.bincount(sheets.part, sheets.hold, count), 1e-30)
     middle = np.stack([np.bincount(sheets.part, sheets.hold * x[:, axis], count) / held for axis in (0, 1)], axis=1)
-    share = surface.mobility * (wider - 1.0)[sheets.part] * (1.0 + LOBES * weight.uneven(x))
+    share = free * surface.mobility * (wider - 1.0)[sheets.part] * (1.0 + LOBES * weight.uneven(x))
     surface.points = x.copy()
     surface.points[:, :2] += share[:, None] * (x[:, :2] - middle[sheets.part])
 
@@ -257,6 +291,13 @@ def as_coarse(positions: Reals, surface: Surface, own: Lidded) -> Posed:
         positions[:, 2] = np.maximum(positions[:, 2], 0.0)
     changed = np.abs(now - given).sum()
     return Posed(positions, surface.corrected + float(changed) / whole)
+
+
+def firm(rest: Reals, now: Reals) -> Reals:
+    """(N,) in [0, 1] what is not molten yet, of vertices at `rest` (N, 3) that have come down to `now`: a liquid has no
+    elasticity, so nothing that bent it stays."""
+    height = np.maximum(rest[:, 2], 0.02)
+    return 1.0 - smoothstep(1.5 * (rest[:, 2] - now[:, 2]) / height)
 
 
 def squeezed(surface: Surface) -> float:

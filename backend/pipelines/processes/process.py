@@ -31,6 +31,7 @@ class Posed(NamedTuple):
 
     positions: Reals  # (N, 3)
     corrected: float = 0.0  # share of the volume that was put back so far
+    keeps: Reals | float = 1.0  # (N,) what is left of that which other processes bend at the same time
 
 
 class Process:
@@ -44,6 +45,8 @@ class Process:
     wrinkles: ClassVar[bool] = False  # it needs the skin of the solids
     moves: ClassVar[bool] = False  # `motion` says something
     birth: ClassVar[bool] = False  # its last moment is the artist's mesh, not its first
+    may_refuse: ClassVar[bool] = False  # there are bodies that it can do nothing with
+    spares: ClassVar[bool] = False  # the vessel that a plant stands in is not part of it
     doing: ClassVar[str]  # for the panel: "Wilting"
 
     def __init__(self, settings, circumstances: Circumstances):
@@ -51,6 +54,14 @@ class Process:
         self.anatomy, self.amount, self.seed, self.detail = circumstances
         self.body = self.anatomy.body
         self.strength = self.amount * self.body.weight  # (N,) in [0, 1]
+        # with a weight group of their own, artists say what lives
+        if self.spares and (self.body.weight == 1.0).all():
+            self.anatomy = self.anatomy.planted
+            self.strength = self.strength * ~self.anatomy.vessel
+
+    @classmethod
+    def suits(cls, anatomy: Anatomy) -> None:
+        """Raises NotForThis where the process can do nothing with such a body."""
 
     def rest(self, tau: float, rest: Rest) -> None:
         """Changes the rest state of the N vertices in place: grow, bend, wrinkle, soften, weigh."""

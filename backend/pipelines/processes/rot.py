@@ -11,7 +11,6 @@ from backend.geometry.body import Look
 from backend.geometry.reaction import GrayScott
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
-from backend.pipelines.processes.vessel import vessel
 
 APART = 0.17  # least distance of the places where rot begins, in sizes
 RIM = 0.07  # width over which sound turns rotten
@@ -35,22 +34,22 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 class Rot(Process):
     elastic = True
     wrinkles = True
+    spares = True
     doing = "Rotting"
 
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
-        self.strength = self.strength * ~vessel(anatomy)
         self.collapse = 2.0 * settings.collapse
         self.cover = 0.55 + 0.8 * settings.spots  # above 1 what is rotten goes on rotting
         uneven = fields.noise(points, 3.0, seed)
         # where it lies it rots first
         likely = fields.noise(points, 2.5, seed + 1) - 0.3 * points[:, 2] / max(points[:, 2].max(), 1e-9)
-        sources = front.peaks(points, np.where(self.body.weight > 0.0, likely, likely - 99.0), anatomy.labels, APART)
+        sources = front.peaks(points, np.where(self.strength > 0.0, likely, likely - 99.0), anatomy.labels, APART)
         delay = APART * (1.0 + np.clip(fields.noise(points[sources], 2.0, seed + 7), -1.0, 1.0))
         slowness = np.exp(0.45 * np.clip(uneven, -1.5, 1.5) + 0.25 * fields.noise(points, 9.0, seed + 2))
         arrival = front.arrival(anatomy, sources, delay, slowness)
-        self.front = front.Front(arrival, front.areas(points, self.body.faces) * (self.body.weight > 0.0))
+        self.front = front.Front(arrival, front.areas(points, self.body.faces) * (self.strength > 0.0))
         self.facing = anatomy.facing(seed)
         self.cockle = 3.0 * fields.noise(points, 4.0, seed + 3)
         self.mottle = 1.0 + 0.3 * np.clip(fields.noise(points, 8.0, seed + 4), -1.5, 1.5)[:, None]

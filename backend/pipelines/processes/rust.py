@@ -8,6 +8,7 @@ import numpy as np
 from backend.geometry import fields
 from backend.geometry.body import Look, Reals
 from backend.geometry.front import Cells, Front, areas, arrival, hollowness, peaks, spacing
+from backend.geometry.standoff import StandOff
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
 
@@ -20,6 +21,7 @@ HALO = 0.045  # width of the orange stain at the edge, in sizes
 AGE = 0.55  # share of the surface that rusts while a fresh spot becomes a dark crust
 FLAKE = 0.035  # size of a flake, in sizes
 BLISTER = 0.004  # how high flakes lift, in sizes
+TOUCHING = 0.012  # around a place where flakes touch, over which they are lower, in sizes
 
 STAIN = np.array([0.42, 0.15, 0.035])  # linear albedo
 ORANGE = np.array([0.36, 0.095, 0.014])
@@ -44,10 +46,12 @@ class Rust(Process):
         self.pits = fine * (1.0 - fields.smoothstep(flakes.border / 0.3))
 
     def motion(self, taus: Reals, report: Report) -> Iterator[Posed]:
+        rest = self.body.vertices
+        standoff = StandOff(rest, self.body.faces, TOUCHING)
         for tau in taus:
             report(float(tau), self.doing)
             height = 2.0 * BLISTER * self.settings.flakes * self._crust(float(tau)) * self.flakes
-            yield Posed(self.body.vertices + height[:, None] * self.anatomy.outward)
+            yield Posed(standoff.clear(rest, rest + height[:, None] * self.anatomy.outward))
 
     def look(self, tau: float, look: Look) -> Look:
         behind = self.front.behind(self._swept(tau))

@@ -6,7 +6,6 @@ from backend.geometry import fields
 from backend.geometry.body import Look
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
-from backend.pipelines.processes.vessel import vessel
 
 SHRINK = 0.32  # of the length of a solid; unevenly, so that it is no scale model of itself
 EXCESS = 0.16  # by which the skin is then longer than what it lies on
@@ -22,12 +21,12 @@ DULL = 0.85  # roughness
 class Shrivel(Process):
     elastic = True
     wrinkles = True
+    spares = True
     doing = "Shrivelling"
 
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
-        self.strength = self.strength * ~vessel(anatomy)
         sheet = anatomy.is_sheet
         shrink, wrinkles = 2.0 * settings.shrink, 2.0 * settings.wrinkles
         uneven = np.clip(fields.noise(points, 2.2, seed), -1.4, 1.4)

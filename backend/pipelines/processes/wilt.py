@@ -6,7 +6,6 @@ from backend.geometry import fields
 from backend.geometry.body import Look
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
-from backend.pipelines.processes.vessel import vessel
 
 HASTE = 1.2  # all is limp before the end, and what is left of it settles
 SOFTENING = 0.88  # share of the stiffness that is lost
@@ -21,12 +20,12 @@ DULL = 0.95  # roughness
 
 class Wilt(Process):
     elastic = True
+    spares = True
     doing = "Wilting"
 
     def __init__(self, settings, circumstances):
         super().__init__(settings, circumstances)
         anatomy, points, seed = self.anatomy, self.body.vertices, self.seed
-        self.strength = self.strength * ~vessel(anatomy)
         sheet = anatomy.is_sheet
         droop, curl = 2.0 * settings.droop, 2.0 * settings.curl
         facing = anatomy.facing(seed)

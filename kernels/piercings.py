@@ -1,0 +1,157 @@
+"""Where edges of a surface pass through its triangles: each pair, and nothing else.
+
+Edges and triangles that share a vertex are neighbours, and are not held against each other. The triangles are in a tree
+of boxes that is made once, from one shape, because neighbours on a surface stay neighbours; its boxes are fitted anew
+to each shape. Möller and Trumbore, "Fast, minimum storage ray/triangle intersection", JGT 1997.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from kernels import cpu
+from kernels.shapes import Integers, Reals
+from kernels.vectors import cross, dot, minus
+
+LEAF = 8  # triangles
+DEEP = 64  # nodes that wait
+MOST = 8  # triangles that one edge is said to pass through
+
+
+class Tree(NamedTuple):
+    """The children of node n are 2n and 2n + 1, its root is 1, and `first` is the first leaf."""
+
+    members: Integers  # (M,) triangles in the order of the leaves
+    first: int
+
+
+# --- the definition ---
+
+
+def piercings_reference(x: Reals, edges: Integers, faces: Integers) -> Integers:
+    """The definition of `piercings`, pair by pair."""
+    found = []
+    for e, edge in enumerate(edges):
+        start, end = x[edge]
+        for f, face in enumerate(faces):
+            a, b, c = x[face]
+            system = np.stack([b - a, c - a, start - end], axis=1)
+            if set(edge) & set(face) or np.linalg.det(system) == 0.0:
+                continue
+            u, v, t = np.linalg.solve(system, start - a)
+            if min(u, v, 1.0 - u - v, t, 1.0 - t) >= 0.0:
+                found.append((e, f))
+    return np.array(found, np.int64).reshape(-1, 2)
+
+
+# --- CPU ---
+
+
+@cpu.inner(nogil=True)
+def _fit(x, faces, members, first, chosen):
+    """(2 first, 6) lowest x, y, z and highest of each node, with the chosen triangles alone."""
+    boxes = np.empty((2 * first, 6))
+    boxes[:, :3], boxes[:, 3:] = np.inf, -np.inf
+    for m in range(len(members)):
+        if not chosen[members[m]]:
+            continue
+        leaf = first + m // LEAF
+        for j in range(3):
+            i = faces[members[m], j]
+            for k in range(3):
+                boxes[leaf, k] = min(boxes[leaf, k], x[i, k])
+                boxes[leaf, 3 + k] = max(boxes[leaf, 3 + k], x[i, k])
+    for node in range(first - 1, 0, -1):
+        for k in range(3):
+            boxes[node, k] = min(boxes[2 * node, k], boxes[2 * node + 1, k])
+            boxes[node, 3 + k] = max(boxes[2 * node, 3 + k], boxes[2 * node + 1, 3 + k])
+    return boxes
+
+
+@cpu.inner
+def _row(x, i):
+    return x[i, 0], x[i, 1], x[i, 2]
+
+
+@cpu.inner
+def _passes(start, end, a, b, c):
+    way, u, v, p = minus(end, start), minus(b, a), minus(c, a), minus(start, a)
+    h = cross(way, v)
+    det = dot(u, h)
+    if det == 0.0:
+        return False
+    one = dot(p, h) / det
+    if one < 0.0 or one > 1.0:
+        return False
+    q = cross(p, u)
+    other, share = dot(way, q) / det, dot(v, q) / det
+    return other >= 0.0 and one + other <= 1.0 and 0.0 <= share <= 1.0
+
+
+@cpu.parallel
+def _piercings(x, edges, faces, members, first, boxes, chosen, asked, face):
+    for e in prange(len(edges)):
+        if not asked[e]:
+            continue
+        todo = np.empty(DEEP, np.int64)
+        i, j = edges[e, 0], edges[e, 1]
+        p, q = _row(x, i), _row(x, j)
+        low = min(p[0], q[0]), min(p[1], q[1]), min(p[2], q[2])
+        high = max(p[0], q[0]), max(p[1], q[1]), max(p[2], q[2])
+        todo[0], waiting, count = 1, 1, 0
+        while waiting:
+            waiting -= 1
+            node = todo[waiting]
+            if (
+                boxes[node, 0] > high[0] or boxes[node, 1] > high[1] or boxes[node, 2] > high[2]
+                or boxes[node, 3] < low[0] or boxes[node, 4] < low[1] or boxes[node, 5] < low[2]
+            ):  # fmt: skip
+                continue
+            if node < first:
+                todo[waiting], todo[waiting + 1] = 2 * node, 2 * node + 1
+                waiting += 2
+                continue
+            leaf = (node - first) * LEAF
+            for m in range(leaf, min(leaf + LEAF, len(members))):
+                f = members[m]
+                a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+                if not chosen[f] or i in (a, b, c) or j in (a, b, c) or count == MOST:
+                    continue
+                if _passes(p, q, _row(x, a), _row(x, b), _row(x, c)):
+                    face[e, count] = f
+                    count += 1
+
+
+# --- the functions ---
+
+
+def tree(rest: Reals, faces: Integers) -> Tree:
+    """Of triangles (F, 3) of the shape rest (N, 3)."""
+    centre = rest[faces].mean(axis=1)
+    first = 1
+    while first * LEAF < len(faces):
+        first *= 2
+    order, size = np.arange(len(faces)), first * LEAF
+    while size > LEAF and len(faces):  # halve each block across its longest side
+        block = np.arange(len(faces)) // size
+        starts = np.arange(0, len(faces), size)
+        low, high = (f.reduceat(centre[order], starts) for f in (np.minimum, np.maximum))
+        order = order[np.lexsort((centre[order, np.argmax(high - low, axis=1)[block]], block))]
+        size //= 2
+    return Tree(order.astype(np.int64), first)
+
+
+def piercings(
+    x: Reals, edges: Integers, faces: Integers, tree: Tree, asked: NDArray[np.bool_], chosen: NDArray[np.bool_]
+) -> Integers:
+    """(K, 2) which of the `asked` edges (E, 2) pass through which of the `chosen` triangles (F, 3), by edge.
+
+    x (N, 3); tree of the same triangles, from any shape. Of each edge no more than MOST are told.
+    """
+    face = np.full((len(edges), MOST), -1)
+    boxes = _fit(x, faces, tree.members, tree.first, chosen)
+    _piercings(x, edges, faces, tree.members, tree.first, boxes, chosen, asked, face)
+    edge, k = np.nonzero(face >= 0)
+    return np.stack([edge, face[edge, k]], axis=1)
