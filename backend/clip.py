@@ -77,7 +77,7 @@ class Frame:
     roughness: Floats | None = None  # (V,)
     metallic: Floats | None = None  # (V,)
     opacity: Floats | None = None  # (V,) 1: there; 0: gone; None: all is there
-    emission: Floats | None = None  # (V,) 1: glows in its albedo, protocol.GLOW as bright; 0: does not; None: nothing does
+    emission: Floats | None = None  # (V,) 1: sends out GLOW times its albedo; 0: no light; None: nothing glows
     poses: Floats | None = None  # (K - 1, V, 3) metres: under the first of K processes, under the first two, ...
     corrected: float = 0.0  # share of the volume that was put back so far, where a process keeps it so
 

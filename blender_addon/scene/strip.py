@@ -1,7 +1,8 @@
 """The material over life as images: one texel a vertex and frame, which a Geometry Nodes group samples.
 
 A frame is a band of rows, an image holds a few frames, the first at the top. One strip of images carries albedo (red,
-green, blue, sRGB-encoded) and roughness (alpha); where metallic, opacity or emission live too, a second one carries them.
+green, blue, sRGB-encoded) and roughness (alpha); where metallic, opacity or emission live too, a second one carries
+them.
 """
 
 import struct

@@ -198,10 +198,10 @@ def shade(seen, surface, ground, light, eye):
     """A picture (height, width, 3) of linear radiance.
 
     seen: what each pixel sees, triangle (height, width), weights of its corners (height, width, 3), and the faces
-    (F, 3). surface: points (V, 3), corner normals (F, 3, 3), material (V, 6) albedo, roughness, metallic,
-    glow (radiance in units of the albedo), and irradiance (V, 2, 3). ground: height of the floor, irradiance on a grid over it (N, N, 3), how far that reaches.
-    light: the sun's map (1, S, S) and axes (1, 3, 3). eye: its place (3,), and (3, 3) what a ray gains by one unit of
-    the picture's x, by one of its y, and ahead.
+    (F, 3). surface: points (V, 3), corner normals (F, 3, 3), material (V, 6) albedo, roughness, metallic and glow (what
+    it sends out, in units of the albedo), and irradiance (V, 2, 3). ground: height of the floor, irradiance on a grid
+    over it (N, N, 3), how far that reaches. light: the sun's map (1, S, S) and axes (1, 3, 3). eye: its place (3,), and
+    (3, 3) what a ray gains by one unit of the picture's x, by one of its y, and ahead.
     """
     triangle, weights, faces = seen
     points, normals, material, ambient = surface

@@ -51,6 +51,7 @@ THIN_TENSION = 0.04  # the same, more of it, where a part is thin
 THIN = 0.06  # standard deviation of the ball, in extents, that measures what is thin
 GIVE = 3.0  # how far the air below the body has gone at the end: to exp(-GIVE)
 WET = 0.05  # roughness
+RESTING = 0.1  # share of its way below which what moves no longer flows
 DEEPER = 0.5  # how much purer the colour of what is wet, as a power
 ROOM_POINTS = 5_000  # of N times as many the gaps are measured in one stride of N
 REACH = 0.15  # length, in extents, over which what smoothing takes is given back
@@ -111,10 +112,12 @@ class Melt(Process):
                 stride = min(STRIDE, progress - gone)
                 gone = min(gone + STRIDE, progress)
                 goal = start + (low - start) * gone
-                steps, before = 0, surface.points
+                steps, before, above = 0, surface.points, centre_of_mass(surface)[0]
                 while flowing and flow_towards(goal, surface, weight, gone, start - low, grid):
                     steps += 1
-                    flowing = steps < STEPS
+                    if steps >= STEPS:  # it lags behind; where it hardly sinks any more it has come to rest
+                        flowing = above - centre_of_mass(surface)[0] > RESTING * stride * (start - low)
+                        break
                     if surface.sheet.sum() > 0.1 * np.abs(surface.volumes).sum() and squeezed(surface) > SQUEEZED:
                         break  # sheets on top of each other come no lower: what is below them would be squeezed out
                 if flowing:
