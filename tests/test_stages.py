@@ -168,7 +168,7 @@ def test_a_motion_says_how_much_is_kept_of_what_is_bent(monkeypatch):
 def test_what_melts_ends_as_a_pool_whatever_else_it_does(monkeypatch, other):
     monkeypatch.undo()  # the processes themselves
     asked = protocol.from_words(f"melt + {other}", {})
-    start, end = (stages.live(Anatomy(body()), asked, 3, np.array([0.0, 1.0]), FULL, silent))
+    start, end = stages.live(Anatomy(body()), asked, 3, np.array([0.0, 1.0]), FULL, silent)
     assert volume(end.positions) == pytest.approx(volume(start.positions), rel=0.05)
     assert np.ptp(end.positions[:, 2]) < 0.4 * np.ptp(start.positions[:, 2])
     assert np.mean(end.positions[:, 2] <= 0.0) < 0.4  # and not as a decal

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import trimesh
-from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.transform import Rotation
 
 from backend.geometry import fields, lattice
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import FULL, Body, Moment
+from backend.geometry.bridges import bridges
 from backend.geometry.proxy import Proxy, clusters
 from backend.pipelines.stages import live
 from backend.protocol import Stage, Wilt
@@ -203,47 +202,8 @@ def test_root_distance_is_height_on_an_upright_sheet_and_crosses_gaps():
     np.testing.assert_allclose(distance, vertices[:, 2] / vertices[:, 2].max(), atol=0.06)
     mixed = body_of(*potted())
     labels = fields.parts(len(mixed.vertices), mixed.faces)
-    distance = fields.root_distance(mixed, fields.root(mixed), fields.bridges(mixed.vertices, mixed.faces, labels))
+    distance = fields.root_distance(mixed, fields.root(mixed), bridges(mixed.vertices, mixed.faces, labels))
     assert np.isfinite(distance).all() and distance[labels == labels.max()].min() > 0.5
-
-
-def test_bridges_join_all_parts_by_their_nearest_vertices():
-    rng = np.random.default_rng(0)
-    places = np.array([[0, 0, 0], [1, 0, 0], [2.5, 0, 0], [2.5, 2, 0], [9, 9, 9]], float)
-    points = (places[:, None] + 0.1 * rng.uniform(size=(5, 30, 3))).reshape(-1, 3)
-    labels = np.repeat(np.arange(5), 30)
-    found = fields.bridges(points, np.zeros((0, 3), int), labels)
-    assert {tuple(sorted(labels[pair])) for pair in found} == {(0, 1), (1, 2), (2, 3), (3, 4)}
-    for a, b in found:
-        gap = np.linalg.norm(points[labels == labels[a]][:, None] - points[labels == labels[b]][None], axis=2)
-        assert np.linalg.norm(points[a] - points[b]) == pytest.approx(gap.min())
-
-
-def test_bridges_are_a_shortest_tree_between_many_parts():
-    rng = np.random.default_rng(6)
-    points = (rng.uniform(size=(40, 1, 3)) + 0.03 * rng.normal(size=(40, 3, 3))).reshape(-1, 3)
-    labels = np.repeat(np.arange(40), 3)
-    found = fields.bridges(points, np.zeros((0, 3), int), labels)
-    gap = np.linalg.norm(points[:, None] - points[None], axis=2).reshape(40, 3, 40, 3).min(axis=(1, 3))
-    tree = minimum_spanning_tree(gap)
-    length = np.linalg.norm(np.subtract(*points[found.T]), axis=1)
-    assert len(found) == 39
-    assert length.sum() == pytest.approx(tree.sum(), rel=0.02)
-
-
-def test_what_touches_the_middle_of_a_large_triangle_hangs_on_it():
-    wall = trimesh.creation.box((0.4, 0.4, 1.0))
-    wall.apply_translation([0, 0, 0.5])
-    leaf = np.array([[0.2, 0.08, 0.35], [0.2, 0.09, 0.35], [0.5, 0.08, 0.5], [0.5, 0.1, 0.5]])
-    other = leaf + [0.0, 0.1, 0.02]  # whose corners are nearer to the leaf's than any of the box's are
-    vertices = np.concatenate([wall.vertices, leaf, other])
-    quad = np.array([[0, 1, 3], [0, 3, 2]])
-    faces = np.concatenate([wall.faces, quad + 8, quad + 12])
-    labels = np.repeat([0, 1, 2], [8, 4, 4])
-    found = fields.bridges(vertices, faces, labels)
-    assert sorted(tuple(sorted(labels[pair])) for pair in found) == [(0, 1), (0, 2)]
-    feet = found[found >= 8]
-    assert set(feet) <= {8, 9, 12, 13}
 
 
 def test_openness_of_known_shapes():
@@ -349,7 +309,7 @@ def test_corotated_gradient_matches_its_reference():
     grid, positions, growth, shear = bent_lattice(0)
     kinds = np.tile(np.arange(6), len(grid.cells))
     start = np.tile([1.0, 0.0, 0.0, 0.0], (len(grid.tets), 1))
-    rest = (grid.tets, kinds, grid.inverses, grid.volume, shear, 400.0, growth)
+    rest = (corotate.Tetrahedra(grid.tets, kinds, grid.inverses, grid.volume), shear, 400.0, growth)
     for _ in range(12):  # warm starts: the rotation arrives over calls
         out = np.zeros_like(positions)
         corotate.gradient(positions, *rest, start, out)
@@ -361,7 +321,7 @@ def test_corotated_forces_turn_with_the_body_and_pull_nowhere():
     grid, positions, _, shear = bent_lattice(1)
     kinds = np.tile(np.arange(6), len(grid.cells))
     growth = np.tile(0.9 * np.eye(3), (len(grid.tets), 1, 1))
-    rest = (grid.tets, kinds, grid.inverses, grid.volume, shear, 400.0, growth)
+    rest = (corotate.Tetrahedra(grid.tets, kinds, grid.inverses, grid.volume), shear, 400.0, growth)
     turn = Rotation.from_rotvec([0.7, 0.2, -1.1]).as_matrix()
     force = corotate.gradient_reference(positions, *rest)
     np.testing.assert_allclose(corotate.gradient_reference(positions @ turn.T, *rest), force @ turn.T, atol=1e-10)

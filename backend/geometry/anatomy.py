@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backend.geometry import fields
 from backend.geometry.body import Body, Reals
+from backend.geometry.bridges import bridges
 from backend.geometry.vessel import Hollow, hollows, vessels
 
 SHEET = 0.45  # openness from which a part is a sheet: an open pot is still a solid, half a ball is not
@@ -61,12 +62,13 @@ class Anatomy:
         return rooted
 
     def posed(self, vertices: Reals) -> Self:
-        """The same body with its vertices elsewhere, (N, 3): its parts and its root are what they were."""
-        moved = copy(self)
-        moved.hollows, moved.vessel = self.hollows, self.vessel
+        """The same body with its vertices elsewhere, (N, 3): its parts, its root and its vessel are what they were."""
+        moved, hollows, vessel = copy(self), self.hollows, self.vessel
+        for name, member in vars(type(self)).items():
+            if isinstance(member, cached_property):
+                moved.__dict__.pop(name, None)  # it was measured where the vertices had been
         moved.body = replace(self.body, vertices=vertices)
-        for name in ("normals", "outward", "thickness", "clearance", "margin", "planted"):
-            moved.__dict__.pop(name, None)
+        moved.hollows, moved.vessel = hollows, vessel
         return moved
 
     @property
@@ -118,8 +120,7 @@ class Anatomy:
     @cached_property
     def part_size(self) -> Reals:
         """(N,) square root of the area of the vertex's part."""
-        corner = self.body.vertices[self.body.faces]
-        area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+        area = fields.areas(self.body.vertices, self.body.faces)
         whole = np.bincount(self.labels[self.body.faces[:, 0]], area, minlength=self.labels.max() + 1)
         return np.sqrt(whole)[self.labels]
 
@@ -149,5 +150,5 @@ class Anatomy:
 def _supporting(body: Body, labels: fields.Integers, held: Reals) -> fields.Integers:
     """(B, 2) the bridges between parts; what stands by itself needs no support from what also does."""
     rooted = np.bincount(labels, held) > 0
-    bridged = fields.bridges(body.vertices, body.faces, labels)
+    bridged = bridges(body.vertices, body.faces, labels)
     return bridged[~rooted[labels[bridged]].all(axis=1)]

@@ -17,9 +17,6 @@ Integers = NDArray[np.int64]
 
 ROOT_HEIGHT = 0.035  # of the body's height: what stands within it is held by the ground
 BALLS = 8000  # that are shrunk at most, to find how thick a body is
-CLOSE, LARGE = 0.05, 24  # on triangles longer than this, parts are looked for within; in at most so many pieces a side
-FEW = 3  # of the points on large triangles near a point that are looked at
-NEARBY = 0.1  # how much the length of a bridge counts beside the gap that it bridges
 FLAT_HEIGHT = 0.02  # a body lower than this lies on the floor and is held at its middle
 
 
@@ -59,101 +56,29 @@ def edges(faces: NDArray) -> Integers:
 
 def sound_faces(faces: NDArray, vertices: Reals) -> NDArray[np.int32]:
     """(F, 3) without triangles that are folded up, have no area, or lie on one another."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    flat = np.linalg.norm(np.cross(b - a, c - a), axis=1) <= 1e-14
+    flat = areas(vertices, faces) <= 5e-15
     _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
     once = np.zeros(len(faces), bool)
     once[first] = True
     return np.ascontiguousarray(faces[once & ~flat], np.int32)
 
 
-def parts(count: int, faces: NDArray) -> Integers:
-    """(N,) the index of the connected part that each of `count` vertices belongs to."""
-    sides = edges(faces)
-    graph = coo_matrix((np.ones(len(sides)), (sides[:, 0], sides[:, 1])), shape=(count, count))
+def areas(vertices: Reals, faces: NDArray) -> Reals:
+    """(F,) of the triangles."""
+    corner = vertices[faces]
+    return 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+
+
+def components(count: int, pairs: NDArray) -> Integers:
+    """(count,) the index, from 0 on, of the connected component that each of so many nodes is in; pairs (K, 2) are
+    joined."""
+    graph = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(count, count))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
-def bridges(vertices: Reals, faces: NDArray, labels: Integers) -> Integers:
-    """(B, 2) vertex pairs that join all parts into one, at the shortest gaps between their surfaces.
-
-    Close to the minimum spanning tree between the parts, without looking at all pairs of vertices. What touches the
-    inside of a large triangle is joined to the nearest of its corners.
-    """
-    count = int(labels.max()) + 1
-    if count == 1:
-        return np.zeros((0, 2), np.int64)
-    points, face = within_large(vertices, faces, CLOSE)
-    points, face = np.concatenate([vertices, points]), np.concatenate([np.full(len(vertices), -1), face])
-    vertex = np.arange(len(points))
-    vertex[len(vertices) :] = faces[face[len(vertices) :], 0]
-    neighbours = min(12, len(points))
-    distance, near = cKDTree(points).query(points, k=neighbours)
-    near = near.reshape(len(points), neighbours)
-    foreign = labels[vertex[near]] != labels[vertex[:, None]]
-    nearest = np.cumsum(foreign, axis=1) <= FEW
-    # between large triangles there are many pairs, all much the same
-    here, place = np.nonzero(foreign & (nearest | ((face[near] < 0) & (face[:, None] < 0))))
-    there, distance = near[here, place], distance.reshape(near.shape)[here, place]
-    ends = []
-    for one, other in ((here, there), (there, here)):
-        large = np.flatnonzero(face[one] >= 0)
-        corner, point = vertices[faces[face[one[large]]]], points[other[large]]
-        distance[large] = np.minimum(distance[large], to_triangles(point, corner))
-        end = vertex[one]
-        nearest = np.linalg.norm(corner - point[:, None], axis=2).argmin(axis=1)
-        end[large] = faces[face[one[large]], nearest]
-        ends.append(end)
-    here, there = ends
-    # of pairs that are about as near to each other on the surfaces, those whose vertices are, too
-    order = np.lexsort((there, here, distance + NEARBY * np.linalg.norm(vertices[here] - vertices[there], axis=1)))
-
-    group = np.arange(count)  # the joined group of each part
-    found: list[tuple[int, int]] = []
-
-    def join(a: int, b: int) -> None:
-        one, other = group[labels[a]], group[labels[b]]
-        if one != other:
-            group[group == other] = one
-            found.append((a, b))
-
-    for index in order:
-        join(int(here[index]), int(there[index]))
-    while (remaining := np.unique(group)).size > 1:
-        sizes = [np.count_nonzero(group[labels] == one) for one in remaining]
-        inside = np.flatnonzero(group[labels] == remaining[int(np.argmin(sizes))])
-        outside = np.flatnonzero(group[labels] != remaining[int(np.argmin(sizes))])
-        gap, target = cKDTree(vertices[outside]).query(vertices[inside])
-        closest = int(np.argmin(gap))
-        join(int(inside[closest]), int(outside[target[closest]]))
-    return np.array(found, np.int64)
-
-
-def within_large(vertices: Reals, faces: NDArray, spacing: float) -> tuple[Reals, Integers]:
-    """(S, 3) points in triangles with a side longer than `spacing`, so close to each other, and (S,) which triangle."""
-    corner = vertices[faces]
-    side = np.linalg.norm(corner - np.roll(corner, 1, axis=1), axis=2).max(axis=1)
-    pieces = np.clip(np.ceil(side / spacing), 1, LARGE).astype(np.int64)
-    points, owner = [np.zeros((0, 3))], [np.zeros(0, np.int64)]
-    for count in np.unique(pieces[pieces > 1]):
-        i, j = np.meshgrid(np.arange(count + 1), np.arange(count + 1), indexing="ij")
-        share = np.stack([i, j, count - i - j], axis=-1)[i + j <= count]
-        share = share[share.max(axis=1) < count] / count  # the corners are vertices
-        chosen = np.flatnonzero(pieces == count)
-        points.append(np.einsum("sk,fkc->fsc", share, corner[chosen]).reshape(-1, 3))
-        owner.append(np.repeat(chosen, len(share)))
-    return np.concatenate(points), np.concatenate(owner)
-
-
-def to_triangles(points: Reals, corner: Reals) -> Reals:
-    """(K,) distance of each of K points from its own triangle, (K, 3, 3)."""
-    side, arm = np.roll(corner, -1, axis=1) - corner, points[:, None] - corner
-    share = np.clip((arm * side).sum(axis=2) / np.maximum((side * side).sum(axis=2), 1e-300), 0.0, 1.0)
-    to_edges = np.linalg.norm(arm - share[:, :, None] * side, axis=2).min(axis=1)
-    normal = np.cross(side[:, 0], side[:, 1])
-    above = (np.cross(side, arm) @ normal[:, :, None])[:, :, 0] >= 0.0
-    height = np.abs((arm[:, 0] * normal).sum(axis=1)) / np.maximum(np.linalg.norm(normal, axis=1), 1e-300)
-    return np.where(above.all(axis=1), height, to_edges)
+def parts(count: int, faces: NDArray) -> Integers:
+    """(N,) the index of the connected part that each of `count` vertices belongs to."""
+    return components(count, edges(faces))
 
 
 def root(body: Body) -> Reals:
@@ -228,13 +153,9 @@ def openness(vertices: Reals, faces: NDArray, labels: Integers) -> Reals:
 
     Area of the discs that would close its holes over its own area: the sum of L^2 / (4 pi) over rims of length L.
     """
-    area = np.linalg.norm(
-        np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]]), axis=1
-    )
-    surface = 0.5 * np.bincount(labels[faces[:, 0]], area, minlength=labels.max() + 1)
+    surface = np.bincount(labels[faces[:, 0]], areas(vertices, faces), minlength=labels.max() + 1)
     open_edges = rim(faces)
-    graph = coo_matrix((np.ones(len(open_edges)), tuple(open_edges.T)), shape=(len(vertices),) * 2)
-    loop = connected_components(graph, directed=False)[1]
+    loop = components(len(vertices), open_edges)
     length = np.linalg.norm(vertices[open_edges[:, 0]] - vertices[open_edges[:, 1]], axis=1)
     perimeter = np.bincount(loop[open_edges[:, 0]], length, minlength=loop.max() + 1)
     owner = np.zeros(len(perimeter), np.int64)
