@@ -2,8 +2,9 @@
 
 Such a solver (Sorkine and Alexa, "As-rigid-as-possible surface modeling", SGP 2007; Bouaziz et al., "Projective
 dynamics", SIGGRAPH 2014) takes turns: each element is projected, all alone, on to the nearest shape that it may have;
-then one linear system with a constant matrix brings the elements together. The first half is here and in
-`kernels.strain` and `kernels.hinges`.
+then one linear system with a constant matrix brings the elements together. Here is the projection of an element that
+may turn but not stretch; `kernels.strain` and `kernels.hinges` have those for limited stretch and for a fold, and
+`kernels.thinshell` the shell's own.
 
 A unit quaternion q = (w, x, y, z) stands for a rotation R(q), and trace(R(q)^T M) = q^T N q with a symmetric 4x4
 matrix N, linear in M (Horn, "Closed-form solution of absolute orientation using unit quaternions", JOSA A 1987). So

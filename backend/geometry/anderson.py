@@ -11,7 +11,9 @@ def fixed_point(update: Callable[[Reals], Reals], x: Reals, iterations: int, mem
     """x after `iterations` calls of `update`, each mixed with up to `memory` earlier ones (type II, with restarts).
 
     Peng et al., "Anderson acceleration for geometry optimization and physics simulation", SIGGRAPH 2018, use it
-    on projective dynamics. Where the residual grows, the history is dropped and the plain step is taken.
+    on projective dynamics. Notation: f the residual, update(x) - x; dx, df the differences between iterations; gram
+    the matrix of their inner products. Departs from them: they watch the energy, and go back to the plain step where
+    it grows; here it is the residual, and the history is dropped with it.
     """
     shape = x.shape
     dx, df = np.empty((2, memory, x.size))

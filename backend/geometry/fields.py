@@ -63,10 +63,15 @@ def sound_faces(faces: NDArray, vertices: Reals) -> NDArray[np.int32]:
     return np.ascontiguousarray(faces[once & ~flat], np.int32)
 
 
+def area_vectors(vertices: Reals, faces: NDArray) -> Reals:
+    """(F, 3) the normals of the triangles, as long as their areas."""
+    corner = vertices[faces]
+    return 0.5 * np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+
+
 def areas(vertices: Reals, faces: NDArray) -> Reals:
     """(F,) of the triangles."""
-    corner = vertices[faces]
-    return 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    return np.linalg.norm(area_vectors(vertices, faces), axis=1)
 
 
 def components(count: int, pairs: NDArray) -> Integers:
@@ -182,8 +187,7 @@ def limbs(points: Reals, distance: Reals, radius: float) -> tuple[Reals, Reals]:
 
 def normals(vertices: Reals, faces: NDArray) -> Reals:
     """(N, 3) unit normals of vertices, weighted by area; up where there is none."""
-    corner = vertices[faces]
-    face = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    face = area_vectors(vertices, faces)
     total = np.stack([np.bincount(faces.ravel(), np.repeat(c, 3), minlength=len(vertices)) for c in face.T], axis=1)
     length = np.linalg.norm(total, axis=1, keepdims=True)
     return np.where(length > 1e-30, total / np.maximum(length, 1e-30), [0.0, 0.0, 1.0])

@@ -18,7 +18,8 @@ from scipy.sparse import coo_matrix, csr_matrix, diags
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
 from backend.geometry.factor import Factor
-from kernels.corotate import gradient
+from backend.geometry.fields import area_vectors
+from kernels.corotate import Tetrahedra, gradient
 from kernels.rotations import nearest_rotation
 from kernels.winding import winding
 
@@ -134,7 +135,7 @@ def surface_samples(vertices: Reals, faces: NDArray, spacing: float) -> tuple[Re
     corner = vertices[faces]
     side = np.linalg.norm(corner - np.roll(corner, 1, axis=1), axis=2).max(axis=1)
     pieces = np.maximum(np.ceil(side / spacing), 1).astype(np.int64)
-    area = 0.5 * np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    area = area_vectors(vertices, faces)
     points, areas = [], []
     for count in np.unique(pieces):
         i, j = np.meshgrid(np.arange(count + 1), np.arange(count + 1), indexing="ij")
@@ -181,7 +182,8 @@ class Solid:
         self.bulk = bulk
         self.positions = lattice.nodes.copy()
         self.velocities = np.zeros_like(lattice.nodes)
-        self._kinds = np.tile(np.arange(6), len(lattice.cells))
+        shapes = np.tile(np.arange(6), len(lattice.cells))
+        self._rest = Tetrahedra(lattice.tets, shapes, lattice.inverses, lattice.volume)
         self._quaternions = np.tile([1.0, 0.0, 0.0, 0.0], (len(lattice.tets), 1))
         mass = np.bincount(lattice.tets.ravel(), minlength=len(lattice.nodes)) * (0.25 * lattice.volume)
         self._inertia = (mass / step**2)[:, None]
@@ -199,7 +201,6 @@ class Solid:
 
     def step(self, shear: Reals, growth: Reals, gravity: Reals, anchors: Reals) -> None:
         """shear (K,), growth (K, 3, 3) symmetric, gravity (M,) pulling down, anchors (M, 3) of what is held."""
-        lattice = self.lattice
         before = self.positions
         ahead = before + self.damping * self.dt * self.velocities
         ahead[:, 2] -= self.dt**2 * gravity
@@ -208,10 +209,7 @@ class Solid:
 
         def update(x: Reals) -> Reals:
             force = self._inertia * (x - ahead) + self._hold * (x - anchors)
-            gradient(
-                x, lattice.tets, self._kinds, lattice.inverses, lattice.volume, shear, self.bulk, growth,
-                self._quaternions, force,
-            )  # fmt: skip
+            gradient(x, self._rest, shear, self.bulk, growth, self._quaternions, force)
             x = x - self._factor.solve(force)
             x[:, 2] = np.maximum(x[:, 2], 0.0)
             return x

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, identity
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from backend.geometry.anatomy import SHEET
 from backend.geometry.body import Body, Look, Moment, Reals
-from backend.geometry.fields import edges, openness, sound_faces
+from backend.geometry.fields import area_vectors, components, edges, openness, sound_faces
 from backend.geometry.stars import Stars
 from backend.report import Report, silent
 
@@ -22,7 +22,8 @@ class Proxy:
 
     Every heavy vertex follows the proxy vertex of its own cluster and that one's neighbours, each with its own
     affine motion, blended by distance: after Sumner et al., "Embedded deformation", SIGGRAPH 2007. What is
-    connected shares neighbours, so nothing cracks, and what is only near does not stick.
+    connected shares neighbours, so nothing cracks, and what is only near does not stick. Departs from them: the
+    affine motions are not solved for, but measured on the proxy, which a process has moved.
     """
 
     def __init__(self, heavy: Body, count: int, report: Report = silent):
@@ -117,15 +118,15 @@ def clusters(vertices: Reals, faces: NDArray[np.int32], count: int, report: Repo
     quadrics leaves needles. After Valette and Chassery, "Approximated centroidal Voronoi diagrams", EG 2004.
     """
     report(0.0, SIMPLIFYING)
-    a, b = edges(faces).T
-    shape = (len(vertices),) * 2
+    sides, shape = edges(faces), (len(vertices),) * 2
+    a, b = sides.T
     graph = csr_matrix((np.linalg.norm(vertices[a] - vertices[b], axis=1) + 1e-12, (a, b)), shape=shape)
-    part = connected_components(graph, directed=False)[1]
+    part = components(len(vertices), sides)
     report(0.0, SIMPLIFYING)
     box = np.floor(vertices / _spacing(vertices, faces, part, count)[part][:, None]).astype(np.int64)
     box = np.unique(box, axis=0, return_inverse=True)[1].ravel()
     within = box[a] == box[b]
-    owner = connected_components(csr_matrix((np.ones(within.sum()), (a[within], b[within])), shape=shape), False)[1]
+    owner = components(len(vertices), np.stack([a[within], b[within]], axis=1))
     size = np.bincount(owner)
     crumbs = size < 0.3 * np.median(size)
     for _ in range(3):
@@ -144,15 +145,14 @@ def clusters(vertices: Reals, faces: NDArray[np.int32], count: int, report: Repo
 
 def _spacing(vertices: Reals, faces: NDArray, part: NDArray, count: int) -> Reals:
     """(P,) between patches: even, but close enough that a thin tube stays a tube, seven patches around."""
-    corner = vertices[faces]
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    normal = area_vectors(vertices, faces)
     owner, parts = part[faces[:, 0]], part.max() + 1
-    area = np.bincount(owner, 0.5 * np.linalg.norm(normal, axis=1), minlength=parts)
+    area = np.bincount(owner, np.linalg.norm(normal, axis=1), minlength=parts)
     # a surface meets about 1.5 boxes of side s for each s^2 of its area
     even = np.sqrt(1.5 * area.sum() / count)
     weight = np.maximum(np.bincount(part), 1)
     middle = np.stack([np.bincount(part, column) for column in vertices.T], axis=1) / weight[:, None]
-    volume = np.einsum("fi,fi->f", corner.mean(axis=1) - middle[owner], normal) / 6.0
+    volume = np.einsum("fi,fi->f", vertices[faces].mean(axis=1) - middle[owner], normal) / 3.0
     radius = 2.0 * np.abs(np.bincount(owner, volume, minlength=parts)) / np.maximum(area, 1e-300)
     closed = openness(vertices, faces, part) <= SHEET
     return np.where(closed, np.clip(0.9 * radius, 0.25 * even, even), even)

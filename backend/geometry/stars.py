@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.geometry.body import Reals
-from backend.geometry.fields import edges
+from backend.geometry.fields import area_vectors, edges
 
 STILL = 1e-12  # of the square of the body's size: where all edges lie on a line, what does not move across it
 
@@ -35,8 +35,7 @@ class Stars:
 
     def _normals(self, points: Reals) -> Reals:
         """(N, 3) of the length of the edges there, so that an edge and the normal weigh the same."""
-        corner = points[self._faces]
-        normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+        normal = 2.0 * area_vectors(points, self._faces)
         ends = self._faces.ravel()
         columns = [np.bincount(ends, np.repeat(column, 3), minlength=self._count) for column in normal.T]
         total = np.stack(columns, axis=1)

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from backend import protocol
 from backend.clip import Frame, Mesh
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import FULL, PREVIEW, Body, Detail, Moment, Reals
-from backend.geometry.fields import smoothstep, sound_faces
+from backend.geometry.fields import components, smoothstep, sound_faces
 from backend.pipelines.processes import kind_of
 from backend.pipelines.stages import live
 from backend.report import Report, silent
@@ -192,8 +190,7 @@ def _places(points: Reals) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     cells = np.floor(points / (0.5 * COINCIDENT)).astype(np.int64)  # whose diagonals are shorter than that
     _, one, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     pairs = cKDTree(points[one]).query_pairs(COINCIDENT, output_type="ndarray")
-    same = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(one),) * 2)
-    place = connected_components(same, directed=False)[1][cell.ravel()]
+    place = components(len(one), pairs)[cell.ravel()]
     _, first, place = np.unique(place, return_index=True, return_inverse=True)
     order = np.argsort(first)
     return first[order], np.argsort(order)[place]
