@@ -19,6 +19,11 @@ class Look:
     opacity: Reals  # (N,) 1: there; 0: gone, as what has burnt away
     emission: Reals  # (N,) 0: cold; 1: glows with the light of the hottest ember, in its own albedo
 
+    @property
+    def luminance(self) -> Reals:
+        """(N,) of the albedo, relative, with the weights of ITU-R BT.709."""
+        return self.albedo @ np.array([0.2126, 0.7152, 0.0722])
+
     def toward(self, share: Reals, **targets) -> Self:
         """Each named material moved by `share` (N,) in [0, 1] of the way to its target: a number, a colour or one a
         vertex; kept within [0, 1]."""

@@ -129,7 +129,7 @@ class Closing(Process):
         share[0, self.chosen] = 0.5 * self.share(way)
         share[1, self.chosen] = self.share(way) * self.outer**2 * (0.95 - 0.6 * self.along)
         dim, green = self.strength * share
-        lightness = self.body.albedo @ np.array([0.2126, 0.7152, 0.0722])
+        lightness = self.body.look.luminance
         leaf = GREEN * (0.5 + 0.8 * np.sqrt(np.clip(lightness, 0.0, 1.0)))[:, None]
         return look.toward(dim, albedo=0.35 * look.albedo, roughness=0.55).toward(green, albedo=leaf)
 

@@ -26,7 +26,6 @@ TOUCHING = 0.012  # around a place where frost meets frost, over which it is thi
 FROST = np.array([0.90, 0.94, 0.98])  # linear albedo
 CHILL = np.array([0.44, 0.76, 0.97])  # of the light that clear ice lets through
 DEEP = np.array([0.0, 0.06, 0.13])  # and what it scatters itself
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 class Freeze(Process):
@@ -62,7 +61,7 @@ class Freeze(Process):
         rime = self._rime(tau)
         settled = rime * fields.smoothstep((self._swept(tau) - self.front.share) / SETTLING)
         # between the feathers is clear ice: the subject's own colour, paler and colder
-        grey = (look.albedo @ LUMINANCE)[:, None]
+        grey = look.luminance[:, None]
         look = look.toward(rime, albedo=(0.5 * look.albedo + 0.35 * grey) * CHILL + DEEP)
         white = rime * (self.thickness + 0.25 * (1.0 - settled) * (1.0 - self.thickness))
         look = look.toward(white, albedo=FROST)

@@ -13,7 +13,6 @@ ROOM = 0.18  # the width that lets wrinkles be as deep as they get, in sizes
 HUSK = 0.20  # shrinking of sheets
 CURL, COCKLE = 3.0, 7.0  # radians over the size of a sheet
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 DRY = np.array([0.075, 0.035, 0.016])  # linear albedo
 DULL = 0.85  # roughness
 
@@ -62,7 +61,7 @@ class Shrivel(Process):
         dry = self._dry(tau) * min(1.6 * self.settings.darkening, 1.0)
         value = np.maximum(look.albedo.max(axis=1, keepdims=True), 1e-4)
         deep = value * (look.albedo / value) ** 1.6  # more of its own colour, as juice thickens
-        lightness = np.sqrt(np.clip(look.albedo @ LUMINANCE, 0.0, 1.0))[:, None]
+        lightness = np.sqrt(np.clip(look.luminance, 0.0, 1.0))[:, None]
         look = look.toward(np.minimum(2.0 * dry, 1.0), albedo=0.75 * deep)
         husk = (0.35 + 0.75 * lightness) * self.mottle * DRY + 0.06 * deep
         look = look.toward(np.clip(1.5 * dry - 0.5, 0.0, 1.0), albedo=husk)

@@ -42,7 +42,7 @@ class Wilt(Process):
 
         patches = 0.10 * fields.noise(points, 2.0, seed + 1) + 0.05 * fields.noise(points, 7.0, seed + 2)
         self.reach = np.clip(anatomy.distance + np.clip(patches, -0.25, 0.25), 0.0, 1.0)
-        lightness = self.body.albedo @ np.array([0.2126, 0.7152, 0.0722])
+        lightness = self.body.look.luminance
         # what was darker in the paint stays darker when dry
         mottle = 1.0 + 1.6 * np.clip(patches, -0.25, 0.4)
         self.shade = ((0.55 + 0.9 * np.sqrt(np.clip(lightness, 0.0, 1.0))) * mottle)[:, None]
