@@ -47,7 +47,11 @@ STOPPED = 130  # exit code after Ctrl-C
 def main() -> int:
     if sys.argv[1:2] == ["run"]:  # everything after it belongs to the backend's own parser, --help as well
         return run(sys.argv[2:])
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments, others = parser.parse_known_args()
+    if others and not (arguments.action is bench and arguments.name):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    arguments.others = others
     return arguments.action(arguments) or 0
 
 
@@ -55,9 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
-    def action(function, name: str) -> argparse.ArgumentParser:
+    def action(function, name: str, **more) -> argparse.ArgumentParser:
         about = function.__doc__
-        added = actions.add_parser(name, help=about.split("\n")[0], description=about)
+        added = actions.add_parser(name, help=about.split("\n")[0], description=about, **more)
         added.set_defaults(action=function)
         return added
 
@@ -68,7 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--quick", action="store_true", help="all but the other Blenders than 5.0, and the window")
     added.add_argument("--only", metavar="NAME", nargs="+", choices=PARTS, help="parts to run: %(choices)s")
     added.add_argument("pytest", nargs="*", help="after --: passed on to pytest, for example -- -k melt")
-    added = action(bench, "bench")
+    added = action(
+        bench, "bench", allow_abbrev=False, usage="build.py bench [NAME [--json FILE] [OPTIONS OF THAT BENCHMARK]]",
+        epilog="What else follows NAME goes to that benchmark, for example: bench life --subject tulip.obj "
+               "--process wilt --out looked. The first lines of tests/bench/NAME.py tell what it takes.",
+    )  # fmt: skip
     added.add_argument("name", nargs="?", metavar="NAME", help="a module of tests/bench; without it, all of them")
     added.add_argument("--json", type=Path, metavar="FILE", help="write the tables there as well")
     added.add_argument("--demo", action="store_true", help="of kernels: a shape from its pictures, into out/kernels/")
@@ -256,10 +264,13 @@ def bench(arguments) -> int:
     for name in [arguments.name] if arguments.name else modules:
         environment = environments[modules[name]]
         ensure(BACKEND, environment)
-        command = [environment.executable, "-m", f"tests.bench.{name}", *(["--demo"] if arguments.demo else [])]
+        # -P: a folder called tests where the user stands must not be taken for ours
+        command = [environment.executable, "-P", "-m", f"tests.bench.{name}", *(["--demo"] if arguments.demo else [])]
         if arguments.json:
             command += ["--json", arguments.json]
-        worst = max(worst, abs(subprocess.run(command, cwd=ROOT, env=_environment()).returncode))
+        # an option may name a file, as seen from where the user stands; without one, all lies in out/
+        place = None if arguments.others else ROOT
+        worst = max(worst, abs(subprocess.run([*command, *arguments.others], cwd=place, env=_environment()).returncode))
     return worst
 
 

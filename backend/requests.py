@@ -240,19 +240,19 @@ def from_words(text: str, settings: dict[str, float], amount: float = 1.0) -> tu
     """The inverse of in_words: what a comma parts has equal shares of life.
 
     `settings` by "burn.curl", a slider, or "burn.amount", "burn.start", "burn.end"; they count wherever that process
-    occurs. Raises ValueError with a sentence, for what does not exist or lies outside its limits.
+    occurs, and need no "burn." where no other process here has them. Raises ValueError with a sentence, for what does
+    not exist or lies outside its limits.
     """
     chapters = [[word.strip().lower() for word in chapter.split("+")] for chapter in text.split(",")]
-    named = {word for chapter in chapters for word in chapter}
-    for word in sorted(named - PROCESSES.keys()):
+    named = {word: None for chapter in chapters for word in chapter}
+    if "" in named:
+        raise ValueError(_nothing_named(text))
+    for word in sorted(named.keys() - PROCESSES.keys()):
         raise ValueError(f'There is no process "{word}": choose from {", ".join(PROCESSES)}')
-    for name in settings:
-        process, _, slider = name.partition(".")
-        if process not in named:
-            raise ValueError(f'"{name}" sets a process that was not asked for: there are {", ".join(sorted(named))}')
-        known = (*PROCESSES[process].__struct_fields__, *_OF_STAGE)
-        if slider not in known:
-            raise ValueError(f'{process.capitalize()} has no setting "{slider}": it has {", ".join(known)}')
+    count = sum(map(len, chapters))
+    if count > STAGES:
+        raise ValueError(f"A life has at most {STAGES} processes, and here are {count}: take some out")
+    settings = {_full_name(name, list(named)): value for name, value in settings.items()}
     return tuple(
         _stage(word, settings, {"amount": amount, "start": number / len(chapters), "end": (number + 1) / len(chapters)})
         for number, chapter in enumerate(chapters)
@@ -261,6 +261,38 @@ def from_words(text: str, settings: dict[str, float], amount: float = 1.0) -> tu
 
 
 _OF_STAGE = ("amount", "start", "end")
+
+
+def _nothing_named(text: str) -> str:
+    """The sentence for words between whose commas and pluses a process is missing."""
+    if not text.strip(" ,+"):
+        return f"No process is named: choose from {', '.join(PROCESSES)}"
+    return f'In "{text}" a process is missing before, after or between its commas and pluses: name one there'
+
+
+def _full_name(name: str, processes: list[str]) -> str:
+    """"wilt.droop" for "droop", where one of these processes alone has it. Raises ValueError where none has it."""
+    process, dot, slider = name.partition(".")
+    if not dot:
+        owners = [one for one in processes if name in _settings_of(one)]
+        if len(owners) == 1:
+            return f"{owners[0]}.{name}"
+        if owners:
+            choice = " or ".join(f"{one}.{name}" for one in owners)
+            raise ValueError(f'"{name}" is a setting of more than one process here: write {choice}')
+        if owner := next((one for one in PROCESSES if name in _settings_of(one)), None):
+            raise ValueError(f'"{name}" is a setting of {owner}, which was not asked for')
+        known = ", ".join(f"{one}.{own}" for one in processes for own in PROCESSES[one].__struct_fields__)
+        raise ValueError(f'There is no setting "{name}": there are {known}, and amount, start and end of each')
+    if process not in processes:
+        raise ValueError(f'"{name}" sets a process that was not asked for: there are {", ".join(sorted(processes))}')
+    if slider not in _settings_of(process):
+        raise ValueError(f'{process.capitalize()} has no setting "{slider}": it has {", ".join(_settings_of(process))}')
+    return name
+
+
+def _settings_of(process: str) -> tuple[str, ...]:
+    return (*PROCESSES[process].__struct_fields__, *_OF_STAGE)
 
 
 def _stage(word: str, settings: dict[str, float], stage: dict[str, float]) -> Stage:

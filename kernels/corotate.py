@@ -7,6 +7,7 @@ the rotational part of deformations", MIG 2016, warm-started by the quaternion o
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,23 +19,31 @@ Integers = NDArray[np.integer]
 TURNS = 3  # rotation steps a call; the warm start makes them enough
 
 
+class Tetrahedra(NamedTuple):
+    """K of one volume, of S shapes at rest."""
+
+    corners: Integers  # (K, 4)
+    shapes: Integers  # (K,) index into the inverses
+    inverses: Reals  # (S, 3, 3) of the rest edge matrices
+    volume: float
+
+
 @njit(cache=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
 def gradient(
-    positions: Reals, tets: Integers, kinds: Integers, inverses: Reals, volume: float, shear: Reals, bulk: float,
-    growth: Reals, quaternions: Reals, out: Reals,
-) -> None:  # fmt: skip
+    positions: Reals, rest: Tetrahedra, shear: Reals, bulk: float, growth: Reals, quaternions: Reals, out: Reals
+) -> None:
     """Adds d(energy)/d(positions) to `out` (M, 3) and turns `quaternions` (K, 4) on, in place.
 
-    positions (M, 3), tets (K, 4), kinds (K,) index into inverses (S, 3, 3), the rest edge matrices' inverses;
-    volume, bulk numbers; shear (K,); growth (K, 3, 3).
+    positions (M, 3); shear (K,); growth (K, 3, 3).
     """
+    tets = rest.corners
     f = np.empty((3, 3))
     a = np.empty((3, 3))
     r = np.empty((3, 3))
     stress = np.empty((3, 3))
     for k in range(len(tets)):
         n0, n1, n2, n3 = tets[k, 0], tets[k, 1], tets[k, 2], tets[k, 3]
-        inverse = inverses[kinds[k]]
+        inverse = rest.inverses[rest.shapes[k]]
         g = growth[k]
         for i in range(3):
             e0 = positions[n1, i] - positions[n0, i]
@@ -93,7 +102,7 @@ def gradient(
         for i in range(3):
             for j in range(3):
                 rg = r[i, 0] * g[0, j] + r[i, 1] * g[1, j] + r[i, 2] * g[2, j]
-                stress[i, j] = volume * (shear[k] * (f[i, j] - rg) + press * a[i, j])
+                stress[i, j] = rest.volume * (shear[k] * (f[i, j] - rg) + press * a[i, j])
         for i in range(3):
             s0 = stress[i, 0] * inverse[0, 0] + stress[i, 1] * inverse[0, 1] + stress[i, 2] * inverse[0, 2]
             s1 = stress[i, 0] * inverse[1, 0] + stress[i, 1] * inverse[1, 1] + stress[i, 2] * inverse[1, 2]
@@ -104,13 +113,10 @@ def gradient(
             out[n0, i] -= s0 + s1 + s2
 
 
-def gradient_reference(
-    positions: Reals, tets: Integers, kinds: Integers, inverses: Reals, volume: float, shear: Reals, bulk: float,
-    growth: Reals,
-) -> Reals:  # fmt: skip
+def gradient_reference(positions: Reals, rest: Tetrahedra, shear: Reals, bulk: float, growth: Reals) -> Reals:
     """(M, 3) the same gradient, R from the singular value decomposition. Slow and plain."""
-    corners = positions[tets]
-    inverse = inverses[kinds]
+    corners = positions[rest.corners]
+    inverse = rest.inverses[rest.shapes]
     f = (corners[:, 1:] - corners[:, :1]).transpose(0, 2, 1) @ inverse
     u, _, vt = np.linalg.svd(f @ growth.transpose(0, 2, 1))
     vt[np.linalg.det(u @ vt) < 0, 2] *= -1  # the least singular value pays for a reflection
@@ -118,9 +124,9 @@ def gradient_reference(
     cofactor = np.stack([np.cross(f[:, (i + 1) % 3], f[:, (i + 2) % 3]) for i in range(3)], axis=1)
     press = bulk * (det - np.linalg.det(growth)) / ((cofactor**2).sum(axis=(1, 2)) + 0.05)
     stress = shear[:, None, None] * (f - u @ vt @ growth) + press[:, None, None] * cofactor
-    force = volume * stress @ inverse.transpose(0, 2, 1)  # columns: nodes 1, 2, 3
+    force = rest.volume * stress @ inverse.transpose(0, 2, 1)  # columns: nodes 1, 2, 3
     out = np.zeros_like(positions)
     for corner in range(3):
-        np.add.at(out, tets[:, corner + 1], force[:, :, corner])
-        np.add.at(out, tets[:, 0], -force[:, :, corner])
+        np.add.at(out, rest.corners[:, corner + 1], force[:, :, corner])
+        np.add.at(out, rest.corners[:, 0], -force[:, :, corner])
     return out

@@ -217,6 +217,19 @@ def leaf():
     return body_of([(vertices, faces, GREEN)])
 
 
+def vessel(corners=False):
+    """A pot with thin walls, round or a box."""
+    v = np.linspace(0, 1, 10)
+    radius = np.concatenate([[1e-3], 0.12 + 0.05 * v, (0.115 + 0.05 * v)[:0:-1], [1e-3]])
+    height = np.concatenate([[0.0], 0.2 * v, 0.2 * v[:0:-1], [0.005]])
+    azimuth = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    ring = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
+    if corners:
+        ring *= [1.0, 0.5] / np.abs(ring).max(axis=1, keepdims=True)
+    points = np.concatenate([radius[:, None, None] * ring, np.broadcast_to(height[:, None, None], (21, 24, 1))], axis=2)
+    return points.reshape(-1, 3), grid(21, 24, closed=True), (0.5, 0.2, 0.1)
+
+
 def painted(body: Body, chosen, weight: float) -> Body:
     """The same with the weight of some vertices."""
     values = body.weight.copy()

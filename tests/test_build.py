@@ -234,6 +234,26 @@ def test_a_python_that_is_missing_is_said(tmp_path, monkeypatch):
         environments.ensure(environments.Environment("old", "3.2", ()))
 
 
+def test_bench_passes_on_what_it_does_not_know_and_no_other_action_does(monkeypatch, capsys):
+    import build
+
+    called = []
+    monkeypatch.setattr(build, "ensure", lambda *environments: None)
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(build.subprocess, "run", lambda command, **options: called.append((command, options)) or done)
+    passed_on = ["--subject", "here.obj", "--process", "wilt + burn", "--out", "looked"]
+    monkeypatch.setattr(sys, "argv", ["build.py", "bench", "life", *passed_on])
+    assert build.main() == 0
+    ((command, options),) = called
+    assert command[command.index("-m") + 1 :] == ["tests.bench.life", *passed_on]
+    assert options["cwd"] is None  # here.obj is a file as seen from where the user stands
+    for refused in (["bench", *passed_on[4:]], ["package", *passed_on]):
+        monkeypatch.setattr(sys, "argv", ["build.py", *refused])
+        with pytest.raises((SystemExit, environments.SetupError)):
+            build.main()
+    assert len(called) == 1
+
+
 @pytest.mark.parametrize("action", ["", "demo", "test", "bench", "package", "dev"])
 def test_every_action_has_help_and_needs_the_standard_library_alone(tmp_path, action):
     # -S: no site-packages

@@ -13,6 +13,7 @@ from backend.pipelines.processes.burn import Burn
 from backend.pipelines.processes.process import Circumstances
 from backend.pipelines.stages import live
 from backend.report import silent
+from tests import flowers
 from tests.shapes import standing
 
 
@@ -126,18 +127,38 @@ def test_cells_are_as_large_as_asked_whatever_the_triangles():
     assert np.unique(many.chance(1)).size == len(np.unique(many.label))
 
 
-def test_nothing_outlasts_what_it_hangs_on():
+def test_cells_keep_to_their_part_and_parts_that_lie_on_each_other_are_not_cut_alike():
+    one = standing(paper()).vertices
+    points, parts = np.concatenate([one, one]), np.repeat([0, 1], len(one))
+    cells = front.Cells(points, 0.2, 5, parts)
+    assert not set(cells.label[parts == 0]) & set(cells.label[parts == 1])
+    assert np.abs(cells.border[parts == 0] - cells.border[parts == 1]).mean() > 0.1
+    assert np.linalg.norm(cells.centre - points, axis=1).max() < 0.2 * np.sqrt(3.0)
+
+
+def test_what_bears_others_outlasts_them():
     strip = standing(paper())
     height = strip.vertices[:, 2]
     cells = front.Cells(strip.vertices, 0.08, 2)
-    weak = np.abs(cells.mean(height) - 0.5) < 0.05  # a band across it goes first
+    level = cells.mean(height)
+    weak = np.abs(level - 0.5) < 0.05  # a band across it would go first
     values = np.where(weak, 1.0, 5.0 + cells.chance(4))
-    least = cells.least_support(values, front.fields.edges(strip.faces), height == 0.0)
-    np.testing.assert_array_equal(least[weak], 1.0)
-    np.testing.assert_array_equal(least[cells.mean(height) > 0.7], 1.0)
-    below = cells.mean(height) < 0.3
-    assert (least[below] >= 5.0).all()
-    np.testing.assert_array_equal(least[height == 0.0], values[height == 0.0])
+    sides, foot = front.fields.edges(strip.faces), height == 0.0
+    when = cells.tips_first(values, sides, foot, pause=0.25)
+    assert (when >= values).all()
+    assert when[weak].max() > when[level > 0.6].max()
+    # at any time, what has not gone is joined to the foot
+    for now in np.unique(when):
+        there = when > now
+        joined = sides[there[sides].all(axis=1)]
+        for group in trimesh.graph.connected_components(joined, nodes=np.flatnonzero(there)):
+            assert foot[group].any()
+    # and a chain of cells goes one after another
+    chain = cells.tips_first(np.where(level > 0.85, 9.0, 0.0), sides, foot, pause=0.25)
+    assert len(np.unique(chain[chain > 9.0])) > 5
+    np.testing.assert_allclose(np.diff(np.unique(chain[chain > 9.0])), 0.25)
+    apart = cells.tips_first(values, sides, np.zeros(len(height), bool), pause=0.25)
+    np.testing.assert_array_equal(apart, values)  # what nothing holds bears nothing
 
 
 # --- burning ----------------------------------------------------------------------------------------------------------
@@ -152,7 +173,7 @@ def life(request):
 def test_it_begins_with_the_subject_and_stays_finite_within_bounds(life):
     subject, moments = life
     np.testing.assert_allclose(moments[0].positions, subject.vertices, atol=1e-9)
-    for name in ("albedo", "roughness", "metallic", "opacity"):
+    for name in ("albedo", "roughness", "metallic", "opacity", "emission"):
         np.testing.assert_array_equal(getattr(moments[0].look, name), getattr(subject.look, name))
         for moment in moments:
             values = getattr(moment.look, name)
@@ -185,6 +206,19 @@ def test_the_edge_of_the_fire_glows_and_is_thin(life):
         assert 0.002 < glowing.mean() < 0.25
 
 
+def test_what_glows_sends_out_light_and_ember_says_how_much(life):
+    subject, moments = life
+    for moment in moments[1:4]:
+        light, albedo = moment.look.emission, moment.look.albedo
+        assert 0.002 < (light > 0.3).mean() < 0.25
+        assert (albedo[light > 0.3, 0] > 2.0 * albedo[light > 0.3, 2]).all()  # red to yellow, never the char beside it
+    np.testing.assert_array_equal(moments[-1].look.emission, 0.0)
+    dark, half, bright = (burning(subject, ember=ember).look(0.5, subject.look) for ember in (0.0, 0.5, 1.0))
+    np.testing.assert_array_equal(dark.emission, 0.0)
+    assert 0.9 < bright.emission.max() <= 1.0
+    assert half.emission.max() == pytest.approx(0.5, abs=0.1)
+
+
 def test_it_shrinks_and_more_so_with_time(life):
     subject, moments = life
     surface = [trimesh.Trimesh(moment.positions, subject.faces, process=False).area for moment in moments]
@@ -196,6 +230,18 @@ def test_char_folds_less_where_there_is_no_room_for_folds():
     thin = trimesh.creation.box((0.02, 0.6, 1.0)).subdivide_loop(4)
     excess, all_of_it = (burning(standing(mesh)).excess for mesh in (thin, pear()))
     assert np.median(excess) < 0.3 * np.median(all_of_it)
+
+
+def test_a_stalk_of_one_sheet_warps_less_than_a_flat_one_whatever_lies_next_to_it():
+    sheet, stalk = paper(), paper()
+    angle = 2.0 * np.pi * (stalk.vertices[:, 0] / 0.6 + 0.5)
+    stalk.vertices = np.column_stack([0.03 * np.cos(angle), 0.03 * np.sin(angle) + 0.09, stalk.vertices[:, 2]])
+    alone = burning(standing(sheet))
+    both = burning(standing(trimesh.util.concatenate([sheet, stalk])))
+    assert both.anatomy.is_sheet.all()
+    flat = np.arange(len(both.strength)) < len(sheet.vertices)
+    assert np.abs(both.bow[~flat]).mean() < 0.6 * np.abs(both.bow[flat]).mean()
+    np.testing.assert_allclose(both._room()[flat], alone._room(), rtol=0.05)
 
 
 def test_islands_go_for_good_the_root_stays_and_crumble_says_how_much(life):
@@ -230,6 +276,22 @@ def test_what_is_left_hangs_together():
         for group in groups:
             if len(group) > 3:
                 assert (process.anatomy.held[group] > 0.5).any()
+
+
+def test_a_flower_of_many_petals_falls_to_ash_piece_by_piece():
+    daisy = flowers.daisy()
+    process = burning(daisy)
+    area = front.areas(daisy.vertices, daisy.faces)
+    there = [process.look(tau, daisy.look).opacity >= 0.5 for tau in np.linspace(0.0, 1.0, 48)]
+    gone = 1.0 - np.array([area[one].sum() for one in there]) / area.sum()
+    assert gone[-1] > 0.35
+    assert np.diff(gone).max() < 0.08
+    # no petal goes as a whole: some of each is there while some of it has gone
+    labels = process.anatomy.labels
+    petals = [label for label in range(labels.max() + 1) if (labels == label).sum() > 100]
+    for label in petals:
+        share = np.array([one[labels == label].mean() for one in there])
+        assert share[-1] > 0.9 or ((share > 0.02) & (share < 0.98)).any()
 
 
 def test_weight_0_does_not_burn_and_half_of_the_amount_stops_half_way():

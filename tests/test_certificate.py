@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.certificate import Measure, is_closed
+from backend import protocol
+from backend.certificate import Measure, _summary, is_closed
 from backend.clip import Frame, Mesh
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,7 +171,7 @@ def test_a_seam_does_not_open_a_surface():
     soup = Mesh.from_triangles(sphere.vertices[sphere.faces].reshape(-1, 3), corners)
     for mesh in (soup, merged(sphere)):
         units = {name: unit for name, _, unit in certificate(mesh, mesh.vertices, 1.1 * mesh.vertices).measured}
-        assert units["largest change of volume"] == "of the subject's, exact"
+        assert units["largest change of volume"] == "of the subject's, exact, part by part, in the worst frame"
     found = measured(soup, soup.vertices, 1.1 * soup.vertices)
     assert found["largest change of volume"] == pytest.approx(0.331, abs=1e-4)
     assert new_crossings(found) == [[0, 0]] * 3
@@ -183,7 +184,8 @@ def test_an_open_solid_has_a_volume_by_voxels():
     found = {name: value for name, value, _ in said.measured}
     assert found["volume at 50 % of the frames"] == pytest.approx(1.2, rel=0.01)
     assert found["volume at 100 % of the frames"] == pytest.approx(1.3**3, rel=0.01)
-    assert "by voxels" in next(unit for name, _, unit in said.measured if name == "largest change of volume")
+    unit = next(unit for name, _, unit in said.measured if name == "largest change of volume")
+    assert unit.endswith("by voxels, 64 along the subject, all parts as one, in the worst of the 5 frames below")
 
 
 def area_curve(found):
@@ -251,8 +253,26 @@ def test_sheets_beside_a_solid_do_not_spoil_its_volume():
     assert found["open sheets"] == pytest.approx(16 / 17, abs=0.01)  # two halves of sixteen times the area
     assert area_curve(found)[2] == pytest.approx(0.25 / 2, rel=0.02)  # a disc has half the area of half a ball
     unit = next(unit for name, _, unit in said.measured if name == "largest change of volume")
-    assert unit == "of the subject's without its sheets, exact"
+    assert unit.startswith("of the subject's without its sheets, exact")
     assert "volume" not in said.summary and "area of the sheets 12 % at the end" in said.summary
+
+
+def test_what_one_part_gains_does_not_hide_what_another_loses():
+    mesh, own = merged(ball(), ball(centre=(4, 0, 0))), 642
+    frames = []
+    for factor in (1.0, 1.5, 1.2):  # of the first one's volume; the second has the rest
+        places = mesh.vertices.astype(float)
+        places[:own] *= np.cbrt(factor)
+        places[own:] = (places[own:] - [4, 0, 0]) * np.cbrt(2 - factor) + [4, 0, 0]
+        frames.append(places)
+    said = certificate(mesh, *frames)
+    found = {name: value for name, value, _ in said.measured}
+    assert found["volume at 50 % of the frames"] == pytest.approx(1.0, abs=1e-4)
+    assert found["largest change of volume"] == pytest.approx(0.5, abs=1e-4)
+    small = merged(ball(), ball(0.5, centre=(4, 0, 0)))  # an eighth of the volume, and all of it lost
+    shrunk = small.vertices.copy()
+    shrunk[own:] = (shrunk[own:] - [4, 0, 0]) * 1e-3 + [4, 0, 0]
+    assert measured(small, small.vertices, shrunk)["largest change of volume"] == pytest.approx(1 / 9, abs=1e-4)
 
 
 def test_a_cavity_is_no_volume():
@@ -261,8 +281,51 @@ def test_a_cavity_is_no_volume():
     shrunk[len(shrunk) // 2 :] *= 0.5
     found = measured(mesh, mesh.vertices, shrunk)
     assert found["volume at 100 % of the frames"] == pytest.approx((1 - 0.25**3) / (1 - 0.5**3), rel=1e-5)
+    assert found["largest change of volume"] == pytest.approx((0.5**3 - 0.25**3) / (1 - 0.5**3), rel=1e-5)
     both = merged(ball(), ball(centre=(3, 0, 0)).invert())  # as much outside as inside: no number is meant
     assert "largest change of volume" not in measured(both, both.vertices, both.vertices * 0.5)
+
+
+# --- What is too coarse to bend
+
+
+def long_box(cells):
+    """4 x 1 x 1, so many times subdivided."""
+    box = trimesh.creation.box((4, 1, 1))
+    for _ in range(cells):
+        box = box.subdivide()
+    return box
+
+
+def test_edges_are_measured_beside_their_part_and_not_beside_the_whole():
+    rod = trimesh.creation.cylinder(0.1, 4, sections=12)
+    lengths = {"rod": rod, "box": long_box(0), "finer": long_box(2), "ball": ball(finer=3)}
+    found = {name: measured(merged(mesh), mesh.vertices)["usual length of edges"] for name, mesh in lengths.items()}
+    assert found["rod"] == pytest.approx(1.0, abs=0.01)  # whose edges run all along it
+    assert found["box"] == pytest.approx(1.0)  # and not its diagonals, which nobody drew
+    assert found["finer"] == pytest.approx(0.25)
+    assert found["ball"] == pytest.approx(0.07, abs=0.005)
+    coarse_in_fine = merged(ball(10, finer=3), rod)
+    assert measured(coarse_in_fine, coarse_in_fine.vertices)["usual length of edges"] < 0.08
+    rods = merged(*(rod.copy().apply_translation([k, 0, 0]) for k in range(30)))
+    assert measured(rods, rods.vertices)["usual length of edges"] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("cells", "moves", "says"), [(0, True, True), (0, False, False), (3, True, False)])
+def test_only_a_coarse_mesh_that_moves_is_told_to_be_subdivided(cells, moves, says):
+    mesh = merged(long_box(cells))
+    bent = mesh.vertices.copy()
+    bent[:, 2] += (0.1 if moves else 0.001) * bent[:, 0] ** 2
+    said = certificate(mesh, mesh.vertices, bent).summary
+    assert ("coarse: edges 100 % as long as their part, subdivide it first for smoother motion" in said) == says
+
+
+def test_the_longest_summary_travels():
+    found = dict.fromkeys((name for name, _, _ in certificate(merged(ball()), ball().vertices).measured), 99999.0)
+    found |= {"volume put back by correction": 0.99, "open sheets": 0.5, "time taken": 9999.0}
+    found |= {"area of the sheets at 100 % of the frames": 99.0}
+    record = protocol.Certificate(summary=_summary(found), measured=tuple((name, 1.0, "") for name in found))
+    assert protocol.unpack(bytes(protocol.pack(record, {})))[0] == record
 
 
 # --- Folds and crossings

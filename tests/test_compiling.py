@@ -71,6 +71,20 @@ def test_it_is_reported_where_the_job_has_got_to(monkeypatch):
     assert [one for one in told if one[0] == 0.4] == [(0.4, "Melting"), (0.4, pipelines.COMPILING)]
 
 
+def test_it_is_reported_in_place_of_the_preview_that_waits_for_it(monkeypatch):
+    def preview(life, report):
+        report(0.0, "Making a preview")
+        announce()
+        yield from ()
+
+    told = []
+    monkeypatch.setattr("backend.pipelines.lifecycle.Life.preview", preview)
+    records = pipelines.carry_out(asked(frames=2, preview=True), subject(), lambda *reported: told.append(reported))
+    next(records)
+    at = told.index((0.0, "Making a preview"))
+    assert told[at + 1] == (0.0, pipelines.COMPILING)
+
+
 def test_a_worker_sends_a_new_sentence_at_once_and_numbers_ten_times_a_second():
     class Line:
         stopped, sent = (), []

@@ -7,11 +7,17 @@ import pytest
 import trimesh
 
 from backend.geometry import reaction
+from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look
+from backend.geometry.fields import edges
+from backend.geometry.mould import Mould
 from backend.geometry.rest import Rest
+from backend.geometry.volume import connected
+from backend.pipelines.processes.shrivel import dents
 from backend.protocol import Rot, Shrivel
 from kernels import gray_scott
 from kernels.crossings import crossings
+from tests.flowers import grid
 from tests.lives import area, ball, lived, made, rest_of, volume
 from tests.shapes import body_of, column, potted, sheet
 
@@ -108,6 +114,30 @@ def test_a_dried_ball_has_more_skin_than_it_needs_and_none_of_it_crosses():
     assert not crossings(corners, body.faces.astype(np.int64), 1e-6).any()
 
 
+def jar():
+    """A jar with a thin wall: its profile goes up outside and down inside."""
+    z = np.linspace(0.0, 0.8, 17)
+    radius = np.concatenate([[1e-3], 0.25 + 0.0 * z, 0.235 + 0.0 * z, [1e-3]])
+    height = np.concatenate([[0.0], z, np.maximum(z[::-1], 0.015), [0.015]])
+    azimuth = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    ring = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
+    points = np.concatenate([radius[:, None, None] * ring, np.repeat(height[:, None, None], 40, axis=1)], axis=2)
+    return body_of(points.reshape(-1, 3), grid(len(radius), 40, closed=True))
+
+
+def test_a_thin_wall_dents_on_both_sides_alike_and_what_is_full_does_not():
+    body = jar()
+    depth = dents(Anatomy(body), 3).reshape(-1, 40)
+    outer, inner = depth[4:14], depth[22:32][::-1]
+    assert outer.max() <= 0.0 and inner.min() >= 0.0
+    assert outer.min() < -0.02 and np.corrcoef(outer.ravel(), inner.ravel())[0, 1] < -0.9
+    for full in (ball(3), body_of(*column())):
+        assert not dents(Anatomy(full), 3).any()
+    last = lived(body, Shrivel(), taus=(0.0, 1.0))[-1].positions.reshape(-1, 40, 3)[4:14]
+    radius = np.linalg.norm(last - last.mean(axis=1, keepdims=True), axis=2)
+    assert (radius.std(axis=1) / radius.mean(axis=1)).mean() > 0.045  # 0.022 without
+
+
 def test_colour_deepens_before_it_browns():
     body = ball(2)
     process = made(body, Shrivel())
@@ -135,7 +165,7 @@ def test_spots_only_grow_and_begin_in_few_places():
 
 def test_spots_are_where_they_are_whatever_the_triangles():
     coarse, fine = ball(4), ball(5)
-    ages = [made(body, Rot())._age(0.6) for body in (coarse, fine)]
+    ages = [made(body, Rot()).age(0.6) for body in (coarse, fine)]
     # an icosphere keeps its vertices when it is subdivided
     assert np.abs(ages[0] - ages[1][: len(ages[0])]).mean() < 0.25 * ages[0].std()
 
@@ -143,13 +173,47 @@ def test_spots_are_where_they_are_whatever_the_triangles():
 def test_mould_grows_on_what_has_rotted_and_only_there():
     body = ball(4)
     process = made(body, Rot(mould=1.0))
-    grown = process.mould[24] > 0.3
-    assert (process._age(1.0)[grown] > 0.0).mean() > 0.9
-    assert process.mould[0].max() == 0.0
-    assert 0.03 < (process.mould[24] > 0.3).mean() < 0.9
+    grown = process.mould.at(1.0) > 0.3
+    assert (process.age(1.0)[grown] > 0.0).mean() > 0.9
+    assert process.mould.at(0.0).max() == 0.0
+    assert 0.03 < (process.mould.at(1.0) > 0.3).mean() < 0.9
     bare = made(body, Rot(mould=0.0)).look(1.0, body.look)
     furry = process.look(1.0, body.look)
     assert (furry.roughness > bare.roughness + 0.1).mean() > 0.03
+
+
+def test_mould_grows_no_further_than_it_is_looked_at(monkeypatch):
+    """So that no life waits for it, unable to tell how far it is."""
+    grown = []
+    grow = reaction.GrayScott.grow
+    monkeypatch.setattr(reaction.GrayScott, "grow", lambda self, *rest: (grown.append(1), grow(self, *rest)))
+    body = ball(3)
+    process = made(body, Rot())
+    process.look(0.0, body.look)
+    assert not grown
+    process.look(0.5, body.look)
+    assert len(grown) == 12
+    half = process.mould.at(0.5)
+    process.mould.at(1.0)
+    np.testing.assert_array_equal(process.mould.at(0.5), half)
+
+
+def test_no_two_colonies_are_alike_on_a_plain_sheet():
+    body = body_of(*sheet(61, 61, width=1.0))
+    mould = Mould(Anatomy(body), lambda tau: np.full(len(body.vertices), tau), seed=3)
+    grown = mould.at(0.6) > 0.3
+    colony = connected(edges(body.faces[grown[body.faces].all(axis=1)]), len(grown))[grown]
+    size = np.bincount(colony)[np.bincount(colony) > 8]
+    assert len(size) > 20
+    assert size.std() > 0.33 * size.mean()  # of discs on even ground it is 0.22
+
+
+def test_spots_do_not_thin_a_stem_to_a_thread():
+    vertices, faces = column(sides=10, rings=30, radius=0.014, lean=0.1)
+    body = body_of(vertices, faces)
+    last = lived(body, Rot(), taus=(0.0, 1.0))[-1].positions[:300].reshape(30, 10, 3)
+    width = np.linalg.norm(last - last.mean(axis=1, keepdims=True), axis=2).mean(axis=1)
+    assert width[2:-2].min() > 0.4 * 0.014
 
 
 # --- what spreads

@@ -9,6 +9,7 @@ from backend import protocol
 from backend.geometry import fields
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import FULL
+from backend.geometry.coats import coats
 from backend.geometry.growth import Between, Puzzle
 from backend.pipelines.processes import make
 from backend.pipelines.processes.process import Circumstances
@@ -287,3 +288,22 @@ def test_sheets_that_lie_on_one_another_grow_flat():
     body = body_of(np.concatenate(pages), np.concatenate([faces + len(pages[0]) * k for k in range(5)]))
     for moment in lived(body, protocol.Grow(), taus=(0.3, 0.5, 0.7)):
         assert moment.positions[:, 2].max() < 0.25
+
+
+def test_a_coat_is_as_large_as_what_it_covers_and_lies_on_it_at_every_moment():
+    ball, faces = column(sides=24, rings=24, radius=0.3, lean=0.0)
+    upper = faces[(ball[faces][:, :, 2] > 0.4).all(axis=1)]
+    used, index = np.unique(upper, return_inverse=True)
+    middle = np.array([0.0, 0.0, 0.5])
+    icing = middle + 1.03 * (ball[used] - middle)
+    body = made.body_of([(ball, faces, made.GREEN), (icing, index.reshape(-1, 3), made.GREEN)])
+    beneath, coat = np.arange(len(ball)), np.arange(len(ball), len(body.vertices))
+    assert coats(body.vertices, body.faces, Anatomy(body).labels, np.zeros(2, bool)).tolist() == [False, True]
+    near = cKDTree(body.vertices[beneath]).query(body.vertices[coat])[0].max()
+    for pose in poses_of(body)[3:]:
+        assert cKDTree(pose[beneath]).query(pose[coat])[0].max() < 1.5 * near
+        assert pose[coat, 2].max() > pose[beneath, 2].max() - near
+    grown = poses_of(body)[4]
+    share = np.ptp(grown[coat], axis=0) / np.ptp(body.vertices[coat], axis=0)
+    under = np.ptp(grown[beneath[used]], axis=0) / np.ptp(body.vertices[beneath[used]], axis=0)
+    np.testing.assert_allclose(share, under, atol=0.1)

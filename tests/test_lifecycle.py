@@ -172,6 +172,23 @@ def test_the_first_frame_looks_like_the_subject_to_the_byte():
         assert np.abs(second[name].astype(int) - sent[name]).mean() > 5
 
 
+@pytest.mark.parametrize("process", ["burn", "wilt", "freeze"])
+def test_only_what_burns_sends_light(process):
+    records = pipelines.carry_out(asked(process, frames=4), bytes(wire.pack_mesh(cone())), silent)
+    frames = [arrays for head, arrays in map(protocol.unpack, records) if isinstance(head, protocol.FrameRecord)]
+    lit = [frame["emission"].any() for frame in frames if "emission" in frame]
+    assert len(frames) == 4
+    assert lit == ([True, True] if process == "burn" else [])  # and neither what is cold yet, nor what is cold by now
+
+
+def test_light_is_carried_to_a_heavy_mesh(monkeypatch):
+    light = lived(cone(40, 30), process="burn", frames=3)[1].emission
+    monkeypatch.setattr(lifecycle, "FULL", replace(lifecycle.FULL, vertices=800, light=400))
+    carried = lived(cone(40, 30), process="burn", frames=3)[1].emission
+    assert carried.max() > 0.15
+    assert np.corrcoef(light, carried)[0, 1] > 0.3
+
+
 def test_pin_and_weight_reach_the_process():
     mesh = cone()
     height = (mesh.vertices[:, 2] - 0.5) / 1.6

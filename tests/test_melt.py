@@ -5,16 +5,18 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import trimesh
+from scipy.spatial import cKDTree
 
 from backend import protocol
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import FULL, PREVIEW, Body, Look
-from backend.geometry.liquid import adhesion, flowing_surface
+from backend.geometry.liquid import adhesion, flowing_surface, straighten
 from backend.geometry.viscous import Tank, filling, held_back, sealed, solenoidal, stokes_flow, velocity_at
 from backend.geometry.volume import close_holes, face_volumes, lidded, restore_volume, ringed, signed_volume
 from backend.pipelines.processes.melt import Melt, restore, smooth
 from backend.pipelines.processes.process import Circumstances
 from backend.report import Cancelled, silent
+from kernels.crossings import crossings
 from kernels.gather import gather, gather_reference
 from kernels.spread import spread, spread_reference
 from kernels.surface_gradients import surface_gradients, surface_gradients_reference
@@ -417,7 +419,7 @@ def test_what_touches_moves_together_the_small_with_the_large():
     small.apply_translation([0.5, 0.0, 0.0])
     far = trimesh.creation.icosphere(2, 0.1).apply_translation([0.0, 0.9, 0.0])
     both = trimesh.util.concatenate([large, small, far])
-    touching = adhesion(np.asarray(both.vertices), both.faces.astype(np.int32))
+    touching = adhesion(np.asarray(both.vertices), both.faces.astype(np.int32), np.zeros(len(both.vertices), bool))
     np.testing.assert_allclose(touching @ np.ones(len(both.vertices)), 0.0, atol=1e-12)
     n = len(large.vertices)
     moved = (np.arange(len(both.vertices)) < n) * 1.0
@@ -427,6 +429,49 @@ def test_what_touches_moves_together_the_small_with_the_large():
     assert lag.max() == pytest.approx(25.0 / 26.0, rel=0.01)  # of the area of both
     assert lag[:n].min() > -0.1
     assert not lag[n + len(near) :].any()
+
+
+def iced() -> tuple[trimesh.Trimesh, int]:
+    """A lying ring with a coat over its upper half, and how many vertices the ring has."""
+    dough = trimesh.creation.torus(0.35, 0.15, 40, 20)
+    icing = trimesh.creation.torus(0.35, 0.16, 48, 24)
+    icing.update_faces(icing.triangles_center[:, 2] > 0.02)
+    icing.remove_unreferenced_vertices()
+    both = trimesh.util.concatenate([dough, icing])
+    both.apply_translation([0.0, 0.0, -both.bounds[0, 2]])
+    return both, len(dough.vertices)
+
+
+def test_a_coat_flows_with_what_it_lies_on_and_stays_on_it():
+    mesh, count = iced()
+    subject = body(mesh)
+    coated, bare = (flowing_surface(Anatomy(of)) for of in (subject, body(ring())))
+    assert (coated.sheet[count : len(subject.vertices)] > 0.0).all()
+    assert not coated.sheet[:count].any() and not bare.sheet.any()
+    last = molten(subject)[-1]
+    assert last.corrected < 0.05
+    new = crossings(last.positions[subject.faces], subject.faces, 1e-6).mean()
+    assert new < 0.02
+    top = subject.vertices[:count, 2] > 0.2
+    coat = cKDTree(last.positions[count:])
+    assert np.quantile(coat.query(last.positions[:count][top])[0], 0.95) < 0.04  # what was covered still is
+
+
+def test_large_triangles_are_laid_where_the_flow_goes_and_keep_what_it_holds():
+    box = body(trimesh.creation.box((1.0, 0.8, 0.5)))
+    surface = flowing_surface(Anatomy(box))
+    own, volume = len(box.vertices), signed_volume(box.vertices, box.faces)
+    still = surface.points
+    straighten(surface)
+    np.testing.assert_allclose(surface.points, still, atol=1e-9)
+    for _ in range(200):  # it sinks and spreads on the floor, without divergence and in no straight lines
+        x = surface.points
+        widening = np.cos(3.0 * x[:, 2:])
+        surface.points = x + 0.005 * np.concatenate([x[:, :2] * widening, -2.0 / 3.0 * np.sin(3.0 * x[:, 2:])], axis=1)
+        straighten(surface)
+    np.testing.assert_allclose(surface.points[: surface.cut], surface.chords @ surface.points[:own], atol=1e-12)
+    assert surface.points[:, 2].max() < 0.5 * still[:, 2].max()
+    assert signed_volume(surface.points[:own], box.faces) == pytest.approx(volume, rel=0.03)
 
 
 def test_a_shallow_lid_holds_something_and_a_disc_does_not():

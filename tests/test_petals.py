@@ -6,6 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.bud import apart, stacked
+from backend.geometry.charts import Charts
+from backend.geometry.organs import Organs
 from backend.geometry.petals import flowers
 from backend.pipelines.lifecycle import weld
 from tests import flowers as made
@@ -107,26 +109,13 @@ def test_a_bell_that_hangs_is_a_flower_of_one_petal(thickness):
     assert np.abs(flower.blades[0].side).max() == pytest.approx(0.5 * thickness / 0.9, rel=0.2)
 
 
-def vessel(corners):
-    """A pot with thin walls, round or a box."""
-    v = np.linspace(0, 1, 10)
-    radius = np.concatenate([[1e-3], 0.12 + 0.05 * v, (0.115 + 0.05 * v)[:0:-1], [1e-3]])
-    height = np.concatenate([[0.0], 0.2 * v, 0.2 * v[:0:-1], [0.005]])
-    azimuth = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    ring = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
-    if corners:
-        ring *= [1.0, 0.5] / np.abs(ring).max(axis=1, keepdims=True)
-    points = np.concatenate([radius[:, None, None] * ring, np.broadcast_to(height[:, None, None], (21, 24, 1))], axis=2)
-    return points.reshape(-1, 3), made.grid(21, 24, closed=True), (0.5, 0.2, 0.1)
-
-
 @pytest.mark.parametrize("corners", [False, True])
 def test_a_pot_is_neither_flower_nor_leaf_however_thin_its_wall(corners):
     tulip, (stem, faces, colour) = made.tulip(), made.stalk(height=0.7)
-    found, alone = flowers(Anatomy(made.body_of([vessel(corners), (stem + [0, 0, 0.01], faces, colour)])))
+    found, alone = flowers(Anatomy(made.body_of([made.vessel(corners), (stem + [0, 0, 0.01], faces, colour)])))
     assert not found and not alone
     grown = 0.8 * tulip.vertices + [0, 0, 0.02]
-    (flower,), alone = flowers(Anatomy(made.body_of([vessel(corners), (grown, tulip.faces, tulip.albedo)])))
+    (flower,), alone = flowers(Anatomy(made.body_of([made.vessel(corners), (grown, tulip.faces, tulip.albedo)])))
     assert len(flower.blades) == 6 and len(alone) == 2
 
 
@@ -196,11 +185,75 @@ def test_a_rolled_petal_is_one_of_its_flower():
     assert len(flower.blades) == 7
 
 
+def lathe(profile, sides=32):
+    """A surface of revolution: (R, 2) radius and height."""
+    profile, azimuth = np.asarray(profile, float), np.linspace(0, 2 * np.pi, sides, endpoint=False)
+    x, y = profile[:, :1] * np.cos(azimuth), profile[:, :1] * np.sin(azimuth)
+    points = np.stack([x, y, np.broadcast_to(profile[:, 1:], x.shape)], axis=-1).reshape(-1, 3)
+    return points, made.grid(len(profile), sides, closed=True), made.WHITE
+
+
+def page(turn=0.0):
+    """A sheet that stands on the floor on a whole side of it."""
+    vertices, faces = sheet(13, 13, width=0.45, height=0.45)
+    return (vertices * [1, 0, 1] + [0.225, 0, 0]) @ Rotation.from_euler("z", turn).as_matrix().T, faces, made.WHITE
+
+
+def things():
+    ring = np.linspace(0.0, np.pi, 9)
+    dough = np.stack([0.3 + 0.12 * np.cos(2 * ring), 0.12 + 0.12 * np.sin(2 * ring)], axis=1)
+    icing = np.stack([0.3 + 0.125 * np.cos(ring), 0.12 + 0.125 * np.sin(ring)], axis=1)
+    leg = made.stalk(height=0.7, radius=0.03)
+    top, faces = sheet(9, 9, width=0.8, height=0.8)
+    flat = (top * [1, 0, 1] - [0, 0, 0.4])[:, [0, 2, 1]]
+    cap = lathe([(0.04 * np.sin(a), 0.04 * np.cos(a)) for a in np.linspace(0.02, 1.3, 10)])
+    ball = lathe([(0.2 * np.sin(a), 0.2 - 0.2 * np.cos(a)) for a in np.linspace(0.01, 3.13, 20)])
+    spine = (made.stalk(height=0.45, radius=0.01)[0], *made.stalk()[1:])
+    pot = lathe(
+        [(1e-3, 0.0), (0.2, 0.0), (0.25, 0.2), (0.15, 0.4), (0.13, 0.4), (0.23, 0.2), (0.18, 0.02), (1e-3, 0.02)]
+    )
+    return {
+        "table": [(flat + [0, 0, 0.7], faces, made.RED), *((leg[0] + [x, y, 0], *leg[1:])
+                  for x in (-0.3, 0.3) for y in (-0.3, 0.3))],
+        "round table": [lathe([(1e-3, 0.7), (0.3, 0.7), (0.3, 0.72), (1e-3, 0.72)]), leg],
+        "book": [spine, *(page(turn) for turn in np.linspace(0.2, 2.9, 7))],
+        "pot with a lid": [pot, lathe([(0.14, 0.41), (0.08, 0.45), (1e-3, 0.46)])],
+        "face": [ball, *((cap[0] @ made.towards((x, -1, 0.1)).T + [0.6 * 0.19 * x, -0.175, 0.22], *cap[1:])
+                 for x in (-0.5, 0.5))],
+        "cake": [lathe(dough), lathe(icing)],
+        "bowl": [lathe([(0.1, 0.0), (0.2, 0.02), (0.3, 0.1), (0.33, 0.25)])],
+        "plate": [lathe([(1e-3, 0.0), (0.2, 0.0), (0.3, 0.03), (0.4, 0.06)])],
+        "plane": [(flat, faces, made.RED)],
+        "parasol": [leg, lathe([(0.5, 0.5), (0.4, 0.6), (0.25, 0.68), (0.02, 0.71)])],
+        "board": [(page()[0] * [0.6, 1, 2], *page()[1:])],
+        "flag": [leg, (page()[0] + [0.0, 0.0, 0.2], *page()[1:])],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", things())
+def test_what_is_thin_but_does_not_hang_on_a_foot_is_neither_flower_nor_leaf(name):
+    body = made.body_of(things()[name])
+    assert Organs(Anatomy(body)).blades  # there is something that could be taken for one
+    found, alone = flowers(Anatomy(body))
+    assert not found and not alone
+
+
+def test_what_the_artist_chose_is_closed_whatever_it_looks_like():
+    vertices, faces, colour = page()
+    leg = made.stalk(height=0.7, radius=0.03)
+    body = made.body_of([leg, (vertices + [0, 0, 0.2], faces, colour)])
+    chosen = made.painted(body, slice(len(leg[0])), 0.0)
+    found, alone = flowers(Anatomy(chosen))
+    assert not found and len(alone) == 1
+
+
 def test_a_chart_lays_a_bent_blade_flat():
     vertices, faces = sheet(15, 31, width=0.4, height=1.0)
     u, s = vertices[:, 0].copy(), vertices[:, 2].copy()
     bent = np.stack([u, 0.5 * (1 - np.cos(s / 0.5)), 0.5 * np.sin(s / 0.5)], axis=1)  # on a cylinder: no stretch
-    _, (blade,) = flowers(Anatomy(body_of(bent, faces)))
+    anatomy = Anatomy(body_of(bent, faces))
+    (part,) = Organs(anatomy).blades
+    blade = Charts(anatomy, [part]).blade(part, part.depth <= 0.05 * np.ptp(part.depth), np.array([0.0, 0.0, 1.0]))
     assert np.abs(blade.along - s).max() < 0.07
     assert abs(np.corrcoef(blade.across, u)[0, 1]) > 0.99 and blade.width == pytest.approx(0.4, rel=0.15)
 

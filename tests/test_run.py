@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 import trimesh
+from pxr import Usd, UsdGeom
 
 from backend import protocol
 from backend.files import npz
@@ -73,7 +74,63 @@ def test_reverse_and_a_folder_of_obj(tmp_path, ball):
     assert json.loads(done.stdout)["bytes"] == sum(path.stat().st_size for path in (tmp_path / "forth").iterdir())
 
 
+def artists_mesh(folder: Path) -> None:
+    """A drum with eight sides, octagons for ends, a seam in its UVs, a loose vertex, a doubled face and a flat one."""
+    angles = np.arange(8) * np.pi / 4
+    rim = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points = [(x, y, z) for z in (0.0, 1.5) for x, y in rim] + [(0.2, 0.1, 5.0)]
+    walls = [[k, (k + 1) % 8, 8 + (k + 1) % 8, 8 + k] for k in range(8)]
+    faces = [*walls, list(range(8, 16)), list(range(7, -1, -1)), walls[2], [3, 3, 4]]
+    lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in points]
+    lines += [f"vt {k / 8} {top}" for k in range(9) for top in (0, 1)]
+    for number, face in enumerate(faces):
+        seam = [2 * number, 2 * number + 2, 2 * number + 3, 2 * number + 1]
+        uv = seam if number < 8 else [v % 18 for v in face]
+        lines.append("f " + " ".join(f"{v + 1}/{t + 1}" for v, t in zip(face, uv, strict=True)))
+    (folder / "mine.obj").write_text("\n".join(lines))
+
+
+def drawn(path: Path) -> tuple[np.ndarray, list[list[int]], list[list[list[str]]]]:
+    """Vertices, faces, and UVs of the faces' corners, of an .obj."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    vertices = np.array([line[1:4] for line in lines if line[0] == "v"], float)
+    uv = [[float(word) for word in line[1:]] for line in lines if line[0] == "vt"]
+    faces = [[[int(word) for word in corner.split("/")] for corner in line[1:]] for line in lines if line[0] == "f"]
+    return vertices, [[v for v, _ in face] for face in faces], [[uv[t - 1] for _, t in face] for face in faces]
+
+
+@pytest.mark.parametrize(("process", "whole"), [("wilt", 1), ("grow", 2)])
+def test_the_artists_mesh_comes_back_as_it_was(tmp_path, process, whole):
+    artists_mesh(tmp_path)
+    for output in ("life", "life.usdc"):
+        done = run(tmp_path, "run", "mine.obj", "--process", process, "--frames", "2", "-o", output)
+        assert done.returncode == 0, done.stderr
+    vertices, faces, uv = drawn(tmp_path / "mine.obj")
+    for frame in (1, 2):
+        positions, same, own = drawn(tmp_path / "life" / f"life_{frame:04d}.obj")
+        assert same == faces
+        assert own == uv
+        assert positions.shape == vertices.shape
+        away = np.abs(positions - vertices).max()
+        assert (away < 1e-5) == (frame == whole)
+    stage = Usd.Stage.Open(str(tmp_path / "life.usdc"))
+    (mesh,) = (UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh))
+    assert list(mesh.GetFaceVertexCountsAttr().Get()) == [len(face) for face in faces]
+    assert [v + 1 for v in mesh.GetFaceVertexIndicesAttr().Get()] == [v for face in faces for v in face]
+
+
+def test_a_mesh_far_from_the_origin_is_moved_there_and_that_is_said(tmp_path):
+    trimesh.creation.icosphere(1, 0.025).apply_translation([1e5, 0, -3e4]).export(tmp_path / "far.ply")
+    done = run(tmp_path, "run", "far.ply", "--process", "rust", "--frames", "1", "-o", "far.npz")
+    assert done.returncode == 0, done.stderr
+    assert "too far for the result's numbers: moved by -100000 +0 +30000" in done.stderr
+    assert npz.load(tmp_path / "far.npz").provenance["moved"] == "-100000 +0 +30000"
+
+
 REFUSED = {
+    "five": (["ball.obj", "--process", "wilt,melt,rot,burn,rust", "-o", "x.glb"], "at most 4 processes"),
+    "between": (["ball.obj", "--process", "wilt,,melt", "-o", "x.glb"], 'In "wilt,,melt" a process is missing'),
+    "setting of words": (["ball.obj", "--process", "wilt", "--set", "droop=3", "-o", "x.glb"], "wilt.droop is"),
     "empty": (["", "-o", "x.glb"], "The prompt is empty"),
     "long": (["a" * 10_000, "-o", "x.glb"], "10,000 bytes and 8,192 are allowed"),
     "not utf-8": ([b"a r\xff\xfese", "-o", "x.glb"], "not valid text"),
@@ -83,7 +140,7 @@ REFUSED = {
     "no process": (["nothing.obj", "-o", "x.glb"], "--process with one of wilt, melt"),
     "no faces": (["points.obj", "--process", "melt", "-o", "x.glb"], "no faces"),
     "infinite": (["inf.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
-    "flat": (["flat.obj", "--process", "wilt", "-o", "x.glb"], "all its faces have no area"),
+    "flat": (["flat.obj", "--process", "wilt", "-o", "x.glb"], "folded flat into lines"),
     "junk": (["junk.obj", "--process", "wilt", "-o", "x.glb"], "not a sound .obj file"),
     "nan": (["nan.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
     "frames": (["rose", "--frames", "0", "-o", "x.glb"], "--frames is a whole number from 1 to 1,024, and 0 is not"),
@@ -183,8 +240,9 @@ runpy.run_module("backend", run_name="__main__")
 """
 
 
-def test_ctrl_c_is_not_swallowed_by_an_import(tmp_path, ball):
-    arguments = ["run", ball.name, "--process", "melt", "--frames", "2", "-o", "melt.npz"]
+def test_ctrl_c_is_not_swallowed_by_an_import(tmp_path):
+    trimesh.creation.icosphere(subdivisions=1, radius=0.5).export(tmp_path / "ball.stl")  # which trimesh reads
+    arguments = ["run", "ball.stl", "--process", "melt", "--frames", "2", "-o", "melt.npz"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     started = [sys.executable, "-P", "-c", SWALLOWING, *arguments]
     done = subprocess.run(started, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)

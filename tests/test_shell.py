@@ -5,8 +5,9 @@ import pytest
 from scipy.sparse import csr_matrix, diags
 from scipy.spatial.transform import Rotation
 
+from backend.geometry import inertia
 from backend.geometry.factor import Factor
-from backend.geometry.shell import Sheet, Shell
+from backend.geometry.shell import Cloth, Sheet, Shell
 from kernels import thinshell
 
 STEP = 1 / 24
@@ -32,7 +33,7 @@ def leaf(columns=14, rows=14):
 def shell_of(sheet, held=None, stretch=30.0, density=0.1, **options):
     count = len(sheet.vertices)
     held = np.zeros(count) if held is None else held
-    return Shell(sheet, held, UNLINKED, np.full(count, -9.0), STEP, stretch, density, **options)
+    return Shell(sheet, Cloth(stretch, density, STEP), held, UNLINKED, np.full(count, -9.0), **options)
 
 
 def grown(sheet, by=1.0):
@@ -55,6 +56,35 @@ def forces(positions, surface, growth, bend, kappa):
     out = np.zeros_like(positions)
     thinshell.gradient(positions, surface, growth, bend, kappa, out)
     return out
+
+
+# --- the rest state
+
+
+def test_hinges_are_on_the_side_of_the_faces_however_vertices_are_numbered():
+    vertices, faces = leaf()
+    order = np.random.default_rng(3).permutation(len(vertices))
+    numbered = Sheet(vertices[np.argsort(order)], order[faces])
+    plain = Sheet(vertices, faces)
+    for rest in (plain, numbered):
+        assert (np.einsum("hi,i->h", rest.hinge_normal, [0, 0, 1]) > 0).all()  # as all faces are
+    np.testing.assert_allclose(np.sort(numbered.kappa), np.sort(plain.kappa), atol=1e-12)
+    turned = Sheet(vertices, faces[:, ::-1])
+    np.testing.assert_allclose(np.sort(turned.kappa), np.sort(-plain.kappa), atol=1e-12)
+
+
+def test_the_laplacian_knows_the_slope_of_what_is_linear():
+    vertices, faces = grid(9, 7, 0.8, 0.5)
+    rest = Sheet(vertices @ Rotation.from_rotvec([0.4, 0.2, 0.9]).as_matrix().T, faces)
+    height = 3.0 * vertices[:, 0] - vertices[:, 1]
+    assert height @ rest.laplacian() @ height == pytest.approx(10.0 * 0.8 * 0.5)
+
+
+def test_what_is_ahead_has_lost_speed_falls_and_hardly_slides_on_the_floor():
+    positions, velocities = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]]), np.array([[2.0, -4.0, 6.0], [1.0, 2.0, 0.0]])
+    found = inertia.ahead(positions, velocities, np.array([8.0, 0.0]), 0.0, 0.5)
+    np.testing.assert_allclose(found[0], [1.85, 0.3, 3.55])
+    np.testing.assert_allclose(found[1], [0.1275, 1.255, 0.0])
 
 
 # --- the kernel

@@ -280,9 +280,23 @@ def test_what_a_comma_parts_has_equal_shares_and_settings_reach_their_process():
     assert asked[1].process == protocol.Wilt()
 
 
+def test_a_setting_that_one_process_has_needs_no_name_before_it():
+    wilt, burn = protocol.from_words("wilt + burn", {"droop": 0.3, "ember": 0.9, "burn.curl": 0.1})
+    assert (wilt.process, burn.process) == (protocol.Wilt(droop=0.3), protocol.Burn(ember=0.9, curl=0.1))
+    (alone,) = protocol.from_words("wilt", {"start": 0.25, "curl": 0.1})
+    assert (alone.start, alone.process.curl) == (0.25, 0.1)
+
+
 REFUSED = {
     "unknown": ("wilt, fly", {}, 'no process "fly": choose from wilt'),
-    "empty": ("", {}, 'no process ""'),
+    "empty": ("", {}, "No process is named: choose from wilt"),
+    "nothing between": ("wilt,,melt", {}, 'In "wilt,,melt" a process is missing'),
+    "nothing after": ("wilt +", {}, 'In "wilt \\+" a process is missing'),
+    "five": ("wilt, melt + rot, burn, rust", {}, "at most 4 processes, and here are 5"),
+    "of two": ("wilt + burn", {"curl": 0.5}, "write wilt.curl or burn.curl"),
+    "of none": ("wilt", {"colour": 0.5}, "There are wilt.droop, wilt.curl".lower()),
+    "of a process that is not there": ("wilt", {"gloss": 0.5}, '"gloss" is a setting of melt, which was not asked for'),
+    "too much, short": ("wilt", {"droop": 1.5}, "wilt.droop is a number from 0 to 1, not 1.5"),
     "slider of another": ("wilt", {"burn.curl": 0.5}, '"burn.curl" sets a process that was not asked for'),
     "no such slider": ("wilt", {"wilt.colour": 0.5}, 'no setting "colour": it has droop, curl'),
     "too much": ("wilt", {"wilt.droop": 1.5}, "wilt.droop is a number from 0 to 1, not 1.5"),

@@ -11,7 +11,11 @@ from backend.geometry.anatomy import Anatomy
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import FULL, Body, Moment
 from backend.geometry.bridges import bridges
+from backend.geometry.elastic import Elastic
+from backend.geometry.elastic.sheets import _sap
 from backend.geometry.proxy import Proxy, clusters
+from backend.geometry.rest import Rest
+from backend.geometry.shell import Sheet
 from backend.pipelines.stages import live
 from backend.protocol import Stage, Wilt
 from backend.report import Cancelled, silent
@@ -150,15 +154,50 @@ def test_it_browns_from_the_tip_and_grows_rough():
     assert (last.look.roughness > body.roughness).all() and last.look.roughness.max() <= 1.0
 
 
-@pytest.mark.parametrize(("shape", "tolerance"), [(sheet, 0.05), (column, 0.05)])
-def test_turning_the_subject_turns_its_life(shape, tolerance):
-    """Up to chance: the noise is not turned with the body, nor are the cells of a lattice."""
-    vertices, faces = shape()
-    quarter = Rotation.from_euler("z", 90, degrees=True).as_matrix()
+def test_turning_a_sheet_turns_its_life(monkeypatch):
+    monkeypatch.setattr(fields, "noise", lambda points, *_: np.zeros(len(points)))  # which is not turned with the body
+    vertices, faces = sheet()
+    turn = Rotation.from_euler("z", 40, degrees=True).as_matrix()
     pin = (vertices[:, 2] < 0.12).astype(float)
     straight = wilted(body_of(vertices, faces, pin))[-1].positions
-    turned = wilted(body_of(vertices @ quarter.T, faces, pin))[-1].positions
-    assert abs(turned[:, 2].mean() - straight[:, 2].mean()) < tolerance
+    turned = wilted(body_of(vertices @ turn.T, faces, pin))[-1].positions
+    scale = np.ptp(vertices, axis=0).max() / np.ptp(vertices @ turn.T, axis=0).max()
+    assert scale == pytest.approx(1.0)
+    np.testing.assert_allclose(turned, straight @ turn.T, atol=0.01)
+    assert np.abs(turned - straight).max() > 0.1
+
+
+def branch(numbering):
+    """A leaf held out level, its vertices numbered by chance."""
+    vertices, faces = sheet(9, 15, width=0.4)
+    level = vertices[:, [0, 2, 1]] + [0, -0.5, 0.6]
+    order = np.random.default_rng(numbering).permutation(len(level))
+    level, faces = level[np.argsort(order)], order[faces]
+    return body_of(level, faces, pin=(level[:, 1] < -0.4).astype(float)), level[:, 1] > 0.45
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_bow_bends_a_leaf_towards_its_normal_in_an_arc(side):
+    body, tip = branch(numbering=1)
+    body = replace(body, faces=body.faces[:, ::side])
+    elastic, size = Elastic(Anatomy(body), FULL, 0, False), np.sqrt(0.4)
+    for step in range(80):
+        rest = Rest.of(len(body.vertices))
+        rest.bend(bow=min(step / 20.0, 1.0))
+        elastic.step(rest)
+    normal = Anatomy(body).normals[:, 2].mean()
+    rise = (elastic.positions - body.vertices)[tip, 2].mean()
+    free = np.ptp(body.vertices[body.pin == 0, 1])
+    print(rise, normal, size * (1.0 - np.cos(free / size)))
+    assert rise == pytest.approx(normal * size * (1.0 - np.cos(free / size)), rel=0.15)
+
+
+def test_sap_flows_along_the_rims_and_not_along_the_edges():
+    vertices, faces = sheet(9, 21, width=0.4)
+    flat, foot = vertices * [1, 0, 1], vertices[:, 2] < 0.01
+    found = _sap(Sheet(flat, faces), np.full(len(flat), 7), np.where(foot, 0.1, 0.5 + np.abs(flat[:, 0])))
+    height = flat[:, 2]
+    np.testing.assert_allclose(found, height - 0.5 * height**2, atol=0.03)
 
 
 def test_a_sheet_on_the_floor_curls_up_at_its_rim():

@@ -42,11 +42,20 @@ def test_a_mesh_comes_back_as_it_was():
 
 def test_a_frame_comes_back_as_it_was():
     mesh = wedge()
-    frame = Frame(0.25, mesh.vertices * 2, roughness=mesh.roughness)
+    glow = mesh.metallic[::-1].copy()
+    frame = Frame(0.25, mesh.vertices * 2, roughness=mesh.roughness, opacity=mesh.weight, emission=glow)
     back = wire.unpack_frame(wire.pack_frame(frame, 3))
     np.testing.assert_array_equal(back.positions, frame.positions)
     assert back.tau == 0.25 and back.albedo is None
     np.testing.assert_allclose(back.roughness, mesh.roughness, atol=0.51 / 255)
+    np.testing.assert_allclose(back.opacity, mesh.weight, atol=0.51 / 255)
+    np.testing.assert_allclose(back.emission, glow, atol=0.51 / 255)
+
+
+def test_what_is_all_there_and_cold_says_nothing_of_either():
+    mesh = wedge()
+    _, arrays = protocol.unpack(wire.pack_frame(Frame(0.25, mesh.vertices), 3))
+    assert set(arrays) == {"positions"}
 
 
 def test_the_srgb_curve_meets_its_published_points():

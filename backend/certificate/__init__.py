@@ -19,12 +19,14 @@ CURVE = (0, 25, 50, 75, 100)  # percent of the frames at which one is kept
 LOOKED_AT = {"first": 0, "middle": 50, "last": 100}
 FACES = 2_000_000  # faces of all frames together; of a heavier clip not every frame has its faces measured
 TOLD = 0.1  # of the surface: what is less is not spoken of in the summary
+COARSE, BENT = 0.3, 0.05  # from edges this long beside their part on, what moves this far of its size would be smoother
 
 # Names that the summary and the detail share
 COLOUR, SUNK, TIME = "colour", "below the lowest point of the subject", "time taken"
 TURNED_OVER, FOLDED = "faces turned over within one frame", "new folds on to a neighbour"
 CROSSING, IN_SIGHT = "new crossings", "new crossings in sight"
 VOLUME, VOLUME_CHANGE, CORRECTED = "volume", "largest change of volume", "volume put back by correction"
+EDGES = "usual length of edges"
 SHEETS, AREA = "open sheets", "area of the sheets"
 
 
@@ -85,7 +87,7 @@ class Measure:
             self._stretch_of_most = max(self._stretch_of_most, float(np.quantile(stretch, 0.99)))
         solids = surface.solids
         if not solids.vessels.any() and solids.holds.any():  # voxels in each frame would take too long
-            self._volume_change = max(self._volume_change, abs(solids.volume(corners) - 1.0))
+            self._volume_change = max(self._volume_change, solids.change(corners))
 
     def certificate(self, seconds: float | None = None) -> protocol.Certificate:
         """Of all frames; `seconds` is what the clip took to make, where that is known. Loads numba."""
@@ -116,11 +118,12 @@ class Measure:
     def _shape(self) -> list[tuple[str, float, str]]:
         surface = self._surface
         faces = f"of {len(surface.faces)}"
-        often = "in the worst frame" if self._every == 1 else f"in the worst frame, one in {self._every} looked at"
+        often = self._often
         found = [
             ("largest stretch", self._stretch, f"times the length of an edge, {often}"),
             ("stretch of 99 % of the edges", self._stretch_of_most, f"times their length at most, {often}"),
             (TURNED_OVER, float(self._turned), f"{faces} faces, {often}"),
+            (EDGES, surface.coarseness, "of their part's size, or longer on half of the surface"),
         ]
         if not self._kept:
             return found
@@ -133,6 +136,10 @@ class Measure:
                 found.append((f"{what} in the {which} frame", marked, f"{faces} faces"))
         return found
 
+    @property
+    def _often(self) -> str:
+        return "in the worst frame" if self._every == 1 else f"in the worst frame, one in {self._every} looked at"
+
     def _contents(self) -> list[tuple[str, float, str]]:
         """The volume of what holds one, and the area of the rest."""
         faces, solids = self._surface.faces, self._surface.solids
@@ -141,10 +148,11 @@ class Measure:
         found, kept = [], {percent: moment.positions[faces] for percent, moment in self._kept.items()}
         if solids.holds.any():
             of = "of the subject's without its sheets" if solids.sheets else "of the subject's"
-            how = "exact" if solids.exact else f"by voxels, {CELLS} along the subject"
             curve = {percent: solids.volume(kept[percent]) for percent in CURVE}
-            change = max(self._volume_change, *(abs(volume - 1.0) for volume in curve.values()))
-            found.append((VOLUME_CHANGE, change, f"{of}, {how}"))
+            how = "exact, part by part" if solids.exact else f"by voxels, {CELLS} along the subject, all parts as one"
+            often = f"in the worst of the {len(CURVE)} frames below" if solids.vessels.any() else self._often
+            change = max(self._volume_change, *map(solids.change, kept.values()))
+            found.append((VOLUME_CHANGE, change, f"{of}, {how}, {often}"))
             found += [(f"{VOLUME} at {percent} % of the frames", curve[percent], of) for percent in CURVE]
             found.append((CORRECTED, self._corrected, "of the volume, summed up to the end"))
         if solids.sheets:
@@ -174,6 +182,9 @@ def _summary(found: dict[str, float]) -> str:
         said.append(f"{_faces(new)} newly crossing, {seen:.0f} in sight" if new else "no new crossings")
     if found[SUNK] >= 0.005:
         said.append(f"{found[SUNK]:.2f} below the floor")
+    if found[EDGES] > COARSE and moved >= BENT:
+        edges = 100 * min(found[EDGES], 1.0)
+        said.append(f"coarse: edges {edges:.0f} % as long as their part, subdivide it first for smoother motion")
     if TIME in found:
         said.append(f"{found[TIME]:.1f} s")
     return ", ".join(said)

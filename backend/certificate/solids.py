@@ -17,12 +17,14 @@ FLAT = 1e-4  # of the size: a closed part whose volume is its area times less th
 class Solids:
     """The parts of a subject: faces (F, 3) between P places (P, 3), `size` its largest extent.
 
+    part (F,) the number of the part that each face is of: what shares an edge is one part.
     vessels (F,) the faces of open parts that may hold something, as a pot does.
     """
 
     def __init__(self, places: Reals, faces: Ints, size: float):
         self._size, self._corners = size, places[faces]
         part, count = _parts(faces)
+        self.part: Ints = part
         areas = _areas(self._corners)
         area, volume = np.bincount(part, areas, count), np.bincount(part, _volumes(self._corners), count)
         holes = _holes(places, faces, part, count)
@@ -53,6 +55,24 @@ class Solids:
     def volume(self, corners: Reals) -> float:
         """Of the subject's, which is 1, of corners (F, 3, 3); negative where all is turned inside out."""
         return self._held(corners) / self._rest
+
+    def change(self, corners: Reals) -> float:
+        """How far the parts' volumes are from the subject's, as a share, at corners (F, 3, 3): the mean of each part's
+        own change, weighted by its volume, so that what one gains does not hide what another loses; and no less than
+        the change of all together. By voxels all are one part."""
+        together = abs(self.volume(corners) - 1.0)
+        if not self.exact:
+            return together
+        before = self._rest_of_each
+        return max(together, float(np.abs(self._each(corners) - before).sum() / np.abs(before).sum()))
+
+    @cached_property
+    def _rest_of_each(self) -> Reals:
+        return self._each(self._corners)
+
+    def _each(self, corners: Reals) -> Reals:
+        """The volume of each closed part, negative for a cavity."""
+        return np.bincount(self.part[self.holds], _volumes(corners[self.holds]))
 
     def area(self, corners: Reals, there: Bools) -> float:
         """Of the sheets' own, which is 1, of corners (F, 3, 3); (F,) faces that are not `there` have none."""

@@ -63,6 +63,25 @@ class Surface:
         places[self._names] = self._rest_corners
         return Solids(places, self._names, self.size)
 
+    @cached_property
+    def coarseness(self) -> float:
+        """How long edges are beside the part that they are of: half of the surface is of faces with edges of this share
+        of their part's largest extent, or longer. A face counts by its second longest: the longest may be a diagonal of
+        what an artist drew."""
+        edges = np.sort(self._rest_lengths, axis=1)[:, 1]
+        areas = lengths(face_normals(self._rest_corners))
+        if not areas.sum() > 0.0:
+            return 0.0
+        part = self.solids.part
+        low, high = np.full((2, int(part.max()) + 1, 3), [[[np.inf]], [[-np.inf]]])
+        for corner in range(3):
+            np.minimum.at(low, part, self._rest_corners[:, corner])
+            np.maximum.at(high, part, self._rest_corners[:, corner])
+        share = edges / np.maximum((high - low).max(axis=1)[part], 1e-300)
+        order = np.argsort(share)
+        passed = np.cumsum(areas[order])
+        return float(share[order][np.searchsorted(passed, 0.5 * passed[-1])])
+
     # --- Folds
 
     @cached_property

@@ -7,10 +7,12 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import msgspec
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -18,7 +20,7 @@ from backend import pipelines, protocol, wire
 from backend.commands import interrupt
 from backend.files import ENDINGS, Unwritable, check_output, part_of, save
 from backend.files.mesh import ENDINGS as MESH_ENDINGS
-from backend.files.mesh import Unreadable, read
+from backend.files.mesh import Placed, Unreadable, placed
 from backend.files.obj import frames_in
 
 BAD_INPUT, FAILED = 2, 1
@@ -110,9 +112,10 @@ def make(arguments: argparse.Namespace) -> dict:
     request = _request(arguments)
     check_output(arguments.output)
     interrupt.end_at_once(unfinished=part_of(arguments.output))
-    subject = None
+    subject, moved = None, {}
     if isinstance(request, protocol.Animate):
-        subject = bytes(wire.pack_mesh(read(Path(arguments.subject), arguments.up)))
+        found = placed(Path(arguments.subject), arguments.up)
+        subject, moved = bytes(wire.pack_mesh(found.mesh)), _told_of_moving(found)
     bar = BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn()
     console, compiling = Console(stderr=True), False
     with Progress(TextColumn("{task.description}"), *bar, console=console, transient=True) as progress:
@@ -126,6 +129,7 @@ def make(arguments: argparse.Namespace) -> dict:
             progress.update(task, completed=done, description=text)
 
         clip, certificate, understood = pipelines.made(request, subject, report)
+        clip = replace(clip, provenance=clip.provenance | moved)
         made = time.perf_counter()
         progress.update(task, completed=1.0, description=f"Writing {arguments.output}")
         save(clip, arguments.output)
@@ -142,6 +146,16 @@ def make(arguments: argparse.Namespace) -> dict:
         "measured": {name: value for name, value, _ in certificate.measured},
         "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
     }
+
+
+def _told_of_moving(found: Placed) -> dict[str, str]:
+    """For the clip's provenance, and said: a mesh that its files cannot hold where it is."""
+    if not found.moved.any():
+        return {}
+    by = " ".join(f"{way:+g}" for way in found.moved)
+    away = float(np.abs(found.moved).max())
+    _say(f"The mesh lies {away:g} units from the origin, too far for the result's numbers: moved by {by} (x y z, Z up)")
+    return {"moved": by}
 
 
 def _request(arguments: argparse.Namespace) -> protocol.Request:
@@ -169,7 +183,8 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
         return msgspec.convert(asked, kind)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$.")
-        raise _BadOption(_bounds(kind, where.rstrip("`"), asked) if where else problem) from None
+        name = where.rstrip("`")
+        raise _BadOption(_bounds(kind, name, asked) if name in kind.__struct_fields__ else problem) from None
 
 
 def _setting(text: str) -> tuple[str, float]:

@@ -1,74 +1,108 @@
-"""A mesh from a file, read by trimesh.
+"""A mesh from a file, as it stands there: .obj, .ply and .off by readers of our own, .glb, .gltf and .stl by trimesh.
 
-Vertices that lie exactly on one another become one (formats that split at UV seams, and .stl, which shares none, are
-then whole again); UVs stay on the corners. Units are left as they are.
+Libraries triangulate polygons, or put vertices into another order, and what an artist gets back would not be theirs.
+Vertices stay in the file's order, with those that no face uses; polygons, doubled faces and faces without area stay;
+UVs are on the corners. An .stl alone has no vertices, only triangles, whose corners at one place are taken as one.
+Units are left as they are.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from backend import protocol
 from backend.clip import Mesh
+from backend.files import obj_reader, off_reader, ply_reader
+from backend.files.polygons import Polygons, Reals, Unsound, joined
 
 Y_UP = (".obj", ".glb", ".gltf")  # by specification for glTF, by habit for .obj; other formats are taken as Z up
 ENDINGS = (*Y_UP, ".ply", ".stl", ".off")
+OWN = {".obj": obj_reader.read, ".ply": ply_reader.read, ".off": off_reader.read}
+FINE = 1e-5  # of the size: where float32 is coarser than this, a mesh lies too far from the origin for it
 
 
 class Unreadable(ValueError):
     """A file that holds no mesh that can live; the message says what to do."""
 
 
+class Placed(NamedTuple):
+    """A mesh, and how far it was moved to lie where float32 can tell its points apart: (3,), usually zero."""
+
+    mesh: Mesh
+    moved: Reals
+
+
 def read(path: Path, up: str | None = None) -> Mesh:
+    """The mesh in a file, for those who do not mind whether it was moved."""
+    return placed(path, up).mesh
+
+
+def placed(path: Path, up: str | None = None) -> Placed:
     """The mesh in a file; all of it as one, where there are several. `up` is "Y", "Z", or None for the format's habit.
 
     Raises Unreadable.
     """
-    import trimesh
-
     if not path.is_file():
         raise Unreadable(f"There is no file {path}: check its name")
-    if path.suffix.lower() not in ENDINGS:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
         raise Unreadable(f"Cannot read {path.suffix or path.name} files: the mesh may be {', '.join(ENDINGS)}")
     try:
         with np.errstate(all="ignore"):  # what is infinite is refused below, in words
-            scene = trimesh.load_scene(path, process=False)
-            placed = [(scene.geometry[name], at) for at, name in map(scene.graph.get, scene.graph.nodes_geometry)]
-            meshes = [_converted(part, matrix) for part, matrix in placed if len(getattr(part, "faces", ()))]
-    except ImportError as error:  # trimesh asks for more packages where a file is packed, or is not what its name says
-        raise Unreadable(
-            f"{path.name} is not a sound {path.suffix} file, or packed in a way that is not read here: export it again"
-        ) from error
-    except Exception as error:  # a stranger's file: trimesh's parsers name no error of their own
-        raise Unreadable(f"{path.name} is not a sound {path.suffix} file: {error or type(error).__name__}") from error
-    if not meshes:
+            polygons = OWN.get(ending, _by_trimesh)(path)
+    except Unsound as error:
+        raise Unreadable(f"{path.name} is not a sound {path.suffix} file: {error}") from error
+    if not len(polygons.sizes):
         raise Unreadable(f"{path.name} has no faces: only a surface can be animated")
-    mesh = _merged(meshes)
-    if not np.isfinite(mesh.vertices).all():
+    if not np.isfinite(polygons.vertices.astype(np.float32)).all():
         raise Unreadable(f"{path.name} has coordinates that are not numbers (NaN or infinity): repair it first")
-    if not len(mesh.triangles):
-        raise Unreadable(f"{path.name} has no surface: all its faces have no area")
-    if (up or ("Y" if path.suffix.lower() in Y_UP else "Z")) == "Y":
-        mesh = mesh.at(np.ascontiguousarray(mesh.vertices[:, [0, 2, 1]] * np.float32([1, -1, 1])))
-    return mesh
+    if (up or ("Y" if ending in Y_UP else "Z")) == "Y":
+        polygons = polygons.at(polygons.vertices[:, [0, 2, 1]] * [1.0, -1.0, 1.0])
+    moved = _to_origin(polygons)
+    return Placed(polygons.at(polygons.vertices + moved).mesh(), moved)
 
 
-def _converted(part, matrix: np.ndarray) -> Mesh:
-    """One trimesh to a Mesh: UVs from vertices to corners, vertices welded, faces that fall flat by it left out."""
-    points = np.asarray(part.vertices) @ matrix[:3, :3].T + matrix[:3, 3]
-    points = points.astype(np.float32) + np.float32(0)  # -0 and 0 are one place
-    mirrored = np.linalg.det(matrix[:3, :3]) < 0
-    faces = np.asarray(part.faces)[:, :: -1 if mirrored else 1]
-    colours, uv = _colours(part), getattr(part.visual, "uv", None)
-    # NaN is refused later, by its name; here it must only not be merged
-    points, first, which = np.unique(points, axis=0, return_index=True, return_inverse=True, equal_nan=False)
-    welded = which.reshape(-1)[faces]
-    whole = (welded != np.roll(welded, 1, axis=1)).all(axis=1)
-    return Mesh.from_triangles(
-        points,
-        welded[whole],
-        uv=None if uv is None else np.asarray(uv, np.float32)[faces[whole]].reshape(-1, 2),
-        albedo=None if colours is None else colours[first],
+def _to_origin(polygons: Polygons) -> Reals:
+    """(3,) by a round number near the middle where the mesh lies too far away, otherwise zero."""
+    used = polygons.vertices[polygons.corners]
+    low, high = used.min(axis=0), used.max(axis=0)
+    size, away = (high - low).max(), np.abs([low, high]).max()
+    if size == 0.0 or np.spacing(np.float32(away)) <= FINE * size:
+        return np.zeros(3)
+    unit = 10.0 ** np.ceil(np.log10(size))
+    return 0.0 - np.round((low + high) / 2 / unit) * unit
+
+
+def _by_trimesh(path: Path) -> Polygons:
+    import trimesh
+
+    try:
+        scene = trimesh.load_scene(path, process=False)
+        parts = [(scene.geometry[name], at) for at, name in map(scene.graph.get, scene.graph.nodes_geometry)]
+        polygons = [_converted(part, matrix) for part, matrix in parts if len(getattr(part, "faces", ()))]
+    except ImportError as error:  # trimesh asks for more packages where a file is packed, or is not what its name says
+        raise Unsound("or it is packed in a way that is not read here; export it again") from error
+    except Exception as error:  # a stranger's file: trimesh's parsers name no error of their own
+        raise Unsound(str(error) or type(error).__name__) from error
+    if not polygons:
+        return Polygons(np.empty((0, 3)), np.empty(0, np.int64), np.empty(0, np.int64))
+    whole = joined(polygons).checked()
+    return _shared(whole) if path.suffix.lower() == ".stl" else whole
+
+
+def _converted(part, matrix: np.ndarray) -> Polygons:
+    """One trimesh, with its UVs on the corners, in its place."""
+    faces = np.asarray(part.faces, np.int64)
+    if np.linalg.det(matrix[:3, :3]) < 0:  # it is mirrored
+        faces = faces[:, ::-1]
+    uv = getattr(part.visual, "uv", None)
+    return Polygons(
+        np.asarray(part.vertices, np.float64) @ matrix[:3, :3].T + matrix[:3, 3],
+        faces.ravel(),
+        np.full(len(faces), 3),
+        None if uv is None else np.asarray(uv, np.float64)[faces.ravel()],
+        _colours(part),
     )
 
 
@@ -82,16 +116,9 @@ def _colours(part) -> np.ndarray | None:
     return np.tile(np.asarray(factor[:3], np.float32) / np.float32(255), (len(part.vertices), 1))
 
 
-def _merged(parts: list[Mesh]) -> Mesh:
-    if len(parts) == 1:
-        return parts[0]
-    before = np.cumsum([0, *(len(part.vertices) for part in parts)])
-    albedo = None
-    if any(part.albedo is not None for part in parts):
-        own = [np.full_like(part.vertices, protocol.GREY) if part.albedo is None else part.albedo for part in parts]
-        albedo = np.concatenate(own)
-    uv = None
-    if all(part.uv is not None for part in parts):
-        uv = np.concatenate([part.uv for part in parts])
-    faces = np.concatenate([part.faces + start for part, start in zip(parts, before[:-1], strict=True)])
-    return Mesh.from_triangles(np.concatenate([part.vertices for part in parts]), faces, uv=uv, albedo=albedo)
+def _shared(soup: Polygons) -> Polygons:
+    """The same triangles in the same order, whose corners at one place are one vertex."""
+    places = soup.vertices + 0.0  # -0 and 0 are one place
+    # NaN is refused later, by its name; here it must only not be merged
+    vertices, which = np.unique(places, axis=0, return_inverse=True, equal_nan=False)
+    return Polygons(vertices, which.reshape(-1)[soup.corners], soup.sizes)

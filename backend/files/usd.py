@@ -78,7 +78,8 @@ def _light(clip: Clip) -> np.ndarray | None:
     if clip.emission is None:
         return None
     albedo = clip.subject.albedo if clip.albedo is None else clip.albedo
-    return protocol.GLOW * clip.emission[..., None] * np.float32(protocol.GREY if albedo is None else albedo)
+    colour = np.full(3, protocol.GREY, np.float32) if albedo is None else albedo
+    return protocol.GLOW * clip.emission[..., None] * colour
 
 
 def _over_life(primvars: UsdGeom.PrimvarsAPI, name: str, kind, samples, still) -> None:

@@ -2,7 +2,12 @@
 
 The layers are surfaces of revolution, each the silhouette of the bud drawn nearer to the axis, so that they nest and
 never meet; petals that overlap lie on different ones. The lobes of a petal that goes all the way round cross a band of
-layers slantwise, one edge under the lobe before and one over the lobe behind (contorted aestivation).
+layers slantwise, one edge under the lobe before and one over the lobe behind (contorted aestivation; such terms are
+explained in Bell, "Plant Form", 2008).
+
+Notation: r0, z0 radius and height of a petal's foot; layer in [0, 1] from the axis to the silhouette; height in [0, 1]
+of the bud's; small what is left of a petal's length. Departs from nature: all layers have one silhouette, and a petal
+wraps about the axis like tanh of its width, so that it never meets itself.
 """
 
 from dataclasses import dataclass

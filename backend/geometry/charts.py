@@ -2,6 +2,14 @@
 
 A chart by distances along the surface, from few landmarks (de Silva and Tenenbaum, "Global versus local methods in
 nonlinear dimensionality reduction", NIPS 2002), so that it does not matter how the artist bent the blade.
+
+Notation, of `Charts.blade`: squares (K, M) their squared distances delta from K landmarks; between (K, K) those of the
+landmarks, Delta_n; mean (K,) delta_mu; gram the doubly centred B_n; inverse (2, K) the pseudo-inverse L_k^#; flat the
+embedding, -1/2 L_k^# (delta - delta_mu). Landmarks are taken farthest first, as their MaxMin.
+
+Departs from them: distances go along edges and across pairs of triangles, and through a closed blade from side to side;
+the two axes are not the principal ones but the way from the foot to the middle and the one across; and of a petal that
+is one surface with others, `along` is the way from its foot itself, so that all petals start on one row.
 """
 
 from dataclasses import dataclass

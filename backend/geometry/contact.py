@@ -4,10 +4,10 @@
     ... the solver minimises its energy and theirs, asks contact.passed(after) for what has met meanwhile,
     ... joins these to the others, and goes on; twice or so
     after = contact.held_back(after)           and what still passes through moves with what is around it
-    contact.settle(after, growth)
+    contact.settle(after)
 
 Each contact is a term of the local-global energy, stiffness / 2 max(least - depth, 0)^2, whose Hessian joins the matrix
-(as in Ly et al., "Projective dynamics with dry frictional contact", SIGGRAPH 2020, but without friction).
+(a penalty, as the strain terms of Bouaziz et al., "Projective dynamics", SIGGRAPH 2014, are; there is no friction).
 
 The last resort smooths the motion of a step in space, where things would pass through each other, and the wider the
 longer they do: what is near moves alike then, and cannot. So shapes between steps do not cross, and which side is which
@@ -40,7 +40,6 @@ from kernels import impacts
 KEPT = 2.0  # what has met is remembered while it is no farther than this many times what it must be
 DEEPEST = 0.01  # sizes: what lies deeper is pushed no harder than this
 SLACK = 0.5  # share of its distance at rest that a near pair keeps
-TORN = 2.0  # an edge this much longer than it has grown
 FINE = 0.5  # thickness, in edge lengths, at most
 ROUNDS = 6  # of the last resort
 WIDER = 1.5  # by how much farther it looks around each time, from an edge length
@@ -90,7 +89,6 @@ class Contact:
         self._room = np.minimum(thickness, FINE * self._passage.local)
         self._last, self._places = rest.copy(), self._passage.places(rest)
         self._known = self._met = NONE
-        self._torn = np.zeros(len(rest), bool)
 
     def near(self, x: Reals) -> Springs | None:
         """What has met before and is near; x (N, 3), of which only what the solver does not move counts."""
@@ -131,13 +129,10 @@ class Contact:
         return np.einsum("ck,cki->ci", weight, motion[beside]) / weight.sum(axis=1, keepdims=True)
 
     def _between(self, x: Reals, changed: NDArray[np.bool_] | None = None) -> Pairs:
-        pairs = self._passage.between(self._last, x, self._places, changed)
-        return pairs.chosen(~self._torn[pairs.points].any(axis=1))
+        return self._passage.between(self._last, x, self._places, changed)
 
-    def settle(self, x: Reals, longest: Reals) -> None:
-        """Ends a step at x (N, 3), where lengths have grown to at most `longest` (N,): of what has met, what is near
-        is remembered; where contact tears a sheet it lets go, for good."""
-        self._torn = self._torn | self._passage.torn(x, TORN * longest)
+    def settle(self, x: Reals) -> None:
+        """Ends a step at x (N, 3): of what has met, what is near is remembered."""
         self._last, self._places = x.copy(), self._passage.places(x)
         pairs = self._known.joined(self._met).unique()
         self._known = self._met = NONE
@@ -147,7 +142,7 @@ class Contact:
         now = pairs._replace(weights=weights)
         way = now.way(x)
         gap = np.linalg.norm(way, axis=1)
-        kept = inside & ~self._torn[pairs.points].any(axis=1) & (gap > 1e-9) & (gap < KEPT * self._least(now))
+        kept = inside & (gap > 1e-9) & (gap < KEPT * self._least(now))
         # what has come through all the same is let go: pushed ever harder, it would tear
         kept &= np.einsum("ki,ki->k", way, pairs.apart) > 0.0
         self._known = now._replace(apart=way / np.maximum(gap, 1e-12)[:, None]).chosen(kept)

@@ -17,6 +17,7 @@ from backend.geometry.lattice import surface_samples
 Integers = NDArray[np.int64]
 
 JUMP = 0.06  # a front crosses to another part over a gap smaller than this
+APART = 3.0  # sizes of a cell by which the cells of different parts are shifted
 
 
 def areas(vertices: Reals, faces: NDArray) -> Reals:
@@ -136,24 +137,30 @@ class Cells:
     """Voronoi cells of scattered points: flakes, crystals, islands.
 
     `label` (N,) of each vertex's cell, `centre` (N, 3), `border` (N,) 0 at the border to the next cell, 1 amid a cell.
+    With `parts` (N,) no cell has vertices of two parts, and those that lie close together are not cut alike.
     """
 
-    def __init__(self, points: Reals, size: float, seed: int):
+    def __init__(self, points: Reals, size: float, seed: int, parts: Integers | None = None):
         rng = np.random.default_rng(seed)
+        apart = np.zeros_like(points)
+        if parts is not None:
+            apart = np.random.default_rng((seed, 1)).uniform(0.0, APART * size, (parts.max() + 1, 3))[parts]
+        points = points + apart
         low, high = np.floor(points.min(axis=0) / size) - 1.0, np.floor(points.max(axis=0) / size) + 2.0
         grid = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1).reshape(-1, 3)
         scattered = size * (grid + rng.uniform(0.0, 1.0, grid.shape))
         gap, index = cKDTree(scattered).query(points, k=2)
-        self.centre = scattered[index[:, 0]]
+        self.centre = scattered[index[:, 0]] - apart
         self.border = np.clip((gap[:, 1] - gap[:, 0]) / (0.5 * size), 0.0, 1.0)
-        self.label = np.unique(index[:, 0], return_inverse=True)[1].astype(np.int64)
+        own = index[:, 0] if parts is None else index[:, 0] + len(grid) * parts
+        self.label = np.unique(own, return_inverse=True)[1].astype(np.int64)
         self._place, self._places = index[:, 0], len(grid)
 
-    def least_support(self, values: Reals, sides: Integers, held: NDArray[np.bool_]) -> Reals:
-        """(N,) for each vertex's cell the largest number that is nowhere undercut on its best way, over `sides` (E, 2)
-        of vertices, to a cell that is `held` (N,): if `values` (N,) are when cells vanish, when each loses its hold.
+    def tips_first(self, values: Reals, sides: Integers, held: NDArray[np.bool_], pause: float) -> Reals:
+        """(N,) when each vertex's cell goes: no sooner than `values` (N,) say, and `pause` after all that it bears.
 
-        What has no way there keeps its own value.
+        Each cell is borne by the next on its way, over `sides` (E, 2) of vertices, to a cell that is `held` (N,): the
+        way whose first cell to go lasts longest. What has no way there keeps its own value.
         """
         count = self.label.max() + 1
         own = np.full(count, np.inf)
@@ -167,10 +174,10 @@ class Cells:
         place = np.argsort(np.argsort(-lasting, kind="stable")) + 1.0
         tree = minimum_spanning_tree(csr_matrix((place, (ends[:, 0], ends[:, 1])), shape=(count + 1, count + 1)))
         order, parent = breadth_first_order(tree, count, directed=False)
-        least = np.append(own, np.inf)
-        for cell in order[1:]:
-            least[cell] = min(least[cell], least[parent[cell]])
-        return least[self.label]
+        last = np.append(own, np.inf)
+        for cell in order[:0:-1]:
+            last[parent[cell]] = max(last[parent[cell]], last[cell] + pause)
+        return last[self.label]
 
     def mean(self, values: Reals) -> Reals:
         """(N,) the mean of `values` (N,) over each vertex's cell."""

@@ -3,6 +3,14 @@
 The mesh whose triangles come closest to where each was turned and scaled to, in the sense of least squares (Sumner
 and Popovic, "Deformation transfer for triangle meshes", SIGGRAPH 2004; Yu et al., "Mesh editing with Poisson-based
 gradient field manipulation", SIGGRAPH 2004). One matrix, factorised once; each moment is one solve.
+
+Notation: sides (F, 2, 3) two edge vectors of each triangle, their V without its normal; slope (2 F, N) the gradient
+operator G in each triangle's own two axes, area its mass M; G^T M G x = G^T M g, for g the gradients that are wanted.
+
+Departs from them: no fourth vertex stands for a triangle's normal, as two axes are enough; nothing is transferred from
+another mesh; held vertices are springs of 100 times a typical stiffness, so that they may be held by half; parts that
+no edge joins are bound by links, and what nothing holds by a spring too soft to be seen. `Between` takes a given swing
+about a hinge out of each triangle's turn, so that a petal may go round by more than half of one.
 """
 
 import numpy as np

@@ -31,7 +31,7 @@ def heart(flower: Flower, anatomy: Anatomy) -> Heart:
     """What is in the flower and none of its petals."""
     body, labels = anatomy.body, anatomy.labels
     reach = max(blade.length for blade in flower.blades)
-    rest = body.weight > 0.0
+    rest = (body.weight > 0.0) & ~anatomy.vessel  # a pot stands about a plant, not in its flower
     rest[np.concatenate([blade.chosen for blade in flower.blades])] = False
     radius, _, height = flower.local(body.vertices)
     near = rest & (np.hypot(radius, height) < NEAR * reach)

@@ -19,6 +19,7 @@ from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
 from backend.geometry.factor import Factor
 from backend.geometry.fields import area_vectors
+from backend.geometry.inertia import ahead
 from kernels.corotate import Tetrahedra, gradient
 from kernels.rotations import nearest_rotation
 from kernels.winding import winding
@@ -173,7 +174,6 @@ class Solid:
     """A lattice in motion. `positions` (M, 3) and `velocities` are its state; `step` takes them on by one time step."""
 
     iterations = 10
-    damping = 0.85
 
     def __init__(self, lattice: Lattice, held: Reals, step: float, shear: float, bulk: float):
         """held (M,) in [0, 1]: nodes that stay; shear: the greatest stiffness that `step` will be given."""
@@ -202,13 +202,10 @@ class Solid:
     def step(self, shear: Reals, growth: Reals, gravity: Reals, anchors: Reals) -> None:
         """shear (K,), growth (K, 3, 3) symmetric, gravity (M,) pulling down, anchors (M, 3) of what is held."""
         before = self.positions
-        ahead = before + self.damping * self.dt * self.velocities
-        ahead[:, 2] -= self.dt**2 * gravity
-        resting = before[:, 2:] <= 1e-9  # what touches the floor stays where it touches, mostly
-        ahead[:, :2] = np.where(resting, before[:, :2] + 0.3 * (ahead[:, :2] - before[:, :2]), ahead[:, :2])
+        free = ahead(before, self.velocities, gravity, 0.0, self.dt)
 
         def update(x: Reals) -> Reals:
-            force = self._inertia * (x - ahead) + self._hold * (x - anchors)
+            force = self._inertia * (x - free) + self._hold * (x - anchors)
             gradient(x, self._rest, shear, self.bulk, growth, self._quaternions, force)
             x = x - self._factor.solve(force)
             x[:, 2] = np.maximum(x[:, 2], 0.0)

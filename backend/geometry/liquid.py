@@ -8,7 +8,9 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from backend.geometry.anatomy import Anatomy
-from backend.geometry.fields import edges, openness, smoothstep
+from backend.geometry.coats import coats
+from backend.geometry.factor import Factor
+from backend.geometry.fields import areas, edges, openness, smoothstep
 from backend.geometry.volume import close_holes, connected, face_volumes, ringed, signed_volume
 from kernels.surface_gradients import surface_gradients
 
@@ -16,6 +18,7 @@ Reals = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 LONG = 0.06  # edges longer than this, in extents, are cut: the flow takes hold of points only
+COARSE = 0.12  # mean length of edges from which the triangles are not small beside what flows, and are fitted to it
 MOST = 20_000  # triangles from which none is cut any more
 LID = 0.03  # width of the rings that close a hole, in extents
 FLAT = 0.9  # openness above which a part is a sheet, however it is bowed: a flat disc has 1, half a ball 0.5
@@ -26,6 +29,7 @@ PARTS = 200  # the largest, which touch others; of more, as in a cloud of scraps
 SMOOTH = 0.15, 0.2  # least and most length, in extents, over which the mesh is smoothed in all, where fully
 ROOM = 0.02, 0.05  # least and most width, in extents, of a gap that is wide enough to swell into: else an edge's
 NEAREST = 24  # points among which a wall is looked for
+ALONG = 0.05  # how much it counts, of a gap between flow and triangles, that it is along the surface
 FACING = -0.2  # cosine between normals of walls that face each other, at most
 LONGER = 4.0  # the same, in its edges: coarse triangles fold at their own scale
 
@@ -57,6 +61,7 @@ class Surface:
     touching: sparse.csr_array  # (M, M) times a motion: what touching parts lack to move as one
     chords: sparse.csr_array  # (M, N) the same points, but midpoints on the straight lines between the body's own
     straight: float  # how far midpoints go to those lines: all the way where the body is fine enough to be seen so
+    coarse: Ints  # of a body with COARSE edges, the vertices at the ends of those that were cut
     cut: int  # points before the lids
     smoothing: float  # length, in extents, over which it is smoothed in all, where it is smoothed fully
     sheets: Sheets
@@ -86,6 +91,8 @@ def flowing_surface(anatomy: Anatomy) -> Surface:
     is_sheet = sheets(points, np.concatenate([faces, fans]), label)
     flat = openness(body.vertices, body.faces, anatomy.labels)[anatomy.labels] > FLAT
     is_sheet[label[: len(body.vertices)][anatomy.is_sheet & flat]] = True
+    coat = coats(points, faces, label, is_sheet)
+    is_sheet |= coat
     # one point amid a wide hole would carry all of its weight, and sink like a stone
     lids, within, beneath = ringed(points, fans[~is_sheet[label[fans[:, 0]]]], LID)
     points, mobility = np.concatenate([points, within]), np.concatenate([mobility, mobility[beneath]])
@@ -95,7 +102,7 @@ def flowing_surface(anatomy: Anatomy) -> Surface:
     solid = np.concatenate([faces, lids]).astype(np.int32)
     if signed_volume(points, solid) < 0.0:  # inside out
         solid = np.ascontiguousarray(solid[:, ::-1])
-    weight = np.repeat(SHEET_THICKNESS / 3.0 * triangle_areas(points, sheet_faces), 3)
+    weight = np.repeat(SHEET_THICKNESS / 3.0 * areas(points, sheet_faces), 3)
     sheet = np.bincount(sheet_faces.ravel(), weight, len(points))
     is_open = np.bincount(label[fans[:, 0]], minlength=len(is_sheet)) > 0
     skin = np.concatenate([solid, sheet_faces[~is_open[label[sheet_faces[:, 0]]]]])
@@ -104,27 +111,57 @@ def flowing_surface(anatomy: Anatomy) -> Surface:
     links = links_to_neighbours(np.concatenate([faces, sheet_faces]), fans, lids, len(points))
     ends = body.vertices[edges(body.faces)]
     edge = float(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).mean())
-    touching = adhesion(points, np.concatenate([solid, sheet_faces]))
+    coarse = np.unique(chords[len(body.vertices) :].indices)[: None if edge > COARSE else 0]
+    touching = adhesion(points, np.concatenate([solid, sheet_faces]), coat[label])
     open_faces = sheet_faces[is_open[label[sheet_faces[:, 0]]]]
-    areas = np.bincount(label[open_faces[:, 0]], triangle_areas(points, open_faces), len(is_sheet))
+    wide = np.bincount(label[open_faces[:, 0]], areas(points, open_faces), len(is_sheet))
+    wide[coat] = 0.0  # what lies on a body is drawn out with it
     hold = -touching.diagonal()
-    films = Sheets(open_faces, label, areas, 1e-3 + hold, np.bincount(label, hold) < 1e-6)
+    films = Sheets(open_faces, label, wide, 1e-3 + hold, np.bincount(label, hold) < 1e-6)
     return Surface(
         points, mobility, links, links.T.tocsr(), solid, skin, part, volumes, sheet,
-        touching, chords, min(LONG / edge, 1.0) ** 2, cut, float(np.clip(LONGER * edge, *SMOOTH)), films,
+        touching, chords, min(LONG / edge, 1.0) ** 2, coarse, cut, float(np.clip(LONGER * edge, *SMOOTH)), films,
         thin=1.0 * (sheet > 0.0), wide=float(np.clip(edge, *ROOM)), room=np.ones(len(points)),
     )  # fmt: skip
 
 
-def adhesion(points: Reals, faces: Ints) -> sparse.csr_array:
+def straighten(surface: Surface) -> None:
+    """Bring midpoints back on to the straight lines between the body's own vertices, and these to where the triangles
+    lie as close to all points as they can; most of all across the surface, so that what comes in at one place goes out
+    at another and volume stays: least squares, each point with its area."""
+    coarse, own = surface.coarse, surface.chords.shape[1]
+    if not len(coarse):
+        return
+    x = surface.points.copy()
+    chords = surface.chords[:, coarse]
+    near = np.flatnonzero(np.diff(chords.indptr))
+    chords = chords[near]
+    outward = surface_gradients(x, surface.skin, np.zeros(len(surface.skin)))[0][near]
+    area = np.linalg.norm(outward, axis=1)
+    normal = outward / np.maximum(area, 1e-30)[:, None]
+    along = ALONG * np.eye(3) + normal[:, :, None] * normal[:, None]
+    weight = (area + 0.01 * area.mean() + 1e-12)[:, None, None] * along
+    blocks = [[chords.T @ sparse.diags_array(weight[:, i, j]) @ chords for j in range(3)] for i in range(3)]
+    gap = x[near] - surface.chords[near] @ x[:own]
+    pull = chords.T @ np.einsum("mij,mj->mi", weight, gap)
+    shift = Factor(sparse.block_array(blocks, format="csr")).solve(pull.T.reshape(-1, 1)).reshape(3, -1).T
+    x[coarse] += surface.mobility[coarse, None] * shift
+    x[coarse, 2] = np.maximum(x[coarse, 2], 0.0)
+    x[own : surface.cut] = surface.chords[own:] @ x[:own]
+    surface.points = x
+
+
+def adhesion(points: Reals, faces: Ints, coat: NDArray[np.bool_]) -> sparse.csr_array:
     """(M, M) times the motion of points: what parts that touch lack to move as one.
 
-    Two parts are within TOUCH of each other, and share no edge; the smaller by area follows the larger.
+    Two parts are within TOUCH of each other, and share no edge; the smaller by area follows the larger, and where
+    points are `coat` (M,) they follow the others.
     """
     sides, index = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0, return_inverse=True)
     index = index.reshape(-1, 3)
     part_of_side = connected(index[:, [0, 1, 1, 2]].reshape(-1, 2), len(sides))
-    size = np.bincount(part_of_side[index[:, 0]], triangle_areas(points, faces))
+    size = np.bincount(part_of_side[index[:, 0]], areas(points, faces))
+    size[np.unique(part_of_side[index[coat[faces[:, 0]], 0]])] *= 1e-3
     label = np.full(len(points), -1)
     label[sides] = part_of_side[:, None]
     pairs = [(np.zeros(0, np.int64),) * 2 + (np.zeros(0),)]
@@ -150,13 +187,7 @@ def sheets(points: Reals, closed: Ints, label: Ints) -> NDArray[np.bool_]:
     part = label[closed[:, 0]]
     count = int(label.max()) + 1
     volume = np.abs(np.bincount(part, face_volumes(points, closed), count))
-    return 2.0 * volume < SHEET * np.bincount(part, triangle_areas(points, closed), count)
-
-
-def triangle_areas(points: Reals, faces: Ints) -> Reals:
-    """(F,)"""
-    corner = points[faces]
-    return 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    return 2.0 * volume < SHEET * np.bincount(part, areas(points, closed), count)
 
 
 def long_edges(points: Reals, faces: Ints) -> Ints:

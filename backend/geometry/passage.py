@@ -17,8 +17,6 @@ from backend.geometry.body import Reals
 from kernels import impacts
 from kernels.piercings import piercings, tree
 
-JOINED = 1  # rings of vertices around what crosses, that belong to the same place
-
 
 class Pairs(NamedTuple):
     """K pairs of a vertex and a triangle or of two edges, as in `kernels.impacts`; on the side that they belong to
@@ -65,7 +63,7 @@ class Passage:
         self._soft_edges, self._soft_faces = moved[self.edges].any(axis=1), moved[faces].any(axis=1)
         self._tree = tree(rest, faces)
         ends = np.maximum(np.bincount(self.edges.ravel(), minlength=len(rest)), 1)
-        self._lengths = length = self._long(rest)
+        length = np.linalg.norm(rest[self.edges[:, 0]] - rest[self.edges[:, 1]], axis=1)
         self.local = np.bincount(self.edges.ravel(), np.repeat(length, 2), minlength=len(rest)) / ends  # (N,)
         a, b = self.edges.T
         near = coo_matrix((np.ones(len(a)), (a, b)), shape=(len(rest),) * 2)
@@ -73,15 +71,13 @@ class Passage:
         self._part = connected_components(self.near, directed=False)[1].astype(np.int64)
 
     def places(self, x: Reals) -> Places:
-        """Where surfaces cross in the shape x (N, 3), and a little around."""
+        """Where surfaces cross in the shape x (N, 3)."""
         crossing = self._crossing(x)
         count = len(x)
         if not len(crossing):
             return Places(np.full(count, -1), np.zeros(0, np.int64))
         inside = np.zeros(count, bool)
         inside[crossing] = True
-        for _ in range(JOINED):
-            inside |= self.near @ inside > 0
         rows, columns = np.repeat(crossing[:, :1], 4, axis=1).ravel(), crossing[:, 1:].ravel()
         across = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
         along = diags(inside.astype(float)) @ self.near @ diags(inside.astype(float))
@@ -116,15 +112,6 @@ class Passage:
     def gap(self, pairs: Pairs) -> Reals:
         """(K,) how far from each other the points of each pair are at rest."""
         return np.linalg.norm(pairs.way(self._rest), axis=1)
-
-    def torn(self, x: Reals, most: Reals) -> NDArray[np.bool_]:
-        """(N,) the ends of edges that in the shape x (N, 3) are longer, over their length at rest, than most (N,)."""
-        torn = np.zeros(len(x), bool)
-        torn[self.edges[self._long(x) > self._lengths * most[self.edges].mean(axis=1)]] = True
-        return torn
-
-    def _long(self, x: Reals) -> Reals:
-        return np.linalg.norm(x[self.edges[:, 0]] - x[self.edges[:, 1]], axis=1)
 
     def _crossing(self, x: Reals, changed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """(K, 5) ends of each edge, and corners of the triangle that it goes through in the shape x (N, 3)."""

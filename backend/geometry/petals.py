@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from backend.geometry.anatomy import Anatomy
+from backend.geometry.attachment import Attachment
 from backend.geometry.body import Reals
 from backend.geometry.charts import Blade, Charts, Part
 from backend.geometry.corolla import Corolla, corolla
@@ -69,8 +70,10 @@ class _Ring:
 
 
 def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
-    """The flowers, and the blades that are in none."""
+    """The flowers, and the leaves that are in none: or any blades, where the artist chose what takes part."""
     organs = Organs(anatomy)
+    attachment = Attachment(anatomy, organs.blades)
+    chosen = bool((anatomy.body.weight <= 0.0).any())
     rings, rest = [], []
     pots = anatomy.vessel | np.isin(anatomy.labels, [hollow.part for hollow in anatomy.hollows])
     for part in organs.blades:
@@ -81,14 +84,16 @@ def flowers(anatomy: Anatomy) -> tuple[list[Flower], list[Blade]]:
             rest.append(part)
         elif found.petals:
             rings.append(_Ring(found.petals, found.middle, found.axis))
-        else:
+        elif chosen or found.part.welded or attachment.hangs(part):
             rings.append(_Ring([found.part], found.middle, found.axis, found))
+        else:
+            rest.append(part)  # a bowl, a sheet of paper, the icing of a cake
     whole = len(rings)
     rings += [ring for group in _near(rest) for ring in _rings(group, organs)]
     rings = _whole(_without_leaves(rings, rings[whole:], len(rest), organs))
 
     used = {id(part) for ring in rings for part in ring.parts}
-    alone = [part for part in rest if id(part) not in used]
+    alone = [part for part in rest if id(part) not in used and (chosen or attachment.is_leaf(part))]
     chart = Charts(anatomy, [part for ring in rings for part in ring.parts] + alone)
     found = [_flower(ring, chart) for ring in rings]
     up = np.array([0.0, 0.0, 1.0])

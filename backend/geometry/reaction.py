@@ -1,7 +1,10 @@
 """What spreads over a surface: diffusion, and two substances that react as they spread.
 
 Lengths are lengths on the surface, not edges, so a pattern is the same on a coarse and on a fine mesh, as long as the
-mesh can show it.
+mesh can show it. The reaction is that of Gray and Scott with the patterns of Pearson ("Complex patterns in a simple
+system", Science 1993); notation and equations are in `kernels.gray_scott`. Departs from them: it lives on a mesh, with
+a Laplacian of linear elements without negative weights; feed and kill differ from place to place; and where triangles
+are much smaller than elsewhere it spreads more slowly, as the time step would have to be too small.
 """
 
 import numpy as np

@@ -22,7 +22,7 @@ class Rest:
     along: Reals  # growth: length now over length at rest
     across: Reals
     droop: Reals  # of solid limbs: strain between the middle and the side that faces down, which shortens
-    bow: Reals  # of sheets: curvature added along, away from the normal, in radians over the sheet's own size
+    bow: Reals  # of sheets: curvature added along, towards the normal, in radians over the sheet's own size
     roll: Reals  # the same across
     skin_along: Reals  # growth of a solid's surface over that of its inside: above 1 it has to wrinkle
     skin_across: Reals

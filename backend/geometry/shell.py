@@ -16,6 +16,7 @@ from backend.geometry.body import Reals
 from backend.geometry.contact import Springs
 from backend.geometry.factor import Factor
 from backend.geometry.fields import hinges
+from backend.geometry.inertia import ahead
 from kernels.thinshell import gradient, surface
 
 Integers = NDArray[np.int64]
@@ -23,7 +24,16 @@ Integers = NDArray[np.int64]
 FLAT = 1e-6  # a triangle less high than this, over its longest side, has no shape to keep
 FOLDED = 0.03  # where two unit normals add up to less than this, they name no direction
 PASSES = 3  # of a step where something touches
+RIGID = 30.0  # pins, links and contacts, in mean stiffnesses of the membrane
 STRONGEST = 30.0  # of an element, in medians: a needle's stiffness has no bound, and would be all the solver sees
+
+
+class Cloth(NamedTuple):
+    """What all of a sheet is made of, and how it is taken on."""
+
+    stretch: float  # stiffness an area
+    density: float  # mass an area
+    step: float  # seconds
 
 
 class Touching(NamedTuple):
@@ -58,7 +68,7 @@ class Sheet:
         touched[self.faces[self.sound]] = True
         sides = self.faces[~self.sound][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
         self.splints = sides[~touched[sides].all(axis=1)]  # (S, 2) all that holds vertices of no sound triangle
-        self.hinges = hinges(self.faces)
+        self.hinges = _wound(hinges(self.faces), self.faces)
         self._hinge_rest()
         mass = np.bincount(self.faces.ravel(), np.repeat(self.area / 3.0, 3), minlength=len(vertices))
         self.mass = np.maximum(mass, 1e-3 * mass.mean())  # (N,) area; without any, a vertex would go anywhere
@@ -87,6 +97,12 @@ class Sheet:
         weight = 3.0 / np.where(sound, self.hinge_area, np.inf)
         self.hinge_weight = weight * _trust(weight * (self.stencils**2).sum(axis=1))  # (H,)
 
+    def laplacian(self) -> csr_matrix:
+        """(N, N) of the Dirichlet energy: x @ laplacian @ x is the integral of the squared slope of x (N,)."""
+        slope = np.concatenate([-self.inverses.sum(axis=1, keepdims=True), self.inverses], axis=1)  # (F, 3, 2)
+        weight = (self.area * self.trust)[:, None, None]
+        return _scatter(weight * (slope @ slope.transpose(0, 2, 1)), self.faces, len(self.vertices))
+
     def folds(self, positions: Reals) -> Reals:
         """(H,) the curvature of each hinge where the vertices are at `positions` (N, 3), as `kappa` is at rest."""
         start, end, a, b = (positions[self.hinges[:, k]] for k in range(4))
@@ -110,29 +126,27 @@ class Shell:
     """A sheet in motion. `positions` and `velocities` (N, 3) are its state; `step` takes them on by one time step."""
 
     iterations = 14
-    damping = 0.85
     memory = 5  # of the acceleration
     refresh = 8  # steps between factorisations
 
-    def __init__(self, sheet: Sheet, held: Reals, links: Integers, floor: Reals, step: float, stretch: float,
-                 density: float, *, tether: Reals | None = None):  # fmt: skip
+    def __init__(self, sheet: Sheet, cloth: Cloth, held: Reals, links: Integers, floor: Reals,
+                 tether: Reals | None = None):  # fmt: skip
         """held (N,) in [0, 1] follow their anchors; links (L, 2) vertices kept side by side; floor (N,) lowest z.
 
         tether (N,): stiffness an area of what ties the sheet softly to its anchors, as a skin to what it grows on.
         A skin that must be larger than that wrinkles, on an even mesh at a length of 2 pi (3 bending / tether)^(1/4),
         if that is eight edges or more: Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003.
         """
-        self.sheet, self.floor, self.dt = sheet, floor, step
+        self.sheet, self.floor, self.dt = sheet, floor, cloth.step
         self.positions = sheet.vertices.copy()
         self.velocities = np.zeros_like(sheet.vertices)
         count = len(sheet.vertices)
-        weight = stretch * sheet.area * sheet.trust
+        weight = cloth.stretch * sheet.area * sheet.trust
         self._surface = surface(sheet.faces, sheet.inverses, weight, sheet.hinges, sheet.stencils, count)
-        slope = np.concatenate([-sheet.inverses.sum(axis=1, keepdims=True), sheet.inverses], axis=1)  # (F, 3, 2)
-        self._membrane = _scatter(weight[:, None, None] * (slope @ slope.transpose(0, 2, 1)), sheet.faces, count)
+        self._membrane = cloth.stretch * sheet.laplacian()
         # stiffness of pins, links and contacts in the solver's own terms: mass would be far too soft for a thin sheet
-        self._stiff = stiff = 30.0 * self._membrane.diagonal().mean()
-        self._inertia = (density * sheet.mass / step**2)[:, None]
+        self._stiff = stiff = RIGID * self._membrane.diagonal().mean()
+        self._inertia = (cloth.density * sheet.mass / cloth.step**2)[:, None]
         self._hold = stiff * held[:, None]
         if tether is not None:
             self._hold = self._hold + (tether * sheet.mass)[:, None]
@@ -152,12 +166,9 @@ class Shell:
             self._factor = Factor(self.matrix(bend))
         self._age += 1
         before = self.positions
-        ahead = before + self.damping * self.dt * self.velocities
-        ahead[:, 2] -= self.dt**2 * gravity
-        resting = before[:, 2] <= self.floor + 1e-9  # what lies on the floor hardly slides
-        ahead[resting, :2] = before[resting, :2] + 0.3 * (ahead[resting, :2] - before[resting, :2])
         pull = self._inertia + self._hold
-        load = self._inertia * ahead + self._hold * anchors + self._link_rest
+        free = ahead(before, self.velocities, gravity, self.floor, self.dt)
+        load = self._inertia * free + self._hold * anchors + self._link_rest
 
         def forces(x: Reals) -> Reals:
             force = pull * x
@@ -213,6 +224,15 @@ class Shell:
         blocks = bend[:, None, None] * stencils[:, :, None] * stencils[:, None, :]
         hinged = _scatter(blocks, self.sheet.hinges, len(self.sheet.vertices))
         return self._membrane + hinged + self._links + diags((self._inertia + self._hold)[:, 0])
+
+
+def _wound(hinges: Integers, faces: Integers) -> Integers:
+    """(H, 4) the hinges (H, 4) with their ends in the order in which the triangle of the third vertex names them, so
+    that all normals of hinges are on the side of the faces' (F, 3)."""
+    turns = np.concatenate([faces, np.roll(faces, 1, axis=1), np.roll(faces, 2, axis=1)])
+    count = np.array([1, faces.max(initial=0) + 1, (faces.max(initial=0) + 1) ** 2])
+    against = ~np.isin(hinges[:, :3] @ count, turns @ count)
+    return np.where(against[:, None], hinges[:, [1, 0, 2, 3]], hinges)
 
 
 def _scatter(blocks: Reals, elements: Integers, count: int) -> csr_matrix:

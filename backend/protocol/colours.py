@@ -4,7 +4,7 @@ import numpy as np
 
 GREY = 0.8  # linear albedo of a surface that brings none: what a new material of Blender's has
 MATT = 0.5  # its roughness
-GLOW = 8.0  # radiance of what glows fully, in units of its own colour
+GLOW = 6.0  # radiance of what glows fully, in units of its own colour
 
 
 def linear_to_srgb(linear: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from ..requests import MAX_FRAMES, Fps
-from .words import ARRAY_BYTES, HEADER_BYTES, MAX_VERTICES, RECORD_BYTES, BadMessage, Line
+from .words import ARRAY_BYTES, HEADER_BYTES, MAX_VERTICES, RECORD_BYTES, BadMessage, Line, Text
 
 
 class Array(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,7 +87,7 @@ class Certificate(Record, tag="certificate"):
     """The last record: what was measured about the finished clip, as (name, value, unit), and that in one line."""
 
     DISPLACEMENT: ClassVar[str] = "largest displacement"  # of a vertex from the subject; in units of its size
-    summary: Line = ""
+    summary: Text = ""
     measured: tuple[tuple[Line, float, Line], ...] = ()
 
 

@@ -18,6 +18,8 @@ OPACITY = "Anthesis Opacity"  # label of the node that lessens an alpha of the a
 EMISSION = "Anthesis Emission"  # label of the nodes that add to an emission of the artist's
 MATERIAL_IS_OURS = "anthesis"  # custom property of a material that we made or copied
 
+_FACTOR, _A, _B, _RESULT = 0, 6, 7, 2  # sockets of a Mix node of colours: there are others of the same names
+
 
 def write_attributes(mesh, ours: dict[str, str], corners: np.ndarray, look: Look, channels: set[str]) -> dict[str, str]:
     """Static attributes of `channels`, into `ours` where there are such attributes.
@@ -143,43 +145,64 @@ def _feed_opacity(material, attribute: str) -> None:
 
 
 def _feed_emission(material, attribute: str) -> None:
-    """Emission Strength from the attribute, beside what the artist's is, and as it rises Emission Color from what the
-    Base Color shows."""
+    """Light in the colour that Base Color shows, as strong as the attribute says, beside what the artist's own is."""
     tree, shader = material.node_tree, principled(material)
-    strength, colour, base = (shader.inputs[name] for name in ("Emission Strength", "Emission Color", "Base Color"))
-    link = next(iter(strength.links), None)
-    if link is not None and link.from_node.label == EMISSION:
-        factor = link.from_node.inputs[0].links[0].from_node
-    else:
-        factor = tree.nodes.new("ShaderNodeAttribute")
-        if link is not None or strength.default_value > 0.0:
-            _mix_emission(tree, colour, factor)
-        add = tree.nodes.new("ShaderNodeMath")
-        add.label, add.operation = EMISSION, "MULTIPLY_ADD"
-        add.location = (shader.location.x - 220, shader.location.y - 700)
-        factor.location = (add.location.x - 220, add.location.y)
-        tree.links.new(factor.outputs["Fac"], add.inputs[0])
-        add.inputs[1].default_value, add.inputs[2].default_value = protocol.GLOW, strength.default_value
-        if link is not None:
-            tree.links.new(link.from_socket, add.inputs[2])
-        tree.links.new(add.outputs[0], strength)
-    factor.attribute_name = attribute
-    mixed = [link.from_node for link in colour.links if link.from_node.label == EMISSION]
-    glowing = mixed[0].inputs["Color2"] if mixed else colour
-    glowing.default_value = base.default_value
+    ours = {node.bl_idname: node for node in tree.nodes if node.label == EMISSION}
+    if not ours:
+        strength = shader.inputs["Emission Strength"]
+        glow = _glow_beside if strength.links or strength.default_value > 0.0 else _glow_alone
+        ours = {node.bl_idname: node for node in glow(tree, shader)}
+    ours["ShaderNodeAttribute"].attribute_name = attribute
+    mix, base = ours["ShaderNodeMix"], shader.inputs["Base Color"]
+    own = mix.inputs[_A if mix.blend_type == "MULTIPLY" else _B]
+    own.default_value = base.default_value
     for link in base.links:
-        tree.links.new(link.from_socket, glowing)
+        tree.links.new(link.from_socket, own)
 
 
-def _mix_emission(tree, colour, factor) -> None:
-    """A node between the artist's emission colour, where `factor` is 0, and one to be fed, where it is 1."""
-    mix = tree.nodes.new("ShaderNodeMixRGB")
-    mix.label, mix.location = EMISSION, (colour.node.location.x - 220, colour.node.location.y - 880)
-    mix.inputs["Color1"].default_value = colour.default_value
+def _glow_alone(tree, shader) -> list:
+    """New nodes that feed the shader's emission. glTF's exporter takes a factor for the whole of life from them: the
+    black that the base colour is multiplied by where nothing glows, so that no file shows it alight for ever."""
+    factor, mix = _glow_nodes(tree, shader)
+    mix.blend_type, mix.inputs[_B].default_value = "MULTIPLY", (0.0, 0.0, 0.0, 1.0)
+    cold = tree.nodes.new("ShaderNodeMath")
+    cold.label, cold.operation, cold.location = EMISSION, "SUBTRACT", (mix.location.x - 220, mix.location.y)
+    cold.inputs[0].default_value = 1.0
+    tree.links.new(factor.outputs["Fac"], cold.inputs[1])
+    tree.links.new(cold.outputs[0], mix.inputs[_FACTOR])
+    shader.inputs["Emission Strength"].default_value = protocol.GLOW
+    shader.inputs["Emission Color"].default_value = (0.0, 0.0, 0.0, 1.0)  # which FBX's exporter reads, links or not
+    tree.links.new(mix.outputs[_RESULT], shader.inputs["Emission Color"])
+    return [factor, mix, cold]
+
+
+def _glow_beside(tree, shader) -> list:
+    """New nodes between an emission of the artist's, as it is where nothing glows, and the shader."""
+    strength, colour = shader.inputs["Emission Strength"], shader.inputs["Emission Color"]
+    factor, mix = _glow_nodes(tree, shader)
+    mix.inputs[_A].default_value = colour.default_value
     for link in colour.links:
-        tree.links.new(link.from_socket, mix.inputs["Color1"])
-    tree.links.new(factor.outputs["Fac"], mix.inputs["Fac"])
-    tree.links.new(mix.outputs["Color"], colour)
+        tree.links.new(link.from_socket, mix.inputs[_A])
+    tree.links.new(factor.outputs["Fac"], mix.inputs[_FACTOR])
+    tree.links.new(mix.outputs[_RESULT], colour)
+    add = tree.nodes.new("ShaderNodeMath")
+    add.label, add.operation, add.location = EMISSION, "MULTIPLY_ADD", (mix.location.x, mix.location.y - 220)
+    add.inputs[1].default_value, add.inputs[2].default_value = protocol.GLOW, strength.default_value
+    for link in strength.links:
+        tree.links.new(link.from_socket, add.inputs[2])
+    tree.links.new(factor.outputs["Fac"], add.inputs[0])
+    tree.links.new(add.outputs[0], strength)
+    return [factor, mix, add]
+
+
+def _glow_nodes(tree, shader) -> tuple:
+    """An Attribute and a Mix node of colours."""
+    factor, mix = tree.nodes.new("ShaderNodeAttribute"), tree.nodes.new("ShaderNodeMix")
+    factor.label = mix.label = EMISSION
+    mix.data_type = "RGBA"
+    mix.location = (shader.location.x - 220, shader.location.y - 700)
+    factor.location = (mix.location.x - 440, mix.location.y)
+    return factor, mix
 
 
 def _input_node(material, socket: str, kind: str, output: str):

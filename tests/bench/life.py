@@ -126,7 +126,7 @@ def one(arguments: argparse.Namespace) -> None:
         arguments.process, dict(arguments.set), frames=arguments.frames, seed=arguments.seed, reverse=arguments.reverse
     )
     makers = subjects() | nasty()
-    out = arguments.out or OUT / "one"
+    out = (arguments.out or OUT / "one").resolve()  # the pictures are made from elsewhere
     out.mkdir(parents=True, exist_ok=True)
     clips = []
     for name in arguments.subject:

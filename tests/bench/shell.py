@@ -16,13 +16,14 @@ from scipy.sparse.linalg import splu
 
 from backend.geometry import lattice
 from backend.geometry.factor import Factor
-from backend.geometry.shell import Sheet, Shell
+from backend.geometry.shell import Cloth, Sheet, Shell
 from kernels import thinshell
 from tests.bench.side_by_side import side_by_side
 from tests.bench.table import Table
 
 BENDING = 0.05
 UNLINKED = np.zeros((0, 2), np.int64)
+CLOTH = Cloth(stretch=30.0, density=0.1, step=1 / 24)
 
 
 def rippled(rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +64,7 @@ class Bent:
         held = (height <= low) | (height >= high)
         self.sheet = Sheet(vertices, faces)
         self.anchors = vertices + 0.1 * (height >= high)[:, None]
-        self.shell = Shell(self.sheet, held.astype(float), UNLINKED, np.full(len(vertices), -9.0), 1 / 24, 30.0, 0.1)
+        self.shell = Shell(self.sheet, CLOTH, held.astype(float), UNLINKED, np.full(len(vertices), -9.0))
         self.shell.refresh = 10**9
         self.growth = np.tile(np.eye(2), (len(faces), 1, 1))
         self.bending = np.full(len(self.sheet.hinges), BENDING)
@@ -111,7 +112,7 @@ def matrices() -> dict[str, csr_matrix]:
     found = {}
     for rows in (45, 100, 224):
         sheet = Sheet(*rippled(rows))
-        shell = Shell(sheet, np.zeros(len(sheet.vertices)), UNLINKED, np.zeros(rows**2), 1 / 24, 30.0, 0.1)
+        shell = Shell(sheet, CLOTH, np.zeros(len(sheet.vertices)), UNLINKED, np.zeros(rows**2))
         found[f"shell of {rows**2}"] = shell.matrix(BENDING * sheet.hinge_weight).tocsr()
     for longest in (12, 20, 28):
         cube = np.stack(np.meshgrid(*[np.arange(longest)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -287,6 +287,22 @@ def test_what_vanishes_is_said_where_a_format_cannot_hold_it(tmp_path):
     )
 
 
+def test_a_glb_of_what_glowed_is_not_for_ever_alight(tmp_path):
+    obj = samples.grid()
+    record, arrays, target = subject_of(obj)
+    records = clip(record, arrays, colour=True)
+    records[3][1]["emission"] = np.full(36, 200, np.uint8)
+    imported(records, target)
+    written = export(str(tmp_path / "a.glb"), obj)
+    gltf_validator.assert_valid(Path(written.path))
+    (surface,) = Glb(written.path).json["materials"]
+    assert not any(surface.get("emissiveFactor", (0, 0, 0)))
+    assert sentences(tmp_path, obj, "usdc") == (
+        "The material over life is in the .usdc file as primvars, to be read where you open it: Albedo, Emission, "
+        "Roughness",
+    )
+
+
 # --- What goes for all of them
 
 

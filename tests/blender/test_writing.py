@@ -406,7 +406,7 @@ def values(mesh, name):
 
 
 def living_matter(records, *names, after=2):
-    """Metallic and opacity of their own in each frame from `after` on."""
+    """Metallic, opacity and emission of their own in each frame from `after` on."""
     random = np.random.default_rng(9)
     for _, arrays in records[1 + after : -1]:
         for name in names:
@@ -414,15 +414,15 @@ def living_matter(records, *names, after=2):
     return records
 
 
-@pytest.mark.parametrize("names", [("metallic",), ("opacity",), ("metallic", "opacity")])
+@pytest.mark.parametrize("names", [("metallic",), ("opacity",), ("emission",), ("metallic", "opacity", "emission")])
 @pytest.mark.parametrize("colour", [False, True])
-def test_metallic_and_opacity_of_each_frame_are_on_the_evaluated_mesh(names, colour):
+def test_metallic_opacity_and_emission_of_each_frame_are_on_the_evaluated_mesh(names, colour):
     obj = samples.grid()
     obj.data.materials.append(samples.principled("Steel", metallic=0.4)[0])
     record, arrays, target = subject_of(obj)
     records = living_matter(clip(record, arrays, colour=colour), *names)
     imported(records, target)
-    start = {"metallic": 102, "opacity": 255}
+    start = {"metallic": 102, "opacity": 255, "emission": 0}
     for number, frame in enumerate(frames_of(records)):
         bpy.context.scene.frame_set(1 + number)
         seen = samples.evaluated(obj).data
@@ -433,6 +433,7 @@ def test_metallic_and_opacity_of_each_frame_are_on_the_evaluated_mesh(names, col
     shader = obj.material_slots[0].material.node_tree.nodes["Principled BSDF"]
     assert bool(shader.inputs["Metallic"].links) == ("metallic" in names)
     assert bool(shader.inputs["Alpha"].links) == ("opacity" in names)
+    assert bool(shader.inputs["Emission Color"].links) == ("emission" in names)
 
 
 def test_what_vanishes_lets_light_through_in_eevee_and_its_shadows():
@@ -451,6 +452,78 @@ def test_what_vanishes_lets_light_through_in_eevee_and_its_shadows():
         assert times.inputs[1].links[0].from_node.attribute_name == "Opacity"
         assert look.surface_render_method == "DITHERED" and look.use_transparent_shadow
     assert not glass.use_transparent_shadow
+
+
+def rendered(obj, frame):
+    """(3,) linear light that Cycles sees of the middle of an object from above, in a black world."""
+    scene = bpy.context.scene
+    scene.frame_set(frame)
+    scene.render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", 4
+    scene.render.resolution_x = scene.render.resolution_y = 8
+    scene.render.image_settings.file_format = "OPEN_EXR"
+    scene.cycles.use_denoising = False
+    scene.world = None
+    if scene.camera is None:
+        lens = bpy.data.cameras.new("Lens")
+        lens.type, lens.ortho_scale = "ORTHO", 0.2
+        scene.camera = bpy.data.objects.new("Lens", lens)
+        scene.camera.location = (0.4, 0.4, 9.0)
+        scene.collection.objects.link(scene.camera)
+    scene.render.filepath = f"{bpy.app.tempdir}light.exr"
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(scene.render.filepath)
+    image.colorspace_settings.name = "Non-Color"
+    pixels = np.empty(4 * 64, np.float32)
+    image.pixels.foreach_get(pixels)
+    bpy.data.images.remove(image)
+    return pixels.reshape(-1, 4)[:, :3].mean(axis=0)
+
+
+def glowing(arrays, level):
+    """The emission of a flat piece whose frames do not move: none at first, then all of it `level`."""
+    return arrays | {
+        "positions": arrays["positions"] * 0 + np.float32(GRID),
+        "albedo": np.full((36, 3), (188, 99, 0), np.uint8),  # half, an eighth and nothing of the light
+        "emission": np.full(36, level, np.uint8),
+    }
+
+
+GRID = np.column_stack([*(at.ravel() / 6 for at in np.meshgrid(range(6), range(6), indexing="ij")), np.zeros(36)])
+
+
+@pytest.mark.parametrize("own", ["none", "number", "texture"])
+def test_what_glows_sends_out_its_albedo_beside_the_artists_own_light(own):
+    obj = samples.grid()
+    lamp, shader = samples.principled("Lamp")
+    if own == "number":
+        shader.inputs["Emission Color"].default_value = (0.0, 0.25, 0.5, 1.0)
+        shader.inputs["Emission Strength"].default_value = 2.0
+    if own == "texture":
+        colour, strength = (lamp.node_tree.nodes.new(f"ShaderNode{kind}") for kind in ("RGB", "Value"))
+        colour.outputs[0].default_value, strength.outputs[0].default_value = (0.0, 0.25, 0.5, 1.0), 2.0
+        lamp.node_tree.links.new(colour.outputs[0], shader.inputs["Emission Color"])
+        lamp.node_tree.links.new(strength.outputs[0], shader.inputs["Emission Strength"])
+    nodes = len(lamp.node_tree.nodes)
+    obj.data.materials.append(lamp)
+    record, arrays, target = subject_of(obj)
+    records = clip(record, arrays, colour=True)
+    records[1:-1] = [(head, glowing(frame, 255 * (k >= 3))) for k, (head, frame) in enumerate(records[1:-1])]
+    cold = np.array([0.0, 0.5, 1.0]) if own != "none" else np.zeros(3)
+    for _ in range(2):  # a second clip over the first finds what this one has made
+        imported(records, target)
+        np.testing.assert_allclose(rendered(obj, 1), cold, atol=2e-3)
+        hot = np.array([0.5, 0.125, 0.0]) * (protocol.GLOW + (2.0 if own != "none" else 0.0))
+        np.testing.assert_allclose(rendered(obj, 5), hot, rtol=0.02, atol=1e-3)
+        obj["Amount"] = 0.0
+        obj.update_tag()
+        np.testing.assert_allclose(rendered(obj, 5), cold, atol=2e-3)
+        obj["Amount"] = 1.0
+        look = obj.material_slots[0].material.node_tree.nodes
+        assert sum(node.label == material.EMISSION for node in look) == 3
+    assert len(lamp.node_tree.nodes) == nodes
+    assert [bool(shader.inputs[name].links) for name in ("Base Color", "Emission Color", "Emission Strength")] == [
+        False, own == "texture", own == "texture"
+    ]  # fmt: skip
 
 
 # --- The artist's own things

@@ -5,6 +5,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import diags
 from scipy.spatial import cKDTree
 
 from backend.geometry import fields, lattice, shell
@@ -12,7 +13,8 @@ from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
 from backend.geometry.contact import Contact, Springs
 from backend.geometry.elastic.footing import Footing
-from backend.geometry.elastic.units import DENSITY, GRAVITY, STEP, STRETCH, outwards, stretched
+from backend.geometry.elastic.units import CLOTH, GRAVITY, STEP, outwards, stretched
+from backend.geometry.factor import Factor
 from backend.geometry.rest import Rest
 
 BENDING = 0.05  # sizes^3 / s^2, and times the square of a sheet's own size
@@ -21,6 +23,7 @@ STREWN = 0.22  # of its size: how far its points are then pushed off their place
 THICKNESS = 0.005  # that sheets keep from each other and from solids
 YIELDING = 0.75, 3  # how much less each ring of vertices around a contact yields, and how many do
 TOUCH = 0.015  # a sheet nearer than this to a solid rests on it
+FOOT = 0.03  # share of a part's reach from the root that is its foot
 
 
 class Sheets:
@@ -49,11 +52,11 @@ class Sheets:
 
         uneven = np.clip(fields.noise(vertices, 3.0, seed + 5), -1.0, 1.0)
         floor = np.minimum(vertices[:, 2], 0.014 + 0.009 * uneven)  # leaves lie on one another, not in one plane
-        self.shell = shell.Shell(sheet, held, links, floor, STEP, STRETCH, DENSITY)
+        self.shell = shell.Shell(sheet, CLOTH, held, links, floor)
         self.contact = Contact(body.vertices, body.faces, THICKNESS, anatomy.is_sheet)
         self.yielded = np.zeros(len(sheet.hinges))  # share in which a hinge has taken on the curvature that it had
         self.had = sheet.kappa
-        self.along = outwards(sheet, anatomy.distance[self.chosen])
+        self.along = outwards(sheet, _sap(sheet, self.labels, anatomy.distance[self.chosen]))
         tangent = np.einsum("fj,fji->fi", self.along, sheet.frame)
         away = np.zeros_like(sheet.vertices)
         np.add.at(away, sheet.faces, tangent[:, None])
@@ -121,7 +124,7 @@ class Sheets:
         positions[chosen] = self.contact.held_back(positions)[chosen]
         self.shell.velocities += (positions[chosen] - self.shell.positions) / STEP
         self.shell.positions = positions[chosen]
-        self.contact.settle(positions, np.maximum(rest.along, rest.across))
+        self.contact.settle(positions)
         self._yield(touched)
 
     def _yield(self, touched: Reals) -> None:
@@ -157,3 +160,20 @@ class Sheets:
             carried = np.einsum("aij,aj->ai", lattice.similarities(rest, moved), arm)
             anchors[self.anchored] = moved.mean(axis=1) + carried
         return anchors
+
+
+def _sap(sheet: shell.Sheet, labels: NDArray[np.int64], distance: Reals) -> Reals:
+    """(N,) what grows away from the foot of each part, along its rims: labels (N,), distance (N,) from the root.
+
+    The potential of a flow that enters at the foot, is taken up evenly and leaves through no rim: minus its Laplacian
+    is 1. Distances would do, were they not along edges: on a grid their slope is far from the leaf's own axis, and a
+    leaf that shrinks across a slanting axis twists itself up.
+    """
+    part = np.unique(labels, return_inverse=True)[1]
+    low, high = np.full(part.max() + 1, np.inf), np.full(part.max() + 1, -np.inf)
+    np.minimum.at(low, part, distance)
+    np.maximum.at(high, part, distance)
+    foot = distance <= (low + FOOT * (high - low))[part]
+    laplacian = sheet.laplacian()
+    stiff = laplacian.diagonal().mean()
+    return Factor(laplacian + diags(stiff * (foot + 1e-9))).solve(sheet.mass[:, None])[:, 0]

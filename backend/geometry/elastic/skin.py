@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 from backend.geometry import fields, shell
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
-from backend.geometry.elastic.units import DENSITY, STEP, STRETCH, outwards, stretched
+from backend.geometry.elastic.units import CLOTH, STRETCH, outwards, stretched
 from backend.geometry.rest import Rest
 from backend.geometry.standoff import StandOff
 
-WRINKLE = 0.085  # wavelength of a skin's wrinkles, in sizes
-RESOLVED = 5.5  # edges that a wrinkle needs: on a coarse mesh there are fewer and larger ones
-BUCKLING = 0.012  # compression at which a skin gives way and wrinkles
-ROOM = 0.75  # wavelengths around a place where the skin touches itself, over which it is held back
-SEED_HEIGHT = 0.02  # of the wavelength, for each tenth by which a skin is too large: the unevenness wrinkles start from
+WRINKLE = 0.112  # wavelength of a skin's wrinkles, in sizes
+RESOLVED = 7.24  # edges that a wrinkle needs: on a coarse mesh there are fewer and larger ones
+BUCKLING = 0.0208  # compression at which a skin gives way and wrinkles
+HINGED = 3.0  # times the stiffness of its hinges: how a mesh of equilateral triangles resists bending
+ROOM = 0.57  # wavelengths around a place where the skin touches itself, over which it is held back
+SEED_LENGTH = 0.76  # of the unevenness that wrinkles start from, in wavelengths
+SEED_HEIGHT = 0.02  # of that length, for each tenth by which a skin is too large
 
 
 class Skin:
     """The surface of the solids as a shell of its own: where it has to be larger than what it lies on, it wrinkles.
 
-    A stiff sheet on a soft bed wrinkles with wavelength 2 pi (bending / tether)^(1/4), where compressed by more than
-    2 sqrt(bending tether) / stretch (Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003). Both are
-    chosen here, and the stiffnesses follow.
+    The length of its wrinkles, and the compression at which they begin, are chosen, and the stiffnesses follow.
     """
 
     def __init__(self, anatomy: Anatomy, seed: int):
@@ -40,16 +40,16 @@ class Skin:
         self.outward = winding[anatomy.labels[self.chosen], None]
         edge = math.sqrt(4.0 / math.sqrt(3.0) * sheet.area.mean())
         self.wavelength = max(WRINKLE, RESOLVED * edge)
-        wavenumber = 2.0 * math.pi / self.wavelength
-        self.bending = np.full(len(sheet.hinges), 0.5 * BUCKLING * STRETCH / wavenumber**2)
-        tether = 0.5 * BUCKLING * STRETCH * wavenumber**2
-        uneven = fields.noise(sheet.vertices, 1.0 / self.wavelength, seed + 6)
-        self.uneven = (10.0 * SEED_HEIGHT * self.wavelength * wavenumber**2 * uneven)[sheet.hinges].mean(axis=1)
+        bending, tether = film_on_bed(self.wavelength, BUCKLING, STRETCH)
+        self.bending = np.full(len(sheet.hinges), bending)
+        seed_length = SEED_LENGTH * self.wavelength
+        uneven = fields.noise(sheet.vertices, 1.0 / seed_length, seed + 6)
+        self.uneven = (10.0 * SEED_HEIGHT * (2.0 * math.pi) ** 2 / seed_length * uneven)[sheet.hinges].mean(axis=1)
         none = np.zeros((0, 2), np.int64)
         floor = np.minimum(sheet.vertices[:, 2], 0.0)
         held = np.zeros(len(self.chosen))
         tether = np.full(len(self.chosen), tether)
-        self.shell = shell.Shell(sheet, held, none, floor, STEP, STRETCH, DENSITY, tether=tether)
+        self.shell = shell.Shell(sheet, CLOTH, held, none, floor, tether)
         self.shell.refresh = 10**9  # its stiffness never changes
         self.standoff = StandOff(sheet.vertices, sheet.faces, ROOM * self.wavelength)
 
@@ -78,3 +78,15 @@ class Skin:
         other = copy(self)
         other.shell, other.standoff = copy(self.shell), copy(self.standoff)
         return other
+
+
+def film_on_bed(wavelength: float, buckling: float, stretch: float) -> tuple[float, float]:
+    """(bending of each hinge, tether an area) with which a film of stiffness `stretch` wrinkles at that wavelength,
+    where it is compressed by more than `buckling`.
+
+    A film of bending stiffness B on a soft bed of stiffness K wrinkles at 2 pi (B / K)^(1/4), beyond a compression of
+    2 sqrt(B K) / stretch (Cerda and Mahadevan, "Geometry and physics of wrinkling", PRL 2003).
+    """
+    wavenumber = 2.0 * math.pi / wavelength
+    bed = 0.5 * buckling * stretch * wavenumber**2
+    return bed / wavenumber**4 / HINGED, bed

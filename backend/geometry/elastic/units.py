@@ -7,12 +7,13 @@ is in sizes^2 / s^2, and energy an area in sizes^3 / s^2. All numbers were chose
 import numpy as np
 
 from backend.geometry.body import Reals
-from backend.geometry.shell import Sheet
+from backend.geometry.shell import Cloth, Sheet
 
 STEP = 1.0 / 24.0  # seconds
 GRAVITY = 0.4 * 9.8  # sizes / s^2: Earth's, if the body were 2.5 m large
 STRETCH = 30.0  # sizes^3 / s^2, of sheets and skins
 DENSITY = 0.1  # of a sheet, mass an area
+CLOTH = Cloth(STRETCH, DENSITY, STEP)
 
 
 def outwards(sheet: Sheet, distance: Reals) -> Reals:

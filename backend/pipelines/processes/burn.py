@@ -18,9 +18,11 @@ HEAT = 0.25  # how far behind it char shrinks and warps, in sizes
 COOLING = 0.35  # share of the surface that burns while the cracks in the char cool down
 EMBERS = 0.5  # how bright these are beside the edge
 ISLAND, CRACK = 0.055, 0.07  # size of the pieces that fall off, and of those that char breaks into
+PAUSE = 0.006  # share of the surface that burns between a piece and the one that bore it
 GOING = 0.03  # share of the surface that burns while one piece disappears
-THIN = 0.07  # only the parts of solids that are thinner than this crumble: the rest is a lump
+THIN = 0.07  # only the parts of solids that are thinner than this crumble, half as it may: the rest is a lump
 WARP = 3.2  # radians over the size of a sheet
+TUBE = 0.12  # narrower hollows than this warp less: a stalk would fold through itself
 EXCESS, ROOM = 0.22, 0.18  # by which the skin of char is too large; the width that lets it fold as deep as it gets
 
 DRY = np.array([0.20, 0.10, 0.035])  # linear albedo
@@ -50,7 +52,7 @@ class Burn(Process):
         self.gone_at = self._crumbling(front)
 
         self.shrinking = np.clip(0.38 + 0.12 * fields.noise(points, 3.0, seed + 14), 0.15, 0.55)
-        warp = 2.0 * settings.curl * WARP
+        warp = 2.0 * settings.curl * WARP * np.clip(self._room() / TUBE, 0.0, 1.0)
         self.bow = warp * np.clip(fields.noise(points, 1.6, seed + 15), -1.5, 1.5)
         self.roll = warp * np.clip(fields.noise(points, 2.2, seed + 16), -1.5, 1.5)
         # between walls and in crevices there is no room for deep folds
@@ -99,6 +101,18 @@ class Burn(Process):
         look = look.toward(self.settings.ember * light, emission=1.0)
         return look.toward(self._lost(share), opacity=0.0)
 
+    def _room(self) -> Reals:
+        """(N,) of sheets: the diameter of the largest ball that touches a vertex, on its narrower side, and nothing
+        else of its part; 0 in solids."""
+        anatomy, found = self.anatomy, np.zeros(len(self.strength))
+        chosen = np.flatnonzero(anatomy.is_sheet)
+        if len(chosen):
+            points = self.body.vertices[chosen]
+            points[:, 0] += 4.0 * anatomy.labels[chosen]  # no part is in the way of another
+            sides = (fields.inner_ball(points, side * anatomy.normals[chosen]) for side in (1.0, -1.0))
+            found[chosen] = 2.0 * np.minimum(*sides)
+        return found
+
     def _share(self, tau: float) -> Reals:
         """(N,) of the surface that the fire has swept, as each vertex sees it."""
         return PACE * tau * self.strength
@@ -121,12 +135,13 @@ class Burn(Process):
     def _crumbling(self, front: Front) -> Reals:
         """(N,) the share of the surface swept at which each vertex falls to ash, with its whole island.
 
-        Of sheets a rag is left at the root; of solids the thin ends go, and nothing is left in the air.
+        Of sheets a rag is left at the root; of solids the thin ends go. What bears others is char until these have
+        gone, so that nothing is left in the air and no branch vanishes at once.
         """
         anatomy, crumble = self.anatomy, max(self.settings.crumble, 1e-3)
-        islands = Cells(self.body.vertices, ISLAND, self.seed + 17)
-        thick = fields.smoothstep(islands.mean(anatomy.thickness) / THIN - 1.0)
-        hold = np.where(anatomy.is_sheet, 0.25, 0.4 + 2.0 * thick) / crumble
+        islands = Cells(self.body.vertices, ISLAND, self.seed + 17, anatomy.labels)
+        thick = fields.smoothstep(islands.mean(anatomy.thickness) / (THIN * (0.5 + crumble)) - 1.0)
+        hold = np.where(anatomy.is_sheet, 0.22, 0.34 + 2.0 * thick) / crumble
         hold *= 0.7 + 0.6 * islands.chance(self.seed + 18)
         sides = np.concatenate([fields.edges(self.body.faces), anatomy.bridged])
-        return islands.least_support(islands.mean(front.share) + hold, sides, anatomy.held > 0.5)
+        return islands.tips_first(islands.mean(front.share) + hold, sides, anatomy.held > 0.5, PAUSE)

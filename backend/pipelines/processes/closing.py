@@ -4,6 +4,14 @@ The bud is drawn (`backend.geometry.bud`), not simulated: pushed by forces alone
 triangle of a petal is turned and scaled from where it lies in the flower towards where it lies in the bud, and at
 each moment the petals are put together from their triangles (`backend.geometry.growth`): so they swing and curl
 about their feet and keep their size, as sheets do, and both ends are exact.
+
+Flowers open because the margins of their petals grow more than the middle (Liang and Mahadevan, "Growth, geometry, and
+mechanics of a blooming lily", PNAS 2011). Departs from them: nothing grows by a law; what a triangle is to become is
+read off its place in the bud, and when, off its whorl and its distance from the foot. So it is no prediction of how a
+flower opens, and the petals do not feel each other on the way.
+
+Notation: way in [0, 1] from the flower to the bud; share (M,) how far of it each vertex has gone; late (M,) in [0, 1]
+when its petal starts; time the same clock before it is evened out, so that all frames have about as much to do.
 """
 
 from itertools import pairwise

@@ -18,6 +18,7 @@ from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look, Reals
 from backend.geometry.bud import closed
 from backend.geometry.charts import Blade, Integers
+from backend.geometry.coats import coats
 from backend.geometry.fields import smoothstep
 from backend.geometry.growth import Between, Puzzle
 from backend.geometry.heart import heart
@@ -129,6 +130,9 @@ class Grow(Process):
                 self.opened[blade.chosen] = begin + TOGETHER * (1.0 - begin)
                 self.girth[blade.chosen] = FLAT
             whole[labels[feet]] = True
+        sheet = np.bincount(labels, anatomy.is_sheet) > 0
+        coat = coats(vertices, self.body.faces, labels, sheet)
+        whole |= coat
         rooted = np.bincount(labels, self.held) > 0
         legs = rooted & (np.bincount(labels, anatomy.is_sheet | (self.strength <= 0.0)) == 0)
         joined, self.webbed = _joining(labels, rooted, legs, links, anatomy.bridged)
@@ -150,7 +154,17 @@ class Grow(Process):
                 self.opened[chosen] = self.start[chosen].max()
                 self.girth[chosen] = FLAT
                 self._unfold(leaf, stems)
+        solid = np.flatnonzero(~sheet[labels] & ~coat[labels])
+        for label in np.flatnonzero(coat):
+            links += self._cover(np.flatnonzero(labels == label), solid)
         return np.array(links, np.int64).reshape(-1, 2)
+
+    def _cover(self, chosen: Integers, solid: Integers) -> list[tuple[int, int]]:
+        """Lets a coat grow as what is beneath it does, among `solid`; by what vertices it is bound to that."""
+        under = solid[cKDTree(self.body.vertices[solid]).query(self.body.vertices[chosen])[1]]
+        for values in (self.start, self.carried, self.opened, self.girth, self.pale):
+            values[chosen] = values[under]
+        return list(zip(under.tolist(), chosen.tolist(), strict=True))
 
     def _feet(self, flower: Flower, middle: Integers, first: Reals) -> tuple[int, list[int]]:
         """The vertex on which a flower sits, and of each of its parts the one that is nearest to its middle."""

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.geometry.body import Look
-from backend.geometry.fields import smoothstep
-from backend.geometry.liquid import TOUCH, Surface, flowing_surface, part_volumes, room, triangle_areas
+from backend.geometry.fields import areas, smoothstep
+from backend.geometry.liquid import TOUCH, Surface, flowing_surface, part_volumes, room, straighten
 from backend.geometry.together import Together
 from backend.geometry.viscous import (
     Tank,
@@ -125,6 +125,7 @@ class Melt(Process):
                         surface.room = room(surface.points, surface.skin, surface.wide)
                     strides += 1
                     surface.points = together.moved(before, surface.points, evened)
+                    straighten(surface)
                     restore(surface)
                 else:
                     surface.points = before
@@ -247,7 +248,7 @@ def spread_sheets(surface: Surface, weight: Weight, growth: float, free: Reals) 
     that where the sheet is alone."""
     sheets, x = surface.sheets, surface.points
     count = len(sheets.areas)
-    area = np.bincount(sheets.part[sheets.faces[:, 0]], triangle_areas(x, sheets.faces), count)
+    area = np.bincount(sheets.part[sheets.faces[:, 0]], areas(x, sheets.faces), count)
     wanted = np.where(sheets.alone, growth, 1.0) * sheets.areas
     wider = np.sqrt(wanted / np.maximum(area, 1e-30))
     wider = np.where(sheets.areas > 0.0, np.clip(wider, 1.0 - WIDER, 1.0 + WIDER), 1.0)

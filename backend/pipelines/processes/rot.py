@@ -4,11 +4,10 @@ The spots are fronts along the surface; the mould is a reaction-diffusion patter
 """
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from backend.geometry import fields, front
 from backend.geometry.body import Look
-from backend.geometry.reaction import GrayScott
+from backend.geometry.mould import Mould
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
 
@@ -16,19 +15,14 @@ APART = 0.17  # least distance of the places where rot begins, in sizes
 RIM = 0.07  # width over which sound turns rotten
 RIPE = 0.25  # depth behind the front from which all is as rotten as it gets
 SHRINK, EXCESS, SUNKEN = 0.22, 0.09, 0.012  # of length; of skin; in sizes
+ROOM = 0.18  # the width that lets wrinkles be as deep as they get, in sizes
+INTO = 0.12  # share of its width by which a spot sinks into a stem, at most
 DROOP, CURL = 2.0, 2.5  # radians over the size of a sheet
-
-COLONY = 0.08  # from one tuft of mould to the next, in sizes
-FINEST = 8.0  # edges that this must span: on a coarser mesh the reaction would stop at every vertex
-FEED, KILL, BARREN = 0.036, 0.0638, 0.10  # of the reaction: spots that divide; kill where nothing is rotten yet
-LIFE = 2600.0  # of the mould, in units of the reaction
-MOMENTS = 24
 
 BRUISE = np.array([0.34, 0.20, 0.045])  # linear albedo
 BROWN = np.array([0.115, 0.048, 0.014])
 BLACK = np.array([0.028, 0.017, 0.010])
 FLUFF, SPORES = np.array([0.52, 0.53, 0.46]), np.array([0.15, 0.23, 0.15])  # the edge of a colony, and its middle
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 class Rot(Process):
@@ -53,9 +47,15 @@ class Rot(Process):
         self.facing = anatomy.facing(seed)
         self.cockle = 3.0 * fields.noise(points, 4.0, seed + 3)
         self.mottle = 1.0 + 0.3 * np.clip(fields.noise(points, 8.0, seed + 4), -1.5, 1.5)[:, None]
-        self.mould = self._mould()
+        # in a stem, or between walls, there is no room for spots as deep as an apple's
+        room = np.minimum(anatomy.thickness, anatomy.clearance)
+        self.excess = EXCESS * np.clip(room / ROOM, 0.15, 1.0)
+        self.sunken = np.minimum(SUNKEN, INTO * anatomy.thickness)
+        self.mould = Mould(anatomy, self.age, seed + 5)
+        self.downy = 0.4 * np.clip(fields.noise(points, 7.0, seed + 10), -1.5, 1.5)  # where it stays white for long
+        self.tufts = 1.0 + 0.35 * np.clip(fields.noise(points, 15.0, seed + 11), -1.5, 1.5)
 
-    def _age(self, tau: float) -> np.ndarray:
+    def age(self, tau: float) -> np.ndarray:
         """(N,) distance behind the front, in sizes; negative where it has yet to come."""
         return (
             self.front.behind(self.cover * (0.6 * tau + 0.4 * tau**1.6))
@@ -63,38 +63,15 @@ class Rot(Process):
             else np.full(len(self.strength), -1.0)
         )
 
-    def _mould(self) -> np.ndarray:
-        """(MOMENTS + 1, N) how dense the mould is over life, in [0, 1]."""
-        points, faces = self.body.vertices, self.body.faces
-        period = max(COLONY, FINEST * float(np.median(front.spacing(points, faces))))
-        colonies = GrayScott(points, faces, period)
-        likely = fields.noise(points, 0.7 / period, self.seed + 5)
-        sites = front.peaks(points, likely, self.anatomy.labels, period)
-        rng = np.random.default_rng(self.seed + 6)
-        depth = 0.06 + rng.exponential(0.08, len(sites))  # behind the front when spores settle there
-        spots = cKDTree(points).query_ball_point(points[sites], 0.45 * period)
-        feed = np.full(len(points), FEED)
-        grown = [np.zeros(len(points))]
-        settled = np.zeros(len(sites), bool)
-        for moment in range(1, MOMENTS + 1):
-            age = self._age(moment / MOMENTS)
-            settling = ~settled & (age[sites] > depth)
-            settled |= settling
-            for site in np.flatnonzero(settling):
-                colonies.plant(spots[site])
-            colonies.grow(LIFE / MOMENTS, feed, np.where(age > 0.03, KILL, BARREN))
-            grown.append(np.clip(colonies.v / 0.30, 0.0, 1.0))
-        return np.stack(grown)
-
     def rest(self, tau: float, rest: Rest) -> None:
-        age = self._age(tau)
+        age = self.age(tau)
         rotten = self.strength * fields.smoothstep(age / RIM)
         ripe = self.strength * fields.smoothstep(age / RIPE)
         sheet, collapse = self.anatomy.is_sheet, self.collapse
         whole = self.strength * fields.smoothstep(1.1 * tau - 0.1) * collapse
         rest.grow(along=1.0 - SHRINK * ripe, across=1.0 - SHRINK * ripe)
-        rest.wrinkle(across=1.3 * EXCESS * ripe, along=0.7 * EXCESS * ripe)
-        rest.inflate(-SUNKEN * rotten)
+        rest.wrinkle(across=1.3 * self.excess * ripe, along=0.7 * self.excess * ripe)
+        rest.inflate(-self.sunken * rotten)
         rest.bend(
             bow=(-DROOP * self.facing * collapse + self.cockle) * ripe, roll=(CURL * self.facing + self.cockle) * ripe,
             droop=0.25 * whole,
@@ -103,18 +80,16 @@ class Rot(Process):
         rest.weigh(np.minimum(np.where(sheet, ripe, 0.5 * whole + 0.15 * rotten), 1.0))
 
     def look(self, tau: float, look: Look) -> Look:
-        age = self._age(tau)
+        age = self.age(tau)
         bruised = self.strength * fields.smoothstep(1.0 + age / RIM)
         brown = self.strength * fields.smoothstep(age / RIM + 0.5)
         black = self.strength * fields.smoothstep((age - 0.1) / RIPE)
-        lightness = 0.6 + 0.8 * np.sqrt(np.clip(look.albedo @ LUMINANCE, 0.0, 1.0))[:, None]
+        lightness = 0.6 + 0.8 * np.sqrt(np.clip(look.luminance, 0.0, 1.0))[:, None]
         look = look.toward(0.6 * bruised, albedo=BRUISE * lightness)
         look = look.toward(0.95 * brown, albedo=BROWN * lightness * self.mottle)
         look = look.toward(0.7 * black, albedo=BLACK * self.mottle, roughness=0.8)
         look = look.toward(0.6 * brown * (1.0 - black), roughness=0.38).toward(brown, metallic=0.0)
-        moment = tau * MOMENTS
-        before = min(int(moment), MOMENTS - 1)
-        grown = self.mould[before] + (moment - before) * (self.mould[before + 1] - self.mould[before])
-        furry = self.strength * fields.smoothstep(min(2.5 * self.settings.mould, 1.0) * 1.3 * grown)
-        ripe = fields.smoothstep(2.5 * grown - 1.2)[:, None]
+        grown = self.mould.at(tau)
+        furry = self.strength * fields.smoothstep(min(2.5 * self.settings.mould, 1.0) * 1.3 * grown * self.tufts)
+        ripe = fields.smoothstep(2.5 * grown - 1.2 - self.downy)[:, None]
         return look.toward(0.9 * furry, albedo=((1.0 - ripe) * FLUFF + ripe * SPORES) * self.mottle, roughness=1.0)

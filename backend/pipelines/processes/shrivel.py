@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from backend.geometry import fields
+from backend.geometry import fields, front
+from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
@@ -10,6 +11,8 @@ from backend.pipelines.processes.process import Process
 SHRINK = 0.32  # of the length of a solid; unevenly, so that it is no scale model of itself
 EXCESS = 0.16  # by which the skin is then longer than what it lies on
 ROOM = 0.18  # the width that lets wrinkles be as deep as they get, in sizes
+DENT, WALL = 0.05, 0.3  # depth of dents in sizes of their part; share of it that is hollow from which it is a wall
+SHALLOW = 0.005  # depth of dents that are not worth looking for, in sizes
 HUSK = 0.20  # shrinking of sheets
 CURL, COCKLE = 3.0, 7.0  # radians over the size of a sheet
 
@@ -36,10 +39,12 @@ class Shrivel(Process):
         # between walls and in crevices there is no room for deep ones
         room = np.minimum(anatomy.thickness, anatomy.clearance)
         self.excess = EXCESS * wrinkles * np.clip(room / ROOM, 0.15, 1.0)
+        self.dents = wrinkles * dents(anatomy, seed + 4)
         facing = anatomy.facing(seed)
         cockle = COCKLE * wrinkles * fields.noise(points, 3.5, seed + 3)
-        self.roll = CURL * shrink * facing + cockle
-        self.bow = (0.5 if anatomy.lying else -0.3) * CURL * shrink * facing + cockle
+        # on the floor it becomes a dish, elsewhere a gutter that hangs
+        self.roll = (-1.0 if anatomy.lying else 1.0) * CURL * shrink * facing + cockle
+        self.bow = (-0.5 if anatomy.lying else -0.3) * CURL * shrink * facing + cockle
         self.mottle = 1.0 + 0.3 * np.clip(fields.noise(points, 6.0, seed + 2), -1.5, 1.5)[:, None]
         self.haste = 0.25 * np.clip(fields.noise(points, 1.6, seed + 1), -1.0, 1.0)
 
@@ -53,6 +58,7 @@ class Shrivel(Process):
         dry = self._dry(tau)
         rest.grow(along=1.0 - self.shortening * dry, across=1.0 - self.narrowing * dry)
         rest.wrinkle(across=1.5 * self.excess * dry, along=0.5 * self.excess * dry)
+        rest.inflate(self.dents * dry)
         rest.bend(bow=self.bow * dry, roll=self.roll * dry, droop=0.08 * dry)
         rest.soften(0.6 * dry)
         rest.weigh(0.12 * dry)
@@ -66,3 +72,18 @@ class Shrivel(Process):
         husk = (0.35 + 0.75 * lightness) * self.mottle * DRY + 0.06 * deep
         look = look.toward(np.clip(1.5 * dry - 0.5, 0.0, 1.0), albedo=husk)
         return look.toward(dry, roughness=DULL).toward(0.5 * dry, metallic=0.0)
+
+
+def dents(anatomy: Anatomy, seed: int) -> np.ndarray:
+    """(N,) how far the surface of a vessel, a thin wall about a hollow, goes inwards here and there: both its sides,
+    the outer one into the wall and the inner one out of it, in sizes."""
+    body, labels = anatomy.body, anatomy.labels
+    room = np.clip(np.minimum(anatomy.thickness, anatomy.clearance) / ROOM, 0.0, 1.0)
+    depth = DENT * anatomy.part_size * (1.0 - room) * ~anatomy.is_sheet
+    if np.median(depth) < SHALLOW:
+        return np.zeros(len(labels))
+    hollow = front.hollowness(anatomy, 0.1)
+    area = front.areas(body.vertices, body.faces)
+    share = np.bincount(labels, area * (hollow > 0.03)) / np.maximum(np.bincount(labels, area), 1e-300)
+    side = np.clip(hollow / 0.1, -1.0, 1.0) * (1.0 - fields.smoothstep((np.abs(hollow) - 0.4) / 0.3))  # not of a rim
+    return depth * (share > WALL)[labels] * side * np.clip(fields.noise(body.vertices, 3.5, seed), 0.0, 1.5)

@@ -11,7 +11,7 @@ HASTE = 1.2  # all is limp before the end, and what is left of it settles
 SOFTENING = 0.88  # share of the stiffness that is lost
 SAG = 0.35  # strain between the middle of a limb and its lower side
 STOUT = 0.8  # share of that which a lump, a third of the body thick, does not show
-DROOP, ROLL, CRUMPLE = 2.2, 1.6, 1.0  # radians over the size of a sheet
+DROOP, ROLL, CRUMPLE = 1.4, 1.6, 1.0  # radians over the size of a sheet
 
 STRAW = np.array([0.40, 0.27, 0.08])  # linear albedo: yellowed
 DRY = np.array([0.085, 0.045, 0.018])  # withered
