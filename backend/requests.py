@@ -271,7 +271,7 @@ def _nothing_named(text: str) -> str:
 
 
 def _full_name(name: str, processes: list[str]) -> str:
-    """"wilt.droop" for "droop", where one of these processes alone has it. Raises ValueError where none has it."""
+    """In full, "wilt.droop" for "droop", where one of these processes alone has it. Raises ValueError otherwise."""
     process, dot, slider = name.partition(".")
     if not dot:
         owners = [one for one in processes if name in _settings_of(one)]

@@ -11,6 +11,7 @@ from backend import protocol
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import FULL, PREVIEW, Body, Look
 from backend.geometry.liquid import adhesion, flowing_surface, straighten
+from backend.geometry.together import Together
 from backend.geometry.viscous import Tank, filling, held_back, sealed, solenoidal, stokes_flow, velocity_at
 from backend.geometry.volume import close_holes, face_volumes, lidded, restore_volume, ringed, signed_volume
 from backend.pipelines.processes.melt import Melt, restore, smooth
@@ -472,6 +473,44 @@ def test_large_triangles_are_laid_where_the_flow_goes_and_keep_what_it_holds():
     np.testing.assert_allclose(surface.points[: surface.cut], surface.chords @ surface.points[:own], atol=1e-12)
     assert surface.points[:, 2].max() < 0.5 * still[:, 2].max()
     assert signed_volume(surface.points[:own], box.faces) == pytest.approx(volume, rel=0.03)
+
+
+def test_what_would_cross_moves_together_and_what_is_far_as_the_flow_says():
+    plate = trimesh.creation.box((1.0, 1.0, 0.06)).subdivide_to_size(0.06)
+    lower, upper = plate.copy(), plate.copy().apply_translation([0.013, 0.007, 0.08])
+    mesh = trimesh.util.concatenate([lower, upper])
+    x, faces, count = np.asarray(mesh.vertices), mesh.faces.astype(np.int32), len(lower.vertices)
+    dent = np.exp(-(np.linalg.norm(x[:, :2] - [0.1, 0.0], axis=1) ** 2) / 0.02)
+    flowed = x + [0.05, 0.0, 0.0]
+    flowed[count:, 2] -= 0.05 * dent[count:]
+
+    def crossing(points):
+        return np.unique(faces[crossings(points[faces], faces, 1e-6)])
+
+    there = crossing(flowed)
+    assert len(there)
+    kept = Together(x, faces, np.ones(len(x))).moved(x, flowed, lambda points, free: points)
+    assert not len(crossing(kept))
+    far = cKDTree(x[there]).query(x)[0] > 0.35
+    assert far.any()
+    np.testing.assert_array_equal(kept[far], flowed[far])
+    held = Together(x, faces, np.zeros(len(x))).moved(x, flowed, lambda points, free: points)
+    np.testing.assert_array_equal(held, flowed)
+
+
+def test_smoothing_is_held_back_where_it_would_take_faces_through_each_other():
+    plate = trimesh.creation.box((0.5, 0.5, 0.06)).subdivide_to_size(0.03)
+    mesh = trimesh.util.concatenate([plate, plate.copy().apply_translation([0.013, 0.007, 0.08])])
+    x, faces, count = np.asarray(mesh.vertices), mesh.faces.astype(np.int32), len(plate.vertices)
+    dent = np.exp(-(np.linalg.norm(x[:, :2] - [0.1, 0.0], axis=1) ** 2) / 0.02) * (np.arange(len(x)) >= count)
+
+    def smoothed(points, free):
+        return points - 0.03 * (free * dent)[:, None] * [0.0, 0.0, 1.0]
+
+    assert crossings(smoothed(x, 1.0)[faces], faces, 1e-6).any()
+    kept = Together(x, faces, np.ones(len(x))).moved(x, x, smoothed)
+    assert not crossings(kept[faces], faces, 1e-6).any()
+    assert (smoothed(x, 1.0) != kept).any() and (kept != x).any()
 
 
 def test_a_shallow_lid_holds_something_and_a_disc_does_not():

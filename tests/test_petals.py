@@ -164,6 +164,15 @@ def test_the_axis_of_a_spiral_is_found():
     assert len(flower.blades) == 20 and flower.axis @ turned[:, 2] > np.cos(np.radians(3.0))
 
 
+def test_narrow_leaves_that_are_bent_far_stand_in_a_ring():
+    turned, pieces = made.towards((0.3, 0.2, 1.0)), []
+    for k in range(6):
+        vertices, faces = made.blade(0.4, 0.06, 1.2, 0.9, 2 * np.pi * k / 6, 0.01)
+        pieces.append((vertices @ turned.T, faces, made.GREEN))
+    (flower,), _ = flowers(Anatomy(made.body_of(pieces)))
+    assert len(flower.blades) == 6 and flower.axis @ turned[:, 2] > np.cos(np.radians(3.0))
+
+
 def test_a_flower_on_the_floor_needs_no_stem():
     pieces = []
     for count, rise, height in ((7, 1.1, 0.05), (9, 0.6, 0.03), (11, 0.25, 0.0)):

@@ -9,7 +9,8 @@ import trimesh
 from backend import protocol
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import PREVIEW, Body
-from backend.geometry.front import areas, hollowness
+from backend.geometry.fields import areas_around
+from backend.geometry.front import hollowness
 from backend.pipelines.processes import make
 from backend.pipelines.processes.process import Circumstances, Process
 from backend.report import silent
@@ -34,7 +35,7 @@ def process_of(kind, subject: Body, amount=1.0, seed=3, **settings) -> Process:
 def covered(process: Process, tau: float) -> float:
     """The share of the surface that has lost its metal."""
     subject = process.body
-    area = areas(subject.vertices, subject.faces)
+    area = areas_around(subject.vertices, subject.faces)
     return area[process.look(tau, subject.look).metallic < 0.45].sum() / area.sum()
 
 

@@ -74,6 +74,11 @@ def areas(vertices: Reals, faces: NDArray) -> Reals:
     return np.linalg.norm(area_vectors(vertices, faces), axis=1)
 
 
+def areas_around(vertices: Reals, faces: NDArray) -> Reals:
+    """(N,) a third of the area of the triangles around each vertex; they sum to the surface."""
+    return np.bincount(faces.ravel(), np.repeat(areas(vertices, faces) / 3.0, 3), minlength=len(vertices))
+
+
 def components(count: int, pairs: NDArray) -> Integers:
     """(count,) the index, from 0 on, of the connected component that each of so many nodes is in; pairs (K, 2) are
     joined."""

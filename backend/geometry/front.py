@@ -20,13 +20,6 @@ JUMP = 0.06  # a front crosses to another part over a gap smaller than this
 APART = 3.0  # sizes of a cell by which the cells of different parts are shifted
 
 
-def areas(vertices: Reals, faces: NDArray) -> Reals:
-    """(N,) a third of the area of the triangles around each vertex; they sum to the surface."""
-    corner = vertices[faces]
-    area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
-    return np.bincount(faces.ravel(), np.repeat(area / 3.0, 3), minlength=len(vertices))
-
-
 def spacing(vertices: Reals, faces: NDArray) -> Reals:
     """(N,) mean length of the edges at each vertex: no detail finer than this can be drawn there."""
     sides = fields.edges(faces)

@@ -25,7 +25,7 @@ class Organs:
     """`blades`, and `others`: stems, discs, seeds, pots, and whatever takes no part."""
 
     def __init__(self, anatomy: Anatomy):
-        body = anatomy.body
+        body, self.normals = anatomy.body, anatomy.normals
         labels = separated(anatomy)
         self.joint = np.zeros(len(labels), bool)  # (N,) at the seam between a part and what it was parted from
         mixed = body.faces[(labels[body.faces] != labels[body.faces[:, :1]]).any(axis=1)]
@@ -96,8 +96,7 @@ def ways(vertices: Reals, faces: Integers, parts: list[Part], sources: Integers)
 def _measured(anatomy: Anatomy, labels: Integers) -> list[Part]:
     body = anatomy.body
     faces = body.faces[(labels[body.faces] == labels[body.faces[:, :1]]).all(axis=1)]
-    corner = body.vertices[faces]
-    face_area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    face_area = fields.areas(body.vertices, faces)
     owner = labels[faces[:, 0]]
     order, count = np.argsort(owner, kind="stable"), int(labels.max()) + 1
     area = np.bincount(owner, face_area, minlength=count)

@@ -224,7 +224,7 @@ def _ring(parts: list[Part], organs: Organs) -> _Ring | None:
         part.points[a <= a.min() + 0.06 * np.ptp(a)].mean(axis=0)
         for part, a, n in zip(parts, away, near, strict=True) if n
     ])  # fmt: skip
-    axis, middle = _mirrored(kept, feet, middle)
+    axis, middle = _mirrored(kept, feet, middle, organs.normals)
     out = _units(np.array([part.middle for part in kept]) - feet)
     axis = axis * _opening(axis, middle, out, organs, float(np.median(reach)))
     first, second = _across(axis)
@@ -234,12 +234,12 @@ def _ring(parts: list[Part], organs: Organs) -> _Ring | None:
     return _Ring(kept, middle, axis) if gap < GAP else None
 
 
-def _mirrored(parts: list[Part], feet: Reals, middle: Reals) -> tuple[Reals, Reals]:
+def _mirrored(parts: list[Part], feet: Reals, middle: Reals, normals: Reals) -> tuple[Reals, Reals]:
     """The axis, either way, and the middle of a ring: what lies in the planes that halve its blades lengthwise."""
     aside, weight = [], []
     for part, foot in zip(parts, feet, strict=True):
-        thin = np.linalg.eigh(np.cov((part.points - part.middle).T))[1][:, 0]
-        normal = np.cross(part.middle - foot, thin)
+        facing = normals[part.chosen]  # of a narrow blade that is bent far its thinnest extent is not across it
+        normal = np.cross(part.middle - foot, np.linalg.eigh(facing.T @ facing)[1][:, 2])
         length = np.linalg.norm(normal)
         aside.append(normal / max(length, 1e-12))
         weight.append(length)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
+from backend.geometry import fields
 from backend.geometry.body import Reals
 from backend.geometry.factor import Factor
 from kernels.gray_scott import react
@@ -37,8 +38,7 @@ def operators(vertices: Reals, faces: NDArray) -> tuple[csr_matrix, Reals]:
         a, b = faces[:, (k + 1) % 3], faces[:, (k + 2) % 3]
         half = coo_matrix((weight, (a, b)), shape=(count, count)).tocsr()
         total = total + half + half.T
-    area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
-    mass = np.bincount(faces.ravel(), np.repeat(area / 3.0, 3), minlength=count)
+    mass = fields.areas_around(vertices, faces)
     return diags(np.asarray(total.sum(axis=1)).ravel()) - total, np.maximum(mass, 1e-4 * mass.mean())
 
 

@@ -112,7 +112,8 @@ def _gripped(grip: Reals, points: Reals, around: Ints) -> tuple[Reals, bool]:
 
 
 def _even_motion(points: Reals, nodes: Reals, motion: Reals, tree: cKDTree) -> Reals:
-    """(K, 3) of points (K, 3): the affine motion closest to that of the nodes around each."""
+    """(K, 3) of points (K, 3): the affine motion closest to that of the nodes around each, upwards without divergence:
+    what comes together in the plane rises, so that it keeps its volume."""
     distance, near = tree.query(points, k=min(AROUND, len(nodes)))
     far = distance[:, -1:]
     weight = (1.0 - (distance / np.maximum(1.001 * far, 1e-12)) ** 2) ** 2

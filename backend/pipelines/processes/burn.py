@@ -5,7 +5,7 @@ import numpy as np
 
 from backend.geometry import fields
 from backend.geometry.body import Look, Reals
-from backend.geometry.front import Cells, Front, areas, arrival, peaks, spacing
+from backend.geometry.front import Cells, Front, arrival, peaks, spacing
 from backend.geometry.rest import Rest
 from backend.pipelines.processes.process import Process
 
@@ -22,7 +22,7 @@ PAUSE = 0.006  # share of the surface that burns between a piece and the one tha
 GOING = 0.03  # share of the surface that burns while one piece disappears
 THIN = 0.07  # only the parts of solids that are thinner than this crumble, half as it may: the rest is a lump
 WARP = 3.2  # radians over the size of a sheet
-TUBE = 0.12  # narrower hollows than this warp less: a stalk would fold through itself
+TUBE = 0.08  # narrower hollows than this warp less: a stalk would fold through itself
 EXCESS, ROOM = 0.22, 0.18  # by which the skin of char is too large; the width that lets it fold as deep as it gets
 
 DRY = np.array([0.20, 0.10, 0.035])  # linear albedo
@@ -52,7 +52,7 @@ class Burn(Process):
         self.gone_at = self._crumbling(front)
 
         self.shrinking = np.clip(0.38 + 0.12 * fields.noise(points, 3.0, seed + 14), 0.15, 0.55)
-        warp = 2.0 * settings.curl * WARP * np.clip(self._room() / TUBE, 0.0, 1.0)
+        warp = 2.0 * settings.curl * WARP * np.clip(self._room() / TUBE, 0.0, 1.0) ** 2
         self.bow = warp * np.clip(fields.noise(points, 1.6, seed + 15), -1.5, 1.5)
         self.roll = warp * np.clip(fields.noise(points, 2.2, seed + 16), -1.5, 1.5)
         # between walls and in crevices there is no room for deep folds
@@ -130,7 +130,7 @@ class Burn(Process):
         late += 0.12 * fields.noise(points[tips], 3.0, seed)
         uneven = 0.35 * fields.noise(points, 2.5, seed + 1) + 0.4 * fields.noise(points, 8.0, seed + 2)
         reached = arrival(anatomy, tips, late - late.min(), np.exp(np.clip(uneven, -1.2, 1.2)))
-        return Front(reached, areas(points, self.body.faces) * burning)
+        return Front(reached, fields.areas_around(points, self.body.faces) * burning)
 
     def _crumbling(self, front: Front) -> Reals:
         """(N,) the share of the surface swept at which each vertex falls to ash, with its whole island.

@@ -7,7 +7,7 @@ import numpy as np
 
 from backend.geometry import fields
 from backend.geometry.body import Look, Reals
-from backend.geometry.front import Cells, Front, areas, arrival, hollowness, peaks, spacing
+from backend.geometry.front import Cells, Front, arrival, hollowness, peaks, spacing
 from backend.geometry.standoff import StandOff
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
@@ -88,7 +88,8 @@ class Freeze(Process):
         late = LATE * (1.0 - anatomy.distance[tips]) + 0.1 * fields.noise(points[tips], 3.0, seed)
         uneven = 0.35 * fields.noise(points, 2.5, seed + 1) + 0.3 * fields.noise(points, 7.0, seed + 2)
         slowness = np.exp(np.clip(uneven, -1.0, 1.0) - LEAD * feathers)
-        return Front(arrival(anatomy, tips, late - late.min(), slowness), areas(points, self.body.faces) * freezing)
+        area = fields.areas_around(points, self.body.faces)
+        return Front(arrival(anatomy, tips, late - late.min(), slowness), area * freezing)
 
     def _feathers(self) -> Reals:
         """(N,) in [0, 1]: 1 on the shafts and barbs of the feathers, of which each cell is one."""

@@ -43,7 +43,7 @@ class Rot(Process):
         delay = APART * (1.0 + np.clip(fields.noise(points[sources], 2.0, seed + 7), -1.0, 1.0))
         slowness = np.exp(0.45 * np.clip(uneven, -1.5, 1.5) + 0.25 * fields.noise(points, 9.0, seed + 2))
         arrival = front.arrival(anatomy, sources, delay, slowness)
-        self.front = front.Front(arrival, front.areas(points, self.body.faces) * (self.strength > 0.0))
+        self.front = front.Front(arrival, fields.areas_around(points, self.body.faces) * (self.strength > 0.0))
         self.facing = anatomy.facing(seed)
         self.cockle = 3.0 * fields.noise(points, 4.0, seed + 3)
         self.mottle = 1.0 + 0.3 * np.clip(fields.noise(points, 8.0, seed + 4), -1.5, 1.5)[:, None]

@@ -7,7 +7,7 @@ import numpy as np
 
 from backend.geometry import fields
 from backend.geometry.body import Look, Reals
-from backend.geometry.front import Cells, Front, areas, arrival, hollowness, peaks, spacing
+from backend.geometry.front import Cells, Front, arrival, hollowness, peaks, spacing
 from backend.geometry.standoff import StandOff
 from backend.pipelines.processes.process import Posed, Process
 from backend.report import Report
@@ -90,4 +90,4 @@ class Rust(Process):
         rank = np.argsort(np.argsort(-weak[spots], kind="stable")) / max(len(spots) - 1, 1)
         slowness = np.exp(np.clip(0.6 * fields.noise(points, 9.0, seed + 2) - 0.8 * wet, -1.2, 1.6))
         reached = arrival(anatomy, spots, LATE * rank, slowness, climbing=RUNNING)
-        return Front(reached, areas(points, self.body.faces) * rusting)
+        return Front(reached, fields.areas_around(points, self.body.faces) * rusting)

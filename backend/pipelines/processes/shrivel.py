@@ -1,4 +1,5 @@
-"""Shrivel: dries out. The inside shrinks, the skin less, so it wrinkles as a grape does; sheets curl in and cockle."""
+"""Shrivel: dries out. The inside shrinks, the skin less, so it wrinkles as a grape does; sheets curl in and cockle, and
+the walls of vessels dent."""
 
 import numpy as np
 
@@ -14,7 +15,7 @@ ROOM = 0.18  # the width that lets wrinkles be as deep as they get, in sizes
 DENT, WALL = 0.05, 0.3  # depth of dents in sizes of their part; share of it that is hollow from which it is a wall
 SHALLOW = 0.005  # depth of dents that are not worth looking for, in sizes
 HUSK = 0.20  # shrinking of sheets
-CURL, COCKLE = 3.0, 7.0  # radians over the size of a sheet
+CURL, COCKLE = 3.0, 2.5  # radians over the size of a sheet
 
 DRY = np.array([0.075, 0.035, 0.016])  # linear albedo
 DULL = 0.85  # roughness
@@ -42,9 +43,9 @@ class Shrivel(Process):
         self.dents = wrinkles * dents(anatomy, seed + 4)
         facing = anatomy.facing(seed)
         cockle = COCKLE * wrinkles * fields.noise(points, 3.5, seed + 3)
-        # on the floor it becomes a dish, elsewhere a gutter that hangs
-        self.roll = (-1.0 if anatomy.lying else 1.0) * CURL * shrink * facing + cockle
-        self.bow = (-0.5 if anatomy.lying else -0.3) * CURL * shrink * facing + cockle
+        # a leaf that lies curls up along, one that hangs closes to a gutter: both at once would stiffen it
+        self.roll = (-0.2 if anatomy.lying else 1.0) * CURL * shrink * facing + cockle
+        self.bow = (-1.4 if anatomy.lying else -0.3) * CURL * shrink * facing + cockle
         self.mottle = 1.0 + 0.3 * np.clip(fields.noise(points, 6.0, seed + 2), -1.5, 1.5)[:, None]
         self.haste = 0.25 * np.clip(fields.noise(points, 1.6, seed + 1), -1.0, 1.0)
 
@@ -83,7 +84,7 @@ def dents(anatomy: Anatomy, seed: int) -> np.ndarray:
     if np.median(depth) < SHALLOW:
         return np.zeros(len(labels))
     hollow = front.hollowness(anatomy, 0.1)
-    area = front.areas(body.vertices, body.faces)
+    area = fields.areas_around(body.vertices, body.faces)
     share = np.bincount(labels, area * (hollow > 0.03)) / np.maximum(np.bincount(labels, area), 1e-300)
     side = np.clip(hollow / 0.1, -1.0, 1.0) * (1.0 - fields.smoothstep((np.abs(hollow) - 0.4) / 0.3))  # not of a rim
     return depth * (share > WALL)[labels] * side * np.clip(fields.noise(body.vertices, 3.5, seed), 0.0, 1.5)

@@ -31,8 +31,8 @@ class Wilt(Process):
         facing = anatomy.facing(seed)
         crumple = CRUMPLE * fields.noise(points, 4.0, seed + 3)
         bow, roll = -DROOP * droop * facing, ROLL * curl * facing
-        if anatomy.lying:  # it becomes a dish: bent the same way along and across, and half of each is plenty
-            bow, roll = 0.5 * bow, -0.5 * roll
+        if anatomy.lying:  # it becomes a dish: bent the same way along and across, but across half as much
+            roll = -0.5 * roll
         self.bow, self.roll = bow + crumple, roll + crumple
         # a limb droops, a lump sinks: were it to bow like a limb, a mushroom's cap would close to a ball
         self.sag = SAG * droop * (1.0 - STOUT * fields.smoothstep((anatomy.thickness - 0.12) / 0.2))
