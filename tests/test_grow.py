@@ -12,7 +12,7 @@ from backend.geometry.body import FULL
 from backend.geometry.coats import coats
 from backend.geometry.growth import Between, Puzzle
 from backend.pipelines.processes import make
-from backend.pipelines.processes.process import Circumstances
+from backend.pipelines.processes.process import Circumstances, NotForThis
 from backend.report import silent
 from kernels.crossings import crossings
 from kernels.turning import turned, turned_reference
