@@ -2,7 +2,7 @@
 
 Edges and triangles that share a vertex are neighbours, and are not held against each other. The triangles are in a tree
 of boxes that is made once, from one shape, because neighbours on a surface stay neighbours; its boxes are fitted anew
-to each shape. Möller and Trumbore, "Fast, minimum storage ray/triangle intersection", JGT 1997.
+to each shape. The edges go through it in blocks of neighbours, as they all end in the same few leaves. Möller and Trumbore, "Fast, minimum storage ray/triangle intersection", JGT 1997.
 """
 
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from kernels.vectors import cross, dot, minus
 
 LEAF = 8  # triangles
 DEEP = 64  # nodes that wait
+BLOCK = 32  # edges
 MOST = 8  # triangles that one edge is said to pass through
 
 
@@ -24,6 +25,7 @@ class Tree(NamedTuple):
     """The children of node n are 2n and 2n + 1, its root is 1, and `first` is the first leaf."""
 
     members: Integers  # (M,) triangles in the order of the leaves
+    lines: Integers  # (E,) edges in about the same order
     first: int
 
 
@@ -90,45 +92,75 @@ def _passes(start, end, a, b, c):
     return other >= 0.0 and one + other <= 1.0 and 0.0 <= share <= 1.0
 
 
+@cpu.inner
+def _apart(boxes, node, low, high):
+    return (
+        boxes[node, 0] > high[0] or boxes[node, 1] > high[1] or boxes[node, 2] > high[2]
+        or boxes[node, 3] < low[0] or boxes[node, 4] < low[1] or boxes[node, 5] < low[2]
+    )  # fmt: skip
+
+
+@cpu.inner
+def _around(x, i, j):
+    p, q = _row(x, i), _row(x, j)
+    low = min(p[0], q[0]), min(p[1], q[1]), min(p[2], q[2])
+    high = max(p[0], q[0]), max(p[1], q[1]), max(p[2], q[2])
+    return low, high
+
+
+@cpu.inner
+def _beside(a, b, c, low, high):
+    """Whether a triangle is all on one side of a box."""
+    for k in range(3):
+        if min(a[k], b[k], c[k]) > high[k] or max(a[k], b[k], c[k]) < low[k]:
+            return True
+    return False
+
+
 @cpu.parallel
-def _piercings(x, edges, faces, members, first, boxes, chosen, asked, face):
-    for e in prange(len(edges)):
-        if not asked[e]:
-            continue
-        todo = np.empty(DEEP, np.int64)
-        i, j = edges[e, 0], edges[e, 1]
-        p, q = _row(x, i), _row(x, j)
-        low = min(p[0], q[0]), min(p[1], q[1]), min(p[2], q[2])
-        high = max(p[0], q[0]), max(p[1], q[1]), max(p[2], q[2])
-        todo[0], waiting, count = 1, 1, 0
+def _piercings(x, edges, faces, lines, members, first, boxes, chosen, face):
+    for block in prange((len(lines) + BLOCK - 1) // BLOCK):
+        begin, end = block * BLOCK, min((block + 1) * BLOCK, len(lines))
+        low, high = _around(x, edges[lines[begin], 0], edges[lines[begin], 1])
+        for line in range(begin + 1, end):
+            one, other = _around(x, edges[lines[line], 0], edges[lines[line], 1])
+            low = min(low[0], one[0]), min(low[1], one[1]), min(low[2], one[2])
+            high = max(high[0], other[0]), max(high[1], other[1]), max(high[2], other[2])
+        todo, count = np.empty(DEEP, np.int64), np.zeros(BLOCK, np.int64)
+        todo[0], waiting = 1, 1
         while waiting:
             waiting -= 1
             node = todo[waiting]
-            if (
-                boxes[node, 0] > high[0] or boxes[node, 1] > high[1] or boxes[node, 2] > high[2]
-                or boxes[node, 3] < low[0] or boxes[node, 4] < low[1] or boxes[node, 5] < low[2]
-            ):  # fmt: skip
+            if _apart(boxes, node, low, high):
                 continue
             if node < first:
                 todo[waiting], todo[waiting + 1] = 2 * node, 2 * node + 1
                 waiting += 2
                 continue
             leaf = (node - first) * LEAF
-            for m in range(leaf, min(leaf + LEAF, len(members))):
-                f = members[m]
-                a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-                if not chosen[f] or i in (a, b, c) or j in (a, b, c) or count == MOST:
+            for line in range(begin, end):
+                e, n = lines[line], line - begin
+                i, j = edges[e, 0], edges[e, 1]
+                one, other = _around(x, i, j)
+                if _apart(boxes, node, one, other):
                     continue
-                if _passes(p, q, _row(x, a), _row(x, b), _row(x, c)):
-                    face[e, count] = f
-                    count += 1
+                p, q = _row(x, i), _row(x, j)
+                for m in range(leaf, min(leaf + LEAF, len(members))):
+                    f = members[m]
+                    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+                    if not chosen[f] or i in (a, b, c) or j in (a, b, c) or count[n] == MOST:
+                        continue
+                    u, v, w = _row(x, a), _row(x, b), _row(x, c)
+                    if not _beside(u, v, w, one, other) and _passes(p, q, u, v, w):
+                        face[e, count[n]] = f
+                        count[n] += 1
 
 
 # --- the functions ---
 
 
-def tree(rest: Reals, faces: Integers) -> Tree:
-    """Of triangles (F, 3) of the shape rest (N, 3)."""
+def tree(rest: Reals, edges: Integers, faces: Integers) -> Tree:
+    """Of triangles (F, 3) of the shape rest (N, 3), for edges (E, 2)."""
     centre = rest[faces].mean(axis=1)
     first = 1
     while first * LEAF < len(faces):
@@ -140,7 +172,10 @@ def tree(rest: Reals, faces: Integers) -> Tree:
         low, high = (f.reduceat(centre[order], starts) for f in (np.minimum, np.maximum))
         order = order[np.lexsort((centre[order, np.argmax(high - low, axis=1)[block]], block))]
         size //= 2
-    return Tree(order.astype(np.int64), first)
+    place = np.full(len(rest), len(faces))  # of vertices, in the order of the triangles
+    np.minimum.at(place, faces[order], np.arange(len(faces))[:, None])
+    lines = np.argsort(place[edges].min(axis=1), kind="stable")
+    return Tree(order.astype(np.int64), lines, first)
 
 
 def piercings(
@@ -148,10 +183,11 @@ def piercings(
 ) -> Integers:
     """(K, 2) which of the `asked` edges (E, 2) pass through which of the `chosen` triangles (F, 3), by edge.
 
-    x (N, 3); tree of the same triangles, from any shape. Of each edge no more than MOST are told.
+    x (N, 3); tree of the same edges and triangles, from any shape. Of each edge no more than MOST are told.
     """
     face = np.full((len(edges), MOST), -1)
     boxes = _fit(x, faces, tree.members, tree.first, chosen)
-    _piercings(x, edges, faces, tree.members, tree.first, boxes, chosen, asked, face)
+    lines = tree.lines[asked[tree.lines]]
+    _piercings(x, edges, faces, lines, tree.members, tree.first, boxes, chosen, face)
     edge, k = np.nonzero(face >= 0)
     return np.stack([edge, face[edge, k]], axis=1)

@@ -47,7 +47,7 @@ def soup(seed=1, count=40):
 def pierced(x, lines, faces, asked=None, chosen=None):
     every = np.ones(len(lines), bool), np.ones(len(faces), bool)
     found = piercings.piercings(
-        x, lines, faces, piercings.tree(x[::-1], faces), every[0] if asked is None else asked,
+        x, lines, faces, piercings.tree(x[::-1], lines, faces), every[0] if asked is None else asked,
         every[1] if chosen is None else chosen,
     )  # fmt: skip
     return set(map(tuple, found))

@@ -29,6 +29,7 @@ PARTS = 200  # the largest, which touch others; of more, as in a cloud of scraps
 SMOOTH = 0.15, 0.2  # least and most length, in extents, over which the mesh is smoothed in all, where fully
 ROOM = 0.02, 0.05  # least and most width, in extents, of a gap that is wide enough to swell into: else an edge's
 NEAREST = 24  # points among which a wall is looked for
+FITS = 3  # Newton's steps of laying large triangles so that they hold what they held
 ALONG = 0.05  # how much it counts, of a gap between flow and triangles, that it is along the surface
 FACING = -0.2  # cosine between normals of walls that face each other, at most
 LONGER = 4.0  # the same, in its edges: coarse triangles fold at their own scale
@@ -136,7 +137,8 @@ def straighten(surface: Surface) -> None:
     chords = surface.chords[:, coarse]
     near = np.flatnonzero(np.diff(chords.indptr))
     chords = chords[near]
-    outward = surface_gradients(x, surface.skin, np.zeros(len(surface.skin)))[0][near]
+    slack = np.zeros(len(surface.skin))
+    outward = surface_gradients(x, surface.skin, slack)[0][near]
     area = np.linalg.norm(outward, axis=1)
     normal = outward / np.maximum(area, 1e-30)[:, None]
     along = ALONG * np.eye(3) + normal[:, :, None] * normal[:, None]
@@ -144,10 +146,25 @@ def straighten(surface: Surface) -> None:
     blocks = [[chords.T @ sparse.diags_array(weight[:, i, j]) @ chords for j in range(3)] for i in range(3)]
     gap = x[near] - surface.chords[near] @ x[:own]
     pull = chords.T @ np.einsum("mij,mj->mi", weight, gap)
-    shift = Factor(sparse.block_array(blocks, format="csr")).solve(pull.T.reshape(-1, 1)).reshape(3, -1).T
-    x[coarse] += surface.mobility[coarse, None] * shift
-    x[coarse, 2] = np.maximum(x[coarse, 2], 0.0)
-    x[own : surface.cut] = surface.chords[own:] @ x[:own]
+    factor = Factor(sparse.block_array(blocks, format="csr"))
+
+    def moved(force: Reals) -> Reals:
+        return factor.solve(force.T.reshape(-1, 1)).reshape(3, -1).T * surface.mobility[coarse, None]
+
+    def laid(shift: Reals) -> None:
+        x[coarse] += shift
+        x[coarse, 2] = np.maximum(x[coarse, 2], 0.0)
+        x[own : surface.cut] = surface.chords[own:] @ x[:own]
+
+    part, count = surface.sheets.part, len(surface.volumes)
+    held = part_volumes(x, surface.skin, surface.parts, count)
+    laid(moved(pull))
+    for _ in range(FITS):  # of all ways to hold as much again the one that leaves the points least
+        missing = held - part_volumes(x, surface.skin, surface.parts, count)
+        outward = surface.chords[:, coarse].T @ surface_gradients(x, surface.skin, slack)[0][: surface.cut]
+        way = moved(outward)
+        slope = np.bincount(part[coarse], (outward * way).sum(axis=1), count)
+        laid(np.clip((missing / np.maximum(slope, 1e-12))[part[coarse], None] * way, -LONG, LONG))
     surface.points = x
 
 

@@ -61,7 +61,7 @@ class Passage:
         self._rest, self._faces = rest, faces
         self.edges = fields.edges(faces)
         self._soft_edges, self._soft_faces = moved[self.edges].any(axis=1), moved[faces].any(axis=1)
-        self._tree = tree(rest, faces)
+        self._tree = tree(rest, self.edges, faces)
         ends = np.maximum(np.bincount(self.edges.ravel(), minlength=len(rest)), 1)
         length = np.linalg.norm(rest[self.edges[:, 0]] - rest[self.edges[:, 1]], axis=1)
         self.local = np.bincount(self.edges.ravel(), np.repeat(length, 2), minlength=len(rest)) / ends  # (N,)

@@ -112,8 +112,8 @@ def _gripped(grip: Reals, points: Reals, around: Ints) -> tuple[Reals, bool]:
 
 
 def _even_motion(points: Reals, nodes: Reals, motion: Reals, tree: cKDTree) -> Reals:
-    """(K, 3) of points (K, 3): the affine motion closest to that of the nodes around each, upwards without divergence:
-    what comes together in the plane rises, so that it keeps its volume."""
+    """(K, 3) of points (K, 3): the affine motion closest to that of the nodes around each, but upwards as much
+    as keeps volume: what comes together in the plane rises."""
     distance, near = tree.query(points, k=min(AROUND, len(nodes)))
     far = distance[:, -1:]
     weight = (1.0 - (distance / np.maximum(1.001 * far, 1e-12)) ** 2) ** 2
@@ -125,5 +125,14 @@ def _even_motion(points: Reals, nodes: Reals, motion: Reals, tree: cKDTree) -> R
     spread[:, range(3), range(3)] += (FLAT * far) ** 2 + 1e-18
     together = np.einsum("kn,kni,knj->kij", weight, place, moved)
     slope = np.linalg.solve(spread, together)
-    slope[:, 2, 2] = -slope[:, 0, 0] - slope[:, 1, 1]
+    slope[:, 2, 2] = _keeping_volume(slope)
     return mean + np.einsum("ki,kij->kj", points - middle, slope)
+
+
+def _keeping_volume(slope: Reals) -> Reals:
+    """(K,) the entry [2, 2] of `slope` (K, 3, 3) with which det(1 + slope) is 1."""
+    stretch = np.eye(3) + slope
+    stretch[:, 2, 2] = 0.0
+    plane = stretch[:, 0, 0] * stretch[:, 1, 1] - stretch[:, 0, 1] * stretch[:, 1, 0]
+    upright = (1.0 - np.linalg.det(stretch)) / np.clip(plane, 0.5, 2.0)
+    return np.clip(upright, 0.5, 2.0) - 1.0
