@@ -2,7 +2,8 @@
 
 Edges and triangles that share a vertex are neighbours, and are not held against each other. The triangles are in a tree
 of boxes that is made once, from one shape, because neighbours on a surface stay neighbours; its boxes are fitted anew
-to each shape. The edges go through it in blocks of neighbours, as they all end in the same few leaves. Möller and Trumbore, "Fast, minimum storage ray/triangle intersection", JGT 1997.
+to each shape. The edges go through it in blocks of neighbours, which all end in the same few leaves. Möller and
+Trumbore, "Fast, minimum storage ray/triangle intersection", JGT 1997.
 """
 
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from kernels.vectors import cross, dot, minus
 
 LEAF = 8  # triangles
 DEEP = 64  # nodes that wait
-BLOCK = 32  # edges
+BLOCK = 16  # edges
 MOST = 8  # triangles that one edge is said to pass through
 
 
@@ -53,23 +54,25 @@ def piercings_reference(x: Reals, edges: Integers, faces: Integers) -> Integers:
 
 @cpu.inner(nogil=True)
 def _fit(x, faces, members, first, chosen):
-    """(2 first, 6) lowest x, y, z and highest of each node, with the chosen triangles alone."""
-    boxes = np.empty((2 * first, 6))
+    """Lowest x, y, z and highest of each node, (2 first, 6), and of each place in the leaves, (first * LEAF, 6), with
+    the chosen triangles alone."""
+    boxes, own = np.empty((2 * first, 6)), np.empty((first * LEAF, 6))
     boxes[:, :3], boxes[:, 3:] = np.inf, -np.inf
+    own[:, :3], own[:, 3:] = np.inf, -np.inf
     for m in range(len(members)):
         if not chosen[members[m]]:
             continue
         leaf = first + m // LEAF
-        for j in range(3):
-            i = faces[members[m], j]
-            for k in range(3):
-                boxes[leaf, k] = min(boxes[leaf, k], x[i, k])
-                boxes[leaf, 3 + k] = max(boxes[leaf, 3 + k], x[i, k])
+        for k in range(3):
+            a, b, c = x[faces[members[m], 0], k], x[faces[members[m], 1], k], x[faces[members[m], 2], k]
+            own[m, k], own[m, 3 + k] = min(a, b, c), max(a, b, c)
+            boxes[leaf, k] = min(boxes[leaf, k], own[m, k])
+            boxes[leaf, 3 + k] = max(boxes[leaf, 3 + k], own[m, 3 + k])
     for node in range(first - 1, 0, -1):
         for k in range(3):
             boxes[node, k] = min(boxes[2 * node, k], boxes[2 * node + 1, k])
             boxes[node, 3 + k] = max(boxes[2 * node, 3 + k], boxes[2 * node + 1, 3 + k])
-    return boxes
+    return boxes, own
 
 
 @cpu.inner
@@ -100,33 +103,20 @@ def _apart(boxes, node, low, high):
     )  # fmt: skip
 
 
-@cpu.inner
-def _around(x, i, j):
-    p, q = _row(x, i), _row(x, j)
-    low = min(p[0], q[0]), min(p[1], q[1]), min(p[2], q[2])
-    high = max(p[0], q[0]), max(p[1], q[1]), max(p[2], q[2])
-    return low, high
-
-
-@cpu.inner
-def _beside(a, b, c, low, high):
-    """Whether a triangle is all on one side of a box."""
-    for k in range(3):
-        if min(a[k], b[k], c[k]) > high[k] or max(a[k], b[k], c[k]) < low[k]:
-            return True
-    return False
-
-
 @cpu.parallel
-def _piercings(x, edges, faces, lines, members, first, boxes, chosen, face):
+def _piercings(x, edges, faces, lines, members, first, boxes, own, face):
     for block in prange((len(lines) + BLOCK - 1) // BLOCK):
-        begin, end = block * BLOCK, min((block + 1) * BLOCK, len(lines))
-        low, high = _around(x, edges[lines[begin], 0], edges[lines[begin], 1])
-        for line in range(begin + 1, end):
-            one, other = _around(x, edges[lines[line], 0], edges[lines[line], 1])
-            low = min(low[0], one[0]), min(low[1], one[1]), min(low[2], one[2])
-            high = max(high[0], other[0]), max(high[1], other[1]), max(high[2], other[2])
+        begin = block * BLOCK
+        size = min(BLOCK, len(lines) - begin)
         todo, count = np.empty(DEEP, np.int64), np.zeros(BLOCK, np.int64)
+        around, meets = np.empty((6, BLOCK)), np.zeros(BLOCK, np.bool_)
+        around[:3], around[3:] = np.inf, -np.inf
+        for n in range(size):
+            for k in range(3):
+                p, q = x[edges[lines[begin + n], 0], k], x[edges[lines[begin + n], 1], k]
+                around[k, n], around[3 + k, n] = min(p, q), max(p, q)
+        low = around[0].min(), around[1].min(), around[2].min()
+        high = around[3].max(), around[4].max(), around[5].max()
         todo[0], waiting = 1, 1
         while waiting:
             waiting -= 1
@@ -138,20 +128,25 @@ def _piercings(x, edges, faces, lines, members, first, boxes, chosen, face):
                 waiting += 2
                 continue
             leaf = (node - first) * LEAF
-            for line in range(begin, end):
-                e, n = lines[line], line - begin
-                i, j = edges[e, 0], edges[e, 1]
-                one, other = _around(x, i, j)
-                if _apart(boxes, node, one, other):
+            for m in range(leaf, min(leaf + LEAF, len(members))):
+                if _apart(own, m, low, high):
                     continue
-                p, q = _row(x, i), _row(x, j)
-                for m in range(leaf, min(leaf + LEAF, len(members))):
-                    f = members[m]
-                    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-                    if not chosen[f] or i in (a, b, c) or j in (a, b, c) or count[n] == MOST:
+                x0, y0, z0, x1, y1, z1 = own[m, 0], own[m, 1], own[m, 2], own[m, 3], own[m, 4], own[m, 5]
+                for n in range(BLOCK):  # no branches: the compiler takes several at once
+                    meets[n] = (
+                        (around[0, n] <= x1) & (around[1, n] <= y1) & (around[2, n] <= z1)
+                        & (around[3, n] >= x0) & (around[4, n] >= y0) & (around[5, n] >= z0)
+                    )  # fmt: skip
+                f = members[m]
+                a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+                for n in range(size):
+                    if not meets[n]:
                         continue
-                    u, v, w = _row(x, a), _row(x, b), _row(x, c)
-                    if not _beside(u, v, w, one, other) and _passes(p, q, u, v, w):
+                    e = lines[begin + n]
+                    i, j = edges[e, 0], edges[e, 1]
+                    if i in (a, b, c) or j in (a, b, c) or count[n] == MOST:
+                        continue
+                    if _passes(_row(x, i), _row(x, j), _row(x, a), _row(x, b), _row(x, c)):
                         face[e, count[n]] = f
                         count[n] += 1
 
@@ -186,8 +181,8 @@ def piercings(
     x (N, 3); tree of the same edges and triangles, from any shape. Of each edge no more than MOST are told.
     """
     face = np.full((len(edges), MOST), -1)
-    boxes = _fit(x, faces, tree.members, tree.first, chosen)
+    boxes, own = _fit(x, faces, tree.members, tree.first, chosen)
     lines = tree.lines[asked[tree.lines]]
-    _piercings(x, edges, faces, lines, tree.members, tree.first, boxes, chosen, face)
+    _piercings(x, edges, faces, lines, tree.members, tree.first, boxes, own, face)
     edge, k = np.nonzero(face >= 0)
     return np.stack([edge, face[edge, k]], axis=1)

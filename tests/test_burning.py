@@ -308,6 +308,17 @@ def test_weight_0_does_not_burn_and_half_of_the_amount_stops_half_way():
     assert ((half.albedo[:, 0] > 0.4) & (half.albedo[:, 2] < 0.2)).sum() == 0  # where it stopped it went out
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_paper_that_lies_on_the_floor_curls_up_where_it_has_charred(side):
+    mesh = paper()
+    flat = trimesh.Trimesh(mesh.vertices[:, [0, 2, 1]] * [1, 1, 0], mesh.faces[:, ::side], process=False)
+    subject = standing(flat)
+    half = burnt(subject, taus=(0.0, 0.6), crumble=0.0)[-1]
+    charred = half.look.albedo.max(axis=1) < 0.05
+    assert 0.2 < charred.mean() < 0.9
+    assert np.percentile(half.positions[charred, 2], 90) > 0.05
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_fire():
     subject = standing(paper())
     first, again, other = (burnt(subject, seed, taus=(0.6,))[0] for seed in (3, 3, 4))

@@ -216,6 +216,14 @@ def test_spots_do_not_thin_a_stem_to_a_thread():
     assert width[2:-2].min() > 0.4 * 0.014
 
 
+def test_a_sheet_that_lies_on_the_floor_rots_to_a_dish():
+    vertices, faces = sheet(15, 15, width=1.0)
+    flat = vertices[:, [0, 2, 1]] * [1, 1, 0]
+    height = lived(body_of(flat, faces), Rot())[-1].positions[:, 2]
+    inner = np.abs(flat - flat.mean(axis=0)).max(axis=1) < 0.2
+    assert height[~inner].max() > 0.05 and height[inner].mean() < 0.3 * height[~inner].mean()
+
+
 # --- what spreads
 
 

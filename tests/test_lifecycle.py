@@ -396,6 +396,18 @@ def test_a_preview_that_fails_does_not_cost_the_life(monkeypatch):
     ]  # fmt: skip
 
 
+def test_a_solve_that_breaks_down_is_told_with_what_to_do(monkeypatch):
+    def broken(*_):
+        body = weld(cone()).body
+        yield Moment(0.25, (np.full_like(body.vertices, np.nan),), body.look)
+
+    monkeypatch.setattr(lifecycle, "live", broken)
+    with pytest.raises(FloatingPointError) as error:
+        list(pipelines.carry_out(asked(frames=3), bytes(wire.pack_mesh(cone())), silent))
+    failure = pipelines.failure(error.value)
+    assert failure.code == "nan_result" and "life time 0.25: choose a lower Amount" in failure.text
+
+
 # --- the part of life that is shown, and its pace
 
 

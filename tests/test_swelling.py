@@ -204,3 +204,24 @@ def test_creases_are_darker_and_more_worn_than_what_lies_between():
     assert crease.mean() > 0.03 and flat.mean() > 0.2
     assert look.albedo[crease].mean() < 0.9 * look.albedo[flat].mean()
     assert look.roughness[crease].mean() > look.roughness[flat].mean() + 0.02
+
+
+def test_a_crease_folds_across_itself_alone():
+    vertices, faces = sheet(21, 41)
+    process = made(body_of(vertices, faces), Crumple())
+    inside = (np.abs(vertices[:, 2] - 0.5) < 0.3) & (np.abs(vertices[:, 0]) < 0.1)
+    for border, expected in ((vertices[:, 2], 1.0), (vertices[:, 0], 0.0), (vertices[:, 0] + vertices[:, 2], 0.5)):
+        assert process._crossing(border)[inside].mean() == pytest.approx(expected, abs=0.12)
+    np.testing.assert_array_equal(np.sign(process.bow * process.roll) < 0.0, False)
+
+
+def test_the_stalk_of_a_leaf_is_not_crushed():
+    blade, faces = sheet(21, 21, width=0.5, height=0.6)
+    stalk, strip = sheet(4, 21, width=0.02, height=0.4)
+    body = body_of(np.concatenate([blade + [0, 0, 0.4], stalk]), np.concatenate([faces, len(blade) + strip]))
+    process, rest = made(body, Crumple()), rest_of(body, Crumple(), 1.0)
+    narrow = np.arange(len(body.vertices)) >= len(blade)
+    for crushed in (process.bow, process.roll, rest.press):
+        np.testing.assert_array_equal(crushed[narrow], 0.0)
+        assert np.abs(crushed[~narrow]).max() > 0.5
+    assert rest.press[~narrow].min() > 0.3

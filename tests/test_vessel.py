@@ -156,3 +156,13 @@ def test_a_leaf_that_leans_on_the_rim_grows_from_its_stem_all_the_same():
     held = made(body, Grow()).held
     assert (held[-len(leaf) :] == 0.0).all()
     assert 0 < held[-len(leaf) - len(stem[0]) : -len(leaf)].sum() < len(stem[0]) / 4
+
+
+def test_a_weight_group_bends_the_pot_as_it_bends_the_rest():
+    vertices, faces = together(POT, SOIL, STEM)
+    pot = np.arange(len(vertices)) < len(POT[0]) + len(SOIL[0])
+    body = body_of(vertices, faces, weight=np.where(vertices[:, 2] > 0.9, 0.99, 1.0))
+    last = list(live(Anatomy(body), (Stage(process=Wilt()),), 3, np.array([0.0, 1.0]), PREVIEW, silent))[-1]
+    before, after = (x[pot] - x[pot].mean(axis=0) for x in (body.vertices, last.positions))
+    one, sizes, other = np.linalg.svd(np.linalg.lstsq(before, after, rcond=None)[0])
+    assert np.abs(before @ (sizes.mean() * one @ other) - after).max() > 0.008  # it is not moved as a rigid foot

@@ -144,6 +144,13 @@ def test_a_lump_does_not_bow_as_a_limb_does():
     assert lump.max() < 0.5 * limb.min()
 
 
+def test_a_stem_without_rings_between_its_ends_bows_as_one_with_many():
+    few, many = (column(rings=rings, radius=0.025, lean=0.0) for rings in (2, 30))
+    aside = [wilted(body_of(*shape), taus=TAUS[::4])[-1].positions[-1, :2] for shape in (few, many)]
+    assert np.linalg.norm(aside[1]) > 0.2
+    np.testing.assert_allclose(aside[0], aside[1], atol=0.4 * np.linalg.norm(aside[1]))
+
+
 def test_it_browns_from_the_tip_and_grows_rough():
     body = body_of(*column())
     tip, foot = np.argmax(body.vertices[:, 2]), np.argmin(body.vertices[:, 2])
@@ -197,6 +204,24 @@ def test_sap_flows_along_the_rims_and_not_along_the_edges():
     found = _sap(Sheet(flat, faces), np.full(len(flat), 7), np.where(foot, 0.1, 0.5 + np.abs(flat[:, 0])))
     height = flat[:, 2]
     np.testing.assert_allclose(found, height - 0.5 * height**2, atol=0.03)
+
+
+def test_a_twisted_leaf_that_shrinks_stays_on_its_own_axis():
+    """Shrunk across a slanting axis it would twist itself aside and up."""
+    vertices, faces = sheet(11, 16, width=0.3)
+    aside, along = vertices[:, 0], vertices[:, 2]
+    turned = np.stack([aside * np.cos(1.5 * along), along, 0.5 + aside * np.sin(1.5 * along)], axis=1)
+    body = body_of(turned, faces, pin=(along < 0.05).astype(float))
+    elastic = Elastic(Anatomy(body), FULL, 0, False)
+    for step in range(50):
+        dry = min(step / 25.0, 1.0)
+        rest = Rest.of(len(turned))
+        rest.grow(along=1.0 - 0.12 * dry, across=1.0 - 0.35 * dry)
+        rest.soften(0.8 * dry)
+        elastic.step(rest)
+    shift = (elastic.positions - turned)[along > 0.97].mean(axis=0)
+    assert shift[1] == pytest.approx(-0.12, abs=0.015)
+    assert np.linalg.norm(shift[[0, 2]]) < 0.04  # along distances it is 0.12
 
 
 def test_a_sheet_on_the_floor_curls_up_at_its_rim():

@@ -52,10 +52,12 @@ def placed(path: Path, up: str | None = None) -> Placed:
         with np.errstate(all="ignore"):  # what is infinite is refused below, in words
             polygons = OWN.get(ending, _by_trimesh)(path)
     except Unsound as error:
-        raise Unreadable(f"{path.name} is not a sound {path.suffix} file: {error}") from error
+        raise Unreadable(f"{path.name} is not a sound {path.suffix} file: {error}. Export it again") from error
     if not len(polygons.sizes):
-        raise Unreadable(f"{path.name} has no faces: only a surface can be animated")
-    if not np.isfinite(polygons.vertices.astype(np.float32)).all():
+        raise Unreadable(f"{path.name} has no faces: only a surface can be animated. Give it faces")
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(polygons.vertices.astype(np.float32)).all()
+    if not finite:
         raise Unreadable(f"{path.name} has coordinates that are not numbers (NaN or infinity): repair it first")
     if (up or ("Y" if ending in Y_UP else "Z")) == "Y":
         polygons = polygons.at(polygons.vertices[:, [0, 2, 1]] * [1.0, -1.0, 1.0])
@@ -82,7 +84,7 @@ def _by_trimesh(path: Path) -> Polygons:
         parts = [(scene.geometry[name], at) for at, name in map(scene.graph.get, scene.graph.nodes_geometry)]
         polygons = [_converted(part, matrix) for part, matrix in parts if len(getattr(part, "faces", ()))]
     except ImportError as error:  # trimesh asks for more packages where a file is packed, or is not what its name says
-        raise Unsound("or it is packed in a way that is not read here; export it again") from error
+        raise Unsound("or it is packed in a way that is not read here") from error
     except Exception as error:  # a stranger's file: trimesh's parsers name no error of their own
         raise Unsound(str(error) or type(error).__name__) from error
     if not polygons:

@@ -44,7 +44,8 @@ class _Statements:
         elif key == b"usemtl":
             self.materials.append((len(self.rows[b"f"]), _name(rest)))
         elif key == b"mtllib":
-            self.libraries.append(_name(rest))
+            whole = _name(rest)  # a name may have spaces in it, or there may be several
+            self.libraries += [whole, *(whole.split() if " " in whole else ())]
         elif not re.match(rb"#|[A-Za-z_]\w*$", key):
             raise Unsound(f"line {number} begins with no word that .obj knows")
 

@@ -19,6 +19,7 @@ _TYPES = {
 }  # fmt: skip
 _ORDER = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
 _UV = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_s", "texture_t"))
+_COLOURS = ("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue")
 _CORNERS = ("vertex_indices", "vertex_index")
 
 
@@ -103,7 +104,8 @@ def _kind(form: str, order: str, name: str) -> np.dtype:
 def _taken(data: bytes, start: int, element: _Element) -> tuple[dict, dict, int]:
     """The values of an element by name, (N,); its lists, all values and (N,) lengths; and where the next begins."""
     if not element.count or not element.properties:
-        return {}, {one.name: (np.empty(0), np.empty(0, np.int64)) for one in element.properties}, start
+        nothing = {one.name: np.empty(0, one.kind) for one in element.properties}
+        return nothing, {name: (none, np.empty(0, np.int64)) for name, none in nothing.items()}, start
     even = _even(data, start, element)
     if even is None:
         return _uneven(data, start, element)
@@ -172,10 +174,10 @@ def _length(data: bytes, at: int, one: _Property) -> int:
 
 
 def _colours(vertex: dict[str, np.ndarray], declared: dict[str, str]) -> np.ndarray | None:
-    names = ("red", "green", "blue")
-    if not all(name in vertex for name in names):
+    names = next((each for each in _COLOURS if all(name in vertex for name in each)), None)
+    if names is None:
         return None
-    kind = np.dtype(_TYPES[declared["red"]])
+    kind = np.dtype(_TYPES[declared[names[0]]])
     most = np.iinfo(kind).max if kind.kind in "iu" else 1.0
     colours = np.stack([vertex[name] for name in names], axis=1).astype(np.float32) / np.float32(most)
     return protocol.srgb_to_linear(np.clip(colours, 0.0, 1.0))

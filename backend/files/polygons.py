@@ -122,10 +122,11 @@ def triangles(vertices: Reals, corners: Ints, sizes: Ints) -> NDArray[np.int32]:
     quads = unfit & (sizes == 4)
     turned = (np.cumsum(sizes) - sizes)[quads][:, None] + [1, 2, 3, 1, 3, 0]  # along its other diagonal
     fans[quads[polygon]] = turned.reshape(-1, 3)
+    ends, ends_of_fans = np.cumsum(sizes), np.cumsum(sizes - 2)
     for one in np.flatnonzero(unfit & (sizes > 4)):
-        start = int(sizes[:one].sum())
-        outline = _flat(vertices[corners[start : start + sizes[one]]], whole[one])
-        fans[polygon == one] = start + np.array(_ears(outline))
+        start, size = int(ends[one] - sizes[one]), int(sizes[one])
+        outline = _flat(vertices[corners[start : start + size]], whole[one])
+        fans[ends_of_fans[one] - (size - 2) : ends_of_fans[one]] = start + np.array(_ears(outline))
     return fans
 
 

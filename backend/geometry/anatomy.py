@@ -109,8 +109,12 @@ class Anatomy:
     @cached_property
     def outward(self) -> Reals:
         """(N, 3) unit normals out of the part they are on, however the artist's faces are wound."""
-        sign = fields.outwardness(self.body.vertices, self.body.faces, self.labels)
-        return self.normals * sign[self.labels, None]
+        return self.normals * self.winding[self.labels, None]
+
+    @cached_property
+    def winding(self) -> Reals:
+        """(P,) 1 for each part whose faces are wound outwards, -1 for one that is inside out."""
+        return fields.outwardness(self.body.vertices, self.body.faces, self.labels)
 
     @cached_property
     def margin(self) -> Reals:

@@ -34,7 +34,9 @@ class Attachment:
         order = np.argsort(of, kind="stable")
         ends = np.searchsorted(of[order], np.arange(len(blades) + 1))
         self._vertices = body.vertices
-        self._faces = {id(part): faces[order[a:b]] for part, a, b in zip(blades, ends[:-1], ends[1:], strict=True)}
+        self._faces = {
+            int(part.chosen[0]): faces[order[a:b]] for part, a, b in zip(blades, ends[:-1], ends[1:], strict=True)
+        }
         others = faces[of < 0]
         self._tree = cKDTree(surface_samples(body.vertices, others, SPACING)[0]) if len(others) else None
 
@@ -58,7 +60,7 @@ class Attachment:
         return max(_extent(foot), beside) < NARROW * length and away > ASIDE * length
 
     def _samples(self, part: Part) -> Reals:
-        return surface_samples(self._vertices, self._faces[id(part)], SPACING)[0]
+        return surface_samples(self._vertices, self._faces[int(part.chosen[0])], SPACING)[0]
 
     def _contact(self, points: Reals) -> Reals:
         """(K, 3) those of the points that touch others."""

@@ -18,6 +18,7 @@ Integers = NDArray[np.int64]
 CLOSE, LARGE = 0.05, 24  # on triangles longer than this, parts are looked for within; in at most so many pieces a side
 NEIGHBOURS = 12  # of each point that are looked at
 FEW = 3  # of those, the foreign ones that are taken where one of the two is on a large triangle
+AROUND = 32  # islands about an island that are looked at first
 NEARBY = 0.1  # how much the length of a bridge counts beside the gap that it bridges
 
 
@@ -78,6 +79,7 @@ def _between_islands(vertices: Reals, island: Integers) -> Integers:
     members = np.split(np.argsort(island, kind="stable"), np.cumsum(np.bincount(island))[:-1])
     trees = [cKDTree(vertices[chosen]) for chosen in members]
     low, high = (np.stack([trim(vertices[chosen], axis=0) for chosen in members]) for trim in (np.min, np.max))
+    count = len(members)
     known: dict[tuple[int, int], tuple[float, int, int]] = {}
 
     def gap(one: int, other: int) -> tuple[float, int, int]:
@@ -89,16 +91,29 @@ def _between_islands(vertices: Reals, island: Integers) -> Integers:
             known[pair] = float(distance[closest]), int(members[few][closest]), int(members[many][place[closest]])
         return known[pair]
 
-    group, found = np.arange(len(members)), []
+    def others(one: int, most: int) -> tuple[Integers, Reals]:
+        """The islands whose boxes are nearest, at most so many, nearest first, and how far their boxes are."""
+        apart = np.linalg.norm(np.maximum(np.maximum(low - high[one], low[one] - high), 0.0), axis=1)
+        apart[one] = np.inf
+        near = np.argpartition(apart, most)[:most] if most < count else np.arange(count)
+        near = near[np.argsort(apart[near], kind="stable")]
+        return near, apart[near]
+
+    around = [others(one, AROUND) for one in range(count)]
+    group, found = np.arange(count), []
     while group.any():
         shortest: dict[int, tuple[float, int, int]] = {}
-        for one in range(len(members)):
-            apart = np.linalg.norm(np.maximum(np.maximum(low - high[one], low[one] - high), 0.0), axis=1)
-            apart[group == group[one]] = np.inf
-            for other in np.argsort(apart):
-                if apart[other] >= shortest.get(group[one], (np.inf,))[0]:
+        for one in range(count):
+            place, own = 0, group[one]
+            while place < count - 1:
+                if place == len(around[one][0]):
+                    around[one] = others(one, 4 * place)
+                other, apart = int(around[one][0][place]), float(around[one][1][place])
+                if apart >= shortest.get(own, (np.inf,))[0]:
                     break
-                shortest[group[one]] = min(gap(one, int(other)), shortest.get(group[one], (np.inf, 0, 0)))
+                if group[other] != own:
+                    shortest[own] = min(gap(one, other), shortest.get(own, (np.inf, 0, 0)))
+                place += 1
         for _, a, b in sorted(shortest.values()):
             one, other = sorted((group[island[a]], group[island[b]]))
             if one != other:

@@ -78,7 +78,7 @@ class Charts:
         self.seam = np.zeros(count, bool)  # where they are one surface with what is no blade
         self.seam[faces[(of >= 0).any(axis=1) & (of < 0).any(axis=1)]] = True
         self.faces = faces = faces[(of[:, 0] >= 0) & (of == of[:, :1]).all(axis=1)]
-        self.outward = fields.outwardness(self.vertices, anatomy.body.faces, anatomy.labels)[anatomy.labels]
+        self.outward = anatomy.winding[anatomy.labels]
         sides = fields.edges(anatomy.body.faces)
         sides = sides[(owner[sides[:, 0]] >= 0) & (owner[sides[:, 0]] == owner[sides[:, 1]])]
         pairs = np.concatenate([sides, fields.across(faces), self._through(anatomy, parts)])

@@ -19,10 +19,12 @@ sheets, as the solver does not know of them; to solve without contact first, and
 energy of all steps, so that they come through deeper each time; and sides of vertices remembered for patches of the
 surface know nothing of rims and of what rolls up within a patch, which is nearly all that crosses; and rigid impact
 zones (Provot, "Collision and self-collision handling in cloth model dedicated to design garments", 1997) grow until
-whole flowers are one piece, torn off at its rim. What has come through all the same must not be kept from sliding, and
-from going back, or it is a knot that stretches all around it. One more thing keeps
-it stable: where a sheet touches, it takes on the curvature that it has (`Sheets`), for a fold that cannot become what
-it wishes would push ever harder.
+whole flowers are one piece, torn off at its rim.
+
+What has come through all the same is not pushed back, and may slide on through where it is, and out again (`Passage`).
+But where it would come through something new, that is held back too, so that a knot can still stay for a while, and
+stretch what is around it. One more thing keeps all stable: where a sheet touches, it takes on the curvature that it
+has (`Sheets`), for a fold that cannot become what it wishes would push ever harder.
 """
 
 from copy import copy

@@ -35,9 +35,8 @@ def hollowness(anatomy: Anatomy, radius: float) -> Reals:
     dense everywhere, so that it does not depend on the triangles.
     """
     body = anatomy.body
-    sign = fields.outwardness(body.vertices, body.faces, anatomy.labels)
-    outward = anatomy.normals * sign[anatomy.labels, None]
-    faces = np.where(sign[anatomy.labels[body.faces[:, :1]]] < 0.0, body.faces[:, ::-1], body.faces)
+    outward = anatomy.outward
+    faces = np.where(anatomy.winding[anatomy.labels[body.faces[:, :1]]] < 0.0, body.faces[:, ::-1], body.faces)
     points, area = surface_samples(body.vertices, faces, 0.25 * radius)
     side = np.argmax(np.abs(area), axis=1)
     side = 2 * side + (area[np.arange(len(area)), side] > 0.0)  # so that the two sides of a thin part stay apart

@@ -69,6 +69,7 @@ class Surface:
     thin: Reals  # (M,) 1 where a part is thin, 0 where it is bulk
     wide: float  # that a gap is to be, for what is around it to swell into it
     room: Reals  # (M,) in [0, 1] how wide the gap in front of a point is, of that
+    squeezed: float = 0.0  # volume that the flow alone would have taken in this stride, over the volume of all parts
     corrected: float = 0.0  # volume that was put back so far, over the volume of all parts
 
 

@@ -39,10 +39,11 @@ class Mould:
         reach = period * rng.uniform(*BLOT, len(self._sites))
         ragged = np.clip(0.6 + 0.4 * fields.noise(points, 1.6 / period, seed + 2), 0.2, 1.0)
         near = cKDTree(points).query_ball_point(points[self._sites], reach)
-        self._blots = [
-            np.array([k for k in blot if np.linalg.norm(points[k] - points[site]) <= most * ragged[k]], np.int64)
-            for site, blot, most in zip(self._sites, near, reach, strict=True)
-        ]
+        self._blots = []
+        for site, blot, most in zip(self._sites, near, reach, strict=True):
+            blot = np.asarray(blot, np.int64)
+            gap = np.linalg.norm(points[blot] - points[site], axis=1)
+            self._blots.append(blot[gap <= most * ragged[blot]])
         poor = POOR * np.clip(fields.noise(points, 0.5 / period, seed + 3), -1.5, 1.5)
         self._feed, self._kill = FEED * (1.0 - poor), KILL * (1.0 + 0.1 * poor)
         self._settled = np.zeros(len(self._sites), bool)

@@ -61,6 +61,7 @@ class Passage:
         self._rest, self._faces = rest, faces
         self.edges = fields.edges(faces)
         self._soft_edges, self._soft_faces = moved[self.edges].any(axis=1), moved[faces].any(axis=1)
+        self._seen, self._found = np.zeros((0, 3)), np.zeros((0, 5), np.int64)  # the last shape, and where it crosses
         self._tree = tree(rest, self.edges, faces)
         ends = np.maximum(np.bincount(self.edges.ravel(), minlength=len(rest)), 1)
         length = np.linalg.norm(rest[self.edges[:, 0]] - rest[self.edges[:, 1]], axis=1)
@@ -114,7 +115,21 @@ class Passage:
         return np.linalg.norm(pairs.way(self._rest), axis=1)
 
     def _crossing(self, x: Reals, changed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """(K, 5) ends of each edge, and corners of the triangle that it goes through in the shape x (N, 3)."""
+        """(K, 5) ends of each edge, and corners of the triangle that it goes through in the shape x (N, 3).
+
+        Each shape is searched once: the end of a step is asked about by what solves, what holds back and what settles.
+        """
+        if changed is None:
+            if not np.array_equal(x, self._seen):
+                self._seen, self._found = x.copy(), self._searched(x)
+            return self._found
+        found = self._searched(x, changed)
+        if np.array_equal(x[~changed], self._seen[~changed]):
+            kept = ~changed[self._found].any(axis=1)
+            self._seen, self._found = x.copy(), np.concatenate([self._found[kept], found])
+        return found
+
+    def _searched(self, x: Reals, changed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         edges, faces = self._soft_edges, self._soft_faces
         anywhere = np.ones(len(faces), bool)
         asked = [(edges, anywhere), (~edges, faces)]

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix, csr_matrix, diags
 from backend.geometry.anderson import fixed_point
 from backend.geometry.body import Reals
 from backend.geometry.contact import Springs
-from backend.geometry.factor import Factor
+from backend.geometry.factor import Factor, Joined
 from backend.geometry.fields import hinges
 from backend.geometry.inertia import ahead
 from kernels.thinshell import gradient, surface
@@ -24,6 +24,7 @@ Integers = NDArray[np.int64]
 FLAT = 1e-6  # a triangle less high than this, over its longest side, has no shape to keep
 FOLDED = 0.03  # where two unit normals add up to less than this, they name no direction
 PASSES = 3  # of a step where something touches
+FEW = 100  # contacts, which are joined to a factor; for more of them the matrix is factorised anew
 RIGID = 30.0  # pins, links and contacts, in mean stiffnesses of the membrane
 STRONGEST = 30.0  # of an element, in medians: a needle's stiffness has no bound, and would be all the solver sees
 
@@ -156,14 +157,15 @@ class Shell:
         self._links = stiff * _scatter(np.tile([[1.0, -1.0], [-1.0, 1.0]], (len(links), 1, 1)), links, count)
         self._link_rest = self._links @ sheet.vertices
         self._age = 0
-        self._factor = None
+        self._matrix = self._factor = None
 
     def step(self, growth: Reals, bending: Reals, kappa: Reals, gravity: Reals, anchors: Reals,
              touching: Touching | None = None) -> None:  # fmt: skip
         """growth (F, 2, 2), bending (H,) falling over time, kappa (H,), gravity (N,) pulling down, anchors (N, 3)."""
         bend = bending * self.sheet.hinge_weight
         if self._age % self.refresh == 0:
-            self._factor = Factor(self.matrix(bend))
+            self._matrix = self.matrix(bend)
+            self._factor = Factor(self._matrix)
         self._age += 1
         before = self.positions
         pull = self._inertia + self._hold
@@ -178,31 +180,34 @@ class Shell:
             gradient(x, self._surface, growth, bend, kappa, force)
             return force
 
-        after = self._solved(forces, bend, before, touching)
+        after = self._solved(forces, before, touching)
         self.velocities = (after - before) / self.dt
         self.positions = after
 
-    def _solved(self, forces: Callable, bend: Reals, before: Reals, touching: Touching | None) -> Reals:
+    def _solved(self, forces: Callable, before: Reals, touching: Touching | None) -> Reals:
         """(N, 3) where the forces vanish. Where something touches it takes passes, each of which knows of what the ones
         before it have passed through."""
         if touching is None:
             return self._settled(lambda x: x - self._factor.solve(forces(x)), before)
-        after, springs, matrix = before, touching.near, None
+        after, springs, more, solver = before, None, touching.near, Joined(self._factor, self._stiff)
         for left in reversed(range(PASSES)):
-            if springs is None:
-                after = self._solved(forces, bend, after, None)
-            else:
-                matrix = self.matrix(bend) if matrix is None else matrix
-                after = self._pushed(forces, matrix, springs, after)
+            if more is not None:
+                springs = more.joined(springs)
+                if len(solver) + len(more.least) > FEW:
+                    solver = Joined(Factor(self._matrix + self._stiff * springs.matrix()), self._stiff)
+                else:
+                    solver.join(more.jacobian)
+            after = self._pushed(forces, solver, springs, after)
             more = touching.passed(after) if left else None
             if more is None:
                 break
-            springs = more.joined(springs)
         return after
 
-    def _pushed(self, forces: Callable, matrix: csr_matrix, springs: Springs, x: Reals) -> Reals:
-        factor = Factor(matrix + self._stiff * springs.matrix())
-        return self._settled(lambda x: x - factor.solve(forces(x) + self._stiff * springs.force(x)), x)
+    def _pushed(self, forces: Callable, solver: Joined, springs: Springs | None, x: Reals) -> Reals:
+        def force(x: Reals) -> Reals:
+            return forces(x) if springs is None else forces(x) + self._stiff * springs.force(x)
+
+        return self._settled(lambda x: x - solver.solve(force(x)), x)
 
     def _settled(self, step: Callable[[Reals], Reals], x: Reals) -> Reals:
         def update(x: Reals) -> Reals:

@@ -28,7 +28,7 @@ def capabilities() -> protocol.Engines:
 
 def failure(error: Exception) -> protocol.Failure | None:
     """The sentence for an error that its reader can do something about; None for a fault of ours."""
-    from backend.pipelines.lifecycle import UnusableSubject
+    from backend.pipelines.lifecycle import BrokenSolve, UnusableSubject
     from backend.pipelines.processes.process import NotForThis
 
     codes = {
@@ -36,6 +36,7 @@ def failure(error: Exception) -> protocol.Failure | None:
         NotUnderstood: "unsupported",
         UnusableSubject: "bad_subject",
         protocol.BadMessage: "bad_subject",
+        BrokenSolve: "nan_result",
         wire.NotFinite: "nan_result",
     }
     code = next((code for kind, code in codes.items() if isinstance(error, kind)), None)

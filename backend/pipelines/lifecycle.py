@@ -26,8 +26,13 @@ HELD = 0.99  # what is pinned more than this does not visibly move
 COINCIDENT = 1e-6  # of the mesh's size: vertices closer than this are one
 PREVIEW_EVERY = 4
 PREVIEWING = "Making a preview"
+SCATTERED = "Too many loose parts to simplify: this takes longer"
 REVERSIBLE = 8 * 10**9  # bytes of frames, which are all held before the last can go first
 FRAME_BYTES, POSE_BYTES = 28, 12  # of each vertex of a frame: its five materials; and each pose
+
+
+class BrokenSolve(FloatingPointError):
+    """Positions that are no longer numbers; the message says what to do."""
 
 
 class UnusableSubject(ValueError):
@@ -45,7 +50,10 @@ class Welded:
     def frame(self, subject: Mesh, moment: Moment) -> Frame:
         poses = [self._posed(subject, pose) for pose in moment.poses]
         if not all(np.isfinite(pose).all() for pose in poses):
-            raise FloatingPointError(f"the solve lost its footing at life time {moment.tau:.2f}")
+            raise BrokenSolve(
+                f"The shape could not be worked out at life time {moment.tau:.2f}: choose a lower Amount, or run "
+                f"Mesh > Clean Up > Merge by Distance and Degenerate Dissolve on the mesh first."
+            )
         look, start = moment.look, self.body.look
         gone, glows = (look.opacity < 1.0).any(), (look.emission > 0.0).any()
         return Frame(
@@ -147,6 +155,7 @@ def _by_proxy(
         taus = taus[1:]
     proxy = Proxy(body, count, report)
     if proxy.lost > 0.5:  # a cloud of scraps: there is nothing to simplify
+        report(0.0, SCATTERED)
         moments = live(Anatomy(body), request.stages, request.seed, taus, detail, report)
     else:
         moments = map(proxy.carry, _moments(proxy.body, request, taus, detail, report))

@@ -142,7 +142,8 @@ def _elastic_poses(anatomy: Anatomy, acting: list[Acting], taus: Reals, report: 
         """(K, N, 3) after each step."""
         wrinkled = any(one.process.wrinkles for one in acting)
         process = acting[0].process
-        rooted = anatomy.planted if all(one.process.spares for one in acting) else anatomy
+        # rooted in its pot where all of them leave that out
+        rooted = process.anatomy if all(one.process.anatomy is process.anatomy for one in acting) else anatomy
         first = Elastic(rooted, process.detail, process.seed, wrinkled)
         engines = [first, *(first.fork() for _ in acting[1:])]
         yield np.stack([engine.positions for engine in engines])

@@ -4,6 +4,7 @@ from copy import copy
 from typing import Self
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
 from backend.geometry import fields, lattice
@@ -29,17 +30,17 @@ class Solids:
         faces = body.faces[solid[body.faces[:, 0]]]
         self.grid = grid = lattice.build(body.vertices, faces, body.vertices[between], detail.cells)
         self.follow = grid.embedding(vertices)
-        self.nearest = self.chosen[cKDTree(vertices).query(grid.nodes)[1]]
+        index = np.zeros(len(body.vertices), np.int64)
+        index[self.chosen] = np.arange(len(self.chosen))
+        self.nearest = _nearest(grid.nodes, vertices, fields.edges(index[faces]), grid.cell)
         held = np.zeros(len(grid.nodes))
         root = anatomy.root_within(solid)[self.chosen]
         np.maximum.at(held, self.follow.indices, np.repeat(root, np.diff(self.follow.indptr)))
         self.feet = footing.near(grid.nodes, 2.0 * grid.cell)
         self.solid = lattice.Solid(grid, held, STEP, SHEAR, BULK)
-        index = np.zeros(len(body.vertices), np.int64)
-        index[self.chosen] = np.arange(len(self.chosen))
         self.zones = Zones(vertices, index[faces], self.follow, grid.cell)
 
-        distance = anatomy.distance[self.nearest]
+        distance = self.nearest @ anatomy.distance[self.chosen]
         along, offset = fields.limbs(grid.nodes, distance, 3.0 * grid.cell)
         down = _downward(grid.nodes, anatomy, seed)
         down -= np.einsum("mi,mi->m", down, along)[:, None] * along
@@ -49,17 +50,20 @@ class Solids:
         self.along = along[grid.tets].mean(axis=1)
 
     def step(self, rest: Rest, positions: Reals) -> None:
-        tets, nearest = self.grid.tets, self.nearest
+        tets = self.grid.tets
+
+        def at_nodes(values: Reals) -> Reals:
+            return self.nearest @ values[self.chosen]
 
         def within(values: Reals) -> Reals:
             return values[tets].mean(axis=1)
 
         # the side that faces down shortens and the other does not: the limb bows
-        along = within(rest.along[nearest] - rest.droop[nearest] * self.below)
-        growth = stretched(within(rest.across[nearest]), np.maximum(along, 0.05), self.along)
+        along = within(at_nodes(rest.along) - at_nodes(rest.droop) * self.below)
+        growth = stretched(within(at_nodes(rest.across)), np.maximum(along, 0.05), self.along)
         anchors = self.footing.carry(self.grid.nodes, self.feet)
         before = self.solid.positions
-        self.solid.step(SHEAR * (1.0 - within(rest.soft[nearest])), growth, GRAVITY * rest.load[nearest], anchors)
+        self.solid.step(SHEAR * (1.0 - within(at_nodes(rest.soft))), growth, GRAVITY * at_nodes(rest.load), anchors)
         after = self.zones.kept_apart(before, self.solid.positions)
         self.solid.push(after - self.solid.positions, self.zones.every)
         positions[self.chosen] = self.follow @ self.solid.positions
@@ -68,6 +72,22 @@ class Solids:
         other = copy(self)
         other.solid, other.zones = self.solid.fork(), copy(self.zones)
         return other
+
+
+def _nearest(nodes: Reals, vertices: Reals, edges: fields.Integers, cell: float) -> csr_matrix:
+    """(M, N) what the nodes (M, 3) take of values at the vertices (N, 3): those of the nearest vertex, or where edges
+    (E, 2) are longer than a cell, of the nearest point along them. A stem may have no rings between its ends."""
+    length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+    pieces = np.ceil(length / cell).astype(np.int64)
+    inner = np.repeat(np.arange(len(edges)), pieces - 1)
+    step = np.arange(len(inner)) - np.repeat(np.cumsum(pieces - 1) - (pieces - 1), pieces - 1) + 1
+    share = step / pieces[inner]
+    ends = np.concatenate([np.repeat(np.arange(len(vertices))[:, None], 2, axis=1), edges[inner]])
+    weights = np.concatenate([np.tile([1.0, 0.0], (len(vertices), 1)), np.stack([1.0 - share, share], axis=1)])
+    points = np.einsum("sk,ski->si", weights, vertices[ends])
+    found = cKDTree(points).query(nodes)[1]
+    rows = np.repeat(np.arange(len(nodes)), 2)
+    return csr_matrix((weights[found].ravel(), (rows, ends[found].ravel())), shape=(len(nodes), len(vertices)))
 
 
 def _downward(points: Reals, anatomy: Anatomy, seed: int) -> Reals:

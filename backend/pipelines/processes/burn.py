@@ -22,6 +22,7 @@ PAUSE = 0.006  # share of the surface that burns between a piece and the one tha
 GOING = 0.03  # share of the surface that burns while one piece disappears
 THIN = 0.07  # only the parts of solids that are thinner than this crumble, half as it may: the rest is a lump
 WARP = 3.2  # radians over the size of a sheet
+CURL = 2.5  # times that: how much more a sheet that lies curls up
 TUBE = 0.08  # narrower hollows than this warp less: a stalk would fold through itself
 EXCESS, ROOM = 0.22, 0.18  # by which the skin of char is too large; the width that lets it fold as deep as it gets
 
@@ -53,8 +54,10 @@ class Burn(Process):
 
         self.shrinking = np.clip(0.38 + 0.12 * fields.noise(points, 3.0, seed + 14), 0.15, 0.55)
         warp = 2.0 * settings.curl * WARP * np.clip(self._room() / TUBE, 0.0, 1.0) ** 2
-        self.bow = warp * np.clip(fields.noise(points, 1.6, seed + 15), -1.5, 1.5)
-        self.roll = warp * np.clip(fields.noise(points, 2.2, seed + 16), -1.5, 1.5)
+        # what lies on the floor can only curl up from it
+        up = -anatomy.facing(seed) if anatomy.lying else np.zeros(len(points))
+        self.bow = warp * (np.clip(fields.noise(points, 1.6, seed + 15), -1.5, 1.5) + CURL * up)
+        self.roll = warp * (np.clip(fields.noise(points, 2.2, seed + 16), -1.5, 1.5) + 0.3 * CURL * up)
         # between walls and in crevices there is no room for deep folds
         self.excess = EXCESS * np.clip(np.minimum(anatomy.thickness, anatomy.clearance) / ROOM, 0.0, 1.0)
         sheet = anatomy.is_sheet

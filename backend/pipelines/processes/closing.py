@@ -115,13 +115,14 @@ class Closing(Process):
         if way <= 0.0:
             return positions
         strength = self.strength[self.chosen]
-        share = self.share(way) * strength
+        progress = self.share(way)
+        share = progress * strength
         sides = self.between.at(share[self.faces].mean(axis=1), self.puzzle.sides)
         placed = self.puzzle.solve(sides, np.zeros((0, 3)), start[self.chosen])
         goal = start[self.chosen] + share[:, None] * (self.target - start[self.chosen])
         positions[self.chosen] = placed + self.free[self.blade, None] * self._on_foot(goal - placed)
         for one, mine in zip(self.closed, self.slices, strict=True):
-            step = (self.strength[one.core] * self.share(way)[mine].mean())[:, None]
+            step = (self.strength[one.core] * progress[mine].mean())[:, None]
             positions[one.core] += step * (one.gathered - start[one.core])
         return positions
 

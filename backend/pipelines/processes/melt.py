@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backend.geometry.body import Look
 from backend.geometry.fields import areas, smoothstep
-from backend.geometry.liquid import TOUCH, Surface, flowing_surface, part_volumes, room, straighten
+from backend.geometry.liquid import SHEET_THICKNESS, TOUCH, Surface, flowing_surface, part_volumes, room, straighten
 from backend.geometry.together import Together
 from backend.geometry.viscous import (
     Tank,
@@ -36,7 +36,8 @@ Reals = NDArray[np.float64]
 GRID = (48, 48, 32)
 COURANT = 1.0  # cells that the fastest vertex may travel in one step
 STRIDE = 0.025  # progress between two smoothings
-SQUEEZED = 0.005  # of the volume of all parts: a step that leaves more to be put back is the last of its stride
+SQUEEZED = 0.002  # of the volume of all parts: a step that would take more than that is the last of its stride
+HELD = 1e-7  # of the volume of all parts: what is not worth a push
 STEPS = 6  # a stride that needs more has nowhere left to go: the body stays as it is
 ROUNDS = 16  # of restoring the volume of a coarse mesh; one that cannot hold it, being pinned, stays short of it
 POOL = 0.2  # thickness of the pool, in cube roots of the volume
@@ -45,6 +46,7 @@ UNEVEN = 0.12  # how much the weight varies from place to place
 FILM = 1.7  # area of the film that a sheet by itself ends as, in its own areas
 WIDER = 0.03  # most by which it widens in one stride
 LOBES = 1.5  # how unevenly it widens
+ALONE = 16  # power of the sheets' share of the mass that says how far they come down by themselves
 LEAN = 0.5  # how strongly a sheet is pushed to the side, per weight
 TENSION = 0.012  # surface tension / weight, in squares of the height of the centre of mass
 THIN_TENSION = 0.04  # the same, more of it, where a part is thin
@@ -104,6 +106,7 @@ class Melt(Process):
             surface.points = points
             smooth(surface, gone, stride, free)
             spread_sheets(surface, weight, 1.0 + (film - 1.0) * gone**2, free)
+            surface.points = holding(points, surface.points, surface)
             return surface.points
 
         for tau in taus:
@@ -112,19 +115,22 @@ class Melt(Process):
                 stride = min(STRIDE, progress - gone)
                 gone = min(gone + STRIDE, progress)
                 goal = start + (low - start) * gone
+                surface.squeezed = 0.0
                 steps, before, above = 0, surface.points, centre_of_mass(surface)[0]
                 while flowing and flow_towards(goal, surface, weight, gone, start - low, grid):
                     steps += 1
                     if steps >= STEPS:  # it lags behind; where it hardly sinks any more it has come to rest
                         flowing = above - centre_of_mass(surface)[0] > RESTING * stride * (start - low)
                         break
-                    if surface.sheet.sum() > 0.1 * np.abs(surface.volumes).sum() and squeezed(surface) > SQUEEZED:
+                    if surface.sheet.sum() > 0.1 * np.abs(surface.volumes).sum() and surface.squeezed > SQUEEZED:
                         break  # sheets on top of each other come no lower: what is below them would be squeezed out
                 if flowing:
                     if strides % max(round(len(before) / ROOM_POINTS), 1) == 0:
                         surface.room = room(surface.points, surface.skin, surface.wide)
                     strides += 1
-                    surface.points = together.moved(before, surface.points, evened)
+                    flowed = surface.points
+                    moved = together.moved(before, flowed, evened)
+                    surface.points = holding(flowed, with_straight_edges(moved, surface), surface)
                     straighten(surface)
                     restore(surface)
                 else:
@@ -153,7 +159,7 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
 
     def velocity_and_rate(flow: Reals) -> tuple[Reals, float]:
         """Of the points, and at which the centre of mass rises."""
-        velocity = velocity_at(tank, flow, x) * surface.mobility[:, None]
+        velocity, _ = as_much_out_as_in(velocity_at(tank, flow, x), x, surface)
         rising = (x[:, 2] * (outward * velocity).sum(axis=1) + surface.sheet * velocity[:, 2]).sum()
         return velocity, min(float(rising) / mass, -1e-12)
 
@@ -180,9 +186,52 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
     allowed = min(COURANT / max((np.abs(velocity) / tank.spacing).max(), 1e-9), 1.5 * dt)
     dt = min(needed, allowed)
     middle = x + 0.5 * dt * velocity
-    surface.points = x + dt * velocity_at(tank, flow, middle) * surface.mobility[:, None]
+    velocity, lost = as_much_out_as_in(velocity_at(tank, flow, middle), middle, surface)
+    surface.points = x + dt * velocity
+    surface.squeezed += dt * lost
     surface.points[:, 2] = np.maximum(surface.points[:, 2], np.minimum(x[:, 2], 1e-4))
     return needed > allowed
+
+
+def as_much_out_as_in(velocity: Reals, points: Reals, surface: Surface) -> tuple[Reals, float]:
+    """Velocity (M, 3) of points (M, 3) as far as they may move, with what each part lacks to keep its volume; and the
+    rate at which they lacked it, over the volume of all parts.
+
+    The flow has no divergence on its grid, but what points read of it between the cells has (Peskin and Printz,
+    Improved volume conservation in the computation of flows with immersed elastic boundaries, 1993). Of all changes
+    that make up for it this one, along the normals, is the least.
+    """
+    velocity = velocity * surface.mobility[:, None]
+    outward = surface_gradients(points, surface.skin, np.zeros(len(surface.skin)))[0]
+    free = share_above_floor(points, surface.mobility)
+    part, count = surface.sheets.part, len(surface.volumes)
+    way = free * outward
+    gain = np.bincount(part, (outward * velocity).sum(axis=1), count)
+    rate = gain / np.maximum(np.bincount(part, (outward * way).sum(axis=1), count), 1e-30)
+    return velocity - rate[part, None] * way, float(np.abs(gain).sum() / max(np.abs(surface.volumes).sum(), 1e-12))
+
+
+def share_above_floor(points: Reals, mobility: Reals) -> Reals:
+    """(M, 3) how far points may be pushed: on the floor no more up and down."""
+    share = np.repeat(mobility[:, None], 3, axis=1)
+    share[:, 2] *= np.clip(points[:, 2] / 0.01, 0.0, 1.0)
+    return share
+
+
+def holding(before: Reals, after: Reals, surface: Surface) -> Reals:
+    """Points (M, 3) that were evened out from `before` to `after`, pushed along their normals, the further the more
+    they were moved, until each part holds what it held before."""
+    part, count = surface.sheets.part, len(surface.volumes)
+    held, now = (part_volumes(x, surface.skin, surface.parts, count) for x in (before, after))
+    if np.abs(now - held).max(initial=0.0) < HELD * np.abs(surface.volumes).sum():
+        return after
+    moved = np.linalg.norm(after - before, axis=1)
+    most = np.zeros(count)
+    np.maximum.at(most, part, moved)
+    share = (moved / np.maximum(most, 1e-12)[part])[:, None] * share_above_floor(after, surface.mobility)
+    x = restore_volume(after, surface.skin, surface.parts, held, share)
+    x[:, 2] = np.maximum(x[:, 2], np.minimum(after[:, 2], 0.0))
+    return x
 
 
 def without_pressure(forces: Reals, outward: Reals, surface: Surface) -> Reals:
@@ -212,14 +261,20 @@ def smooth(surface: Surface, progress: float, stride: float, free: Reals) -> Non
         x = x + share[:, None] * (links @ x - x)
     above_floor = np.clip(x[:, 2] / 0.01, 0.0, 1.0)
     bulk = mobility * above_floor * (1.0 - 0.8 * surface.thin) * surface.room
-    own = surface.chords.shape[1]
-    cut = slice(own, surface.cut)
-    straight = surface.straight * surface.mobility[cut, None]
-    x[cut] += straight * (surface.chords[cut] @ x[:own] - x[cut])
+    x = with_straight_edges(x, surface)
     for _ in range(2):  # each undoes a little of the other
         x = x + free[:, None] * lagging(x - before, surface, np.median(edges2))
         x = given_back(before, x, surface, bulk, np.median(edges2))
     surface.points = x
+
+
+def with_straight_edges(points: Reals, surface: Surface) -> Reals:
+    """(M, 3) with midpoints back on the lines between the body's own vertices where its triangles are small."""
+    own, x = surface.chords.shape[1], points.copy()
+    cut = slice(own, surface.cut)
+    straight = surface.straight * surface.mobility[cut, None]
+    x[cut] += straight * (surface.chords[cut] @ x[:own] - x[cut])
+    return x
 
 
 def restore(surface: Surface) -> None:
@@ -304,18 +359,15 @@ def firm(rest: Reals, now: Reals) -> Reals:
     return 1.0 - smoothstep(1.5 * (rest[:, 2] - now[:, 2]) / height)
 
 
-def squeezed(surface: Surface) -> float:
-    """Volume that the parts lack or have too much, over that of all parts."""
-    now = part_volumes(surface.points, surface.skin, surface.parts, len(surface.volumes))
-    return float(np.abs(now - surface.volumes).sum() / max(np.abs(surface.volumes).sum(), 1e-12))
-
-
 def heights(surface: Surface, thickness: float) -> tuple[float, float]:
     """Of the centre of mass: at rest, and in the pool that the part of the body that may move ends as, of
     `thickness` in cube roots of the volume."""
     start, mass = centre_of_mass(surface)
     light = float(surface.sheet.sum()) / max(mass, 1e-9)  # sheets lie on what they flow over
-    pool = min(0.5 * (1.0 + light) * thickness * np.cbrt(max(mass, 0.0)), start)
+    flat = np.abs(surface_gradients(surface.points, surface.sheets.faces, np.zeros(len(surface.sheets.faces)))[0][:, 2])
+    lying = SHEET_THICKNESS * float(flat.sum()) / max(mass, 1e-9)
+    film = light**ALONE * lying  # what stands comes down in folds, and on what is solid no sheet comes down flat
+    pool = min(0.5 * (1.0 + light) * (1.0 - film) * thickness * np.cbrt(max(mass, 0.0)), start)
     height = surface.points[:, 2]
     moving = float(surface.mobility @ height / max(height.sum(), 1e-12))
     moving **= 3  # what stays is in the way of the rest

@@ -17,7 +17,7 @@ RIPE = 0.25  # depth behind the front from which all is as rotten as it gets
 SHRINK, EXCESS, SUNKEN = 0.22, 0.09, 0.012  # of length; of skin; in sizes
 ROOM = 0.18  # the width that lets wrinkles be as deep as they get, in sizes
 INTO = 0.12  # share of its width by which a spot sinks into a stem, at most
-DROOP, CURL = 2.0, 2.5  # radians over the size of a sheet
+DROOP, CURL, COCKLE = 2.2, 1.5, 1.5  # radians over the size of a sheet
 
 BRUISE = np.array([0.34, 0.20, 0.045])  # linear albedo
 BROWN = np.array([0.115, 0.048, 0.014])
@@ -44,8 +44,12 @@ class Rot(Process):
         slowness = np.exp(0.45 * np.clip(uneven, -1.5, 1.5) + 0.25 * fields.noise(points, 9.0, seed + 2))
         arrival = front.arrival(anatomy, sources, delay, slowness)
         self.front = front.Front(arrival, fields.areas_around(points, self.body.faces) * (self.strength > 0.0))
-        self.facing = anatomy.facing(seed)
-        self.cockle = 3.0 * fields.noise(points, 4.0, seed + 3)
+        facing = anatomy.facing(seed)
+        cockle = COCKLE * fields.noise(points, 4.0, seed + 3)
+        self.bow = -DROOP * self.collapse * facing + cockle
+        self.roll = (-0.4 * DROOP if anatomy.lying else CURL) * facing + cockle  # what lies becomes a dish
+        # a limb droops, a lump sinks
+        self.sag = 0.25 + 0.2 * (1.0 - fields.smoothstep((anatomy.thickness - 0.05) / 0.1))
         self.mottle = 1.0 + 0.3 * np.clip(fields.noise(points, 8.0, seed + 4), -1.5, 1.5)[:, None]
         # in a stem, or between walls, there is no room for spots as deep as an apple's
         room = np.minimum(anatomy.thickness, anatomy.clearance)
@@ -72,11 +76,9 @@ class Rot(Process):
         rest.grow(along=1.0 - SHRINK * ripe, across=1.0 - SHRINK * ripe)
         rest.wrinkle(across=1.3 * self.excess * ripe, along=0.7 * self.excess * ripe)
         rest.inflate(-self.sunken * rotten)
-        rest.bend(
-            bow=(-DROOP * self.facing * collapse + self.cockle) * ripe, roll=(CURL * self.facing + self.cockle) * ripe,
-            droop=0.25 * whole,
-        )  # fmt: skip
-        rest.soften(np.minimum(0.55 * whole + 0.4 * rotten * np.minimum(collapse, 1.0), 0.95))
+        rest.bend(bow=self.bow * ripe, roll=self.roll * ripe, droop=self.sag * whole)
+        limp = np.minimum(0.55 * whole + 0.4 * rotten * np.minimum(collapse, 1.0), 0.95)
+        rest.soften(0.6 * limp if self.anatomy.lying else limp)  # what lies could not lift its own rim otherwise
         rest.weigh(np.minimum(np.where(sheet, ripe, 0.5 * whole + 0.15 * rotten), 1.0))
 
     def look(self, tau: float, look: Look) -> Look:
