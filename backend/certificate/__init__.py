@@ -1,6 +1,7 @@
 """What was measured about a finished clip: frame by frame as it comes, and the rest once it is there.
 
-It shares no code with what makes the clips. Of these it keeps five frames. Lengths are given in units of the subject's
+With what makes the clips it shares one kernel, the one that finds crossing triangles, which is tested against its plain
+definition, and no other code. It keeps five frames of a clip. Lengths are given in units of the subject's
 largest extent. How often each thing is looked at stands beside it; what costs most, crossings, at the first, middle
 and last frame.
 """
@@ -24,7 +25,7 @@ COARSE, BENT = 0.3, 0.05  # from edges this long beside their part on, what move
 # Names that the summary and the detail share
 COLOUR, SUNK, TIME = "colour", "below the lowest point of the subject", "time taken"
 TURNED_OVER, FOLDED = "faces turned over within one frame", "new folds on to a neighbour"
-CROSSING, IN_SIGHT = "new crossings", "new crossings in sight"
+CROSSING, IN_SIGHT, CROSSING_BEFORE = "new crossings", "new crossings in sight", "crossings in the subject itself"
 VOLUME, VOLUME_CHANGE, CORRECTED = "volume", "largest change of volume", "volume put back by correction"
 EDGES = "usual length of edges"
 SHEETS, AREA = "open sheets", "area of the sheets"
@@ -134,6 +135,7 @@ class Measure:
             for which, moment in kept.items():
                 marked = float(results[id(moment)][place].sum())
                 found.append((f"{what} in the {which} frame", marked, f"{faces} faces"))
+        found.append((CROSSING_BEFORE, float(surface.crossing_before.sum()), f"{faces} faces, never counted as new"))
         return found
 
     @property

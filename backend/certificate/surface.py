@@ -115,7 +115,8 @@ class Surface:
     # --- Crossings
 
     @cached_property
-    def _crossing_before(self) -> Bools:
+    def crossing_before(self) -> Bools:
+        """(F,) faces that cross another in the subject."""
         return self._crossing(self._rest_corners, self._names)
 
     def _crossing(self, corners: Reals, names: Ints) -> Bools:
@@ -132,7 +133,7 @@ class Surface:
         if np.abs(moment.positions - self.rest).max(initial=0.0) <= self._slack:
             return new, in_sight
         corners = moment.positions[self.faces[there]]
-        new[there] = self._crossing(corners, self._names[there]) & ~self._crossing_before[there]
+        new[there] = self._crossing(corners, self._names[there]) & ~self.crossing_before[there]
         if new.any():
             pixels = int(np.clip(4 * np.sqrt(len(there)), 256, 1024))
             in_sight[there] = visible(corners, pixels) & new[there]

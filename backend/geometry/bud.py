@@ -14,12 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from backend.geometry.body import Body, Reals
 from backend.geometry.charts import Blade, Integers
-from backend.geometry.fields import edges, smoothstep
+from backend.geometry.fields import components, edges, smoothstep
 from backend.geometry.heart import STEPS, Heart, envelope, gathered
 from backend.geometry.petals import Flower
 
@@ -282,8 +280,7 @@ def lobes(flower: Flower, vertices: Reals, faces: Integers) -> Lobes:
     best = Lobes(np.zeros(count), blade.length, 0)
     for cut in np.linspace(0.85, 0.1, 26) * blade.length:
         above = sides[(blade.along[sides] > cut).all(axis=1)]
-        graph = coo_matrix((np.ones(len(above)), tuple(above.T)), shape=(count, count))
-        piece = connected_components(graph, directed=False)[1]
+        piece = components(count, above)
         size = np.bincount(piece[blade.along > cut], minlength=piece.max() + 1)
         large = np.flatnonzero(size > 0.02 * count)
         if len(large) < max(best.count, 2):

@@ -4,13 +4,11 @@ it falls into where it is cut deeply."""
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Body, Reals
 from backend.geometry.charts import Integers, Part
-from backend.geometry.fields import edges
+from backend.geometry.fields import components, edges
 from backend.geometry.organs import green, ways
 
 STEM = 0.12  # radius of a stem over that of the flower that it is one surface with, at most
@@ -151,7 +149,6 @@ def pieces(sides: Integers, way: Reals, cut: float, large: float) -> list[Intege
     """The pieces of what lies farther than `cut`, where `sides` (E, 2) join M vertices at distances `way` (M,): the
     vertices of each that has more than `large`."""
     above = sides[(way[sides] > cut).all(axis=1)]
-    graph = coo_matrix((np.ones(len(above)), tuple(above.T)), shape=(len(way),) * 2)
-    piece = connected_components(graph, directed=False)[1]
+    piece = components(len(way), above)
     size = np.bincount(piece, way > cut)
     return [np.flatnonzero(piece == one) for one in np.flatnonzero(size > max(large, 2.0))]

@@ -48,6 +48,12 @@ def noise(points: Reals, frequency: float, seed: int) -> Reals:
     return total * math.sqrt(2.0 / waves)
 
 
+def unit(vectors: Reals) -> Reals:
+    """(K, 3) of length one; what has no length stays as it is."""
+    size = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, size, out=np.zeros_like(vectors), where=size > 0)
+
+
 def edges(faces: NDArray) -> Integers:
     """(E, 2) undirected edges, each once, smaller index first."""
     sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64), axis=1)

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
 from backend.geometry.charts import Integers
-from backend.geometry.fields import edges, smoothstep
+from backend.geometry.fields import components, edges, smoothstep
 from backend.geometry.petals import Flower
 
 NEAR = 0.35  # how near to the middle of a flower what stands there comes, in lengths of its longest petal
@@ -46,8 +44,7 @@ def heart(flower: Flower, anatomy: Anatomy) -> Heart:
     above = around & (height > 0.02 * reach)
     above[loose] = False
     sides = edges(body.faces[above[body.faces].all(axis=1)])
-    graph = coo_matrix((np.ones(len(sides)), tuple(sides.T)), shape=(len(labels),) * 2)
-    piece = connected_components(graph, directed=False)[1]
+    piece = components(len(labels), sides)
     above &= (np.bincount(piece, near & above) > 0)[piece]
     chosen = np.flatnonzero(loose | above)
     return Heart(chosen, loose[chosen], own[labels[chosen]])

@@ -17,6 +17,7 @@ from backend.geometry.attachment import Attachment
 from backend.geometry.body import Reals
 from backend.geometry.charts import Blade, Charts, Part
 from backend.geometry.corolla import Corolla, corolla
+from backend.geometry.fields import components, unit
 from backend.geometry.organs import Organs
 
 NEAR = 0.15  # blades nearer than this, in their own sizes, may be of one flower
@@ -199,8 +200,7 @@ def _heads(parts: list[Part], organs: Organs) -> list[list[Part]]:
     feet = np.array([part.points[np.argmin(part.way)] for part in parts])
     close = HEAD * np.median([part.size for part in parts])
     pairs = cKDTree(feet).query_pairs(close, output_type="ndarray")
-    joined = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(parts),) * 2)
-    head = connected_components(joined, directed=False)[1]
+    head = components(len(parts), pairs)
     together = [np.flatnonzero(head == one) for one in range(head.max() + 1)]
     # feet in a long row are a piece of one broad ring
     return [[parts[k] for k in one] for one in together if np.ptp(feet[one], axis=0).max() < 1.5 * close]
@@ -225,7 +225,7 @@ def _ring(parts: list[Part], organs: Organs) -> _Ring | None:
         for part, a, n in zip(parts, away, near, strict=True) if n
     ])  # fmt: skip
     axis, middle = _mirrored(kept, feet, middle, organs.normals)
-    out = _units(np.array([part.middle for part in kept]) - feet)
+    out = unit(np.array([part.middle for part in kept]) - feet)
     axis = axis * _opening(axis, middle, out, organs, float(np.median(reach)))
     first, second = _across(axis)
     from_middle = np.array([part.middle for part in kept]) - middle
@@ -277,10 +277,6 @@ def _across(axis: Reals) -> tuple[Reals, Reals]:
     first = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
     first /= np.linalg.norm(first)
     return first, np.cross(axis, first)
-
-
-def _units(vectors: Reals) -> Reals:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _meeting(parts: list[Part]) -> Reals:

@@ -18,7 +18,8 @@ WIDER = 0.3  # share by which each reaches farther than the one before it
 
 
 class StandOff:
-    """The share (N,) of its stand-off that each vertex of a skin keeps: it begins at 1 and only falls."""
+    """The share (N,) of its stand-off that each vertex of a skin keeps: it begins at 1 and only falls, each time that
+    it is looked at. So where surfaces touch, more frames hold back a little more."""
 
     def __init__(self, rest: Reals, faces: NDArray, reach: float):
         """reach: how far around what touches the skin is held back, in sizes."""
@@ -26,7 +27,8 @@ class StandOff:
         self._crossings, self._reach = Crossings(rest, faces), reach
 
     def clear(self, carried: Reals, wanted: Reals) -> Reals:
-        """(N, 3) between where the skin is carried and where it wants to be."""
+        """(N, 3) between where the skin is carried and where it wants to be; what still crosses after all TRIES is
+        left, for the certificate to tell."""
         shown = self._shown(carried, wanted)
         for count, share in enumerate(TRIES):
             touching = self._crossings.corners(shown)

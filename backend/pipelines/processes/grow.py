@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from backend.geometry import fields
@@ -68,7 +66,7 @@ class Grow(Process):
         self.roots = _patches(self.held * ~self.fixed, body.faces)
         self.puzzle = puzzle = Puzzle(body.vertices, body.faces, np.maximum(fixed, self.roots >= 0), links)
         self._unfolding()
-        self.outwards = _unit(puzzle.slope_of(self.start))
+        self.outwards = fields.unit(puzzle.slope_of(self.start))
         self.start, self.carried, self.opened = map(self._spread, (self.start, self.carried, self.opened))
         azimuth = np.random.default_rng(self.seed).uniform(0.0, 2.0 * np.pi) + TURNS * self._over(self.distance)
         self.aside = np.stack([np.cos(azimuth), np.sin(azimuth), 0.0 * azimuth], axis=1)
@@ -81,11 +79,11 @@ class Grow(Process):
         fold, angle = self._over(self.fold), self._over(self.angle)
         target = self.bud[faces][:, 1:] - self.bud[faces][:, :1]
         self.shaped = np.flatnonzero((fold != 0.0) | (angle != 0.0) | (target != sides).any(axis=(1, 2)))
-        hinge = _unit(self._over(self.hinge))
+        hinge = fields.unit(self._over(self.hinge))
         as_leaf = (target == sides).all(axis=(1, 2))  # swung, and no more; petals know where they lie in the bud
         target[as_leaf] = turned(target[as_leaf], hinge[as_leaf], angle[as_leaf])
         self.between = Between(*(values[self.shaped] for values in (sides, target, hinge, angle)))
-        self.midrib, self.fold = _unit(self._over(self.midrib))[self.shaped], fold[self.shaped]
+        self.midrib, self.fold = fields.unit(self._over(self.midrib))[self.shaped], fold[self.shaped]
 
     def _spread(self, start: Reals) -> Reals:
         return (0.1 + 0.9 * self.settings.order) * start
@@ -262,10 +260,6 @@ def _grown(age: Reals) -> Reals:
     return 0.15 * age + 0.85 * smoothstep(age)
 
 
-def _unit(vectors: Reals) -> Reals:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-
-
 def _compact(points: Reals) -> bool:
     spread = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov((points - points.mean(axis=0)).T)), 0.0))
     return bool(spread[1] > COMPACT * spread[2])
@@ -276,8 +270,7 @@ def _patches(held: Reals, faces) -> Integers:
     inside = held >= 0.5
     sides = fields.edges(faces)
     sides = sides[inside[sides].all(axis=1)]
-    graph = coo_matrix((np.ones(len(sides)), tuple(sides.T)), shape=(len(held),) * 2)
-    label = connected_components(graph, directed=False)[1]
+    label = fields.components(len(held), sides)
     patch = np.full(len(held), -1)
     patch[inside] = np.unique(label[inside], return_inverse=True)[1]
     return patch

@@ -36,7 +36,7 @@ Reals = NDArray[np.float64]
 GRID = (48, 48, 32)
 COURANT = 1.0  # cells that the fastest vertex may travel in one step
 STRIDE = 0.025  # progress between two smoothings
-SQUEEZED = 0.002  # of the volume of all parts: a step that would take more than that is the last of its stride
+SQUEEZED = 0.001  # of the volume of all parts: a step that would take more than that is the last of its stride
 HELD = 1e-7  # of the volume of all parts: what is not worth a push
 STEPS = 6  # a stride that needs more has nowhere left to go: the body stays as it is
 ROUNDS = 16  # of restoring the volume of a coarse mesh; one that cannot hold it, being pinned, stays short of it
@@ -100,6 +100,7 @@ class Melt(Process):
         grid = tuple(int(cells * self.detail.grid) for cells in GRID)
         own = lidded(body.vertices, body.faces, np.isin(np.arange(len(body.vertices)), surface.skin))
         together = Together(surface.points, body.faces, surface.mobility)
+        most = SQUEEZED / max(1.0 - alone(surface), 1e-6)
         gone, flowing, strides = 0.0, True, 0
 
         def evened(points: Reals, free: Reals) -> Reals:
@@ -122,7 +123,7 @@ class Melt(Process):
                     if steps >= STEPS:  # it lags behind; where it hardly sinks any more it has come to rest
                         flowing = above - centre_of_mass(surface)[0] > RESTING * stride * (start - low)
                         break
-                    if surface.sheet.sum() > 0.1 * np.abs(surface.volumes).sum() and surface.squeezed > SQUEEZED:
+                    if surface.sheet.sum() > 0.1 * np.abs(surface.volumes).sum() and surface.squeezed > most:
                         break  # sheets on top of each other come no lower: what is below them would be squeezed out
                 if flowing:
                     if strides % max(round(len(before) / ROOM_POINTS), 1) == 0:
@@ -359,6 +360,12 @@ def firm(rest: Reals, now: Reals) -> Reals:
     return 1.0 - smoothstep(1.5 * (rest[:, 2] - now[:, 2]) / height)
 
 
+def alone(surface: Surface) -> float:
+    """In [0, 1] how much the body is nothing but sheets, which then come down flat."""
+    _, mass = centre_of_mass(surface)
+    return (float(surface.sheet.sum()) / max(mass, 1e-9)) ** ALONE
+
+
 def heights(surface: Surface, thickness: float) -> tuple[float, float]:
     """Of the centre of mass: at rest, and in the pool that the part of the body that may move ends as, of
     `thickness` in cube roots of the volume."""
@@ -366,7 +373,7 @@ def heights(surface: Surface, thickness: float) -> tuple[float, float]:
     light = float(surface.sheet.sum()) / max(mass, 1e-9)  # sheets lie on what they flow over
     flat = np.abs(surface_gradients(surface.points, surface.sheets.faces, np.zeros(len(surface.sheets.faces)))[0][:, 2])
     lying = SHEET_THICKNESS * float(flat.sum()) / max(mass, 1e-9)
-    film = light**ALONE * lying  # what stands comes down in folds, and on what is solid no sheet comes down flat
+    film = alone(surface) * lying  # what stands comes down in folds, and on what is solid no sheet comes down flat
     pool = min(0.5 * (1.0 + light) * (1.0 - film) * thickness * np.cbrt(max(mass, 0.0)), start)
     height = surface.points[:, 2]
     moving = float(surface.mobility @ height / max(height.sum(), 1e-12))

@@ -42,7 +42,8 @@ class Shrivel(Process):
         self.excess = EXCESS * wrinkles * np.clip(room / ROOM, 0.15, 1.0)
         self.dents = wrinkles * dents(anatomy, seed + 4)
         facing = anatomy.facing(seed)
-        cockle = COCKLE * wrinkles * fields.noise(points, 3.5, seed + 3)
+        # on the floor, deep cockles would let a leaf snap from curled up along to curled up across
+        cockle = (0.5 if anatomy.lying else 1.0) * COCKLE * wrinkles * fields.noise(points, 3.5, seed + 3)
         # a leaf that lies curls up along, one that hangs closes to a gutter: both at once would stiffen it
         self.roll = (-0.2 if anatomy.lying else 1.0) * CURL * shrink * facing + cockle
         self.bow = (-1.4 if anatomy.lying else -0.3) * CURL * shrink * facing + cockle
