@@ -425,6 +425,19 @@ def test_rounding_far_from_the_origin_makes_no_crossing():
     assert new_crossings(measured(mesh, mesh.vertices, turned, turned + 0.1)) == [[0, 0]] * 3
 
 
+def test_what_crosses_in_the_subject_is_told_and_is_not_new():
+    two = merged(trimesh.creation.box((1, 1, 0.5)), trimesh.creation.box((0.5, 0.5, 0.5)))
+    apart, within = two.vertices.copy(), two.vertices.copy()
+    apart[8:] += [0.03, 0.02, 0.6]
+    within[8:] += [0.03, 0.02, 0.4]
+    met, parted = (
+        measured(Mesh.from_triangles(before, two.faces), before, after)
+        for before, after in ((apart, within), (within, apart))
+    )
+    assert met["crossings in the subject itself"] == parted["new crossings in the last frame"] == 0
+    assert met["new crossings in the last frame"] == parted["crossings in the subject itself"] > 4
+
+
 # --- Messy and extreme meshes
 
 

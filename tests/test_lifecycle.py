@@ -16,6 +16,7 @@ from backend.protocol import Generate
 from backend.report import Preview, Timed, silent
 from tests import flowers
 from tests.asking import animate as asked
+from tests.bench.subjects import subjects
 from tests.shapes import potted
 
 
@@ -210,6 +211,12 @@ def test_weight_nought_stays_where_a_stand_in_is_moved(monkeypatch):
     np.testing.assert_array_equal(last.positions[still], mesh.vertices[still])
     np.testing.assert_allclose(last.albedo[still], protocol.GREY)
     assert np.abs(last.positions - mesh.vertices)[~still].max() > 0.1
+
+
+def test_what_cannot_be_simplified_as_far_as_asked_is_previewed_all_the_same():
+    fern = subjects()["fern"]()  # of hundreds of leaflets
+    (_, first), (_, last) = Life(fern, asked(frames=2)).preview(silent)
+    assert np.linalg.norm(last.positions - first.positions, axis=1).max() > 0.1 * np.ptp(fern.vertices, axis=0).max()
 
 
 def test_thousands_of_vertices_at_one_place_are_no_pairs_of_each_other(monkeypatch):

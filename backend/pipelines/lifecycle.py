@@ -27,6 +27,7 @@ COINCIDENT = 1e-6  # of the mesh's size: vertices closer than this are one
 PREVIEW_EVERY = 4
 PREVIEWING = "Making a preview"
 SCATTERED = "Too many loose parts to simplify: this takes longer"
+STUCK = 0.9  # share of its vertices to which a body of many small parts is simplified no further
 REVERSIBLE = 8 * 10**9  # bytes of frames, which are all held before the last can go first
 FRAME_BYTES, POSE_BYTES = 28, 12  # of each vertex of a frame: its five materials; and each pose
 
@@ -157,6 +158,8 @@ def _by_proxy(
     if proxy.lost > 0.5:  # a cloud of scraps: there is nothing to simplify
         report(0.0, SCATTERED)
         moments = live(Anatomy(body), request.stages, request.seed, taus, detail, report)
+    elif len(proxy.body.vertices) > STUCK * len(body.vertices):
+        moments = map(proxy.carry, live(Anatomy(proxy.body), request.stages, request.seed, taus, detail, report))
     else:
         moments = map(proxy.carry, _moments(proxy.body, request, taus, detail, report))
     yield from moments

@@ -21,7 +21,7 @@ CREASE = 130.0  # radians over the size of the body, within a crease
 HINGE = 1.2  # radians over the length of an edge, at most
 LONE = 2.0  # times that: a sheet by itself, on the floor, has nothing else to fold into
 LIMP = 0.98  # share of its stiffness that a sheet loses
-STRIP = 0.02  # half the width of a sheet, in sizes, below which it is not crushed
+STRIP = 0.01  # half the width of a sheet, in sizes, below which it is not crushed
 DENT = 0.03  # in sizes
 CELL = 0.26  # from one facet to the next, in sizes, at few creases; half of it at many
 SCUFFED = 0.75  # roughness
@@ -69,7 +69,8 @@ class Crumple(Process):
             points[:, 0] += 4.0 * anatomy.labels[chosen]  # each part by itself
             inner = points[anatomy.margin[chosen] > STRIP]
             gap = cKDTree(inner).query(points)[0] if len(inner) else np.full(len(chosen), np.inf)
-            found[chosen] = 1.0 - fields.smoothstep(gap / STRIP - 1.5)
+            near = np.maximum(STRIP, spacing(self.body.vertices, self.body.faces)[chosen])
+            found[chosen] = 1.0 - fields.smoothstep(gap / near - 1.5)
         return found
 
     def rest(self, tau: float, rest: Rest) -> None:

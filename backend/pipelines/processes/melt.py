@@ -36,7 +36,7 @@ Reals = NDArray[np.float64]
 GRID = (48, 48, 32)
 COURANT = 1.0  # cells that the fastest vertex may travel in one step
 STRIDE = 0.025  # progress between two smoothings
-SQUEEZED = 0.001  # of the volume of all parts: a step that would take more than that is the last of its stride
+SQUEEZED = 0.002  # of the volume of all parts: a step that would take more than that is the last of its stride
 HELD = 1e-7  # of the volume of all parts: what is not worth a push
 STEPS = 6  # a stride that needs more has nowhere left to go: the body stays as it is
 ROUNDS = 16  # of restoring the volume of a coarse mesh; one that cannot hold it, being pinned, stays short of it
@@ -47,6 +47,7 @@ FILM = 1.7  # area of the film that a sheet by itself ends as, in its own areas
 WIDER = 0.03  # most by which it widens in one stride
 LOBES = 1.5  # how unevenly it widens
 ALONE = 16  # power of the sheets' share of the mass that says how far they come down by themselves
+FLATTER = 0.8  # how much lower such sheets end than in folds
 LEAN = 0.5  # how strongly a sheet is pushed to the side, per weight
 TENSION = 0.012  # surface tension / weight, in squares of the height of the centre of mass
 THIN_TENSION = 0.04  # the same, more of it, where a part is thin
@@ -77,9 +78,11 @@ class Weight:
         """(M,) in [-1, 1]"""
         return np.cos(points[:, :2] @ self.waves.T + self.phases).mean(axis=1)
 
-    def of_sheet(self, points: Reals, mass: Reals) -> Reals:
-        """(M, 3) force: mass (M,) downwards, and to sides that cancel, so that a standing sheet folds as it sinks."""
+    def of_sheet(self, points: Reals, mass: Reals, upright: Reals) -> Reals:
+        """(M, 3) force: mass (M,) downwards, and where it is `upright` (M,) to sides that cancel, so that a standing
+        sheet folds as it sinks."""
         sideways = np.sin(points @ np.repeat(self.waves, [2, 1], axis=1)[:2].T + self.phases[:2])
+        sideways *= upright[:, None]
         sideways -= mass @ sideways / max(mass.sum(), 1e-12)
         return mass[:, None] * np.concatenate([LEAN * sideways, np.full((len(points), 1), -1.0)], axis=1)
 
@@ -165,7 +168,7 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
         return velocity, min(float(rising) / mass, -1e-12)
 
     forces = without_pressure(-weight(x, progress)[:, None] * outward, outward, surface)
-    forces += weight.of_sheet(x, surface.sheet)
+    forces += weight.of_sheet(x, surface.sheet, upright(surface))
     tightening = without_pressure(tightening, outward, surface)
     inside = filling(tank, x, outward, surface.sheet)
     flow, thin = carried(stokes_flow(tank, x, forces), inside, tank, min(THIN, 0.5 * now))
@@ -192,6 +195,13 @@ def flow_towards(goal: float, surface: Surface, weight: Weight, progress: float,
     surface.squeezed += dt * lost
     surface.points[:, 2] = np.maximum(surface.points[:, 2], np.minimum(x[:, 2], 1e-4))
     return needed > allowed
+
+
+def upright(surface: Surface) -> Reals:
+    """(M,) in [0, 1]: 0 where an open sheet lies, 1 where it stands; of what is none 1."""
+    faces = surface.sheets.faces
+    across = surface_gradients(surface.points, faces, np.zeros(len(faces)))[0]
+    return 1.0 - (across[:, 2] / np.maximum(np.linalg.norm(across, axis=1), 1e-30)) ** 2
 
 
 def as_much_out_as_in(velocity: Reals, points: Reals, surface: Surface) -> tuple[Reals, float]:
@@ -373,7 +383,8 @@ def heights(surface: Surface, thickness: float) -> tuple[float, float]:
     light = float(surface.sheet.sum()) / max(mass, 1e-9)  # sheets lie on what they flow over
     flat = np.abs(surface_gradients(surface.points, surface.sheets.faces, np.zeros(len(surface.sheets.faces)))[0][:, 2])
     lying = SHEET_THICKNESS * float(flat.sum()) / max(mass, 1e-9)
-    film = alone(surface) * lying  # what stands comes down in folds, and on what is solid no sheet comes down flat
+    # what stands comes down in folds, and on what is solid no sheet comes down flat
+    film = FLATTER * alone(surface) * lying
     pool = min(0.5 * (1.0 + light) * (1.0 - film) * thickness * np.cbrt(max(mass, 0.0)), start)
     height = surface.points[:, 2]
     moving = float(surface.mobility @ height / max(height.sum(), 1e-12))

@@ -17,7 +17,7 @@ RIPE = 0.25  # depth behind the front from which all is as rotten as it gets
 SHRINK, EXCESS, SUNKEN = 0.22, 0.09, 0.012  # of length; of skin; in sizes
 ROOM = 0.18  # the width that lets wrinkles be as deep as they get, in sizes
 INTO = 0.12  # share of its width by which a spot sinks into a stem, at most
-DROOP, CURL, COCKLE = 2.2, 1.5, 1.5  # radians over the size of a sheet
+DROOP, CURL, COCKLE = 2.0, 2.5, 3.0  # radians over the size of a sheet
 
 BRUISE = np.array([0.34, 0.20, 0.045])  # linear albedo
 BROWN = np.array([0.115, 0.048, 0.014])
@@ -45,8 +45,8 @@ class Rot(Process):
         arrival = front.arrival(anatomy, sources, delay, slowness)
         self.front = front.Front(arrival, fields.areas_around(points, self.body.faces) * (self.strength > 0.0))
         facing = anatomy.facing(seed)
-        cockle = COCKLE * fields.noise(points, 4.0, seed + 3)
-        self.bow = -DROOP * self.collapse * facing + cockle
+        cockle = (0.5 if anatomy.lying else 1.0) * COCKLE * fields.noise(points, 4.0, seed + 3)
+        self.bow = -(1.5 if anatomy.lying else 1.0) * DROOP * self.collapse * facing + cockle
         self.roll = (-0.4 * DROOP if anatomy.lying else CURL) * facing + cockle  # what lies becomes a dish
         # a limb droops, a lump sinks
         self.sag = 0.25 + 0.2 * (1.0 - fields.smoothstep((anatomy.thickness - 0.05) / 0.1))
