@@ -248,23 +248,6 @@ def test_where_a_shape_crosses_is_known_anew_after_a_part_of_it_has_moved():
     assert (passage.places(vertices).number < 0).all()
 
 
-def test_where_a_shape_crosses_is_known_anew_after_a_part_of_it_has_moved():
-    vertices, faces, _, falls = two_sheets()
-    lower = vertices - np.outer(falls, [0.0031, 0.0017, 0.0231])
-    passage = Passage(vertices, faces.astype(np.int64), np.ones(len(vertices), bool))
-    none, near = Places(np.full(len(vertices), -1), np.zeros(0, np.int64)), vertices[:, 0] < 0.4
-    assert (passage.places(lower).number >= 0).sum() > 50
-    parted = lower + 0.02 * np.outer(falls & near, [0, 0, 1])
-    passage.between(vertices, parted, none, falls & near)
-    number = passage.places(parted).number
-    fresh = Passage(vertices, faces.astype(np.int64), np.ones(len(vertices), bool)).places(parted).number
-    np.testing.assert_array_equal(number >= 0, fresh >= 0)
-    assert not (number[near] >= 0).all() and (number[~near] >= 0).any()
-    # and not by a shape that differs elsewhere too
-    passage.between(vertices, vertices, none, falls & near)
-    assert (passage.places(vertices).number < 0).all()
-
-
 def test_what_would_jump_through_is_held_back_and_what_would_not_goes_where_it_will():
     vertices, faces, falls, contact = above()
     beside = vertices + [3.0, 0.0, 0.0]

@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from backend.geometry.anatomy import Anatomy
+from backend.geometry.attachment import Attachment
 from backend.geometry.bud import apart, stacked
 from backend.geometry.charts import Charts
 from backend.geometry.organs import Organs
@@ -245,6 +246,20 @@ def test_what_is_thin_but_does_not_hang_on_a_foot_is_neither_flower_nor_leaf(nam
     assert Organs(Anatomy(body)).blades  # there is something that could be taken for one
     found, alone = flowers(Anatomy(body))
     assert not found and not alone
+
+
+def test_a_flower_and_its_stem_in_one_skin_are_no_leaf_and_one_of_its_petals_is():
+    turns = np.arange(5) * 1.257
+    blades = [made.thick(*made.blade(0.4, 0.3, 1.2, 1.4, turn, start=0.02), 13, 8, 0.02) for turn in turns]
+    stem, around, _ = made.stalk(height=0.3, radius=0.02)
+    pieces = [*blades, (stem - [0, 0, stem[:, 2].max()], around)]
+    starts = np.cumsum([0, *(len(vertices) for vertices, _ in pieces)])
+    sewn = [[start + 3, start + 4, starts[5] + stem[:, 2].argmax()] for start in starts[:5]]
+    skin = np.concatenate([*(own + start for (_, own), start in zip(pieces, starts, strict=False)), sewn])
+    for vertices, faces, leaf in ((np.concatenate([v for v, _ in pieces]), skin, False), (*blades[1], True)):
+        anatomy = Anatomy(made.body_of([(vertices, faces, made.RED)]))
+        (part,) = Organs(anatomy).blades
+        assert Attachment(anatomy, [part]).is_leaf(part) == leaf
 
 
 def test_what_the_artist_chose_is_closed_whatever_it_looks_like():

@@ -183,21 +183,6 @@ def test_rows_that_join_a_factor_one_time_or_another_are_solved_with_it():
         np.testing.assert_allclose(joined.solve(right_side), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_rows_that_join_a_factor_one_time_or_another_are_solved_with_it():
-    rng = np.random.default_rng(3)
-    matrix = elastic_matrix()
-    count = matrix.shape[0]
-    rows = rng.normal(size=(7, count)) * (rng.uniform(size=(7, count)) < 4 / count)
-    right_side = rng.normal(size=(count, 3))
-    joined = Joined(Factor(matrix), 40.0)
-    for upto, new in (0, rows[:0]), (5, rows[:5]), (7, rows[5:]):
-        if len(new):
-            joined.join(csr_matrix(new))
-        assert len(joined) == upto
-        expected = np.linalg.solve(matrix.toarray() + 40.0 * rows[:upto].T @ rows[:upto], right_side)
-        np.testing.assert_allclose(joined.solve(right_side), expected, rtol=1e-9, atol=1e-12)
-
-
 # --- bending, wrinkling, stretching
 
 

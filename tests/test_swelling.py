@@ -217,8 +217,9 @@ def test_a_crease_folds_across_itself_alone():
 
 def test_the_stalk_of_a_leaf_is_not_crushed():
     blade, faces = sheet(21, 21, width=0.5, height=0.6)
-    stalk, strip = sheet(4, 21, width=0.02, height=0.4)
-    body = body_of(np.concatenate([blade + [0, 0, 0.4], stalk]), np.concatenate([faces, len(blade) + strip]))
+    stalk, strip = sheet(3, 41, width=0.012, height=0.4)
+    vertices = np.concatenate([blade + [0, 0, 0.4], stalk * [1, 0, 1]])
+    body = body_of(vertices, np.concatenate([faces, len(blade) + strip]))
     process, rest = made(body, Crumple()), rest_of(body, Crumple(), 1.0)
     narrow = np.arange(len(body.vertices)) >= len(blade)
     for crushed in (process.bow, process.roll, rest.press):

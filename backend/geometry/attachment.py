@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
 from backend.geometry.charts import Part
+from backend.geometry.fields import area_vectors
 from backend.geometry.lattice import surface_samples
 
 SPACING = 0.02  # of the samples that are measured, in sizes
@@ -18,6 +19,7 @@ TOUCHING = 0.04  # what is this much farther away than the nearest place touches
 FAR = 0.3  # a blade farther than this from all others, in its lengths, hangs on none
 NARROW = 0.34  # extent of the foot over the length of the blade, at most
 TAPERED = 0.8  # the same over its width, of one that stands by itself
+ROUND = 0.15  # how far the normals of a leaf are spread in all directions, at most: 1/3 on a ball, 0 on a rolled sheet
 ASIDE = 0.25  # how far the middle of a blade is from its foot, in its lengths, at least
 
 
@@ -47,7 +49,10 @@ class Attachment:
         return len(foot) > 0 and _extent(foot) < NARROW * _extent(points)
 
     def is_leaf(self, part: Part) -> bool:
-        """Whether a blade hangs, or stands, on a narrow foot, and goes from there to one side."""
+        """Whether a blade hangs, or stands, on a narrow foot, and goes from there to one side. It may be rolled or
+        folded, but what faces all sides is none: a flower and its stem in one skin."""
+        if self._roundness(part) > ROUND:
+            return False
         points, standing = self._samples(part), part.points[self._held[part.chosen]]
         foot, length = self._contact(points), _extent(points)
         if not len(foot):
@@ -61,6 +66,13 @@ class Attachment:
 
     def _samples(self, part: Part) -> Reals:
         return surface_samples(self._vertices, self._faces[int(part.chosen[0])], SPACING)[0]
+
+    def _roundness(self, part: Part) -> float:
+        """The least of the mean squares of a blade's unit normals along any axis."""
+        normals = area_vectors(self._vertices, self._faces[int(part.chosen[0])])
+        areas = np.linalg.norm(normals, axis=1, keepdims=True)
+        spread = np.divide(normals, areas, out=np.zeros_like(normals), where=areas > 0).T @ normals
+        return float(np.linalg.eigvalsh(spread)[0] / max(areas.sum(), 1e-300))
 
     def _contact(self, points: Reals) -> Reals:
         """(K, 3) those of the points that touch others."""

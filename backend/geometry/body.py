@@ -81,5 +81,5 @@ class Detail:
     grid: float  # cells of the viscous flow along each side, of the full number
 
 
-FULL = Detail(vertices=60_000, light=15_000, cells=3000, sheets=6000, skin=12_000, grid=1.0)
+FULL = Detail(vertices=60_000, light=15_000, cells=3000, sheets=12_000, skin=12_000, grid=1.0)
 PREVIEW = Detail(vertices=4000, light=2000, cells=500, sheets=900, skin=2000, grid=0.6)

@@ -69,8 +69,9 @@ class Crumple(Process):
             points[:, 0] += 4.0 * anatomy.labels[chosen]  # each part by itself
             inner = points[anatomy.margin[chosen] > STRIP]
             gap = cKDTree(inner).query(points)[0] if len(inner) else np.full(len(chosen), np.inf)
-            near = np.maximum(STRIP, spacing(self.body.vertices, self.body.faces)[chosen])
-            found[chosen] = 1.0 - fields.smoothstep(gap / near - 1.5)
+            edge = spacing(self.body.vertices, self.body.faces)[chosen]
+            strip = fields.smoothstep(gap / np.maximum(STRIP, edge) - 1.5)
+            found[chosen] = 1.0 - strip * (edge < 2.0 * STRIP)  # a coarse mesh has no vertices inside
         return found
 
     def rest(self, tau: float, rest: Rest) -> None:
