@@ -9,10 +9,9 @@ import trimesh
 from backend.geometry import reaction
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Look
-from backend.geometry.fields import edges
+from backend.geometry.fields import components, edges
 from backend.geometry.mould import Mould
 from backend.geometry.rest import Rest
-from backend.geometry.volume import connected
 from backend.pipelines.processes.shrivel import dents
 from backend.protocol import Rot, Shrivel
 from kernels import gray_scott
@@ -202,7 +201,7 @@ def test_no_two_colonies_are_alike_on_a_plain_sheet():
     body = body_of(*sheet(61, 61, width=1.0))
     mould = Mould(Anatomy(body), lambda tau: np.full(len(body.vertices), tau), seed=3)
     grown = mould.at(0.6) > 0.3
-    colony = connected(edges(body.faces[grown[body.faces].all(axis=1)]), len(grown))[grown]
+    colony = components(len(grown), edges(body.faces[grown[body.faces].all(axis=1)]))[grown]
     size = np.bincount(colony)[np.bincount(colony) > 8]
     assert len(size) > 20
     assert size.std() > 0.33 * size.mean()  # of discs on even ground it is 0.22

@@ -10,11 +10,12 @@ from scipy.spatial import cKDTree
 from backend import protocol
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import FULL, PREVIEW, Body, Look
+from backend.geometry.keeping import as_much_out_as_in, holding, restore
 from backend.geometry.liquid import adhesion, flowing_surface, straighten
 from backend.geometry.together import Together
 from backend.geometry.viscous import Tank, filling, held_back, sealed, solenoidal, stokes_flow, velocity_at
 from backend.geometry.volume import close_holes, face_volumes, lidded, restore_volume, ringed, signed_volume
-from backend.pipelines.processes.melt import Melt, as_much_out_as_in, holding, restore, smooth, upright
+from backend.pipelines.processes.melt import Melt, smooth, upright
 from backend.pipelines.processes.process import Circumstances
 from backend.report import Cancelled, silent
 from kernels.crossings import crossings

@@ -10,8 +10,8 @@ from scipy.spatial import cKDTree
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.coats import coats
 from backend.geometry.factor import Factor
-from backend.geometry.fields import areas, edges, openness, smoothstep
-from backend.geometry.volume import close_holes, connected, face_volumes, ringed, signed_volume
+from backend.geometry.fields import areas, components, edges, openness, smoothstep
+from backend.geometry.volume import close_holes, face_volumes, ringed, signed_volume
 from kernels.surface_gradients import surface_gradients
 
 Reals = NDArray[np.float64]
@@ -89,7 +89,7 @@ def flowing_surface(anatomy: Anatomy) -> Surface:
     rims[fans[:, 2] - len(points)] = fans[:, 0]
     points, mobility = np.concatenate([points, middles]), np.concatenate([mobility, mobility[rims]])
 
-    label = connected(np.concatenate([faces, fans])[:, [0, 1, 1, 2]].reshape(-1, 2), len(points))
+    label = components(len(points), np.concatenate([faces, fans])[:, [0, 1, 1, 2]].reshape(-1, 2))
     is_sheet = sheets(points, np.concatenate([faces, fans]), label)
     flat = openness(body.vertices, body.faces, anatomy.labels)[anatomy.labels] > FLAT
     is_sheet[label[: len(body.vertices)][anatomy.is_sheet & flat]] = True
@@ -177,7 +177,7 @@ def adhesion(points: Reals, faces: Ints, coat: NDArray[np.bool_]) -> sparse.csr_
     """
     sides, index = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0, return_inverse=True)
     index = index.reshape(-1, 3)
-    part_of_side = connected(index[:, [0, 1, 1, 2]].reshape(-1, 2), len(sides))
+    part_of_side = components(len(sides), index[:, [0, 1, 1, 2]].reshape(-1, 2))
     size = np.bincount(part_of_side[index[:, 0]], areas(points, faces))
     size[np.unique(part_of_side[index[coat[faces[:, 0]], 0]])] *= 1e-3
     label = np.full(len(points), -1)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Reals = NDArray[np.float64]
+from backend.geometry.body import Reals
+from backend.geometry.fields import components
+from kernels.surface_gradients import surface_gradients
+
 Ints = NDArray[np.int32]
 
 
@@ -30,7 +33,7 @@ def close_holes(vertices: Reals, faces: Ints) -> tuple[Ints, Reals]:
     rim = directed[~np.isin(forth, directed @ [1, len(vertices)])]
     if len(rim) == 0:
         return np.zeros((0, 3), np.int32), np.zeros((0, 3))
-    label = connected(rim, len(vertices))[rim[:, 0]]
+    label = components(len(vertices), rim)[rim[:, 0]]
     hole = np.unique(label, return_inverse=True)[1]
     fans = np.stack([rim[:, 1], rim[:, 0], len(vertices) + hole], axis=1).astype(np.int32)
     return fans, _middles(vertices, fans)
@@ -84,21 +87,12 @@ class Lidded:
 def lidded(vertices: Reals, faces: Ints, kept: NDArray[np.bool_]) -> Lidded:
     """The parts whose vertices are `kept` (N,)."""
     fans, middles = close_holes(vertices, faces)
-    label = connected(faces[:, [0, 1, 1, 2]].reshape(-1, 2), len(vertices))
+    label = components(len(vertices), faces[:, [0, 1, 1, 2]].reshape(-1, 2))
     closed = np.concatenate([faces, fans])
     closed = closed[kept[closed[:, 0]]]
     parts = label[closed[:, 0]]
     inside = face_volumes(np.concatenate([vertices, middles]), closed)
     return Lidded(closed, parts, np.bincount(parts, inside, label.max() + 1), fans)
-
-
-def connected(edges: Ints, count: int) -> Ints:
-    """(count,) number of the connected part each vertex is in, by the edges (E, 2)."""
-    from scipy import sparse  # the certificate loads this file in processes that must start fast
-    from scipy.sparse.csgraph import connected_components
-
-    graph = sparse.coo_array((np.ones(len(edges)), edges.T), shape=(count, count))
-    return connected_components(graph, directed=False)[1]
 
 
 def restore_volume(
@@ -111,8 +105,6 @@ def restore_volume(
     the `targets`. A step is at most `largest` of the mesh's extent, so that a part which cannot hold its volume
     (share all zero, no area) stays finite.
     """
-    from kernels.surface_gradients import surface_gradients  # numba
-
     largest *= float(np.ptp(vertices, axis=0).max())
     part_of = np.zeros(len(vertices), np.int64)
     part_of[faces.ravel()] = np.repeat(parts, 3)

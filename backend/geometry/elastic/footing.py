@@ -8,7 +8,6 @@ from backend.geometry import fields
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Reals
 from backend.geometry.rest import Rest
-from backend.geometry.volume import connected
 
 
 class Footing:
@@ -22,7 +21,7 @@ class Footing:
         body, held = anatomy.body, anatomy.held > 0.0
         found = held & (body.weight > 0.0) & (not body.pin.any())
         sides = fields.edges(body.faces)
-        patch = connected(sides[found[sides].all(axis=1)], len(found))
+        patch = fields.components(len(found), sides[found[sides].all(axis=1)])
         self.label = np.where(found, patch, -1)
         used, compact = np.unique(self.label[found], return_inverse=True)
         self.label[found] = compact
