@@ -134,6 +134,7 @@ def make(arguments: argparse.Namespace) -> dict:
         progress.update(task, completed=1.0, description=f"Writing {arguments.output}")
         save(clip, arguments.output)
     written = time.perf_counter()
+    _say(f"{arguments.output}: {certificate.summary}")
     return {
         "file": str(arguments.output),
         "bytes": _size(arguments.output.resolve()),
