@@ -78,6 +78,8 @@ POTS = {
     "without thickness": (open_pot(24),),
     "of six sides": (turned([*OUTLINE, (0.17, 0.3), (0.12, 0.04), (0.01, 0.04)], 6),),
     "of four sides": (turned([(0.15, 0.0), (0.20, 0.3), (0.17, 0.3), (0.12, 0.04)], 4),),
+    "filled up": (DISH,),
+    "filled up, low": (turned([(0.02, 0.0), (0.28, 0.0), (0.38, 0.2), (0.33, 0.2), (0.31, 0.17), (0.02, 0.17)]),),
     "as a vase": (turned([(0.02, 0.0), (0.09, 0.0), (0.12, 0.2), (0.06, 0.5), (0.07, 0.6), (0.06, 0.6), (0.05, 0.5),
                           (0.11, 0.2), (0.08, 0.02), (0.02, 0.02)]),),
 }  # fmt: skip
@@ -98,8 +100,9 @@ def test_what_is_no_pot_is_not_taken_for_one():
     skirt = (turned([(0.2, 0.0), (0.1, 0.3), (0.09, 0.3), (0.19, 0.0)])[0], skirt)
     messy = np.where(np.arange(len(FRUIT[1]))[:, None] % 2, FRUIT[1], FRUIT[1][:, ::-1])  # it seems to hold nothing
     block = turned([(0.2, 0.0), (0.2, 0.3)], 6)  # closed by flat lids
+    cherry = (stalk[0] * [1.0, 1.0, 2.0] - [0.0, 0.0, 0.5], stalk[1])
     for pieces in (
-        (FRUIT, stalk), (REED, STEM), (DISH, STEM), (BLOCK, STEM), (POT, lid), (POT,), (CONE, STEM), (skirt, STEM),
+        (FRUIT, stalk), (FRUIT, cherry), (REED, STEM), (BLOCK, STEM), (POT, lid), (POT,), (CONE, STEM), (skirt, STEM),
         (block, raised(STEM, 0.2)), ((FRUIT[0], messy), raised(stalk, 0.03)),
     ):  # fmt: skip
         assert not Anatomy(body_of(*together(*pieces))).vessel.any()

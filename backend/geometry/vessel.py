@@ -1,7 +1,8 @@
 """The pot or vase that a plant stands in: by its shape alone, as artists model it with many vertices or few.
 
 Only what can hardly be anything else is taken for one: it stands on the floor, is a hollow open above with a wall that
-is thin and a bottom that it can stand on, and another part stands in it that rises far out.
+is thin and a bottom that it can stand on, or a solid whose top is a level floor within a rim, soil and all, and another
+part stands in it that rises far out.
 """
 
 from typing import NamedTuple
@@ -15,7 +16,11 @@ from backend.geometry.body import Body, Reals
 Bools = NDArray[np.bool_]
 
 SLENDER = 4.0  # of its width: what is taller than this is a stem, hollow or not
+FLAT = 0.15  # of its width: what is lower than this is a plate
 DEEP = 0.25  # of its height is the least depth of its hollow; an apple's dimple has less
+LEVEL, LOWER, WIDE = 0.1, 0.06, 0.65  # a floor of soil: of the height how uneven at most and how far below the rim at
+# least; and of the rim's radius how far out it goes at least
+SHARP = 0.7  # of what is widest is the least radius of such a rim: the shoulders of a fruit are wider than its dimple
 THIN = 0.3  # of the radius of its rim is the most that its wall may be thick
 TALLER = 0.5  # of its height is the least by which something rises out of it
 BAND = 0.12  # of its height is the rim
@@ -31,7 +36,7 @@ class Hollow(NamedTuple):
     half: Reals  # (2,) of its extent: a box for flowers is longer than wide
     radius: float  # of the rim, half way through the wall, where `half` counts 1
     outer: float  # the same, at most
-    ground: float  # height of the bottom inside
+    ground: float  # height of the bottom inside; of its foot where it is filled
     top: float
     height: float
 
@@ -45,7 +50,7 @@ def hollows(body: Body, labels: NDArray[np.int64], is_sheet: Bools) -> list[Holl
     size = -top - low
     height, width = size[:, 2], size[:, :2].max(axis=1)
     standing = low[:, 2] <= fields.ROOT_HEIGHT * np.ptp(vertices[:, 2])
-    upright = (height > 0.2 * width) & (height < SLENDER * width)
+    upright = (height > FLAT * width) & (height < SLENDER * width)
     standing[labels[is_sheet]] = False
     owner = labels[body.faces[:, 0]]
     found = [_hollow(int(part), vertices, body.faces[owner == part]) for part in np.flatnonzero(standing & upright)]
@@ -76,15 +81,25 @@ def _hollow(part: int, vertices: Reals, faces: NDArray[np.int32]) -> Hollow | No
     radius, outer = float(np.median(reach[rim])), float(reach[rim].max())
     within = points[reach < 0.5 * radius, 2]
     bottom = reach[points[:, 2] < low + BAND * height].max()
-    if (
-        not _around(arm[rim])
-        or within.min(initial=np.inf) > low + 0.5 * height
-        or within.max() > top - DEEP * height
-        or bottom < BROAD * radius
-        or _wall(corner, _open_above(vertices, faces, top - BAND * height)) > THIN * radius * half.min()
-    ):
+    if not _around(arm[rim]) or not len(within) or bottom < BROAD * radius:
         return None
-    return Hollow(part, middle, half, radius, outer, float(within.max()), float(top), float(height))
+    empty = within.min() < low + 0.5 * height and within.max() < top - DEEP * height
+    if empty:
+        empty = _wall(corner, _open_above(vertices, faces, top - BAND * height)) < THIN * radius * half.min()
+    sharp = radius > SHARP * reach.max()
+    if not empty and not (sharp and _filled(reach / radius, (points[:, 2] - low) / height)):
+        return None
+    ground = float(within.max()) if empty else float(low)  # what grows in soil is rooted below its top
+    return Hollow(part, middle, half, radius, outer, ground, float(top), float(height))
+
+
+def _filled(reach: Reals, height: Reals) -> bool:
+    """Whether points (P,) at so many radii of the rim from the middle, and heights from 0 to 1, have a level floor
+    within the rim."""
+    above = height[(reach < 0.5) & (height > 0.3)]
+    if not len(above) or np.ptp(above) > LEVEL or above.max() > 1.0 - LOWER:
+        return False
+    return bool(reach[np.abs(height - above.max()) < LEVEL].max() > WIDE)
 
 
 def _around(arm: Reals) -> bool:
