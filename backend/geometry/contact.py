@@ -10,8 +10,8 @@ Each contact is a term of the local-global energy, stiffness / 2 max(least - dep
 (a penalty, as the strain terms of Bouaziz et al., "Projective dynamics", SIGGRAPH 2014, are; there is no friction).
 
 The last resort smooths the motion of a step in space, where things would pass through each other, and the wider the
-longer they do: what is near moves alike then, and cannot. So shapes between steps do not cross, and which side is which
-is always known.
+longer they do: what is near moves alike then, and cannot. It is tried ROUNDS times; what crosses even then is left, for
+the certificate to tell. Only the end of a step is looked at, so what goes wholly through in one step is not seen.
 
 What was tried before, and why not: paths cut short before they touch (as in incremental potential contact) hold back
 whole flowers, because where petals lie close all paths are cut; projections of single vertices after a step crumple

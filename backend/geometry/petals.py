@@ -176,7 +176,7 @@ def _rings(parts: list[Part], organs: Organs, heads: bool = True) -> list[_Ring]
     if len(parts) < 3:
         return []
     if heads and len(organs.points):
-        found = [_ring(head, organs) for head in _heads(parts, organs) if len(head) > 2]
+        found = [_ring(head, organs) for head in _heads(parts) if len(head) > 2]
         found = [head for head in found if head is not None]
         if len(found) > 1 and sum(len(head.parts) for head in found) > 0.8 * len(parts):
             return found
@@ -195,7 +195,7 @@ def _rings(parts: list[Part], organs: Organs, heads: bool = True) -> list[_Ring]
     return [ring for half in halves for ring in _rings(half, organs, heads=False)]
 
 
-def _heads(parts: list[Part], organs: Organs) -> list[list[Part]]:
+def _heads(parts: list[Part]) -> list[list[Part]]:
     """The blades of a group by where they are attached: those whose feet are next to each other are together."""
     feet = np.array([part.points[np.argmin(part.way)] for part in parts])
     close = HEAD * np.median([part.size for part in parts])

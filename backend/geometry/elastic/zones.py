@@ -22,7 +22,8 @@ LOOKED_AT = 20_000  # triangles that are looked through in each step; of more, n
 
 
 class Zones:
-    """Keeps the surface that a lattice of M nodes carries, N vertices by `follow` (N, M), out of itself."""
+    """Keeps the surface that a lattice of M nodes carries, N vertices by `follow` (N, M), out of itself, at the end of
+    each step and as far as its TRIES reach; what crosses even then is left, for the certificate to tell."""
 
     def __init__(self, rest: Reals, faces: NDArray, follow: csr_matrix, cell: float):
         self._crossings, self._follow, self._cell = Crossings(rest, faces), follow, cell
