@@ -17,6 +17,7 @@ ALLOWED = {
     "kernels": {"numpy", "numba", "torch", "warp"},
     "kernels/lanes.py": {"llvmlite", "numba"},
     "backend/requests.py": {"msgspec"},
+    "backend/species.py": {"msgspec"},
     "backend/protocol": {"numpy", "msgspec", "platformdirs", "backend.requests"},
     "backend/clip.py": {"numpy"},
     "backend/report.py": set(),
@@ -26,9 +27,10 @@ ALLOWED = {
     "backend/geometry": NOUNS | {"kernels", "scipy"},
     "backend/geometry/factor.py": {"backend.geometry", "cholespy", "numpy", "scipy"},
     "backend/render": NOUNS | {"kernels", "torch", "pytorch3d"},
-    "backend/specimens": NOUNS | {"kernels", "scipy", "backend.geometry"},
+    "backend/specimens": NOUNS | {"backend.species", "kernels", "scipy"},
     "backend/pipelines": NOUNS
-    | {"backend.certificate", "backend.geometry", "backend.prompt", "backend.protocol", "backend.specimens"}
+    | {"backend.certificate", "backend.geometry", "backend.prompt", "backend.protocol", "backend.species"}
+    | {"backend.specimens"}
     | {"backend.wire", "kernels", "scipy"},
     "backend/files": NOUNS | {"backend.protocol", "backend.wire", "pxr", "scipy", "trimesh"},
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.

@@ -5,8 +5,9 @@ import pytest
 import trimesh
 
 from backend.clip import Mesh
+from backend.species import Rose
 from backend.specimens.core import Organ, Skin, Spine, blade, grid_quads, join, pack, ramp, tube, turn
-from backend.specimens.rose import DEAD, OPEN, USUAL_DIAMETER, WILTING, Rose, grow, layer_points
+from backend.specimens.rose import DEAD, OPEN, USUAL_DIAMETER, WILTING, grow, layer_points
 
 LIFE = np.linspace(0, 1, 9)
 
@@ -131,7 +132,7 @@ def test_seed_is_the_individual(rose):
 
 @pytest.mark.parametrize(
     "change",
-    [{"petals": 25}, {"petals": 60}, {"leaves": 0, "thorns": 0}, {"diameter": 0.15, "height": 0.8}, {"detail": 0.5}],
+    [{"petals": 25}, {"petals": 60}, {"leaves": 0, "thorns": 0}, {"flower": 0.7, "height": 0.8}, {"detail": 0.5}],
 )
 def test_parameters_hold(change):
     record = Rose(**change)
@@ -142,7 +143,7 @@ def test_parameters_hold(change):
 
 def test_scale_is_a_similarity():
     """A plant twice as large in every length is the same plant twice as large, dead or alive."""
-    small, large = grow(Rose(), 5), grow(Rose(height=0.6, diameter=0.16), 5)
+    small, large = grow(Rose(), 5), grow(Rose(height=0.6), 5)
     for tau in (0.0, OPEN, DEAD):
         assert np.allclose(large.at(tau).positions, 2 * small.at(tau).positions, atol=4e-5)
 

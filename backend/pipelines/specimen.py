@@ -9,6 +9,7 @@ from backend import protocol
 from backend.clip import MATERIALS, Floats, Frame, Mesh
 from backend.prompt import COLOURS, Understanding
 from backend.report import Report
+from backend.species import Rose
 from backend.specimens import rose
 
 
@@ -16,7 +17,7 @@ def grow(request: protocol.Generate, understood: Understanding, report: Report) 
     """The specimen that a prompt names, and its frames along the stages that the prompt asks for."""
     report(0.0, f"Growing the {understood.specimen}")
     colour = {"colour": COLOURS[understood.colour]} if understood.colour else {}
-    specimen = rose.grow(rose.Rose(**colour), request.seed)
+    specimen = rose.grow(Rose(**colour), request.seed)
     taus = pace(life(understood.stages), request.frames)
     if request.reverse:
         taus = taus[::-1]

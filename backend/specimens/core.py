@@ -2,7 +2,7 @@
 
 An *organ* is n equal grids (petals, leaflets, a stem) of rows x columns vertices and a function of life time that
 says where they are and what they look like. A new specimen is a record of parameters, a few such functions and one
-call of `join`. `blade` and `tube` are the two surfaces that most organs start from.
+call of `join`. `blade`, `tube` and `lathe` are the surfaces that most organs start from.
 
     tau  life time in [0, 1]        n     grids in an organ
     u    across a grid, in [-1, 1]  v     along a grid, in [0, 1]
@@ -10,6 +10,7 @@ call of `join`. `blade` and `tube` are the two surfaces that most organs start f
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +20,69 @@ from backend.clip import Floats, Frame, Mesh
 Array = NDArray[np.float64]
 
 
+class Stretch(NamedTuple):
+    """The part of life time in which a process happens; backwards where start > end.
+
+    `needs` are parameters that the process asks of the specimen: an apple that dries is not one that rots.
+    """
+
+    start: float
+    end: float
+    needs: dict[str, float] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Life:
+    """What can happen to a specimen, by the word for it, and the life time at which it stands at its best."""
+
+    stretches: dict[str, Stretch]
+    prime: float
+    sways: bool = False  # rooted and limber: wind moves it
+
+
 @dataclass(frozen=True, eq=False)
 class Skin:
-    """An organ at one moment: points (n, rows, columns, 3) metres, albedo the same shape, roughness without the 3."""
+    """An organ at one moment: points (n, rows, columns, 3) metres, albedo the same shape, roughness without the 3.
+
+    What is None is as usual: nothing metallic, all of it there, nothing glowing. `opacity` and `emission` as in Frame.
+    """
 
     points: Array
     albedo: Array
     roughness: Array
+    metallic: Array | None = None
+    opacity: Array | None = None
+    emission: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Organ:
-    """n grids of one size. A closed grid is a tube: its last column joins the first."""
+    """n grids of one size. A closed grid is a tube: its last column joins the first, and where a row is a pole, all
+    of that row is one point, the mean of what `at` gives for it. Faces look out where rows run along the axis and
+    columns turn left about it, (row, column) -> right-handed."""
 
     part: str
     chart: Array  # (n, rows, columns, 2) metres: the grids laid flat; columns + 1 where closed
     at: Callable[[float], Skin]
     closed: bool = False
+    poles: tuple[bool, bool] = (False, False)  # whether the first and the last row are one point each
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """(n, rows, columns) which points of the grids are vertices."""
+        n, rows, columns = self.chart.shape[:3]
+        kept = np.ones((n, rows, columns - self.closed), bool)
+        for row, pole in zip((0, -1), self.poles, strict=True):
+            kept[:, row, 1:] &= not pole
+        return kept
+
+
+@dataclass(frozen=True, eq=False)
+class Matter:
+    """A law of what is kept: the volume in which closed `parts` enclose, as a share of theirs at tau 0."""
+
+    parts: tuple[str, ...]
+    share: Callable[[float], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,47 +91,88 @@ class Specimen:
 
     mesh: Mesh
     at: Callable[[float], Frame]
+    matter: Matter | None = None
 
 
-def join(organs: list[Organ]) -> Specimen:
+def join(organs: list[Organ], matter: Matter | None = None) -> Specimen:
     """One specimen of several organs: vertices organ after organ, grid after grid, row after row."""
+    kept = [organ.kept for organ in organs]
 
     def at(tau: float) -> Frame:
         skins = [organ.at(float(tau)) for organ in organs]
+        points = [_poled(skin.points, organ) for skin, organ in zip(skins, organs, strict=True)]
+
+        def told(name: str, usual: float) -> Floats | None:
+            values = [getattr(skin, name) for skin in skins]
+            if all(value is None for value in values):
+                return None
+            full = [
+                np.broadcast_to(usual if value is None else value, k.shape) for value, k in zip(values, kept, strict=True)
+            ]
+            return np.clip(_flat(full, kept), 0, 1)
+
+        albedo = [np.broadcast_to(skin.albedo, skin.points.shape) for skin in skins]
         return Frame(
             float(tau),
-            _flat([skin.points.reshape(-1, 3) for skin in skins]),
-            np.clip(_flat([skin.albedo.reshape(-1, 3) for skin in skins]), 0, 1),
-            np.clip(_flat([skin.roughness.ravel() for skin in skins]), 0, 1),
+            _flat(points, kept),
+            np.clip(_flat(albedo, kept), 0, 1),
+            told("roughness", 0.5),
+            told("metallic", 0.0),
+            told("opacity", 1.0),
+            told("emission", 0.0),
         )
 
-    bud = at(0.0)
+    young = at(0.0)
     names = tuple(dict.fromkeys(organ.part for organ in organs))
-    sizes = [organ.chart[..., 0].size - organ.closed * organ.chart[..., 0, 0].size for organ in organs]
     quads, start = [], 0
-    for organ, size in zip(organs, sizes, strict=True):
-        quads.append(start + grid_quads(organ.chart.shape[:3], organ.closed))
-        start += size
+    for organ, vertices in zip(organs, kept, strict=True):
+        numbers = np.cumsum(vertices).reshape(vertices.shape) - 1 + start
+        for row, pole in zip((0, -1), organ.poles, strict=True):
+            if pole:
+                numbers[:, row] = numbers[:, row, :1]
+        quads.append(numbers.ravel()[grid_quads(organ.chart.shape[:3], organ.closed)])
+        start += vertices.sum()
     atlas = pack([chart for organ in organs for chart in organ.chart])
     uv, first = [], 0
     for organ in organs:
         charts = np.stack(atlas[first : first + len(organ.chart)])
         uv.append(charts.reshape(-1, 2)[grid_quads(organ.chart.shape[:3], False)].reshape(-1, 2))
         first += len(organ.chart)
+    corners, texels = _triangles_last(np.concatenate(quads), np.concatenate(uv))
     mesh = Mesh.from_quads(
-        bud.positions,
-        np.concatenate(quads),
-        uv=_flat(uv),
-        albedo=bud.albedo,
-        roughness=bud.roughness,
-        parts=np.repeat([names.index(o.part) for o in organs], sizes).astype(np.int32),
+        young.positions,
+        corners,
+        uv=np.ascontiguousarray(texels, np.float32),
+        albedo=young.albedo,
+        roughness=young.roughness,
+        metallic=young.metallic,
+        parts=np.repeat([names.index(o.part) for o in organs], [k.sum() for k in kept]).astype(np.int32),
         part_names=names,
     )
-    return Specimen(mesh, at)
+    return Specimen(mesh, at, matter)
 
 
-def _flat(pieces: list[Array]) -> Floats:
-    return np.ascontiguousarray(np.concatenate(pieces), np.float32)
+def _poled(points: Array, organ: Organ) -> Array:
+    """Points with each pole in the middle of its row."""
+    if any(organ.poles):
+        points = points.copy()
+        for row, pole in zip((0, -1), organ.poles, strict=True):
+            if pole:
+                points[:, row] = points[:, row].mean(axis=1, keepdims=True)
+    return points
+
+
+def _triangles_last(quads: NDArray[np.int64], uv: Array) -> tuple[NDArray[np.int64], Array]:
+    """Quads (Q, 4) and their texels (4 Q, 2), those whose first two corners are one vertex turned by two corners."""
+    texels = uv.reshape(-1, 4, 2)
+    turned = quads[:, 0] == quads[:, 1]
+    quads[turned], texels[turned] = np.roll(quads[turned], 2, axis=1), np.roll(texels[turned], 2, axis=1)
+    return quads, texels.reshape(-1, 2)
+
+
+def _flat(pieces: list[Array], kept: list[NDArray[np.bool_]]) -> Floats:
+    chosen = [piece[k] for piece, k in zip(pieces, kept, strict=True)]
+    return np.ascontiguousarray(np.concatenate(chosen), np.float32)
 
 
 def grid_quads(shape: tuple[int, int, int], closed: bool) -> NDArray[np.int64]:
@@ -124,6 +212,11 @@ def ramp(x: Array, low: float = 0.0, high: float = 1.0) -> Array:
     """0 below `low`, 1 above `high`, a quintic between: second derivative zero at both ends."""
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     return t * t * t * (t * (6 * t - 15) + 10)
+
+
+def finer(n: int, detail: float) -> int:
+    """Rows or columns of a grid that has n of them at detail 1: never less than 3."""
+    return max(3, round(n * detail))
 
 
 def mix(a: Array, b: Array, t: Array) -> Array:
@@ -210,3 +303,47 @@ def blade(width: Array, length: Array, u: Array, bend: Array, fold: Array, roll:
     out, up = np.sign(u) * side * np.cos(lift), side * np.sin(lift)
     lean = bend[..., None]
     return np.stack([x[..., None] + up * np.sin(lean), out, z[..., None] + up * np.cos(lean)], axis=-1)
+
+
+def lathe(radius: Array, height: Array) -> Array:
+    """(n, rows, columns, 3): rings about the z axis. Both (n, rows, columns), metres; column k at k / columns of the
+    way round. A radius of 0 in a whole row is a pole."""
+    columns = radius.shape[-1]
+    angle = np.arange(columns) * (2 * np.pi / columns)
+    return np.stack(np.broadcast_arrays(radius * np.cos(angle), radius * np.sin(angle), height), axis=-1)
+
+
+def lathe_chart(radius: Array, height: Array) -> Array:
+    """(n, rows, columns + 1, 2) metres: rings unrolled about their middle, cut at their first column. Each keeps its
+    own width, so that the ends of a solid narrow to its poles, and there is one seam."""
+    columns = radius.shape[-1]
+    step = np.hypot(np.diff(radius.mean(axis=2), axis=1), np.diff(height.mean(axis=2), axis=1))
+    along_side = np.concatenate([np.zeros((len(step), 1)), np.cumsum(step, axis=1)], axis=1)
+    angle = np.arange(columns + 1) * (2 * np.pi / columns) - np.pi
+    around = angle * np.maximum(radius.mean(axis=2), 1e-3 * radius.max())[..., None]
+    return np.stack(np.broadcast_arrays(around, along_side[..., None]), axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """A smooth random field over space: waves in random directions, of about `length` metres and finer ones."""
+
+    waves: Array  # (K, 3) radians a metre
+    phases: Array  # (K,)
+    shares: Array  # (K,) their squares add up to 2: a standard deviation of 1
+
+    @classmethod
+    def grown(cls, rng: np.random.Generator, length: float, octaves: int = 3, roughness: float = 0.5) -> "Noise":
+        """Each octave has half the wavelength of the one before, and `roughness` times its height."""
+        per = 8
+        way = rng.normal(size=(octaves, per, 3))
+        way /= np.linalg.norm(way, axis=-1, keepdims=True)
+        lengths = length * 0.5 ** np.arange(octaves)[:, None] * rng.uniform(0.75, 1.3, (octaves, per))
+        shares = np.repeat(roughness ** np.arange(octaves), per)
+        shares *= np.sqrt(2 / (shares**2).sum())
+        waves = way * (2 * np.pi / lengths)[..., None]
+        return cls(waves.reshape(-1, 3), rng.uniform(0, 2 * np.pi, octaves * per), shares)
+
+    def __call__(self, points: Array) -> Array:
+        """(...) of mean 0 and standard deviation 1, at points (..., 3) metres."""
+        return np.sin(points @ self.waves.T + self.phases) @ self.shares

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.specimens.core import Array, Organ, Skin, Spine, blade, mix, ramp, tint, tube, tube_chart, turn
+from backend.specimens.core import Array, Organ, Skin, Spine, blade, finer, mix, ramp, tint, tube, tube_chart, turn
 
 GREEN, BROWN = np.array([0.055, 0.125, 0.028]), np.array([0.13, 0.10, 0.04])
 LEAF_GREEN, LEAF_PALE = np.array([0.026, 0.085, 0.017]), np.array([0.09, 0.17, 0.05])
@@ -100,12 +100,12 @@ def thorns(stalk: Stalk, s: Array, azimuth: Array, scale: float, rng: np.random.
 
 
 def compound_leaves(
-    stalk: Stalk, s: Array, azimuth: Array, scale: float, detail: Callable[[int], int], rng: np.random.Generator
+    stalk: Stalk, s: Array, azimuth: Array, scale: float, detail: float, rng: np.random.Generator
 ) -> list[Organ]:
     """Leaves of five leaflets on the stem at s (m,), facing `azimuth` (m,): their stalks and their blades."""
     m = len(s)
     rise, length = rng.uniform(0.75, 0.95, (m, 1)), scale * rng.uniform(0.085, 0.1, m)
-    samples, rows = np.linspace(0, 1, 33), np.linspace(0, 1, detail(14))
+    samples, rows = np.linspace(0, 1, 33), np.linspace(0, 1, finer(14, detail))
     radius = scale * mix(0.0011, 0.0006, rows)
 
     def spines(tau: float) -> list[Spine]:
@@ -131,12 +131,12 @@ def _leaflets(
     spines: Callable[[float], list[Spine]],
     m: int,
     scale: float,
-    detail: Callable[[int], int],
+    detail: float,
     rng: np.random.Generator,
 ) -> Organ:
     """Ovate, serrate blades, folded along the midrib, bowed."""
-    n, rows = m * LEAFLETS, detail(19)
-    u, v = np.linspace(-1, 1, detail(9) | 1), np.linspace(0, 1, rows)
+    n, rows = m * LEAFLETS, finer(19, detail)
+    u, v = np.linspace(-1, 1, finer(9, detail) | 1), np.linspace(0, 1, rows)
     length = np.tile(LENGTH, m) * scale * rng.uniform(0.92, 1.08, n)
     heading = np.tile(SIDE, m) * rng.uniform(0.85, 1.05, n)
     teeth = 1 + 0.05 * (-1.0) ** np.arange(rows) * ramp(v, 0.08, 0.3)

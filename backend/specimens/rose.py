@@ -19,7 +19,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from backend.specimens.core import Array, Organ, Skin, Specimen, join, mix, ramp, tint, tube, tube_chart
+from backend.species import Rose
+from backend.specimens.core import (
+    Array,
+    Life,
+    Organ,
+    Skin,
+    Specimen,
+    Stretch,
+    finer,
+    join,
+    mix,
+    ramp,
+    tint,
+    tube,
+    tube_chart,
+)
 from backend.specimens.foliage import (
     BROWN,
     GREEN,
@@ -42,7 +57,7 @@ FADING = np.array([0.55, 0.40, 0.27])  # of a petal's own colour, once it is dry
 PETAL_BROWN, PETAL_TAN = np.array([0.060, 0.017, 0.011]), np.array([0.20, 0.098, 0.042])
 
 # Metres, for a flower 80 mm wide; all of it scales with the flower. Radius of a bud's outermost petal along t.
-USUAL_DIAMETER = 0.08
+USUAL_DIAMETER, USUAL_HEIGHT = 0.08, 0.30
 BUD_RADIUS = CubicSpline(
     [0, 0.12, 0.3, 0.45, 0.65, 0.83, 0.93, 1], [0.0045, 0.0080, 0.0108, 0.0114, 0.0092, 0.0049, 0.0023, 0.0006]
 )
@@ -53,44 +68,38 @@ HIP_HEIGHT = 0.013
 SIDES = 14  # of the hip and the stem that ends in it
 
 
+LIFE = Life(
+    {
+        "bloom": Stretch(BUD, OPEN),
+        "close": Stretch(OPEN, BUD),
+        "wilt": Stretch(WILTING, DEAD),
+        "drop": Stretch(WILTING, DEAD),
+    },
+    prime=OPEN,
+    sways=True,
+)
+
 # Points in the flower's frame (..., 3) and how far, to points.
 Warp = Callable[[Array, float], Array]
 
 
-@dataclass(frozen=True)
-class Rose:
-    """What a rose is like. Lengths in metres, colours linear RGB in [0, 1]."""
-
-    colour: tuple[float, float, float] = (0.42, 0.010, 0.018)  # of the petals, linear RGB
-    petals: int = 32  # 25 to 60
-    height: float = 0.30  # of the standing plant, 0.1 to 1.0
-    diameter: float = USUAL_DIAMETER  # of the open flower, 0.03 to 0.15
-    leaves: int = 2  # compound leaves of five leaflets, 0 to 5
-    thorns: int = 7  # 0 to 20
-    detail: float = 1.0  # rows and columns of every grid, times this; 0.5 to 2
-
-    @property
-    def scale(self) -> float:
-        """Of the flower, 1 for the usual one."""
-        return self.diameter / USUAL_DIAMETER
-
-    def count(self, n: int) -> int:
-        """Rows or columns at this rose's detail."""
-        return max(3, round(n * self.detail))
+def scale_of(rose: Rose) -> float:
+    """Of the flower, 1 for the usual one."""
+    return rose.height / USUAL_HEIGHT * rose.flower
 
 
 def grow(rose: Rose, seed: int) -> Specimen:
     """A rose; `seed` picks the individual. Its vertices are the closed bud (tau 0)."""
     rng = np.random.default_rng(seed)
-    length, size = rose.height - 0.5 * rose.diameter, rose.height / 0.30
-    stalk = Stalk.grown(length, (0.0029 * size, 0.0020 * rose.scale), wilted, rng)
-    top = 1 - (HIP_HEIGHT - 0.0006) * rose.scale / length
-    crumple = _crumple(rng, rose.scale)
+    length, size = rose.height - 0.5 * USUAL_DIAMETER * scale_of(rose), rose.height / USUAL_HEIGHT
+    stalk = Stalk.grown(length, (0.0029 * size, 0.0020 * scale_of(rose)), wilted, rng)
+    top = 1 - (HIP_HEIGHT - 0.0006) * scale_of(rose) / length
+    crumple = _crumple(rng, scale_of(rose))
     organs = [
         _corolla(rose, stalk, crumple, rng),
         _calyx(rose, stalk, crumple, rng),
         _hip(rose, stalk),
-        stem(stalk, top, rose.count(46), rose.count(SIDES), rng),
+        stem(stalk, top, finer(46, rose.detail), finer(SIDES, rose.detail), rng),
     ]
     nodes = np.linspace(0.36, 0.62, rose.leaves) if rose.leaves > 1 else np.full(rose.leaves, 0.5)
     facing = rng.uniform(0, 2 * np.pi) + np.arange(rose.leaves) * GOLDEN_ANGLE + rng.uniform(-0.3, 0.3, rose.leaves)
@@ -99,7 +108,7 @@ def grow(rose: Rose, seed: int) -> Specimen:
         about = rng.uniform(0, 2 * np.pi) + np.arange(rose.thorns) * GOLDEN_ANGLE
         organs.append(thorns(stalk, places, about, size, rng))
     if rose.leaves:
-        organs += compound_leaves(stalk, nodes, facing, size, rose.count, rng)
+        organs += compound_leaves(stalk, nodes, facing, size, rose.detail, rng)
     return join(organs)
 
 
@@ -136,7 +145,7 @@ def layer_angle(t: Array, x: Array, tau: float) -> Array:
 
 def layer_length(x: Array, tau: float, rose: Rose) -> Array:
     """Metres along layer x from t = 0 to 1. Petals grow by a quarter while they open and shrink as they dry."""
-    full = 0.55 * rose.diameter * (0.76 + 0.24 * x**3)
+    full = 0.55 * USUAL_DIAMETER * scale_of(rose) * (0.76 + 0.24 * x**3)
     return full * (0.8 + 0.2 * ramp(tau / OPEN)) * (1 - 0.33 * layer_wilt(x, tau))
 
 
@@ -166,7 +175,7 @@ def layer_points(
         simpson = (f(knots[:, 1:]) + 4 * f(middles) + f(knots[:, :-1])) / 6
         return np.concatenate([np.zeros_like(knots[:, :1]), np.cumsum(simpson * step, axis=1)], axis=1)
 
-    return total(np.sin) + 0.0045 * rose.scale * x, total(np.cos) + 0.0012 * rose.scale * (1 - x), knots
+    return total(np.sin) + 0.0045 * scale_of(rose) * x, total(np.cos) + 0.0012 * scale_of(rose) * (1 - x), knots
 
 
 # Organs
@@ -196,7 +205,7 @@ class _Petals:
 
     @classmethod
     def grown(cls, rose: Rose, rng: np.random.Generator) -> "_Petals":
-        n, rows, columns = rose.petals, rose.count(17), rose.count(15) | 1
+        n, rows, columns = rose.petals, finer(17, rose.detail), finer(15, rose.detail) | 1
         index = (np.arange(n) + 0.5)[:, None, None]
         u = np.linspace(-1, 1, columns)[None, None, :]
         v = np.linspace(0, 1, rows)[None, :, None]
@@ -220,7 +229,7 @@ class _Petals:
             x,
             t,
             theta,
-            half=each(0.92, 1.08) * rose.scale * (0.014 + 0.012 * layer) * spoon,
+            half=each(0.92, 1.08) * scale_of(rose) * (0.014 + 0.012 * layer) * spoon,
             widest=mix(1.9, 1.75, layer),
             rolled=each(0.8, 1.15),
             curled=each(-1.0, 1.2),
@@ -281,7 +290,7 @@ def _corolla(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) 
         albedo = tint(tint(fresh, FADING * fresh, dry + 0 * spots), withered, 0.92 * brown)
         return Skin(points @ frame.T + origin, albedo, mix(0.65, 0.9, brown))
 
-    full = 0.55 * rose.diameter * (0.76 + 0.24 * layer**3)
+    full = 0.55 * USUAL_DIAMETER * scale_of(rose) * (0.76 + 0.24 * layer**3)
     return Organ("petals", np.stack(np.broadcast_arrays(u * petals.half, petals.t * full), axis=-1), at)
 
 
@@ -302,14 +311,14 @@ def _crumple(rng: np.random.Generator, scale: float) -> Warp:
 
 def _calyx(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) -> Organ:
     """Five sepals, on a layer of their own outside the petals."""
-    n, rows, columns = 5, rose.count(13), rose.count(7) | 1
+    n, rows, columns = 5, finer(13, rose.detail), finer(7, rose.detail) | 1
     u = np.linspace(-1, 1, columns)[None, None, :]
     v = np.linspace(0, 1, rows)[None, :, None]
     theta = rng.uniform(0, 2 * np.pi) + (np.arange(n) * 2 * np.pi / n)[:, None, None]
     tone = rng.uniform(0.85, 1.15, (n, 1, 1, 1))
     x = np.full((n, 1, columns), 1.18)
     t = rng.uniform(0.58, 0.74, (n, 1, 1)) * v + 0 * u
-    half = rose.scale * (0.0062 * (1 - v**1.6) * (0.45 + 0.75 * ramp(v, -0.2, 0.35)) + 0.0003)
+    half = scale_of(rose) * (0.0062 * (1 - v**1.6) * (0.45 + 0.75 * ramp(v, -0.2, 0.35)) + 0.0003)
 
     def at(tau: float) -> Skin:
         origin, frame = stalk.spine(tau).pose(np.array(1.0))
@@ -322,14 +331,15 @@ def _calyx(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) ->
         albedo = tint(fresh, LEAF_BROWN, 0.75 * ramp(1.5 * dry - 0.5 * (1 - v)) + 0 * t)
         return Skin(points, albedo, 0.62 + 0.25 * dry + 0 * t)
 
-    return Organ("sepals", np.stack(np.broadcast_arrays(u * half, t * 0.55 * rose.diameter), axis=-1), at)
+    length = 0.55 * USUAL_DIAMETER * scale_of(rose)
+    return Organ("sepals", np.stack(np.broadcast_arrays(u * half, t * length), axis=-1), at)
 
 
 def _hip(rose: Rose, stalk: Stalk) -> Organ:
     """The bulb under the flower, closed by a lid that the petals stand on."""
-    sides, length = rose.count(SIDES), HIP_HEIGHT * rose.scale
-    s = np.append(np.linspace(0, 0.97, rose.count(10)), 1.0)
-    radius = HIP_RADIUS(s) * rose.scale
+    sides, length = finer(SIDES, rose.detail), HIP_HEIGHT * scale_of(rose)
+    s = np.append(np.linspace(0, 0.97, finer(10, rose.detail)), 1.0)
+    radius = HIP_RADIUS(s) * scale_of(rose)
     along_stalk = 1 + length / stalk.length * (np.where(s < 1, s, 0.93) - 1)
 
     def at(tau: float) -> Skin:

@@ -1,0 +1,87 @@
+"""Specimens: how long one takes, what is measured of it, and what it looks like.
+
+    python build.py bench specimens [--only rose lily] [--out looked] [--seed 1] [--set petals=20]
+
+--out draws eight moments from four sides of each (in the environment "learned"), into NAME.png.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from backend.clip import Clip
+from backend.files import npz
+from backend.species import SPECIES, Species
+from backend.specimens import grow
+from tests import growth
+from tests.bench import living
+from tests.bench.table import Table
+
+FRAMES = 48
+SIDES = [(azimuth, 0.22) for azimuth in np.radians([25, 115, 205, 295])]
+LOOKED_AT = np.linspace(0, 1, 17)  # life times at which faces are looked at
+
+
+def main() -> None:
+    arguments = _arguments()
+    settings = dict(pair.split("=", 1) for pair in arguments.set)
+    for name in arguments.only or SPECIES:
+        record = SPECIES[name](**{key: float(value) if "." in value else int(value) for key, value in settings.items()})
+        measured(record, arguments.seed)
+        if arguments.out:
+            draw(record, arguments.seed, arguments.out / f"{name}.png")
+
+
+def measured(record: Species, seed: int) -> None:
+    """One table."""
+    grow(record, seed).at(0.5)  # libraries are loaded
+    began = time.perf_counter()
+    specimen = grow(record, seed)
+    specimen.at(0.0)
+    first = time.perf_counter() - began
+    frames = [specimen.at(tau) for tau in np.linspace(0, 1, FRAMES)]
+    took = time.perf_counter() - began
+    mesh = specimen.mesh
+    table = Table(f"{record.__struct_config__.tag}, seed {seed}")
+    table.add("vertices", len(mesh.vertices), "")
+    table.add("pieces", growth.islands(mesh), "")
+    table.add("first frame", first, "s", bound=0.5)
+    table.add(f"{FRAMES} frames", took, "s", bound=3.0)
+    crossing = [growth.crossing_share(mesh, specimen.at(tau).positions) for tau in LOOKED_AT]
+    table.add(f"faces that cross, worst at {LOOKED_AT[int(np.argmax(crossing))]:.2f}", 100 * max(crossing), "%", 0.5)
+    folded = [growth.folded_share(mesh, specimen.at(tau).positions) for tau in LOOKED_AT]
+    table.add(f"edges folded back, worst at {LOOKED_AT[int(np.argmax(folded))]:.2f}", 100 * max(folded), "%", 0.4)
+    table.add("largest step between 240 frames", 100 * growth.largest_step(specimen), "% of its size", bound=5.0)
+    if specimen.matter:
+        off = growth.law_broken(specimen, LOOKED_AT)
+        told = ", ".join(f"{specimen.matter.share(tau):.3g}" for tau in (0.0, 0.5, 1.0))
+        table.add(f"volume, off its law ({told} at 0, 0.5, 1)", 100 * off, "%", bound=1.0)
+    lowest = min(float(frame.positions[:, 2].min()) for frame in frames)
+    table.add("lowest point", 100 * lowest / growth.size(frames[-1].positions), "% of its size")
+    table.show()
+
+
+def draw(record: Species, seed: int, path: Path) -> None:
+    """Eight moments from four sides."""
+    specimen = grow(record, seed)
+    clip = Clip.from_frames(specimen.mesh, [specimen.at(tau) for tau in np.linspace(0, 1, 8)], 24.0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = path.with_suffix(".npz")
+    npz.save(clip, kept)
+    views = [part for side in SIDES for part in ("--view", *side)]
+    living.look([kept], "-o", path, *views)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=list(SPECIES), metavar="NAME")
+    parser.add_argument("--out", type=Path, help="a folder for pictures")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--set", nargs="+", default=[], metavar="PARAMETER=NUMBER")
+    return parser.parse_known_args()[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What is measured of a specimen: how much of it crosses itself or lies folded, how far it jumps, whether matter is
+kept."""
+
+import numpy as np
+
+from backend.clip import Mesh
+from backend.geometry.fields import parts
+from backend.specimens.core import Specimen
+from kernels.crossings import crossings
+
+SLACK = 1e-6  # sizes: what reaches in no deeper does not cross
+FRAMES = 240  # of a life in which no vertex may jump
+
+
+def size(positions: np.ndarray) -> float:
+    """The largest extent, metres."""
+    return float(np.ptp(positions, axis=0).max())
+
+
+def crossing_share(mesh: Mesh, positions: np.ndarray) -> float:
+    """Of the triangles at `positions` (V, 3), the share that passes through others."""
+    faces = mesh.faces.astype(np.int64)
+    placed = positions.astype(np.float64)[faces]
+    return float(crossings(placed, faces, SLACK * size(positions)).mean())
+
+
+def folded_share(mesh: Mesh, positions: np.ndarray) -> float:
+    """Of the edges between two triangles, the share at which one lies back on the other: turned by over 120 degrees.
+    Triangles without area (shrunk to nothing) are not counted."""
+    first, second = _neighbours(mesh)
+    corners = positions.astype(np.float64)[mesh.faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(normals, axis=1)
+    there = np.minimum(area[first], area[second]) > 1e-9 * size(positions) ** 2
+    cosine = np.einsum("fk,fk->f", normals[first], normals[second]) / np.maximum(area[first] * area[second], 1e-300)
+    return float((cosine[there] < -0.5).mean())
+
+
+def _neighbours(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    faces = mesh.faces
+    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    order = np.lexsort(edges.T)
+    same = (edges[order[1:]] == edges[order[:-1]]).all(axis=1)
+    face = order // 3
+    return face[:-1][same], face[1:][same]
+
+
+def largest_step(specimen: Specimen) -> float:
+    """Of a vertex between two of 240 frames, in sizes of the specimen at its largest."""
+    before, largest, extent = None, 0.0, 0.0
+    for tau in np.linspace(0, 1, FRAMES):
+        now = specimen.at(float(tau)).positions
+        if before is not None:
+            largest = max(largest, float(np.linalg.norm(now - before, axis=1).max()))
+        before, extent = now, max(extent, size(now))
+    return largest / extent
+
+
+def volume(mesh: Mesh, positions: np.ndarray, parts: tuple[str, ...]) -> float:
+    """Cubic metres that closed parts enclose."""
+    chosen = np.isin(mesh.parts[mesh.faces[:, 0]], [mesh.part_names.index(part) for part in parts])
+    a, b, c = np.moveaxis(positions.astype(np.float64)[mesh.faces[chosen]], 1, 0)
+    return float(np.einsum("fk,fk->", a, np.cross(b, c)) / 6)
+
+
+def law_broken(specimen: Specimen, taus: np.ndarray) -> float:
+    """The largest difference of a volume from its law, as a share of the volume at tau 0."""
+    matter = specimen.matter
+    assert matter is not None
+    whole = volume(specimen.mesh, specimen.at(0.0).positions, matter.parts)
+    held = [volume(specimen.mesh, specimen.at(float(tau)).positions, matter.parts) / whole for tau in taus]
+    return float(np.abs(np.array(held) - [matter.share(float(tau)) for tau in taus]).max())
+
+
+def islands(mesh: Mesh) -> int:
+    """Connected pieces."""
+    return int(parts(len(mesh.vertices), mesh.faces).max()) + 1
