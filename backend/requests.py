@@ -9,10 +9,13 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta, Struct
 
+from .species import Species
+
 VERSION = "0.1.0"  # of the software, both sides; the protocol has its own
 MAX_FRAMES = 1024
 PROMPT_BYTES = 8 * 1024
 STAGES = 4  # processes of one life
+INDIVIDUALS = 50  # of one prompt
 
 Frames = Annotated[
     int, Meta(ge=1, le=MAX_FRAMES, title="Frames", description="How many frames, and so how many shape keys, are made")
@@ -45,6 +48,13 @@ Preview = Annotated[
 Prompt = Annotated[
     str,
     Meta(title="Prompt", description="What should come to life, for example: a red rose blooming, then wilting"),
+]
+Individuals = Annotated[
+    int | None,
+    Meta(title="Count", description="How many are made, as one mesh; left open: as many as the prompt says"),
+]
+Age = Annotated[
+    float, Meta(ge=-1.0, le=1.0, title="Age", description="1: ahead of the others in its life; -1: behind them")
 ]
 Engine = Annotated[Literal["builtin"], Meta(title="Engine", description="What makes the result")]
 
@@ -172,7 +182,7 @@ class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Generate(Struct, frozen=True, kw_only=True, tag="generate", forbid_unknown_fields=True):
-    """A living object from words."""
+    """A living object from words: these say its kind and its life; `specimen`, where it is given, what it is like."""
 
     prompt: Prompt
     engine: Engine = "builtin"
@@ -180,8 +190,13 @@ class Generate(Struct, frozen=True, kw_only=True, tag="generate", forbid_unknown
     fps: Fps = 24.0
     seed: Seed = 0
     reverse: Reverse = False
+    specimen: Species | None = None
+    count: Individuals = None
+    age: Age = 0.0
 
     def __post_init__(self):
+        if self.count is not None and not 1 <= self.count <= INDIVIDUALS:
+            raise ValueError(f"{self.count:,} were asked for, and 1 to {INDIVIDUALS} can be made: ask for fewer")
         try:
             size = len(self.prompt.encode())
         except UnicodeEncodeError:
@@ -315,6 +330,8 @@ def _stage(word: str, settings: dict[str, float], stage: dict[str, float]) -> St
 def provenance(request: Request) -> dict[str, str]:
     """What made a result, as text: enough to make the same clip again with the same version."""
     fields = msgspec.structs.asdict(request) | {"version": VERSION}
+    if isinstance(request, Generate) and request.specimen is not None:
+        fields["specimen"] = msgspec.json.encode(request.specimen).decode()
     if isinstance(request, Animate):
         fields |= {"process": in_words(request.stages), "stages": msgspec.json.encode(request.stages).decode()}
     return {"kind": type(request).__struct_config__.tag} | {name: str(value) for name, value in fields.items()}

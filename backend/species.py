@@ -5,7 +5,7 @@ requests.py. Colours are linear RGB in [0, 1]. `height` is the only length, in m
 as a share of the usual one, so that a specimen twice as tall is the same specimen twice as large.
 """
 
-from typing import Annotated, get_args
+from typing import Annotated, ClassVar, get_args
 
 from msgspec import Meta, Struct
 
@@ -39,9 +39,15 @@ Detail = Annotated[
 
 
 class _Species(Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
-    """A specimen's parameters. The docstring of each is its tooltip."""
+    """A specimen's parameters. The docstring of each is its tooltip.
+
+    `needs` are the parameters that a process asks for: an apple that dries is not one that rots. `within` names
+    processes that are part of another: wax melts while a candle burns.
+    """
 
     detail: Detail = 1.0
+    needs: ClassVar[dict[str, dict[str, float]]] = {}
+    within: ClassVar[dict[str, str]] = {}
 
 
 class Rose(_Species, tag="rose"):
@@ -115,6 +121,7 @@ class Apple(_Species, tag="apple"):
     blush: _share("Blush", "How much of the skin colours as it ripens") = 0.75
     damp: _share("Damp", "1: it rots and moulds; 0: it dries and wrinkles") = 1.0
     leaf: _count("Leaves", "Leaves at the stalk", 0, 2) = 1
+    needs = {"rot": {"damp": 1.0}, "dry": {"damp": 0.0}}
 
 
 class Bread(_Species, tag="bread"):
@@ -136,6 +143,8 @@ class Candle(_Species, tag="candle"):
     wicks: _count("Wicks", "Wicks, each with a flame", 1, 4) = 1
     drips: _count("Drips", "Runs of wax down its side", 0, 16) = 8
     flame: _share("Flame", "Whether it burns (1), or softens and slumps in the heat (0)") = 1.0
+    needs = {"burn": {"flame": 1.0}, "melt": {"flame": 0.0}}
+    within = {"melt": "burn"}
 
 
 class IceCream(_Species, tag="ice_cream"):
@@ -169,3 +178,8 @@ Species = (
     Rose | Lily | Sunflower | Sprout | Mushroom | OakLeaf | Apple | Bread | Candle | IceCream | IceBlock | Match
 )  # fmt: skip
 SPECIES: dict[str, type[Species]] = {kind.__struct_config__.tag: kind for kind in get_args(Species)}
+
+
+def name_of_species(record: Species) -> str:
+    """The word for a specimen: "ice_cream"."""
+    return record.__struct_config__.tag

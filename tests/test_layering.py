@@ -16,12 +16,12 @@ NOUNS = {"backend.clip", "backend.report", "numpy"}
 ALLOWED = {
     "kernels": {"numpy", "numba", "torch", "warp"},
     "kernels/lanes.py": {"llvmlite", "numba"},
-    "backend/requests.py": {"msgspec"},
+    "backend/requests.py": {"msgspec", "backend.species"},
     "backend/species.py": {"msgspec"},
-    "backend/protocol": {"numpy", "msgspec", "platformdirs", "backend.requests"},
+    "backend/protocol": {"numpy", "msgspec", "platformdirs", "backend.requests", "backend.species"},
     "backend/clip.py": {"numpy"},
     "backend/report.py": set(),
-    "backend/prompt.py": set(),
+    "backend/prompt": {"backend.protocol", "msgspec", "rapidfuzz"},
     "backend/wire.py": NOUNS | {"backend.protocol"},
     "backend/certificate": NOUNS | {"backend.protocol", "kernels"},
     "backend/geometry": NOUNS | {"kernels", "scipy"},
@@ -34,7 +34,7 @@ ALLOWED = {
     | {"backend.wire", "kernels", "scipy"},
     "backend/files": NOUNS | {"backend.protocol", "backend.wire", "pxr", "scipy", "trimesh"},
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
-    "backend/service": {"backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
+    "backend/service": {"backend.prompt", "backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
     "backend/commands": NOUNS
     | {"backend.files", "backend.pipelines", "backend.protocol", "backend.wire"}
     | {"msgspec", "rich", "zmq"},

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
-from backend.prompt import OBJECTS, NotUnderstood, Understanding, understand
+from backend.prompt import NotUnderstood, Understanding, understand
 from backend.report import Preview, Report, Timed
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ COMPILING = "Compiling for this machine, only this once"
 
 def capabilities() -> protocol.Engines:
     """What the engines on this machine can do."""
-    makes = tuple(dict.fromkeys(OBJECTS.values()))
+    makes = tuple(name.replace("_", " ") for name in protocol.SPECIES)
     return protocol.Engines(makes=makes, processes=tuple(protocol.PROCESSES), device="CPU")
 
 
@@ -50,13 +50,14 @@ class Living(NamedTuple):
     frames: Iterator[Frame]
     previews: Iterator[tuple[int, Frame]]  # coarse ones, with their numbers among the frames; maybe none
     understood: Understanding | None = None  # where there was a prompt
+    loop: bool = False  # the last frame leads back to the first
 
 
 def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
     """Records of one job, each as soon as it is there; nothing of a job whose subject is refused."""
     began = time.perf_counter()
-    mesh, frames, previews, understood = living(request, subject, report)
-    header = {"version": protocol.VERSION} | ({} if understood is None else understood.header())
+    mesh, frames, previews, understood, loop = living(request, subject, report)
+    header = {"version": protocol.VERSION, "loop": loop} | ({} if understood is None else understood.header())
     measure = certificate.Measure(mesh, request.frames)
     previews, frames = _begun(previews, frames)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
@@ -90,7 +91,8 @@ def living(request: protocol.Request, subject: bytes | None, report: Report) -> 
         from backend.pipelines import specimen
 
         understood = understand(request.prompt)
-        return Living(*specimen.grow(request, understood, report), iter(()), understood)
+        mesh, frames, loop = specimen.grow(request, understood, report)
+        return Living(mesh, frames, iter(()), understood, loop)
     from backend.pipelines.lifecycle import Life
 
     if subject is None:
@@ -112,12 +114,12 @@ class Made(NamedTuple):
 def made(request: protocol.Request, subject: bytes | None, report: Report) -> Made:
     """All of a request at once, without a preview; otherwise as `living`."""
     began = time.perf_counter()
-    mesh, frames, _, understood = living(request, subject, report)
+    mesh, frames, _, understood, loop = living(request, subject, report)
     measure, kept = certificate.Measure(mesh, request.frames), []
     for frame in frames:
         measure.add(frame)
         kept.append(frame)
-    clip = Clip.from_frames(mesh, kept, request.fps, provenance=protocol.provenance(request))
+    clip = Clip.from_frames(mesh, kept, request.fps, loop=loop, provenance=protocol.provenance(request))
     return Made(clip, _certificate(measure, began, report), understood)
 
 

@@ -6,6 +6,7 @@ trusts its input: sizes are checked against limits before anything is allocated.
 """
 
 from ..requests import (  # relative: in the shipped extension this package lies inside the add-on's
+    INDIVIDUALS,
     PROCESSES,
     PROMPT_BYTES,
     STAGES,
@@ -32,6 +33,7 @@ from ..requests import (  # relative: in the shipped extension this package lies
     name_of,
     provenance,
 )
+from ..species import SPECIES, Species, name_of_species
 from .colours import GLOW, GREY, MATT, linear_to_srgb, srgb_to_linear, to_bytes
 from .home import CONNECTION_FILE, Connection, default_home, read_connection, records_path
 from .messages import (
@@ -57,6 +59,8 @@ from .messages import (
     Ping,
     Pong,
     Put,
+    Read,
+    Reading,
     Refused,
     Remove,
     Removed,

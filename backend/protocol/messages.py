@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta, Struct
 
-from ..requests import Request
+from ..requests import INDIVIDUALS, PROMPT_BYTES, Request
+from ..species import Species
 from .words import (
     CHUNK_BYTES,
     DIGEST_MASK,
@@ -23,6 +24,7 @@ from .words import (
     Line,
     State,
     Stream,
+    Text,
 )
 
 MAGIC = b"ANT1"
@@ -68,6 +70,12 @@ class Submit(Call, tag="submit"):
     request: Request
     title: Line = ""
     blob: Id | None = None
+
+
+class Read(Call, tag="read"):
+    """What would be understood of a prompt, asked while it is typed. Answered by Reading."""
+
+    prompt: Annotated[str, Meta(max_length=PROMPT_BYTES)]
 
 
 class Cancel(Call, tag="cancel"):
@@ -166,6 +174,16 @@ class Accepted(Answer, tag="accepted"):
     duplicate: bool = False
 
 
+class Reading(Answer, tag="reading"):
+    """What the built-in engine understands of a prompt, or why it refuses it; nothing has been made."""
+
+    understood: Text = ""  # in words, with what was read as something else; empty where it is refused
+    passed_over: tuple[Line, ...] = ()  # words that were not understood
+    refusal: Text = ""  # a sentence that says what to do
+    specimen: Species | None = None  # as the words say that it is
+    count: Annotated[int, Meta(ge=1, le=INDIVIDUALS)] = 1
+
+
 class JobState(Answer, tag="job"):
     """A job as it is now. Sent on every change to the clients that know the job; the newest wins."""
 
@@ -238,9 +256,12 @@ class Refused(Answer, tag="refused", forbid_unknown_fields=False):
 
 
 Calls = (
-    Hello | Ping | Bye | Put | Submit | Cancel | List | Subscribe | Credit | Unsubscribe | Remove | Clear | Shutdown
+    Hello | Ping | Bye | Put | Submit | Read | Cancel | List | Subscribe | Credit | Unsubscribe | Remove | Clear
+    | Shutdown
 )  # fmt: skip
-Answers = Welcome | Pong | Have | Accepted | JobState | Listed | Removed | Chunk | Located | Gap | End | Refused
+Answers = (
+    Welcome | Pong | Have | Accepted | Reading | JobState | Listed | Removed | Chunk | Located | Gap | End | Refused
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _calls = msgspec.msgpack.Decoder(Calls)

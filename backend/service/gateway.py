@@ -26,6 +26,7 @@ CALLS_A_TURN = 64
 CHUNKS_A_TURN = 32
 CLIENTS = 64
 RETRY_SECONDS = 1.0  # on a full disk
+SAID = 1000  # characters about a prompt
 BAD_LOGGED = 10  # malformed messages of one peer that are worth a line
 
 
@@ -187,6 +188,8 @@ class Gateway:
                 peer.watches.add(call.job)
                 peer.post(protocol.Accepted(re=call.id, job=call.job, duplicate=not new))
                 peer.tell(call.job)
+            case protocol.Read():
+                peer.post(_reading(call))
             case protocol.Cancel():
                 job = self._jobs.find(call.job)
                 self._jobs.cancel(job, call.force)
@@ -342,3 +345,19 @@ class Gateway:
         poller.register(self._door.socket, zmq.POLLIN)
         self._memory.settle(self._clock.now)
         _log.warning("Memory grew without end: all clients were dropped")
+
+
+def _reading(call: protocol.Read) -> protocol.Reading:
+    from backend.prompt import NotUnderstood, record_of, understand  # its words, only where somebody types
+
+    try:
+        understood = understand(call.prompt)
+        return protocol.Reading(
+            re=call.id,
+            understood=understood.say()[:SAID],
+            passed_over=tuple(word[:40] for word in understood.passed_over[:32]),
+            specimen=record_of(understood),
+            count=understood.count,
+        )
+    except NotUnderstood as refusal:
+        return protocol.Reading(re=call.id, refusal=str(refusal)[:SAID])

@@ -21,14 +21,10 @@ Array = NDArray[np.float64]
 
 
 class Stretch(NamedTuple):
-    """The part of life time in which a process happens; backwards where start > end.
-
-    `needs` are parameters that the process asks of the specimen: an apple that dries is not one that rots.
-    """
+    """The part of life time in which a process happens; backwards where start > end."""
 
     start: float
     end: float
-    needs: dict[str, float] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +103,8 @@ def join(organs: list[Organ], matter: Matter | None = None) -> Specimen:
             if all(value is None for value in values):
                 return None
             full = [
-                np.broadcast_to(usual if value is None else value, k.shape) for value, k in zip(values, kept, strict=True)
+                np.broadcast_to(usual if value is None else value, k.shape)
+                for value, k in zip(values, kept, strict=True)
             ]
             return np.clip(_flat(full, kept), 0, 1)
 

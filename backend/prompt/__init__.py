@@ -1,0 +1,14 @@
+"""Words to what should be made, with what was understood and what was not: a closed vocabulary, no language model.
+
+English, German and French, typing errors among them. What is not known is told and never guessed; an object that no
+specimen shows, a process that it lacks, a negation or a second object is refused with a sentence that says what to do.
+
+    understand("three majestic white candles burning down slowly").say()
+    # "three white candles, burning down slowly; passed over: majestic"
+"""
+
+from .meaning import NotUnderstood, Size, Stage, Understanding
+from .reading import understand
+from .wanted import processes_of, record_of
+
+__all__ = ["NotUnderstood", "Size", "Stage", "Understanding", "processes_of", "record_of", "understand"]

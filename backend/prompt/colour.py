@@ -1,0 +1,121 @@
+"""The colour of the object, and what has a colour or size but is something else: scenery, and what a leaf turns to."""
+
+from .items import ADJECTIVES, BORDERS, Item, Row
+from .vocabulary import colours
+
+_BEFORE_COLOURS = frozenset(
+    "silent pace amount definite of place subject particle again with coloured".split()
+)  # between "turns" and what it turns to
+_OF_CHANGE = frozenset("from to into until von zu".split())
+_REDDISH = frozenset("red crimson scarlet yellow".split())  # what an apple that ripens turns to
+
+
+def turning(row: Row, specimen: str) -> None:
+    """Colours that a leaf or an apple turns to belong to that stage: "turning yellow, then brown"."""
+    for k, item in list(enumerate(row.items)):
+        colouring = item.kind == "turn" or (item.kind == "process" and item.value.startswith("turn"))
+        if not colouring:
+            continue
+        turned = _colours_from(row, k + 1)
+        if not turned and row.language == "de" and row.at(k - 1).kind == "colour":
+            turned = [row.at(k - 1)]
+        for colour in turned:
+            colour.used = True
+        if item.kind != "turn":
+            continue
+        if turned:
+            reddening = any(colour.value in _REDDISH for colour in turned)
+            item.kind, item.value = "process", "turn|ripen" if reddening else "turn"
+        elif specimen == "oak_leaf" and not item.sense("silent"):
+            item.kind, item.value = "process", "turn"
+        else:
+            item.kind = "silent" if item.sense("silent") else "unknown"
+
+
+def _colours_from(row: Row, k: int) -> list[Item]:
+    """Colours that follow k, through adverbs, "from", "to", commas and connectors."""
+    found: list[Item] = []
+    while row.at(k := row.next_not(k, _BEFORE_COLOURS)).kind in ("colour", "shade"):
+        last = k
+        while row.at(last).kind in ("colour", "shade"):
+            found.append(row.at(last))
+            last += 1
+        k = row.next_not(last, {"break", "and", "then"}) if row.at(last).kind in ("break", "and", "then") else last
+    return found
+
+
+def scenery(row: Row) -> None:
+    """Mark what describes something else: "on a black background", "with a blue flame", "green stem"."""
+    for k, _ in row.of("place", "with"):
+        end = k + 1
+        while row.at(end).kind not in BORDERS and not _is_verb_here(row, end):
+            end += 1
+            if row.at(end).kind == "and" and row.at(end - 1).kind == row.at(end + 1).kind == "colour":
+                end += 1
+        within = row.items[k + 1 : end]
+        if any(other.kind == "object" for other in within):
+            continue
+        foreign = [other for other in within if other.kind in ("unknown", "near", "told")]
+        foreign += [other for other in within if other.kind == "part" and other.value[0] != "petals"]
+        if foreign:
+            for other in within:
+                described = other.kind in ("colour", "shade", "size", "process", "amount", "pace")
+                counted = other.kind in ("count", "one") and not any(o.kind == "part" for o in foreign)
+                other.scenery = described or counted
+    for k, item in row.of("colour"):
+        end = row.next_not(k + 1, ADJECTIVES - {"unknown", "near", "told"})
+        noun = row.at(end)
+        of_change = row.at(row.next_not(k - 1, {"shade", "definite"}, -1)).text in _OF_CHANGE
+        if of_change or (noun.kind == "part" and noun.value[0] != "petals"):
+            item.scenery = not item.used
+        if noun.kind not in ("unknown", "near", "told"):
+            continue
+        beyond = row.at(row.next_not(end, ADJECTIVES | {"silent", "definite"}))
+        before = row.at(row.next_not(k - 1, {"colour", "shade", "size"}, -1))
+        if beyond.kind not in ("object", "part") and not (row.language == "fr" and before.kind == "object"):
+            item.scenery = True
+
+
+def _is_verb_here(row: Row, k: int) -> bool:
+    """Whether a process at k is said of the object, and is no adjective of the scenery ("on a burning table")."""
+    if row.at(k).kind not in ("process", "whole"):
+        return False
+    return row.at(k + 1).kind not in ("unknown", "near") or row.at(k - 1).kind in ("unknown", "near", "told")
+
+
+def colour_of(row: Row) -> str | None:
+    """The first colour that is said of the object, with its shade."""
+    found: str | None = None
+    for k, item in row.of("colour"):
+        if item.used or item.scenery or not _is_of_object(row, k):
+            continue
+        order = (k + 1, k - 1) if row.language == "fr" else (k - 1, k + 1)
+        beside = [row.at(j) for j in order[: 2 if row.language == "fr" else 1]]
+        shade = next((other for other in beside if other.kind == "shade" and not other.used), None)
+        if item.value.startswith(colours.SHADES):
+            shade = None  # "light dark red" is dark red
+        colour = colours.canonical(shade.value if shade else None, item.value)
+        if found is None or found == colour:
+            found = colour
+            item.used = True
+            if shade:
+                shade.used = True
+        after = row.at(k + 1)
+        if after.kind == "coloured":
+            after.used = True
+    return found
+
+
+def _is_of_object(row: Row, k: int) -> bool:
+    """Colours that are things must stand beside the object; any other must not be a noun ("an orange")."""
+    item = row.items[k]
+    around = ADJECTIVES - {"unknown", "near", "told"} | {"and", "lack", "silent"}
+    ahead = row.at(row.next_not(k + 1, around | {"unknown", "break"})).kind in ("object", "part", "coloured")
+    behind = row.at(row.next_not(k - 1, around | {"coloured", "of", "break"}, -1)).kind == "object"
+    before = row.at(row.next_not(k - 1, {"shade", "size", "silent", "multiple"}, -1)).kind
+    if row.at(k + 1).kind == "colour" and item.value in colours.THINGS and row.language != "fr":
+        return False  # "snow white" is a white
+    if item.value in colours.THINGS:
+        beside = behind and (row.language == "fr" or row.at(k - 1).kind == "break") and before != "indefinite"
+        return ahead or beside or row.at(k + 1).kind == "coloured"
+    return ahead or before not in ("indefinite", "count")

@@ -1,0 +1,228 @@
+"""What a prompt asks for, how that is said back, and how a prompt is refused."""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from .vocabulary import measures, objects, processes
+from .vocabulary.colours import CSS
+
+RefusalKind = Literal["empty", "object", "several", "negation", "process", "parameter"]
+_SPACED = {words.replace(" ", ""): words for words in CSS}
+_ONES = {number: word for word, number in measures.numbers("en").items() if number <= 20} | {1: "one"}
+_LONGEST_QUOTE = 60  # characters of a prompt in a refusal
+
+
+class Size(NamedTuple):
+    """`value` times the usual size ("relative") or a height in metres ("metres")."""
+
+    kind: Literal["relative", "metres"]
+    value: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One process of a life. What was not said is None."""
+
+    process: str
+    pace: Literal["slow", "fast"] | None = None
+    amount: float | None = None  # in (0, 1]: how far it goes
+    drop: int | None = None  # petals or leaves that fall
+    together: bool = False  # at once with the stage before it
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What a prompt asks for. No stages: the whole life. `colour` is a name that colours.srgb knows."""
+
+    specimen: str
+    count: int = 1
+    colour: str | None = None
+    size: Size | None = None
+    parameters: dict[str, int] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    reverse: bool = False
+    passed_over: tuple[str, ...] = ()  # words that carry meaning and were not understood, as typed, in lower case
+    read_as: tuple[tuple[str, str], ...] = ()  # typing errors: the word as typed and the word it was taken for
+
+    def words(self) -> tuple[str, ...]:
+        """What was understood, in phrases of English: the object first, then each stage."""
+        return (self._noun(), *self._stages(), *(["in reverse"] if self.reverse else []))
+
+    def say(self) -> str:
+        """One line for the panel: "three white candles, burning down slowly; passed over: majestic"."""
+        line = ", ".join(self.words())
+        if self.read_as:
+            line += "; read " + ", ".join(f"{typed} as {word}" for typed, word in self.read_as)
+        return line + (f"; passed over: {', '.join(self.passed_over)}" if self.passed_over else "")
+
+    def _noun(self) -> str:
+        count = _ONES.get(self.count, str(self.count)) if self.count > 1 else ""
+        shade, _, name = (self.colour or "").rpartition(" ")
+        relative = measures.SAID_SIZES[self.size.value] if self.size and self.size.kind == "relative" else ""
+        noun = objects.NAMES[self.specimen][self.count > 1]
+        described = " ".join(word for word in (count, relative, shade, _SPACED.get(name, name), noun) if word)
+        if self.count == 1:
+            described = _with_article(described)
+        if self.size and self.size.kind == "metres":
+            described += f" {self.size.value:g} m tall"
+        for part, number in self.parameters.items():
+            noun = part if number != 1 else _one_of(part)
+            described += f" without {part}" if number == 0 else f" with {_ONES.get(number, number)} {noun}"
+        return described
+
+    def _stages(self) -> list[str]:
+        told: list[str] = []
+        for k, stage in enumerate(self.stages):
+            words = [processes.SAID[stage.process]]
+            if stage.drop is not None:
+                part = "leaves" if self.specimen == "oak_leaf" else "petals"
+                words += [_ONES.get(stage.drop, str(stage.drop)), part if stage.drop != 1 else _one_of(part)]
+            elif stage.process == "drop" and stage.amount is not None:
+                some = {0.5: "half of the", 1.0: "all"}.get(stage.amount, f"{100 * stage.amount:g} % of the")
+                words += [some, "leaves" if self.specimen == "oak_leaf" else "petals"]
+            if stage.pace:
+                words.append(measures.SAID_PACES[stage.pace])
+            if stage.amount is not None and (stage.process != "drop" or stage.drop is not None):
+                words.append(measures.SAID_AMOUNTS.get(stage.amount) or f"{100 * stage.amount:g} %")
+            if stage.together and told:
+                told[-1] += " while " + " ".join(words)
+            else:
+                told.append(("then " if k else "") + " ".join(words))
+        return told
+
+    def header(self) -> dict[str, tuple[str, ...] | str]:
+        """The fields of a protocol.Subject that say so to the artist."""
+        name = " ".join(word for word in (self.colour, objects.NAMES[self.specimen][0]) if word).capitalize()
+        return {
+            "name": name,
+            "understood": self.words()[:32],
+            "passed_over": tuple(word[:40] for word in self.passed_over[:32]),
+        }
+
+
+class NotUnderstood(ValueError):
+    """A prompt that the built-in engine cannot follow; the message says in one sentence what to do instead.
+
+    `kind` says why; `nearest` the known specimen that is nearest to an unknown object, `process` what a specimen
+    cannot do.
+    """
+
+    def __init__(
+        self, kind: RefusalKind, message: str, *, nearest: str | None = None, process: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind, self.nearest, self.process = kind, nearest, process
+
+    @classmethod
+    def empty(cls) -> "NotUnderstood":
+        return cls("empty", 'The prompt names nothing: say what should come to life, for example "a red rose blooming"')
+
+    @classmethod
+    def unknown_object(cls, prompt: str, nearest: str | None) -> "NotUnderstood":
+        known = _listed([_with_article(one) for one, _ in objects.NAMES.values()])
+        hint = f" (the nearest is {_example(nearest)})" if nearest else ""
+        return cls(
+            "object",
+            f"The built-in engine cannot make {_quoted(prompt)}: ask for {known}{hint}, or select a mesh and use "
+            f"Animate Selected. Only a diffusion engine could make other things from words, and this version has none",
+            nearest=nearest,
+        )
+
+    @classmethod
+    def open_word(cls, word: str, nearest: str, clear: tuple[str, str]) -> "NotUnderstood":
+        return cls(
+            "object",
+            f'"{word}" may be ice cream or ice: say "{clear[0]}" or "{clear[1]}", or select a mesh and use Animate '
+            f"Selected",
+            nearest=nearest,
+        )
+
+    @classmethod
+    def several(cls, specimens: list[str]) -> "NotUnderstood":
+        named = [_with_article(objects.NAMES[specimen][0]) for specimen in specimens]
+        return cls(
+            "several",
+            f"The built-in engine makes one kind of object from a prompt and this one names {_listed(named, 'and')}: "
+            f"ask for {named[0]} first and for the rest in prompts of their own, or select a mesh and use Animate "
+            f"Selected",
+        )
+
+    @classmethod
+    def negation(cls, word: str, specimen: str) -> "NotUnderstood":
+        return cls(
+            "negation",
+            f'The built-in engine does not understand "{word}": say what should happen, for example '
+            f"{_example(specimen)}, or select a mesh and use Animate Selected",
+        )
+
+    @classmethod
+    def no_such_process(cls, specimen: str, process: str) -> "NotUnderstood":
+        able = [_named(known, specimen) for known in objects.PROCESSES_OF[specimen]]
+        return cls(
+            "process",
+            f"{_with_article(objects.NAMES[specimen][0]).capitalize()} of the built-in engine cannot "
+            f"{_named(process, specimen)}: it can {_listed(able)}, so ask for {_example(specimen)}, or select a mesh "
+            f"and use Animate Selected",
+            process=process,
+        )
+
+    @classmethod
+    def at_odds(cls, specimen: str, named: list[str]) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        words = _listed([_named(process, specimen) for process in named], "and")
+        return cls(
+            "process",
+            f"{noun.capitalize()} of the built-in engine cannot {words} in one life: ask for one of them, for example "
+            f"{_example(specimen)}",
+            process=named[-1],
+        )
+
+    @classmethod
+    def halfway(cls, specimen: str, process: str, following: str) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        return cls(
+            "process",
+            f"{noun.capitalize()} of the built-in engine has to {_named(process, specimen)} all the way before it can "
+            f"{_named(following, specimen)}: leave out how far it goes, or ask for one of the two",
+            process=following,
+        )
+
+    @classmethod
+    def too_many(cls, specimen: str, part: str, number: float, there: str) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        return cls(
+            "parameter",
+            f"{noun.capitalize()} of the built-in engine cannot have {number:g} {part}, or lose so many: {there}, so "
+            f"ask for a number within that",
+        )
+
+    @classmethod
+    def too_tall(cls, specimen: str, metres: float, there: str) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        return cls("parameter", f"{noun.capitalize()} of the built-in engine is {there} tall, not {metres:g} m")
+
+
+def _example(specimen: str) -> str:
+    noun = _with_article(objects.NAMES[specimen][0])
+    return f'"{noun} {processes.SAID[objects.PROCESSES_OF[specimen][0]]}"'
+
+
+def _named(process: str, specimen: str) -> str:
+    return "fall" if process == "drop" and specimen not in objects.FLOWERS else processes.NAMED[process]
+
+
+def _one_of(part: str) -> str:
+    return "leaf" if part == "leaves" else part.removesuffix("s")
+
+
+def _with_article(noun: str) -> str:
+    return ("an " if noun[0] in "aeio" else "a ") + noun
+
+
+def _quoted(prompt: str) -> str:
+    text = " ".join(prompt.split())
+    return f'"{text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."}"'
+
+
+def _listed(words: list[str], last: str = "or") -> str:
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]

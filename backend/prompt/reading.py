@@ -1,0 +1,158 @@
+"""The reading of a prompt: which object, how many, what colour and size, which parts; then its stages.
+
+Every step marks the items that it understood as used. What carries meaning and is not used at the end is passed over,
+so that a step may always leave a word alone, and nothing is guessed.
+"""
+
+from rapidfuzz.distance import OSA
+
+from .colour import colour_of, scenery, turning
+from .items import ADJECTIVES, SILENT, Item, Row, row_of
+from .lexicon import SENSES
+from .meaning import NotUnderstood, Understanding
+from .numbers import count_of, size_of
+from .parts import absent_parts, parts_of
+from .stages import stages_of
+from .vocabulary import objects
+from .vocabulary.objects import PARAMETERS_OF, PROCESSES_OF
+
+_NEAREST_LETTERS = 4  # a part of a word as long as this makes a known object its nearest: "candlestick"
+
+
+def understand(prompt: str) -> Understanding:
+    """Read a prompt. Raises NotUnderstood where it is empty, where it names no or several known objects, and where it
+    asks for what the object cannot do or for something not to happen."""
+    row = row_of(prompt)
+    specimen = _specimen(prompt, row)
+    parameters = absent_parts(row, specimen)
+    _refuse_negation(row, specimen)
+    reverse = _reverse(row)
+    turning(row, specimen)
+    scenery(row)
+    parameters |= parts_of(row, specimen)
+    size = size_of(row)
+    count = count_of(row, specimen)
+    colour = colour_of(row)
+    stages = stages_of(row, specimen)
+    for stage in stages:
+        if stage.process not in PROCESSES_OF[specimen]:
+            raise NotUnderstood.no_such_process(specimen, stage.process)
+    for _, item in row.of("wind"):
+        item.scenery = all(stage.process != "sway" for stage in stages)
+    passed_over = _passed_over(row)
+    order = [part for part in PARAMETERS_OF.get(specimen, ()) if part in parameters]
+    return Understanding(
+        specimen,
+        count,
+        colour,
+        size,
+        {part: parameters[part] for part in order},
+        stages,
+        reverse,
+        passed_over,
+        tuple((typed, meant) for typed, meant in row.read_as if typed not in passed_over),
+    )
+
+
+def _specimen(prompt: str, row: Row) -> str:
+    """The one specimen that is named; its items are used."""
+    for k, item in list(row.of("compound")):
+        specimen, plural, kind, value = item.value
+        item.kind, item.value = "object", (specimen, plural)
+        row.items.insert(k, Item(kind, value, ()))
+    named = [(k, item) for k, item in row.of("object")]
+    for k, item in row.of("open"):
+        cream, ice, *clear = item.value
+        if any(other.value[0] in (cream, ice) for _, other in named):
+            item.used = True
+        elif _is_counted(row, k) or any(other.value[0] == "scoops" for _, other in row.of("part")):
+            item.kind, item.value = "object", (cream, item.text.endswith("s") and row.language == "fr")
+            named.append((k, item))
+        elif not named:
+            raise NotUnderstood.open_word(item.text.capitalize(), cream, (clear[0], clear[1]))
+    specimens = list(dict.fromkeys(item.value[0] for _, item in sorted(named, key=lambda pair: pair[0])))
+    if not specimens:
+        if all(item.kind in SILENT for item in row.items):
+            raise NotUnderstood.empty()
+        raise NotUnderstood.unknown_object(prompt, _nearest(row))
+    if len(specimens) > 1:
+        raise NotUnderstood.several(specimens)
+    for k, item in named:
+        if item.value[0] == "oak_leaf" and _is_other_leaf(row, k):
+            raise NotUnderstood.unknown_object(prompt, "oak_leaf")
+        item.used = True
+    return specimens[0]
+
+
+def _is_other_leaf(row: Row, k: int) -> bool:
+    """Whether the leaf at k is of another kind ("a maple leaf") or of another thing ("a tree losing its leaves")."""
+    owner = row.next_not(k - 1, ADJECTIVES - {"process"} | {"all", "of", "amount"}, -1)
+    owned = row.at(owner).kind == "possessive" and any(item.kind in ("near", "unknown") for item in row.items[:owner])
+    return row.at(k - 1).text in objects.LEAF_KINDS or owned
+
+
+def _is_counted(row: Row, k: int) -> bool:
+    return row.at(row.next_not(k - 1, ADJECTIVES, -1)).kind in ("indefinite", "count", "one")
+
+
+def _nearest(row: Row) -> str | None:
+    """The specimen that is nearest to an unknown object: in kind, else as a part of its word, else in spelling."""
+    places = [k for k, _ in row.of("place", "with") if any(item.kind in ("near", "unknown") for item in row.items[:k])]
+    named = row.items[: places[0]] if places else row.items  # "a house on fire" is no fire
+    if near := [item.value for item in named if item.kind == "near"]:
+        return near[0]
+    for k, item in enumerate(named):
+        if item.kind == "colour" and item.sense("near") and row.at(k + 1).kind not in ("unknown", "colour", "and"):
+            return item.sense("near").value
+    words = [item.last for item in named if item.kind == "unknown"]
+    for word in words:
+        parts = [(len(noun), specimen) for noun, specimen in _OWN_NOUNS if word.startswith(noun) or word.endswith(noun)]
+        if parts:
+            return max(parts)[1]
+    for word in words:
+        limit = 2 if len(word) >= 8 else 1
+        alike = [(noun, specimen) for noun, specimen in _NOUNS if noun[0] == word[0] and len(noun) > _NEAREST_LETTERS]
+        distances = [(OSA.distance(word, noun, score_cutoff=limit), specimen) for noun, specimen in alike]
+        if distances and min(distances)[0] <= limit:
+            return min(distances)[1]
+    return next((_OF_PART[item.value[0]] for _, item in row.of("part")), None)
+
+
+def _nouns(*tables: dict[str, dict[str, str]]) -> list[tuple[str, str]]:
+    nouns = [
+        (noun.partition("/")[0], specimen)
+        for table in tables
+        for of_language in table.values()
+        for specimen, listed in of_language.items()
+        for noun in listed.split(", ")
+    ]
+    return [(noun, specimen) for noun, specimen in nouns if " " not in noun and len(noun) >= _NEAREST_LETTERS]
+
+
+_OWN_NOUNS = _nouns(objects.OBJECTS)
+_NOUNS = _nouns(objects.OBJECTS, objects.NEAR)
+_OF_PART = {"petals": "rose", "thorns": "rose", "leaves": "oak_leaf", "wicks": "candle", "scoops": "ice_cream"}
+
+
+def _refuse_negation(row: Row, specimen: str) -> None:
+    for _, item in row.of("not", "without"):
+        if not item.used:
+            raise NotUnderstood.negation(item.text, specimen)
+
+
+def _reverse(row: Row) -> bool:
+    found = [item for _, item in row.of("reverse")]
+    for item in found:
+        item.used = True
+    return bool(found)
+
+
+def _passed_over(row: Row) -> tuple[str, ...]:
+    """Words that carry meaning and were not understood, in the order of the prompt."""
+    left = (item for item in row.items if not item.used and (item.kind not in SILENT or item.scenery))
+    words = (token.text for item in left for token in item.tokens if not _is_function_word(item, token.key))
+    return tuple(dict.fromkeys(words))
+
+
+def _is_function_word(item: Item, word: str) -> bool:
+    return len(item.tokens) > 1 and all(sense.kind in SILENT for sense in SENSES.get((word,), ())) and (word,) in SENSES

@@ -1,0 +1,181 @@
+"""The stages of a life that a prompt asks for: clauses, their verbs, and how fast and how far each goes."""
+
+from dataclasses import dataclass, field
+
+from .items import Item, Row
+from .lexicon import SEPARATED
+from .meaning import Stage
+from .vocabulary.objects import PROCESSES_OF
+
+_VERBS = ("process", "whole")
+_MARKS = ("then", "and", "while", "after", "before")
+
+
+@dataclass
+class _Verb:
+    """A stage while it is put together, and where its verb stands."""
+
+    process: str
+    at: int
+    drop: int | None = None
+    pace: str | None = None
+    amount: float | None = None
+    together: bool = False
+    again: bool = False  # said once more on purpose
+
+    def take(self, modifier: Item) -> bool:
+        """Give a pace or an amount to this stage; False where another one was said."""
+        slot = modifier.kind
+        if getattr(self, slot) not in (None, modifier.value):
+            return False
+        setattr(self, slot, modifier.value)
+        modifier.used = True
+        return True
+
+    def stage(self) -> Stage:
+        return Stage(self.process, self.pace, self.amount, self.drop, self.together)
+
+
+@dataclass
+class _Clause:
+    """Words between two borders. `marks` are the connectors that lead it in."""
+
+    marks: set[str] = field(default_factory=set)
+    verbs: list[_Verb] = field(default_factory=list)
+    modifiers: list[tuple[int, Item]] = field(default_factory=list)
+    together: bool = False
+
+
+def stages_of(row: Row, specimen: str) -> tuple[Stage, ...]:
+    """The stages in the order in which they happen. A process that the specimen lacks is among them, to be refused."""
+    _separated(row)
+    clauses = _clauses(row, specimen)
+    _modify(clauses)
+    verbs = _merged(_ordered(clauses))
+    led_by_while = bool(verbs) and verbs[0].together
+    for k, verb in enumerate(verbs):
+        beside_sway = verb.process == "sway" or (k == 1 and verbs[0].process == "sway")
+        verb.together = k > 0 and (verb.together or beside_sway or (k == 1 and led_by_while))
+    return tuple(verb.stage() for verb in verbs)
+
+
+def _separated(row: Row) -> None:
+    """German verbs whose particle stands at the end of the clause: "geht ... auf"."""
+    for k, item in list(row.of("separated")):
+        for other in row.items[k + 1 :]:
+            if other.kind in (*_MARKS, "break"):
+                break
+            if other.kind == "particle" and (process := SEPARATED.get((item.last, other.last))):
+                item.kind, item.value = "process", process
+                break
+
+
+def _clauses(row: Row, specimen: str) -> list[_Clause]:
+    clauses = [_Clause()]
+    for k, item in enumerate(row.items):
+        if item.scenery or (item.used and item.kind != "object"):
+            continue
+        if item.kind == "then" and _is_within_clause(row, k):
+            clauses[-1].marks.add("then")
+        elif item.kind in ("break", "subject", *_MARKS):
+            if clauses[-1].verbs or clauses[-1].modifiers:
+                clauses.append(_Clause())
+            if item.kind in _MARKS:
+                clauses[-1].marks.add(item.kind)
+        elif item.kind == "object":
+            # "before wilting a rose blooms": the noun begins the main clause
+            if clauses[-1].verbs and len(clauses) == 1 and clauses[0].marks & {"before", "after", "while"}:
+                clauses.append(_Clause())
+        elif item.kind == "together":
+            clauses[-1].together = True
+        elif item.kind in _VERBS:
+            verb = _verb(item, k, specimen)
+            verb.again = row.at(k + 1).kind == "again" or row.at(k - 1).kind == "again"
+            clauses[-1].verbs.append(verb)
+            item.used = True
+        elif item.kind in ("pace", "amount"):
+            clauses[-1].modifiers.append((k, item))
+    return clauses
+
+
+def _is_within_clause(row: Row, k: int) -> bool:
+    """German and French "then" may follow its verb: "welkt dann langsam"."""
+    if row.language == "en" or row.at(k - 1).kind in ("break", "and"):
+        return False
+    end = row.next_not(k + 1, {item.kind for item in row.items} - {*_VERBS, *_MARKS, "break"})
+    return row.at(end).kind not in _VERBS
+
+
+def _verb(item: Item, k: int, specimen: str) -> _Verb:
+    """The stage that a verb names; of several processes the first that the specimen has."""
+    value, drop = item.value if isinstance(item.value, tuple) else (item.value, None)
+    choices = value.split("|")
+    process = next((choice for choice in choices if choice in PROCESSES_OF[specimen]), choices[0])
+    return _Verb(process, k, drop, amount=1.0 if item.kind == "whole" else None)
+
+
+def _modify(clauses: list[_Clause]) -> None:
+    """Give paces and amounts to the verbs they stand beside; "then completely" repeats the stage before it."""
+    for c, clause in enumerate(clauses):
+        before = [verb for earlier in clauses[:c] for verb in earlier.verbs]
+        for at, modifier in clause.modifiers:
+            if clause.verbs:
+                candidates = _nearest_first(clause.verbs, at)
+            elif before and "then" in clause.marks:
+                clause.verbs = [_Verb(before[-1].process, at, again=True)]
+                candidates = clause.verbs
+            else:
+                candidates = before[-1:] or [verb for later in clauses[c + 1 :] for verb in later.verbs][:1]
+            if candidates:
+                candidates[0].take(modifier)
+
+
+def _nearest_first(verbs: list[_Verb], at: int) -> list[_Verb]:
+    """The verb before a modifier, unless only the one after it stands right beside it."""
+    earlier = [verb for verb in reversed(verbs) if verb.at < at]
+    later = [verb for verb in verbs if verb.at > at]
+    if later and later[0].at == at + 1 and not (earlier and earlier[0].at == at - 1):
+        return later + earlier
+    return earlier + later
+
+
+def _ordered(clauses: list[_Clause]) -> list[_Verb]:
+    """All verbs in the order in which they happen: "wilting after blooming" blooms first."""
+    groups: list[list[_Verb]] = []
+    waiting: list[_Verb] = []  # of "before it wilts, ...", until the main clause has been told
+    for clause in clauses:
+        if not clause.verbs:
+            continue
+        if clause.together or "while" in clause.marks:
+            clause.verbs[0].together = True
+        for verb in clause.verbs:
+            verb.again = verb.again or "then" in clause.marks
+        if "then" in clause.marks:
+            groups.append(clause.verbs)
+        elif "before" in clause.marks and not groups:
+            waiting = clause.verbs
+        elif "after" in clause.marks and groups:
+            groups.insert(len(groups) - 1, clause.verbs)
+        else:
+            groups.append(clause.verbs)
+            if waiting:
+                groups.append(waiting)
+                waiting = []
+    return [verb for group in [*groups, waiting] for verb in group]
+
+
+def _merged(verbs: list[_Verb]) -> list[_Verb]:
+    """A process that is named twice in a row is one stage, unless it is said to happen again."""
+    merged: list[_Verb] = []
+    for verb in verbs:
+        last = merged[-1] if merged else None
+        same = last is not None and last.process == verb.process and not verb.again
+        if same and not any(
+            None not in (mine := getattr(last, slot), other := getattr(verb, slot)) and mine != other
+            for slot in ("pace", "amount", "drop")
+        ):
+            last.pace, last.amount = last.pace or verb.pace, last.amount or verb.amount
+            last.drop = last.drop or verb.drop
+        else:
+            merged.append(verb)
+    return merged

@@ -1,0 +1,1 @@
+"""The closed vocabulary of prompts, as data, in English ("en"), German ("de") and French ("fr")."""

@@ -1,0 +1,63 @@
+"""From what was understood to the specimen that is wanted: its record, as the words say that it is."""
+
+import msgspec
+
+from backend import protocol
+
+from .meaning import NotUnderstood, Understanding
+from .vocabulary.colours import srgb
+
+REFLECTED = 0.012, 0.82  # linear: no petal is blacker or whiter
+
+
+def processes_of(understood: Understanding) -> tuple[str, ...]:
+    """What happens, in its order, without what is part of something else that happens."""
+    named = tuple(stage.process for stage in understood.stages)
+    within = protocol.SPECIES[understood.specimen].within
+    return tuple(name for name in named if within.get(name) not in named)
+
+
+def record_of(understood: Understanding) -> protocol.Species:
+    """The parameters of one individual. Raises NotUnderstood for what this specimen cannot be."""
+    kind = protocol.SPECIES[understood.specimen]
+    usual = kind()
+    chosen: dict[str, object] = dict(understood.parameters)
+    if understood.colour:
+        light = protocol.srgb_to_linear(srgb(understood.colour))
+        chosen["colour"] = tuple(float(part) for part in light.clip(*REFLECTED))
+    if understood.size:
+        relative = understood.size.kind == "relative"
+        chosen["height"] = understood.size.value * (usual.height if relative else 1.0)
+    if (fallen := _fallen(understood, usual)) is not None:
+        chosen["fallen"] = fallen
+    for process in processes_of(understood):
+        for name, value in kind.needs.get(process, {}).items():
+            if chosen.setdefault(name, value) != value:
+                raise NotUnderstood.at_odds(understood.specimen, list(processes_of(understood)))
+    _check(kind, chosen)
+    return msgspec.structs.replace(usual, **chosen)
+
+
+def _fallen(understood: Understanding, usual: protocol.Species) -> int | None:
+    """Petals or leaves that fall; None where that is left open."""
+    drop = next((stage for stage in understood.stages if stage.process == "drop"), None)
+    if drop is None or (drop.drop is None and drop.amount is None):
+        return None
+    part = "leaves" if understood.specimen == "oak_leaf" else "petals"
+    there = understood.parameters.get(part, getattr(usual, part))
+    wanted = round(drop.amount * there) if drop.drop is None else drop.drop
+    if wanted > there:
+        raise NotUnderstood.too_many(understood.specimen, part, wanted, f"it has {there}")
+    return wanted
+
+
+def _check(kind: type[protocol.Species], chosen: dict[str, object]) -> None:
+    """Raises NotUnderstood where a number lies outside what the record allows."""
+    tag = kind.__struct_config__.tag
+    for field in msgspec.inspect.type_info(kind).fields:
+        value, limits = chosen.get(field.name), getattr(field.type, "type", field.type)
+        least, most = getattr(limits, "ge", None), getattr(limits, "le", None)
+        if isinstance(value, (int, float)) and least is not None and not least <= value <= most:
+            if field.name == "height":
+                raise NotUnderstood.too_tall(tag, value, f"from {least:g} m to {most:g} m")
+            raise NotUnderstood.too_many(tag, field.name, value, f"it has {least} to {most}")

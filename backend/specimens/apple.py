@@ -1,0 +1,420 @@
+"""An apple: it ripens, then rots where it is damp, or dries where it is not.
+
+The fruit is a solid of revolution with a cavity at the stalk and a basin at the calyx, made uneven: five lobes round
+the basin for its five carpels, one shoulder higher than the other. Lesions, wrinkles and mould push its skin along the
+normals it had when ripe; then it is scaled about its foot so that it encloses what the law of its matter says.
+
+    s    along a meridian, 0 at the calyx, 1 at the stalk     phi  round the fruit, radians
+
+Rot is brown rot, Monilinia fructigena: lesions start at wounds, widen by the same length a day, and bear their spores
+in buff tufts on rings, one for each day (Byrde & Willetts, "The Brown Rot Fungi of Fruit", 1977; Hall, "Concentric
+ring formation of Sclerotinia fructigena", Ann. Bot. 47, 1933). Drying: a fruit shrinks by nearly the volume of the
+water it loses (Lozano, Rotstein & Urbicain, "Shrinkage, porosity and bulk density of foodstuffs", J. Food Sci. 48,
+1983), while its skin keeps much of its area and wrinkles (Yin, Cao, Li, Sheinman & Chen, "Stress-driven buckling
+patterns in spheroidal core/shell structures", PNAS 105, 2008). Departs from them: wrinkles and sagging are
+prescribed, nothing elastic is solved, and the rot's share of the volume is set, not measured.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from backend.species import Apple
+from backend.specimens.core import (
+    Array,
+    Life,
+    Matter,
+    Noise,
+    Organ,
+    Skin,
+    Specimen,
+    Spine,
+    Stretch,
+    blade,
+    finer,
+    join,
+    lathe,
+    lathe_chart,
+    mix,
+    ramp,
+    tint,
+    tube,
+    tube_chart,
+    turn,
+)
+from backend.specimens.foliage import LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, UPPER_SIDE
+
+RIPE = 0.35
+LIFE = Life(
+    {"ripen": Stretch(0.0, RIPE), "rot": Stretch(RIPE, 1.0, {"damp": 1.0}), "dry": Stretch(RIPE, 1.0, {"damp": 0.0})},
+    prime=RIPE,
+)
+
+# A meridian from the calyx to the stalk, in heights: (radius, height).
+MERIDIAN = np.array(
+    [(0, 0.090), (0.06, 0.080), (0.125, 0.040), (0.20, 0.006), (0.275, 0.006), (0.38, 0.070), (0.475, 0.20),
+     (0.545, 0.385), (0.566, 0.58), (0.528, 0.775), (0.43, 0.920), (0.305, 0.990), (0.20, 0.972), (0.11, 0.885),
+     (0.05, 0.815), (0, 0.795)]
+)  # fmt: skip
+
+UNRIPE, GROUND = np.array([0.20, 0.30, 0.035]), np.array([0.55, 0.42, 0.075])  # skin without its blush
+LENTICEL, RUSSET = np.array([0.66, 0.52, 0.24]), np.array([0.24, 0.15, 0.05])
+ROTTEN, OLD_ROT = np.array([0.185, 0.072, 0.022]), np.array([0.032, 0.015, 0.009])
+BUFF, GREY = np.array([0.56, 0.45, 0.29]), np.array([0.34, 0.33, 0.29])
+LEATHER = np.array([0.085, 0.026, 0.014])
+WOOD, WOOD_DARK = np.array([0.12, 0.075, 0.03]), np.array([0.045, 0.026, 0.014])
+
+SWELLING = 0.14  # of the volume, while it ripens
+ROTTED, DRIED = 0.52, 0.45  # shares of the ripe volume that are left
+RING = 0.115  # heights between two rings of tufts: a day's growth of a lesion
+SPREAD = 1.75  # heights that a lesion grows by from RIPE to the end
+
+
+def grow(apple: Apple, seed: int) -> Specimen:
+    """An apple; `seed` picks the individual. Its vertices are the green fruit (tau 0)."""
+    rng = np.random.default_rng(seed)
+    fruit = _Fruit.grown(apple, rng)
+    organs = [_body(fruit), _stalk(fruit, rng), _sepals(fruit, rng)]
+    leaf = _leaf(fruit, rng)
+    if leaf is not None:
+        organs.append(leaf)
+    return join(organs, Matter(("fruit",), fruit.volume_share))
+
+
+def spoilt(tau: float) -> float:
+    """How far from ripe (0) to the end (1)."""
+    return float(np.clip((tau - RIPE) / (1 - RIPE), 0, 1))
+
+
+def _ring_volume(points: Array) -> float:
+    """What a closed grid (1, rows, columns, 3) with a pole at each end encloses."""
+    a = points[0]
+    b = np.roll(a, -1, axis=1)
+    first = np.einsum("rck,rck->", a[:-1], np.cross(b[:-1], b[1:]))
+    return float(first + np.einsum("rck,rck->", a[:-1], np.cross(b[1:], a[1:]))) / 6
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesions:
+    """Where rot has been, told at each vertex of a grid. Times in [0, 1] of the stretch that spoils."""
+
+    reached: Array  # when the rot comes
+    distance: Array  # heights, from the wound it comes from
+    tuft: Array  # in [0, 1], how much of a tuft of spores grows here
+    breaks: Array  # when that tuft breaks through the skin
+
+    @classmethod
+    def grown(cls, points: Array, rng: np.random.Generator) -> "_Lesions":
+        """On the ripe fruit's points (1, rows, columns, 3), in heights."""
+        n = int(rng.integers(3, 5))
+        wobble = Noise.grown(rng, 0.55, 3)
+        azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * (2.4 + rng.uniform(-0.4, 0.4, n))
+        rise = rng.uniform(0.3, 0.85, n)
+        start = np.concatenate([[0.0], np.sort(rng.uniform(0.08, 0.4, n - 1))])
+        wounds = _nearest(points, azimuth, rise)
+        away = _over_skin(points, wounds)
+        reach = away * (1 + 0.07 * wobble(points))[..., None]
+        arrival = start + reach / SPREAD
+        first = arrival.argmin(axis=-1)
+        chosen = first[..., None]
+        distance = np.take_along_axis(reach, chosen, -1)[..., 0]
+        tufts, days = _tufts(wounds, rng)
+        gap = np.linalg.norm(points[..., None, :] - tufts, axis=-1)
+        nearest = gap.argmin(axis=-1)
+        size = rng.uniform(0.016, 0.027, len(tufts))[nearest]
+        tuft = np.exp(-((gap.min(axis=-1) / size) ** 2))
+        reached = np.take_along_axis(arrival, chosen, -1)[..., 0]
+        breaks = reached + 0.14 + 0.03 * np.sin(7.0 * days[nearest])
+        return cls(reached, distance, tuft, breaks)
+
+    def age(self, t: float) -> Array:
+        """Since the rot came, in shares of the stretch; negative where it has not."""
+        return t - self.reached
+
+
+def _nearest(points: Array, azimuth: Array, rise: Array) -> Array:
+    """(n, 3) points of the skin at azimuths and heights (n,), outside the cavity."""
+    flat = points.reshape(-1, 3)
+    flat = flat[np.hypot(flat[:, 0], flat[:, 1]) > 0.4]
+    wanted = np.stack([0.55 * np.cos(azimuth), 0.55 * np.sin(azimuth), rise], axis=-1)
+    return flat[np.linalg.norm(flat[None] - wanted[:, None], axis=-1).argmin(axis=1)]
+
+
+def _over_skin(points: Array, wounds: Array) -> Array:
+    """(..., n) distances over a nearly round fruit: along the chord's arc."""
+    chord = np.linalg.norm(points[..., None, :] - wounds, axis=-1)
+    return 1.12 * np.arcsin(np.clip(chord / 1.12, 0, 1))
+
+
+def _tufts(wounds: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Tufts on rings about wounds (n, 3): their places (m, 3), and the day of each (m,)."""
+    centre = np.array([0, 0, 0.5])
+    places, days = [], []
+    for wound in wounds:
+        axis = (wound - centre) / np.linalg.norm(wound - centre)
+        side = np.cross(axis, [0.0, 0.6, 0.8])
+        side /= np.linalg.norm(side)
+        for day in range(1, 11):
+            angle = day * RING / 0.56
+            count = max(3, int(2 * np.pi * 0.56 * np.sin(min(angle, 2.6)) / 0.062))
+            around = np.arange(count) * (2 * np.pi / count) + rng.uniform(-0.6, 0.6, count) / count * 4
+            polar = angle + rng.normal(0, 0.016, count)
+            ring = np.cos(around)[:, None] * side + np.sin(around)[:, None] * np.cross(axis, side)
+            places.append(centre + 0.545 * (np.cos(polar)[:, None] * axis + np.sin(polar)[:, None] * ring))
+            days.append(np.full(count, float(day)))
+    return np.concatenate(places), np.concatenate(days)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fruit:
+    """The fruit's grid (1, rows, columns), in heights, and what of it is drawn once for an individual."""
+
+    apple: Apple
+    ripe: Array  # points
+    normals: Array
+    free: Array  # 1 on the skin, 0 at both poles: how much of wrinkles and rot is let through
+    lesions: _Lesions
+    folds: Array  # in [0, 1], where the dried skin falls in
+    dents: Array  # about 0, in standard deviations
+    sunny: Array  # skin colour when ripe
+    green: Array  # and when not
+    stain: Array  # a field about 0 for browns
+    size: float  # of the ripe fruit that is a height tall
+    whole: float  # volume of the ripe one
+
+    @classmethod
+    def grown(cls, apple: Apple, rng: np.random.Generator) -> "_Fruit":
+        rows, columns = finer(104, apple.detail), finer(136, apple.detail)
+        ripe, s, phi = _uneven(rows, columns, rng)
+        normals = _normals(ripe)
+        free = ramp(s, 0.03, 0.16) * (1 - ramp(s, 0.86, 0.985)) + 0 * phi
+        lesions = _Lesions.grown(ripe, rng)
+        folds, dents = _folds(ripe, s, phi, rng), Noise.grown(rng, 0.8, 2)(ripe)
+        green, sunny = _skin_colours(apple, ripe, s, phi, rng)
+        stain = Noise.grown(rng, 0.25, 3)(ripe)
+        size = 1 / float(np.ptp(ripe[..., 2]))
+        return cls(
+            apple, ripe, normals, free, lesions, folds, dents, sunny, green, stain, size, _ring_volume(ripe)
+        )  # fmt: skip
+
+    def volume_share(self, tau: float) -> float:
+        """Of its volume when green."""
+        kept = mix(DRIED, ROTTED, self.apple.damp)
+        grown = 1 + SWELLING * ramp(tau / RIPE)
+        return float(grown * (1 - (1 - kept) * _spent(spoilt(tau))))
+
+    def raw(self, tau: float) -> Array:
+        """Points in heights, before they are scaled to their volume."""
+        t, damp = spoilt(tau), self.apple.damp
+        if t == 0:
+            return self.ripe
+        age = self.lesions.age(t)
+        soft = damp * ramp(age, -0.02, 0.5)
+        rotten = damp * (0.020 * ramp(age, -0.015, 0.03) + 0.055 * ramp(age, 0.0, 0.7) * (1 + 0.55 * self.dents))
+        furrows = self.folds * (0.075 * (1 - damp) * ramp(t, 0.05, 1.0) + 0.038 * soft)
+        hollow = 0.055 * (1 - damp) * ramp(t, 0.1, 1.0) * (0.4 + self.dents)
+        tufts = 0.016 * damp * self.lesions.tuft * ramp(t - self.lesions.breaks, 0.0, 0.12)
+        points = self.ripe - (self.free * (rotten + furrows + hollow - tufts))[..., None] * self.normals
+        return _slumped(points, damp * ramp(t, 0.25, 1.0))
+
+    def placed(self, tau: float) -> tuple[Array, float, Array]:
+        """Points in metres; how many metres a height of raw points is; where their origin lies, metres."""
+        raw = self.raw(tau)
+        share = self.volume_share(tau) / (1 + SWELLING)
+        scale = self.apple.height * self.size * np.cbrt(share * self.whole / _ring_volume(raw))
+        down = np.array([0, 0, -scale * raw[..., 2].min()])
+        return scale * raw + down, scale, down
+
+
+def _spent(t: float) -> float:
+    """Of the matter that goes, how much has gone at t."""
+    return float(ramp(t, -0.25, 1.15) - ramp(0.0, -0.25, 1.15)) / float(ramp(1.0, -0.25, 1.15) - ramp(0.0, -0.25, 1.15))
+
+
+def _slumped(points: Array, soft: float) -> Array:
+    """A soft fruit sits down: it widens below and leans to a side."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    low = 1 - ramp(z, -0.1, 0.75)
+    wide = 1 + 0.16 * soft * low
+    sunk = z * (1 - 0.24 * soft * ramp(z, -0.2, 1.0))
+    return np.stack([x * wide + 0.07 * soft * z, y * wide - 0.04 * soft * z, sunk], axis=-1)
+
+
+def _uneven(rows: int, columns: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """The ripe fruit (1, rows, columns, 3) in heights, s (1, rows, 1) and phi (1, 1, columns)."""
+    mirrored = np.concatenate([MERIDIAN[2:0:-1] * [-1, 1], MERIDIAN, MERIDIAN[-2:-4:-1] * [-1, 1]])
+    knots = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(mirrored, axis=0), axis=1))])
+    curve, ends = CubicSpline(knots, mirrored), (knots[2], knots[-3])
+    s = np.linspace(0, 1, rows)
+    r, z = curve(mix(*ends, s)).T
+    r[[0, -1]] = 0
+    s, phi = s[None, :, None], (np.arange(columns) * (2 * np.pi / columns))[None, None, :]
+    turned = phi - rng.uniform(0, 2 * np.pi)
+    lobes = np.cos(5 * turned + 0.25 * np.sin(turned))
+    low = ramp(s, 0.0, 0.1) * (1 - ramp(s, 0.12, 0.6))
+    high = ramp(s, 0.66, 0.8) * (1 - ramp(s, 0.86, 1.0))
+    bumps = Noise.grown(rng, 1.3, 1)
+    points = lathe(r[None, :, None] * (1 + 0.045 * low * lobes + 0.016 * high * lobes), z[None, :, None] + 0 * phi)
+    points[..., 2] += -0.016 * low * lobes + 0.014 * high * lobes
+    inside = ramp(s, 0.0, 0.2) * (1 - ramp(s, 0.8, 1.0))
+    points = points * (1 + 0.022 * (inside * bumps(points))[..., None])
+    x, y, z = np.moveaxis(points, -1, 0)
+    lean, facing = rng.uniform(0.02, 0.06), rng.uniform(0, 2 * np.pi)  # one shoulder is higher
+    z = z + lean * (x * np.cos(facing) + y * np.sin(facing)) * ramp(z, 0.1, 1.0)
+    narrow = rng.uniform(0.93, 1.03)  # tall ones and flat ones
+    squeezed = rng.uniform(0.0, 0.05) * narrow
+    points = np.stack([x * (narrow + squeezed), y * (narrow - squeezed), z], axis=-1)
+    return points, s, phi
+
+
+def _normals(points: Array) -> Array:
+    """Outward unit normals of a closed grid (1, rows, columns, 3); along the axis at the poles."""
+    around = np.roll(points, -1, axis=2) - np.roll(points, 1, axis=2)
+    across = np.gradient(points, axis=1)
+    normals = np.cross(around, across)
+    normals[:, 0], normals[:, -1] = (0, 0, -1), (0, 0, 1)
+    return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
+
+
+def _folds(points: Array, s: Array, phi: Array, rng: np.random.Generator) -> Array:
+    """In [0, 1]: furrows of a shrunken skin, along the meridians and, finer, across them."""
+    unrolled = np.stack(np.broadcast_arrays(np.cos(phi), np.sin(phi), 0.9 * (s - 0.5)), axis=-1)
+    meridional = Noise.grown(rng, 0.42, 2)(unrolled + 0.05 * points)
+    cross = Noise.grown(rng, 0.30, 2)(points)
+    ridged = 0.65 / (1 + (meridional / 0.38) ** 2) + 0.35 / (1 + (cross / 0.45) ** 2)
+    return np.clip(ridged, 0, 1)
+
+
+def _skin_colours(apple: Apple, points: Array, s: Array, phi: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """(green, ripe) albedo (1, rows, columns, 3): ground colour, blush on the sunny side, streaks, lenticels."""
+    facing = rng.uniform(-0.9, 0.3)
+    patches = Noise.grown(rng, 0.5, 3)(points)
+    streaks = Noise.grown(rng, 0.11, 2)(
+        np.stack(np.broadcast_arrays(0.5 * np.cos(phi), 0.5 * np.sin(phi), 0.16 * s), axis=-1) + 0.012 * points
+    )
+    sun = 0.55 * np.cos(phi - facing) * np.sin(np.pi * np.clip(s, 0, 1)) + 0.35 * (points[..., 2] - 0.4)
+    exposed = sun + 0.10 * patches + 0.10 * streaks
+    blush = ramp(exposed + 2.0 * apple.blush - 1.0, -0.55, 0.55)
+    red = np.array(apple.colour) * (1 + 0.16 * patches - 0.22 * np.maximum(streaks, -1.5))[..., None]
+    ground = tint(GROUND, UNRIPE, 0.25 + 0.2 * patches)
+    ripe = tint(ground, np.clip(red, 0, 1), 0.97 * blush)
+    ripe = tint(ripe, GROUND, 0.22 * blush * ramp(streaks, 0.9, 1.9))
+    green = tint(UNRIPE * (1 + 0.08 * patches[..., None]), np.array(apple.colour), 0.22 * blush**2)
+    spots = _lenticels(points, rng)
+    cavity = ramp(s, 0.875, 0.955) * (0.75 + 0.25 * np.cos(9 * phi) * (1 - ramp(s, 0.9, 1.0)))
+    out = []
+    for skin, pale in ((green, 0.45), (ripe, 0.8)):
+        skin = tint(skin, LENTICEL, pale * spots)
+        skin = tint(skin, RUSSET, 0.75 * np.clip(cavity, 0, 1))
+        out.append(tint(skin, UNRIPE, 0.5 * (1 - ramp(s, 0.02, 0.16)) + 0 * phi))
+    return out[0], out[1]
+
+
+def _lenticels(points: Array, rng: np.random.Generator) -> Array:
+    """In [0, 1]: pale pores, small and close at the calyx, larger and sparse towards the stalk."""
+    n = 380
+    rise = 0.9 * rng.uniform(0, 1, n) ** 1.35
+    around = rng.uniform(0, 2 * np.pi, n)
+    radius = 0.56 * np.sqrt(np.clip(1 - ((rise - 0.55) / 0.62) ** 2, 0.05, 1))
+    places = np.stack([radius * np.cos(around), radius * np.sin(around), rise], axis=-1)
+    gap = np.linalg.norm(points[..., None, :] - places, axis=-1)
+    size = (0.0095 + 0.006 * rise)[gap.argmin(axis=-1)]
+    return np.exp(-((np.maximum(gap.min(axis=-1) - 0.012, 0) / size) ** 2))
+
+
+def _body(fruit: _Fruit) -> Organ:
+    apple, lesions = fruit.apple, fruit.lesions
+    tone = 1 + 0.14 * fruit.stain
+    bloom = np.clip(0.28 + 0.05 * fruit.stain, 0, 1)
+
+    def at(tau: float) -> Skin:
+        points, _, _ = fruit.placed(tau)
+        t, damp = spoilt(tau), apple.damp
+        # Where the sun reaches, the skin turns first.
+        albedo = tint(fruit.green, fruit.sunny, ramp(1.5 * tau / RIPE - 0.25 + 0.08 * fruit.stain))
+        age = lesions.age(t)
+        leather = (1 - damp) * ramp(t, 0.0, 1.0)
+        albedo = tint(albedo, LEATHER * tone[..., None], leather * (0.55 + 0.35 * fruit.folds))
+        brown = damp * ramp(age, -0.012, 0.016)
+        old = ramp(age + 0.03 * fruit.stain, 0.12, 0.85)
+        zones = 0.5 + 0.5 * np.cos(2 * np.pi * lesions.distance / RING)
+        rot = tint(ROTTEN, OLD_ROT, old) * ((1 - 0.25 * zones * ramp(age, 0.02, 0.1)) * tone)[..., None]
+        albedo = tint(albedo, rot, brown)
+        tufted = damp * lesions.tuft * ramp(t - lesions.breaks, -0.03, 0.07)
+        albedo = tint(albedo, tint(BUFF, GREY, ramp(age, 0.25, 0.75)), 0.92 * tufted)
+        furry = damp * ramp(age, 0.45, 1.0) * ramp(fruit.stain, 0.1, 1.6)
+        albedo = tint(albedo, GREY, 0.7 * furry)
+        rough = mix(mix(bloom, 0.62, leather), 0.55 + 0.3 * old, brown)
+        return Skin(points, albedo, mix(rough, 0.95, np.maximum(tufted, furry)))
+
+    r = np.hypot(fruit.ripe[..., 0], fruit.ripe[..., 1])
+    chart = lathe_chart(r, fruit.ripe[..., 2]) * apple.height
+    return Organ("fruit", chart, at, closed=True, poles=(True, True))
+
+
+def _stalk_spine(fruit: _Fruit, lean: tuple[float, float], tau: float) -> Spine:
+    """From just above the bottom of the cavity; it tilts as the fruit falls in, and bends as it dries."""
+    points, scale, _ = fruit.placed(tau)
+    t = spoilt(tau)
+    samples = np.linspace(0, 1, 33)
+    foot = points[0, -1].mean(axis=0) + [0, 0, 0.006 * scale]
+    shrunk = fruit.apple.height * (1 - 0.12 * t)
+    bend = lean[0] * (0.3 + samples) + 0.25 * t * samples
+    return Spine.bent(foot, turn("z", lean[1]), 0.46 * shrunk, bend, 0.06 * np.sin(5 * samples))
+
+
+def _stalk(fruit: _Fruit, rng: np.random.Generator) -> Organ:
+    """Woody, a knob at its end where it left the spur."""
+    lean = _lean(rng)
+    rows, sides = finer(22, fruit.apple.detail), finer(10, fruit.apple.detail)
+    s = np.linspace(0, 1, rows)
+    thick = 0.017 + 0.012 * np.exp(-s / 0.06) + 0.014 * ramp(s, 0.8, 0.97)
+    radius = fruit.apple.height * thick * np.sqrt(np.clip(1 - ((s - 0.5) / 0.5) ** 40, 1e-3, 1))
+    shade = rng.uniform(0.8, 1.2)
+    grain = 0.5 + 0.5 * np.sin(9 * s + shade * 7)[None, :, None] + np.zeros((1, rows, sides))
+
+    def at(tau: float) -> Skin:
+        spine = _stalk_spine(fruit, lean, tau)
+        young = tint(WOOD, np.array([0.13, 0.17, 0.035]), 0.5 * (1 - ramp(tau / RIPE)) * (1 - ramp(s, 0.3, 1.0)))
+        albedo = tint(shade * young[None, :, None], WOOD_DARK, 0.25 * grain + 0.5 * spoilt(tau))
+        return Skin(tube(spine, s, radius, sides)[None], albedo, 0.7 + 0.15 * grain)
+
+    chart = tube_chart(s, radius, sides, 0.46 * fruit.apple.height)[None]
+    return Organ("stalk", chart, at, closed=True, poles=(True, True))
+
+
+def _lean(rng: np.random.Generator) -> tuple[float, float]:
+    """How far the stalk leans, and which way, radians."""
+    return rng.uniform(0.05, 0.22), rng.uniform(0, 2 * np.pi)
+
+
+def _sepals(fruit: _Fruit, rng: np.random.Generator) -> Organ:
+    """Five dry tips of the calyx, in the basin below."""
+    n, rows, columns = 5, finer(7, fruit.apple.detail), finer(5, fruit.apple.detail) | 1
+    u, v = np.linspace(-1, 1, columns), np.linspace(0, 1, rows)
+    azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * (2 * np.pi / n) + rng.uniform(-0.15, 0.15, n)
+    width = 0.016 * (1 - v**1.5)[None] + 0.002 + np.zeros((n, 1))
+    long = rng.uniform(0.045, 0.065, n)
+    bend = rng.uniform(0.1, 0.4, (n, 1)) + rng.uniform(-0.9, -0.2, (n, 1)) * v
+    local = blade(width, long, u, bend, np.full((n, rows), 0.3), np.full((n, rows), 0.2))
+    local[..., 0] += 0.022
+    frames = turn("z", azimuth) @ turn("x", np.array(np.pi)) @ turn("y", np.array(-0.35))
+    placed = np.einsum("nij,nrcj->nrci", frames, local)
+    tone = rng.uniform(0.7, 1.2, (n, 1, 1, 1))
+
+    def at(tau: float) -> Skin:
+        points, scale, _ = fruit.placed(tau)
+        room = points[0, 0, :, 2].mean() / (0.09 * scale)
+        foot = points[0, 0].mean(axis=0) - [0, 0, 0.008 * scale]
+        dry = 0.4 + 0.6 * ramp(tau, 0.0, 0.5) + np.zeros((n, rows, columns))
+        albedo = tone * tint(np.array([0.09, 0.11, 0.04]), WOOD_DARK, dry)
+        return Skin(foot + 0.85 * min(room, 1.0) * scale * placed, albedo, np.full((n, rows, columns), 0.85))
+
+    chart = np.stack(np.broadcast_arrays(u * width[..., None], (v * long[:, None])[..., None]), axis=-1)
+    return Organ("calyx", chart * fruit.apple.height, at)
+
+
+def _leaf(fruit: _Fruit, rng: np.random.Generator) -> Organ | None:
+    """Elliptic, finely toothed leaves at the stalk's upper end; they droop, yellow and curl."""
+    return None

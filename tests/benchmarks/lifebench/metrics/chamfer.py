@@ -1,0 +1,72 @@
+"""CD-3D, CD-4D and CD-M: the distances of ActionBench (Sabathier, Novotny, Mitra, Monnier, "ActionMesh: Animated 3D
+Mesh Generation with Temporal 3D Diffusion", CVPR 2026, arXiv 2601.16148, and the evaluation published beside it).
+
+    CD-3D  each frame put in its place by itself, then the mean distance to the nearest point, both ways added
+    CD-4D  all frames put in their place as the first one must be, then the same
+    CD-M   placed as for CD-4D; each point is matched once, in the first frame, to the nearest of the other surface,
+           and then followed; the mean distance to its match over all frames, both ways added
+
+Kept: distances not squared; two ways added, not halved; lengths where the whole life fits [-1, 1]; 100,000 points to
+measure to, 10,000 to measure from and to place by; a scale for each axis. Departs in three ways, because things here
+grow. The truth's points are spread anew over each frame (for CD-M: over the mean of all): points of the first frame
+alone would leave a grown leaf bare. What is gone is not measured. The placing is found by closed-form steps (align.py).
+A surface measured against itself does not get 0: other points of it are some way off. `floor` says how far.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from tests.benchmarks.lifebench.metrics.align import Freedom, Placing, place
+from tests.benchmarks.lifebench.metrics.pair import at_frames
+from tests.benchmarks.lifebench.metrics.sampling import of_frame, of_life
+from tests.benchmarks.lifebench.nouns import Reals, Sequence, Truth
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of points: ActionBench's, or fewer for a quick look. Numbers of other counts are not comparable."""
+
+    to: int = 100_000
+    frm: int = 10_000
+    placing: int = 2_000
+
+
+def distances(answer: Sequence, truth: Truth, counts: Counts) -> tuple[float, float, float]:
+    """(CD-3D, CD-4D, CD-M) in halves of the size; CD-M is not a number where the answer is not tracked."""
+    answer = at_frames(answer, len(truth.tau))
+    unit = 2.0 / truth.size
+    each, whole = [], []
+    first: Placing | None = None
+    for t in range(len(truth.tau)):
+        points = of_frame(answer, t, counts.to, turn=1) * unit
+        aim = of_frame(truth.sequence, t, counts.to) * unit
+        placing = place([_some(points, counts.placing)], [_some(aim, counts.placing)], Freedom.AXES)
+        first = placing if first is None else first
+        each.append(chamfer(placing(points), aim, counts.frm))
+        whole.append(chamfer(first(points), aim, counts.frm))
+    moving = motion(answer, truth, first, counts) if answer.tracked else np.nan
+    return float(np.mean(each)), float(np.mean(whole)), moving
+
+
+def chamfer(points: Reals, others: Reals, count: int) -> float:
+    """Mean distance from `count` of (n, 3) to the nearest of (m, 3), and the same back, added."""
+    forth = KDTree(others).query(_some(points, count))[0].mean()
+    return float(forth + KDTree(points).query(_some(others, count))[0].mean())
+
+
+def motion(answer: Sequence, truth: Truth, placing: Placing, counts: Counts) -> float:
+    """CD-M of a tracked answer that has the truth's frames."""
+    unit = 2.0 / truth.size
+    paths = placing(of_life(answer, counts.frm, turn=1).on(answer.positions) * unit)
+    aims = of_life(truth.sequence, counts.frm).on(truth.sequence.positions) * unit
+    onto = KDTree(paths[0]).query(aims[0])[1]
+    back = KDTree(aims[0]).query(paths[0])[1]
+    return float(
+        np.linalg.norm(paths[:, onto] - aims, axis=2).mean() + np.linalg.norm(aims[:, back] - paths, axis=2).mean()
+    )
+
+
+def _some(points: Reals, count: int) -> Reals:
+    return points[:: max(1, len(points) // count)]

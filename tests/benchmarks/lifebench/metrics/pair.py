@@ -1,0 +1,125 @@
+"""An answer held against the truth: at the same times, in the same place, point for point."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from tests.benchmarks.lifebench.metrics.align import Freedom, place
+from tests.benchmarks.lifebench.metrics.sampling import Samples, of_frame, of_life
+from tests.benchmarks.lifebench.nouns import GONE, Ints, Reals, Sequence, Truth, areas
+
+NEAR = 0.005  # of the size: points this near to one another at the anchor may stand for one another
+CHOICES = 8  # points of the answer among which the one that stands for a point of the truth is found
+PLACED_BY = 600  # points a frame by which a sequence is put in its place
+FOLLOWED = 20_000  # points of the answer's surface beside its vertices
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """`answer` has the truth's frames and stands in its place; lengths are shares of the truth's size."""
+
+    answer: Sequence
+    truth: Truth
+
+    @classmethod
+    def of(cls, answer: Sequence, truth: Truth, freedom: Freedom) -> "Pair":
+        """Brought to the truth's frames, then to its place."""
+        answer = at_frames(answer, len(truth.tau))
+        if freedom is Freedom.NONE:
+            return cls(answer, truth)
+        frames = range(len(truth.tau))
+        found = place(
+            [of_frame(answer, t, PLACED_BY, turn=1) for t in frames],
+            [of_frame(truth.sequence, t, PLACED_BY) for t in frames],
+            freedom,
+        )
+        return cls(replace(answer, frames=[(found(vertices), faces) for vertices, faces in answer.frames]), truth)
+
+    @property
+    def size(self) -> float:
+        """Metres."""
+        return self.truth.size
+
+    @cached_property
+    def weights(self) -> Reals:
+        """(T, V) of the truth's vertices: a third of the faces about each, 0 where these are gone; they add up to 1."""
+        sequence = self.truth.sequence
+        weights = np.zeros((len(sequence.frames), len(sequence.frames[0][0])))
+        for row, (t, (vertices, _)) in zip(weights, enumerate(sequence.frames), strict=True):
+            faces = sequence.there(t)
+            np.add.at(row, faces, areas(vertices, faces)[:, None] / 3)
+        # One weight for a point's whole life: a leaf that shrinks to nothing is still to be found there.
+        weights = np.where(weights > 0, weights.mean(axis=0), 0.0)
+        return weights / weights.sum()
+
+    @cached_property
+    def points(self) -> Samples:
+        """Of the answer: its vertices, and points on its surface where these are far apart."""
+        count = len(self.answer.frames[0][0])
+        own = Samples(np.arange(count)[:, None].repeat(3, axis=1), np.tile([1.0, 0.0, 0.0], (count, 1)))
+        more = of_life(self.answer, FOLLOWED)
+        return Samples(np.concatenate([own.corners, more.corners]), np.concatenate([own.shares, more.shares]))
+
+    @cached_property
+    def _matched(self) -> tuple[Ints, Reals]:
+        """(V,) points of the answer, and (T, V) how far they are from the truth's, shares of the size."""
+        anchor, truth = self.truth.anchor, self.truth.sequence.positions
+        paths = self.points.on(self.answer.positions)
+        used = paths[anchor]
+        if self.answer.opacity is not None:
+            there = self.points.on(np.stack(self.answer.opacity)[..., None])[anchor, :, 0] >= GONE
+            used = np.where(there[:, None], used, np.inf)
+        real = np.flatnonzero(np.isfinite(used[:, 0]))
+        gap, choice = KDTree(used[real]).query(truth[anchor], k=min(CHOICES, len(real)))
+        gap, choice = gap.reshape(len(gap), -1), real[choice.reshape(len(gap), -1)]
+        far = np.full(choice.shape, np.inf)
+        for k in range(choice.shape[1]):
+            allowed = gap[:, k] <= np.maximum(gap[:, 0], NEAR * self.size)
+            way = paths[:, choice[allowed, k]] - truth[:, allowed]
+            far[allowed, k] = np.sqrt(np.einsum("tvk,tvk->tv", way, way)).mean(axis=0)
+        chosen = choice[np.arange(len(far)), far.argmin(axis=1)]
+        return chosen, np.linalg.norm(paths[:, chosen] - truth, axis=2) / self.size
+
+    @property
+    def match(self) -> Ints:
+        """(V,) which of `points` stands for each vertex of the truth: the nearest one at the anchor, and among those
+        that are as good as nearest the one that stays nearest."""
+        return self._matched[0]
+
+    @property
+    def apart(self) -> Reals:
+        """(T, V) how far it is away, shares of the size."""
+        return self._matched[1]
+
+    def matched(self, values) -> Reals:
+        """(T, V, K) of the truth's vertices, from values (T, V', K) of the answer's."""
+        return self.points.on(np.asarray(values))[:, self.match]
+
+
+def at_frames(answer: Sequence, count: int) -> Sequence:
+    """An answer at `count` even steps of its own time, first to last: between frames where it is tracked, else the
+    nearest. How fast a life is played is not measured."""
+    if len(answer.frames) == count and np.ptp(np.diff(answer.times)) <= 1e-6 * np.ptp(answer.times):
+        return answer
+    at = np.linspace(answer.times[0], answer.times[-1], count)
+    place = np.interp(at, answer.times, np.arange(len(answer.times)))
+    low = np.minimum(place.astype(int), max(len(answer.times) - 2, 0))
+    high = np.minimum(low + 1, len(answer.times) - 1)
+    if not answer.tracked:
+        low = high = np.rint(place).astype(int)
+    part = place - low
+
+    def between(values):
+        return None if values is None else [values[i] * (1 - t) + values[j] * t for i, j, t in zip(low, high, part)]
+
+    vertices = between([vertices for vertices, _ in answer.frames])
+    return replace(
+        answer,
+        frames=[(v, answer.frames[i][1]) for v, i in zip(vertices, low, strict=True)],
+        times=np.arange(count, dtype=float),
+        albedo=between(answer.albedo),
+        roughness=between(answer.roughness),
+        opacity=between(answer.opacity),
+    )

@@ -1,0 +1,260 @@
+"""Words: what is understood, what is passed over, what is refused, and that it can be said again."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.prompt import NotUnderstood, Size, Stage, Understanding, understand
+from backend.prompt.lexicon import SENSES, WORDS
+from backend.prompt.spelling import spelt
+from backend.prompt.vocabulary import objects
+from backend.prompt.vocabulary.colours import BY_NAME, PLAIN, SHADES, srgb
+from backend.prompt.vocabulary.ordinary import ORDINARY
+from tests.parses import answer, differences, written
+
+WRITTEN = written("written")
+UNDERSTOOD = [prompt["prompt"] for prompt in WRITTEN if "refused" not in prompt]
+# One finite sentence a process and language, beside the forms that inflection.py makes.
+FINITE = {
+    "en": {
+        "bloom": "blooms", "close": "closes", "wilt": "wilts", "drop": "falls", "sway": "sways", "grow": "grows",
+        "rot": "rots", "turn": "changes colour", "dry": "shrivels up", "ripen": "ripens", "rise": "rises",
+        "bake": "bakes", "burn": "burns down", "melt": "thaws",
+    },
+    "de": {
+        "bloom": "öffnet sich", "close": "schließt sich", "wilt": "verwelkt", "drop": "fällt ab", "sway": "wiegt sich",
+        "grow": "wächst", "rot": "verfault", "turn": "verfärbt sich", "dry": "vertrocknet", "ripen": "reift",
+        "rise": "geht auf", "bake": "backt", "burn": "brennt ab", "melt": "schmilzt",
+    },
+    "fr": {
+        "bloom": "s'épanouit", "close": "se ferme", "wilt": "se fane", "drop": "tombe", "sway": "se balance",
+        "grow": "pousse", "rot": "pourrit", "turn": "jaunit", "dry": "se dessèche", "ripen": "mûrit", "rise": "lève",
+        "bake": "cuit", "burn": "se consume", "melt": "fond",
+    },
+}  # fmt: skip
+NOUNS = {
+    "en": dict(zip(objects.NAMES, "rose lily sunflower sprout mushroom oak_leaf apple loaf candle ice_cream ice_block "
+                   "match".split(), strict=True)),
+    "de": dict(zip(objects.NAMES, "Rose Lilie Sonnenblume Keimling Pilz Eichenblatt Apfel Brot Kerze Eistüte Eisblock "
+                   "Streichholz".split(), strict=True)),
+    "fr": dict(zip(objects.NAMES, "rose lys tournesol plantule champignon feuille_de_chêne pomme pain bougie "
+                   "cornet_de_glace glaçon allumette".split(), strict=True)),
+}  # fmt: skip
+ARTICLE = {"en": "the", "de": "das", "fr": "le"}
+
+
+def outcome(prompt: str):
+    """An understanding without the words as typed, or the refusal's kind: what must not depend on spelling."""
+    try:
+        understood = understand(prompt)
+    except NotUnderstood as refusal:
+        return refusal.kind, refusal.nearest, refusal.process
+    return dataclasses.replace(understood, read_as=(), passed_over=tuple(sorted(understood.passed_over)))
+
+
+def meanings(word: str | None) -> set[tuple]:
+    return {(sense.kind, sense.value) for sense in SENSES.get((word,), ())}
+
+
+@pytest.mark.parametrize("written", WRITTEN, ids=lambda written: written["prompt"][:60] or "nothing")
+def test_a_written_prompt_is_read_as_expected(written):
+    assert differences(written, answer(written["prompt"])) == []
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+@pytest.mark.parametrize("specimen", objects.NAMES)
+def test_every_object_does_each_of_its_processes_and_no_other(specimen, language):
+    noun = NOUNS[language][specimen].replace("_", " ")
+    for process, said in FINITE[language].items():
+        prompt = f"{ARTICLE[language]} {noun} {said}"
+        if process in objects.PROCESSES_OF[specimen]:
+            assert [stage.process for stage in understand(prompt).stages] == [process], prompt
+        elif not _says_another(process, specimen, language):
+            with pytest.raises(NotUnderstood) as refusal:
+                understand(prompt)
+            assert (refusal.value.kind, refusal.value.process) == ("process", process), prompt
+
+
+def _says_another(process: str, specimen: str, language: str) -> bool:
+    """ "geht auf" is said of bread that rises and of flowers that open."""
+    return language == "de" and process == "rise" and "bloom" in objects.PROCESSES_OF[specimen]
+
+
+@pytest.mark.parametrize("prompt", UNDERSTOOD)
+def test_what_was_understood_can_be_said_and_is_understood_again(prompt):
+    understood = dataclasses.replace(understand(prompt), passed_over=(), read_as=())
+    assert understand(understood.say()) == understood, understood.say()
+
+
+def test_it_says_itself_in_one_line():
+    understood = understand("three majestic white candels burning down slowly")
+    assert understood.say() == (
+        "three white candles, burning down slowly; read candels as candles; passed over: majestic"
+    )
+    assert understood.header() == {
+        "name": "White candle",
+        "understood": ("three white candles", "burning down slowly"),
+        "passed_over": ("majestic",),
+    }
+
+
+@pytest.mark.parametrize("prompt", [written["prompt"] for written in WRITTEN if " Paar " not in written["prompt"]])
+def test_capitals_spaces_and_final_marks_change_nothing(prompt):
+    expected = outcome(prompt)
+    assert outcome(prompt.upper()) == _upper(expected)
+    assert outcome(f"  {prompt.replace(' ', '   ')} ") == expected
+    assert outcome(prompt + " !!") == expected
+    assert outcome(prompt.rstrip(".?!") + ".") == expected
+
+
+def _upper(expected):
+    """ "ß" has no capital letter in str.upper, so that words passed over are compared as they are written then."""
+    if isinstance(expected, tuple):
+        return expected
+    return dataclasses.replace(expected, passed_over=tuple(sorted(w.upper().lower() for w in expected.passed_over)))
+
+
+@pytest.mark.parametrize(
+    ("one", "many"), [pair for specimen, pair in objects.NAMES.items() if specimen != "bread"] + [("loaf", "loaves")]
+)
+def test_a_plural_is_three_and_a_number_is_told(one, many):
+    assert understand(one).count == 1
+    assert understand(many).count == 3
+    assert understand(f"7 {many}").count == understand(f"seven {many}").count == 7
+    assert understand(f"a {one}").specimen == understand(many).specimen
+
+
+@pytest.mark.parametrize(("prompt", "count", "passed_over"), [
+    ("51 roses", 3, ("51",)), ("0 roses", 3, ("0",)), ("2.5 roses", 3, ("2.5",)), ("a hundred roses", 3, ("hundred",)),
+    ("three vases of roses", 3, ("three", "vases")), ("a rose in 5 minutes", 1, ("5", "minutes")),
+    ("roses (5), white", 5, ()), ("candles x3", 3, ()), ("a bouquet of 7 lilies", 7, ()), ("Rosenstrauß", 12, ()),
+    ("ein paar Rosen", 3, ()), ("ein Paar Rosen", 2, ()), ("une vingtaine de roses", 20, ()), ("🌹🌹", 2, ()),
+])  # fmt: skip
+def test_a_number_counts_the_object_or_is_passed_over(prompt, count, passed_over):
+    understood = understand(prompt)
+    assert (understood.count, understood.passed_over) == (count, passed_over)
+
+
+@pytest.mark.parametrize(("prompt", "size"), [
+    ("a 30cm candle", 0.3), ("a candle 10 cm wide", None), ("a candle one foot high", 0.3048), ("6' tall lily", 1.8288),
+    ("a sunflower five feet six inches tall", 1.6764), ("une bougie haute de 20 cm", 0.2), ("a giant 2 m lily", 2.0),
+    ("a candle a metre and a half tall", 1.5), ("eine zwei Meter große Sonnenblume", 2.0),
+])  # fmt: skip
+def test_a_height_is_in_metres(prompt, size):
+    assert understand(prompt).size == (Size("metres", size) if size else None)
+
+
+@pytest.mark.parametrize(("prompt", "colour", "passed_over"), [
+    ("a snow white rose", "white", ("snow",)), ("a rose in the snow", None, ("snow",)),
+    ("a mushroom with a red cap", None, ("red", "cap")), ("a rose with green leaves", None, ("green", "leaves")),
+    ("a rose with red petals", "red", ()), ("a red, white and blue candle", "red", ("white", "blue")),
+    ("a light goldenrod yellow lily", "lightgoldenrodyellow", ()), ("une rose rouge foncé", "darkred", ()),
+    ("knallgelbe Rose", "bright yellow", ()), ("a dark rose", None, ("dark",)), ("a bluish rose", None, ("bluish",)),
+    ("a rose in the wind", None, ("wind",)), ("a rose, peach", "peach", ()), ("une rose rose", "pink", ()),
+])  # fmt: skip
+def test_a_colour_is_the_objects_or_is_passed_over(prompt, colour, passed_over):
+    understood = understand(prompt)
+    assert (understood.colour, understood.passed_over) == (colour, passed_over)
+
+
+@pytest.mark.parametrize(("prompt", "stages"), [
+    ("a rose opens, then slowly closes", [Stage("bloom"), Stage("close", "slow")]),
+    ("while burning, a candle melts", [Stage("burn"), Stage("melt", together=True)]),
+    ("before wilting a rose blooms", [Stage("bloom"), Stage("wilt")]),
+    ("un lys s'ouvre après s'être fermé", [Stage("close"), Stage("bloom")]),
+    ("a candle burns slowly, then fast", [Stage("burn", "slow"), Stage("burn", "fast")]),
+    ("die Rose welkt dann langsam", [Stage("wilt", "slow")]),
+    ("a leaf turning yellow, then brown, then falling", [Stage("turn"), Stage("drop")]),
+    ("an apple turning red", [Stage("ripen")]),
+    ("an oak leaf drops three leaves", [Stage("drop", drop=3)]),
+    ("a rose loses all its petals", [Stage("drop", amount=1.0)]),
+    ("a rose 40 % open", [Stage("bloom", amount=0.4)]),
+])  # fmt: skip
+def test_stages_in_the_order_in_which_they_happen(prompt, stages):
+    assert list(understand(prompt).stages) == stages
+
+
+@pytest.mark.parametrize(("prompt", "kind", "words"), [
+    ("a candlestick", "object", "nearest is \"a candle burning down\""), ("Eis schmilzt", "object", "Eisblock"),
+    ("a rose that never wilts", "negation", "\"never\""), ("a match blooming", "process", "cannot bloom"),
+    ("a lily and an apple", "several", "a lily and an apple"), ("please", "empty", "a red rose blooming"),
+    ("a tree losing its leaves", "object", "oak leaf"), ("a maple leaf", "object", "oak leaf"),
+    ("prose", "object", "Animate Selected"), ("rosemary wilting", "object", "Animate Selected"),
+    ("x" * 5000, "object", "Animate Selected"), ("a rose without a vase", "negation", "\"without\""),
+])  # fmt: skip
+def test_a_refusal_says_in_one_sentence_what_to_do(prompt, kind, words):
+    with pytest.raises(NotUnderstood) as refusal:
+        understand(prompt)
+    message = str(refusal.value)
+    assert refusal.value.kind == kind and words in message
+    assert len(message) < 500 and "\n" not in message and not message.endswith(".")
+
+
+def test_an_example_in_a_refusal_is_itself_understood():
+    for specimen in objects.NAMES:
+        prompt = str(NotUnderstood.negation("not", specimen)).split('example "')[1].split('"')[0]
+        assert understand(prompt).specimen == specimen
+
+
+@pytest.mark.parametrize("word", ["nose", "hose", "prose", "broom", "glowing", "staying", "sport", "catch", "metal"])
+def test_an_ordinary_word_is_no_typing_error(word):
+    assert spelt(word) is None
+
+
+def test_a_long_prompt_is_read_to_its_two_hundredth_word():
+    understood = understand("a red rose " + "on the red petal " * 500)
+    assert understood.specimen == "rose" and "petal" in understood.passed_over
+
+
+def test_a_known_word_is_never_taken_for_another():
+    assert all(spelt(word, language) == word for language in ORDINARY for word in WORDS)
+
+
+@pytest.mark.parametrize("word", "sunflower mushroom candle melting withering slowly yellow bouquet".split())
+def test_one_letter_more_less_or_exchanged_is_forgiven_in_long_words(word):
+    wrong = {word[:k] + word[k + 1 :] for k in range(1, len(word))}
+    wrong |= {word[:k] + word[k + 1] + word[k] + word[k + 2 :] for k in range(1, len(word) - 1)}
+    wrong |= {word[:k] + word[k] + word[k:] for k in range(len(word))}
+    missed = [
+        typed for typed in wrong if meanings(spelt(typed)) != meanings(word) and typed not in ORDINARY["en"] | WORDS
+    ]
+    assert len(missed) <= 0.1 * len(wrong), missed
+
+
+def test_every_colour_is_a_colour_of_a_candle():
+    for phrase, senses in SENSES.items():
+        names = {sense.value for sense in senses if sense.kind == "colour" and "en" in sense.languages}
+        if names:
+            assert {understand(f"a {' '.join(phrase)} candle").colour} == names
+    assert all(0 <= part <= 1 for name in BY_NAME for shade in ("", "dark ") for part in srgb(shade + name))
+
+
+def test_shades_lighten_and_darken():
+    assert all(name == name.lower() for name in BY_NAME) and not set(PLAIN) & set(SHADES)
+    light, dark = (sum(srgb(f"{shade} crimson")) for shade in ("pale", "dark"))
+    assert dark < sum(srgb("crimson")) < light
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_understood_or_refused(text):
+    outcome(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(sorted(SENSES)), min_size=1, max_size=12))
+def test_any_known_words_are_understood_or_refused_and_the_answer_can_be_said(phrases):
+    understood = outcome(" ".join(" ".join(phrase) for phrase in phrases))
+    if isinstance(understood, Understanding):
+        plain = dataclasses.replace(understood, passed_over=())
+        assert understand(plain.say()).specimen == plain.specimen
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("bcdfghjkqvwxz", min_size=5, max_size=12))
+def test_random_letters_are_refused(letters):
+    with pytest.raises(NotUnderstood) as refusal:
+        understand(letters)
+    assert refusal.value.kind == "object"
