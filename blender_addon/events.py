@@ -85,6 +85,11 @@ def wake() -> None:
     """After an operator: show what it did, and let the timer come at once."""
     push_undo()
     refresh()
+    hurry()
+
+
+def hurry() -> None:
+    """Let the timer come at once."""
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     bpy.app.timers.register(_on_timer, first_interval=0, persistent=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 import bpy
 import msgspec
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, FloatVectorProperty, IntProperty, StringProperty
 from msgspec import inspect
 
 CHOICES = {"builtin": "Built-In"}  # where capitalising the words is not enough
@@ -32,9 +32,12 @@ def _property(field: inspect.Field, update: Callable | None):
         case inspect.IntType(ge=least, le=most):
             return IntProperty(min=least, max=most, **common)
         case inspect.FloatType(ge=least, le=most):
-            return FloatProperty(min=least, max=most, subtype="FACTOR" if most == 1 else "NONE", **common)
+            small = {"precision": 3} if 0 < least < 0.01 else {}  # where millimetres count
+            return FloatProperty(min=least, max=most, subtype="FACTOR" if most == 1 else "NONE", **small, **common)
+        case inspect.TupleType(item_types=channels):  # colours, linear
+            return FloatVectorProperty(size=len(channels), min=0, max=1, subtype="COLOR", **common)
         case inspect.StrType():
-            return StringProperty(**common)
+            return StringProperty(options={"TEXTEDIT_UPDATE"} if update else set(), **common)
         case other:
             raise TypeError(f"{field.name}: no property of Blender shows {other}")
 
@@ -42,4 +45,10 @@ def _property(field: inspect.Field, update: Callable | None):
 def values(group: bpy.types.PropertyGroup, request: type[msgspec.Struct], leave_out: Collection[str] = ()) -> dict:
     """The fields of a request as the panel has them. Blender's floats are single: 0.1 shall not be 0.10000000149."""
     found = {name: getattr(group, name) for name in request.__struct_fields__ if name not in leave_out}
-    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in found.items()}
+    return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value):
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return value if isinstance(value, (bool, int, str)) else tuple(map(_plain, value))

@@ -12,15 +12,45 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import stages
+from . import specimens, stages
 from .from_request import made_from, values
 from .seam import protocol
+
+
+OF_ONE = {"specimen", "count", "age"}  # fields of Generate that an order fills in for each individual
+VARIATIONS = 3  # distinct individuals of a bouquet, unless told otherwise
+MOST_VARIATIONS = 12
+
+
+def variations() -> IntProperty:
+    """For the panel, and for an operator whose last values are not those of the next time."""
+    return IntProperty(
+        name="Variations",
+        description=(
+            "How many distinct individuals a bouquet has, each with a shape, an age and shape keys of its own. "
+            "All others share the mesh and the keys of one of them, and so its age, and take next to no memory"
+        ),
+        default=VARIATIONS,
+        min=1,
+        max=MOST_VARIATIONS,
+        options={"SKIP_SAVE"},
+    )
+
+
+def _typed(_settings, _context) -> None:
+    from . import events  # which draws what is made from here
+
+    events.hurry()
 
 
 class AnthesisGenerateSettings(bpy.types.PropertyGroup):
     """What to make from words."""
 
-    __annotations__ = made_from(protocol.Generate) | {
+    __annotations__ = made_from(protocol.Generate, OF_ONE, {"prompt": _typed}) | {
+        "count": IntProperty(
+            name="Count", description="How many are made; 0: as many as the prompt says", max=protocol.INDIVIDUALS, min=0
+        ),
+        "variations": variations(),
         "text": PointerProperty(
             type=bpy.types.Text,
             name="Text",
@@ -28,12 +58,14 @@ class AnthesisGenerateSettings(bpy.types.PropertyGroup):
         )
     }
 
+    @property
+    def words(self) -> str:
+        """The prompt, wherever it stands."""
+        return self.prompt if self.text is None else self.text.as_string()
+
     def to_request(self) -> protocol.Generate:
-        """Raises ValueError with a sentence for a prompt that cannot be used."""
-        found = values(self, protocol.Generate)
-        if self.text is not None:
-            found["prompt"] = self.text.as_string()
-        return protocol.Generate(**found)
+        """Of one individual. Raises ValueError with a sentence for a prompt that cannot be used."""
+        return protocol.Generate(**values(self, protocol.Generate, OF_ONE) | {"prompt": self.words})
 
 
 class AnthesisAnimateSettings(bpy.types.PropertyGroup):
@@ -96,6 +128,7 @@ class AnthesisWindow(bpy.types.PropertyGroup):
 
 
 CLASSES = (
+    *specimens.CLASSES,
     *stages.CLASSES,
     AnthesisGenerateSettings,
     AnthesisAnimateSettings,

@@ -36,7 +36,7 @@ ALLOWED = {
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
     "backend/service": {"backend.prompt", "backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
     "backend/commands": NOUNS
-    | {"backend.files", "backend.pipelines", "backend.protocol", "backend.wire"}
+    | {"backend.files", "backend.pipelines", "backend.prompt", "backend.protocol", "backend.wire"}
     | {"msgspec", "rich", "zmq"},
     "backend/threads.py": set(),
     "backend/__main__.py": {"backend.commands", "backend.service", "backend.threads"},

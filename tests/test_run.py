@@ -45,13 +45,26 @@ def test_words_become_a_file_and_a_line_of_json(tmp_path):
     assert told["file"] == "rose.npz"
     assert told["bytes"] == (tmp_path / "rose.npz").stat().st_size
     assert (told["frames"], told["vertices"]) == clip.positions.shape[:2] == (3, len(clip.subject.vertices))
-    assert told["understood"] == ["red", "rose", "bloom"]
+    assert told["understood"] == "a red rose, blooming; passed over: wonderfully"
     assert told["passed_over"] == ["wonderfully"]
     request = protocol.Generate(prompt="a red rose blooming wonderfully", frames=3, seed=5)
     assert clip.provenance == protocol.provenance(request)
     assert told["made"] == {"kind": "generate", **msgspec.structs.asdict(request), "version": protocol.VERSION}
     assert set(told["seconds"]) == {"make", "write"}
     assert told["measured"]["frames"] == 3
+
+
+def test_what_a_specimen_is_like_can_be_set(tmp_path):
+    options = ["--set", "petals=14", "--set", "height=0.6", "--count", "2", "--frames", "1"]
+    done = run(tmp_path, "run", "five roses in bloom", *options, "-o", "rose.npz")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout.splitlines()[-1])["made"]["specimen"]
+    assert (made["petals"], made["height"]) == (14, 0.6)
+    mesh = npz.load(tmp_path / "rose.npz").subject
+    petals = mesh.parts == mesh.part_names.index("petals")
+    found = trimesh.Trimesh(mesh.vertices, mesh.faces[petals[mesh.faces[:, 0]]], process=False)
+    found = found.split(only_watertight=False)
+    assert len(found) == 2 * 14 and mesh.vertices[:, 2].max() == pytest.approx(0.6, rel=0.2)
 
 
 def test_a_mesh_melts_into_a_glb(tmp_path, ball):
@@ -146,6 +159,10 @@ REFUSED = {
     "junk": (["junk.obj", "--process", "wilt", "-o", "x.glb"], "not a sound .obj file"),
     "nan": (["nan.obj", "--process", "wilt", "-o", "x.glb"], "not numbers"),
     "frames": (["rose", "--frames", "0", "-o", "x.glb"], "--frames is a whole number from 1 to 1,024, and 0 is not"),
+    "setting of none": (["a rose", "--set", "wicks=2", "-o", "x.glb"], 'has no setting "wicks": it has'),
+    "setting too large": (["a rose", "--set", "petals=900", "-o", "x.glb"], "whole number from 12 to 60, and 900"),
+    "too many": (["a rose", "--count", "51", "-o", "x.glb"], "1 to 50 can be made"),
+    "at odds": (["an apple rotting and drying", "-o", "x.glb"], "cannot rot and dry in one life"),
     "amount of words": (["a rose", "--amount", "0.3", "-o", "x.glb"], "--amount is for a mesh file with --process"),
     "up of words": (["a rose", "--up", "Y", "-o", "x.glb"], "--up is for a mesh file with --process"),
     "fps": (["rose", "--fps", "nan", "-o", "x.glb"], "--fps"),

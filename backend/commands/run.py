@@ -22,6 +22,7 @@ from backend.files import ENDINGS, Unwritable, check_output, part_of, save
 from backend.files.mesh import ENDINGS as MESH_ENDINGS
 from backend.files.mesh import Placed, Unreadable, placed
 from backend.files.obj import frames_in
+from backend.prompt import record_of, understand
 
 BAD_INPUT, FAILED = 2, 1
 
@@ -32,7 +33,7 @@ class _BadOption(ValueError):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m backend run", description=__doc__.split("\n")[0], epilog=_processes(),
+        prog="python -m backend run", description=__doc__.split("\n")[0], epilog=f"{_processes()}\n\n{_specimens()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("subject", help='words, for example "a red rose blooming"; with --process, a mesh file')
@@ -48,7 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=N",
         help="a setting of a process, such as wilt.droop=0.8, or wilt.start=0.5 (amount, start and end are "
-             "shares of all); may be given again",
+             "shares of all), or of a specimen that the words name, such as petals=40; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--count", type=int, default=argparse.SUPPRESS, metavar="N",
+        help="how many of what the words name (default: as many as they say)",
     )  # fmt: skip
     (amount,) = (field for field in msgspec.structs.fields(protocol.Stage) if field.name == "amount")
     for field in (amount, *msgspec.structs.fields(protocol.Animate)):
@@ -82,6 +87,18 @@ def _processes() -> str:
         for field in msgspec.structs.fields(kind):
             meta = get_args(field.type)[1]
             lines.append(f"{'':11}{name}.{field.name}: {meta.description} (default: {field.default})")
+    return "\n".join(lines)
+
+
+def _specimens() -> str:
+    """Every specimen with its settings, as help shows them."""
+    lines = ["specimens, which words can name, and what of them can be set:"]
+    for name, kind in protocol.SPECIES.items():
+        lines.append(f"  {name:<11}{kind.__doc__}")
+        for field in msgspec.structs.fields(kind):
+            value, meta = get_args(field.type)
+            if value in (int, float):
+                lines.append(f"{'':13}{field.name}, {meta.ge:g} to {meta.le:g}: {meta.description} ({field.default:g})")
     return "\n".join(lines)
 
 
@@ -143,7 +160,7 @@ def make(arguments: argparse.Namespace) -> dict:
         "triangles": len(clip.subject.triangles),
         # with numbers as numbers, where the files' provenance is text
         "made": clip.provenance | msgspec.to_builtins(msgspec.structs.asdict(request)),
-        **({} if understood is None else {"understood": understood.understood, "passed_over": understood.passed_over}),
+        **({} if understood is None else {"understood": understood.say(), "passed_over": understood.passed_over}),
         "measured": {name: value for name, value, _ in certificate.measured},
         "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
     }
@@ -176,10 +193,14 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
         )
     else:
         kind = protocol.Generate
-        for name in ("amount", "up", "set", "first", "last", "timing"):
+        for name in ("amount", "up", "first", "last", "timing"):
             if given.get(name):
                 raise _BadOption(f"--{name} is for a mesh file with --process, not for words: leave it out")
         asked["prompt"] = arguments.subject
+        if "count" in given:
+            asked["count"] = arguments.count
+        if arguments.set:
+            asked["specimen"] = _specimen(arguments.subject, dict(map(_setting, arguments.set)))
     try:
         return msgspec.convert(asked, kind)
     except msgspec.ValidationError as error:
@@ -188,12 +209,29 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
         raise _BadOption(_bounds(kind, name, asked) if name in kind.__struct_fields__ else problem) from None
 
 
+def _specimen(prompt: str, settings: dict[str, float]) -> dict:
+    """The record that the words name, with its settings."""
+    record = record_of(understand(prompt))
+    name = protocol.name_of_species(record)
+    numbers = {field.name: field for field in msgspec.structs.fields(record) if field.name != "colour"}
+    for key, value in settings.items():
+        if key not in numbers:
+            raise _BadOption(f'A specimen of {name} has no setting "{key}": it has {", ".join(numbers)}')
+        kind, meta = get_args(numbers[key].type)
+        if not meta.ge <= value <= meta.le or kind(value) != value:
+            what = "a whole number" if kind is int else "a number"
+            raise _BadOption(f"{key} of {name} is {what} from {meta.ge:g} to {meta.le:g}, and {value:g} is not")
+        settings[key] = kind(value)
+    return msgspec.to_builtins(record) | settings
+
+
 def _setting(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
         return name.strip(), float(value)
     except ValueError:
-        raise _BadOption(f'--set takes a name and a number, such as wilt.droop=0.8, not "{text}"') from None
+        such = "such as wilt.droop=0.8 or petals=40"
+        raise _BadOption(f'--set takes a name and a number, {such}, not "{text}"') from None
 
 
 def _bounds(kind: type, name: str, asked: dict) -> str:

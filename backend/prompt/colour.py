@@ -10,8 +10,10 @@ _OF_CHANGE = frozenset("from to into until von zu".split())
 _REDDISH = frozenset("red crimson scarlet yellow".split())  # what an apple that ripens turns to
 
 
-def turning(row: Row, specimen: str) -> None:
-    """Colours that a leaf or an apple turns to belong to that stage: "turning yellow, then brown"."""
+def turning(row: Row, specimen: str) -> str | None:
+    """The first colour that a leaf or an apple turns to. All that are said belong to that stage: "turning yellow, then
+    brown"."""
+    first = None
     for k, item in list(enumerate(row.items)):
         colouring = item.kind == "turn" or (item.kind == "process" and item.value.startswith("turn"))
         if not colouring:
@@ -21,6 +23,13 @@ def turning(row: Row, specimen: str) -> None:
             turned = [row.at(k - 1)]
         for colour in turned:
             colour.used = True
+        if first is None and (named := [other for other in turned if other.kind == "colour"]):
+            shade = turned[0].value if turned[0].kind == "shade" else None
+            first = (
+                named[0].value
+                if named[0].value.startswith(colours.SHADES)
+                else colours.canonical(shade, named[0].value)
+            )
         if item.kind != "turn":
             continue
         if turned:
@@ -30,6 +39,7 @@ def turning(row: Row, specimen: str) -> None:
             item.kind, item.value = "process", "turn"
         else:
             item.kind = "silent" if item.sense("silent") else "unknown"
+    return first
 
 
 def _colours_from(row: Row, k: int) -> list[Item]:

@@ -43,6 +43,7 @@ class Understanding:
     reverse: bool = False
     passed_over: tuple[str, ...] = ()  # words that carry meaning and were not understood, as typed, in lower case
     read_as: tuple[tuple[str, str], ...] = ()  # typing errors: the word as typed and the word it was taken for
+    turned: str | None = None  # the colour that a leaf or an apple turns to
 
     def words(self) -> tuple[str, ...]:
         """What was understood, in phrases of English: the object first, then each stage."""
@@ -57,10 +58,9 @@ class Understanding:
 
     def _noun(self) -> str:
         count = _ONES.get(self.count, str(self.count)) if self.count > 1 else ""
-        shade, _, name = (self.colour or "").rpartition(" ")
         relative = measures.SAID_SIZES[self.size.value] if self.size and self.size.kind == "relative" else ""
         noun = objects.NAMES[self.specimen][self.count > 1]
-        described = " ".join(word for word in (count, relative, shade, _SPACED.get(name, name), noun) if word)
+        described = " ".join(word for word in (count, relative, _spaced(self.colour or ""), noun) if word)
         if self.count == 1:
             described = _with_article(described)
         if self.size and self.size.kind == "metres":
@@ -74,6 +74,8 @@ class Understanding:
         told: list[str] = []
         for k, stage in enumerate(self.stages):
             words = [processes.SAID[stage.process]]
+            if self.turned and stage.process in ("turn", "ripen"):
+                words = ["turning", _spaced(self.turned)]
             if stage.drop is not None:
                 part = "leaves" if self.specimen == "oak_leaf" else "petals"
                 words += [_ONES.get(stage.drop, str(stage.drop)), part if stage.drop != 1 else _one_of(part)]
@@ -205,6 +207,12 @@ class NotUnderstood(ValueError):
 def _example(specimen: str) -> str:
     noun = _with_article(objects.NAMES[specimen][0])
     return f'"{noun} {processes.SAID[objects.PROCESSES_OF[specimen][0]]}"'
+
+
+def _spaced(colour: str) -> str:
+    """ "papayawhip" -> "papaya whip", "pale yellow" as it is."""
+    shade, _, name = colour.rpartition(" ")
+    return f"{shade} {_SPACED.get(name, name)}".strip()
 
 
 def _named(process: str, specimen: str) -> str:

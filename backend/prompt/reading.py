@@ -27,7 +27,7 @@ def understand(prompt: str) -> Understanding:
     parameters = absent_parts(row, specimen)
     _refuse_negation(row, specimen)
     reverse = _reverse(row)
-    turning(row, specimen)
+    turned = turning(row, specimen)
     scenery(row)
     parameters |= parts_of(row, specimen)
     size = size_of(row)
@@ -51,6 +51,7 @@ def understand(prompt: str) -> Understanding:
         reverse,
         passed_over,
         tuple((typed, meant) for typed, meant in row.read_as if typed not in passed_over),
+        turned,
     )
 
 

@@ -22,8 +22,8 @@ def record_of(understood: Understanding) -> protocol.Species:
     kind = protocol.SPECIES[understood.specimen]
     usual = kind()
     chosen: dict[str, object] = dict(understood.parameters)
-    if understood.colour:
-        light = protocol.srgb_to_linear(srgb(understood.colour))
+    if colour := understood.turned or understood.colour:
+        light = protocol.srgb_to_linear(srgb(colour))
         chosen["colour"] = tuple(float(part) for part in light.clip(*REFLECTED))
     if understood.size:
         relative = understood.size.kind == "relative"

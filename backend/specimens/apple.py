@@ -15,6 +15,7 @@ patterns in spheroidal core/shell structures", PNAS 105, 2008). Departs from the
 prescribed, nothing elastic is solved, and the rot's share of the volume is set, not measured.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,15 +47,12 @@ from backend.specimens.core import (
 from backend.specimens.foliage import LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, UPPER_SIDE
 
 RIPE = 0.35
-LIFE = Life(
-    {"ripen": Stretch(0.0, RIPE), "rot": Stretch(RIPE, 1.0, {"damp": 1.0}), "dry": Stretch(RIPE, 1.0, {"damp": 0.0})},
-    prime=RIPE,
-)
+LIFE = Life({"ripen": Stretch(0.0, RIPE), "rot": Stretch(RIPE, 1.0), "dry": Stretch(RIPE, 1.0)}, prime=RIPE)
 
 # A meridian from the calyx to the stalk, in heights: (radius, height).
 MERIDIAN = np.array(
-    [(0, 0.090), (0.06, 0.080), (0.125, 0.040), (0.20, 0.006), (0.275, 0.006), (0.38, 0.070), (0.475, 0.20),
-     (0.545, 0.385), (0.566, 0.58), (0.528, 0.775), (0.43, 0.920), (0.305, 0.990), (0.20, 0.972), (0.11, 0.885),
+    [(0, 0.090), (0.06, 0.080), (0.125, 0.040), (0.205, 0.006), (0.30, 0.004), (0.41, 0.065), (0.497, 0.20),
+     (0.552, 0.385), (0.566, 0.58), (0.528, 0.775), (0.43, 0.920), (0.305, 0.990), (0.20, 0.972), (0.11, 0.885),
      (0.05, 0.815), (0, 0.795)]
 )  # fmt: skip
 
@@ -67,7 +65,7 @@ WOOD, WOOD_DARK = np.array([0.12, 0.075, 0.03]), np.array([0.045, 0.026, 0.014])
 
 SWELLING = 0.14  # of the volume, while it ripens
 ROTTED, DRIED = 0.52, 0.45  # shares of the ripe volume that are left
-RING = 0.115  # heights between two rings of tufts: a day's growth of a lesion
+RING = 0.13  # heights between two rings of tufts: a day's growth of a lesion
 SPREAD = 1.75  # heights that a lesion grows by from RIPE to the end
 
 
@@ -75,10 +73,10 @@ def grow(apple: Apple, seed: int) -> Specimen:
     """An apple; `seed` picks the individual. Its vertices are the green fruit (tau 0)."""
     rng = np.random.default_rng(seed)
     fruit = _Fruit.grown(apple, rng)
-    organs = [_body(fruit), _stalk(fruit, rng), _sepals(fruit, rng)]
-    leaf = _leaf(fruit, rng)
-    if leaf is not None:
-        organs.append(leaf)
+    lean = rng.uniform(0.05, 0.22), rng.uniform(0, 2 * np.pi)
+    organs = [_body(fruit), _stalk(fruit, lean, rng), _sepals(fruit, rng)]
+    if apple.leaf:
+        organs += _leaves(fruit, lean, rng)
     return join(organs, Matter(("fruit",), fruit.volume_share))
 
 
@@ -114,23 +112,28 @@ class _Lesions:
         start = np.concatenate([[0.0], np.sort(rng.uniform(0.08, 0.4, n - 1))])
         wounds = _nearest(points, azimuth, rise)
         away = _over_skin(points, wounds)
-        reach = away * (1 + 0.07 * wobble(points))[..., None]
+        reach = away * (1 + 0.045 * wobble(points))[..., None]
         arrival = start + reach / SPREAD
         first = arrival.argmin(axis=-1)
         chosen = first[..., None]
         distance = np.take_along_axis(reach, chosen, -1)[..., 0]
-        tufts, days = _tufts(wounds, rng)
-        gap = np.linalg.norm(points[..., None, :] - tufts, axis=-1)
-        nearest = gap.argmin(axis=-1)
-        size = rng.uniform(0.016, 0.027, len(tufts))[nearest]
-        tuft = np.exp(-((gap.min(axis=-1) / size) ** 2))
         reached = np.take_along_axis(arrival, chosen, -1)[..., 0]
-        breaks = reached + 0.14 + 0.03 * np.sin(7.0 * days[nearest])
+        day = np.round(distance / RING)
+        ring = np.exp(-(((distance - day * RING) / (0.23 * RING)) ** 2)) * (day > 0)
+        tuft = ring * (0.12 + 0.88 * ramp(Noise.grown(rng, 0.13, 2)(points), -0.9, 0.7))
+        breaks = day * RING / SPREAD + np.take_along_axis(np.broadcast_to(start, arrival.shape), chosen, -1)[..., 0] + 0.13
         return cls(reached, distance, tuft, breaks)
 
     def age(self, t: float) -> Array:
         """Since the rot came, in shares of the stretch; negative where it has not."""
         return t - self.reached
+
+
+def _closest(points: Array, places: Array) -> tuple[Array, Array]:
+    """For points (..., 3) the nearest of places (m, 3): which it is, and how far."""
+    square = (places**2).sum(axis=-1) - 2 * points @ places.T
+    nearest = square.argmin(axis=-1)
+    return nearest, np.linalg.norm(points - places[nearest], axis=-1)
 
 
 def _nearest(points: Array, azimuth: Array, rise: Array) -> Array:
@@ -145,25 +148,6 @@ def _over_skin(points: Array, wounds: Array) -> Array:
     """(..., n) distances over a nearly round fruit: along the chord's arc."""
     chord = np.linalg.norm(points[..., None, :] - wounds, axis=-1)
     return 1.12 * np.arcsin(np.clip(chord / 1.12, 0, 1))
-
-
-def _tufts(wounds: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Tufts on rings about wounds (n, 3): their places (m, 3), and the day of each (m,)."""
-    centre = np.array([0, 0, 0.5])
-    places, days = [], []
-    for wound in wounds:
-        axis = (wound - centre) / np.linalg.norm(wound - centre)
-        side = np.cross(axis, [0.0, 0.6, 0.8])
-        side /= np.linalg.norm(side)
-        for day in range(1, 11):
-            angle = day * RING / 0.56
-            count = max(3, int(2 * np.pi * 0.56 * np.sin(min(angle, 2.6)) / 0.062))
-            around = np.arange(count) * (2 * np.pi / count) + rng.uniform(-0.6, 0.6, count) / count * 4
-            polar = angle + rng.normal(0, 0.016, count)
-            ring = np.cos(around)[:, None] * side + np.sin(around)[:, None] * np.cross(axis, side)
-            places.append(centre + 0.545 * (np.cos(polar)[:, None] * axis + np.sin(polar)[:, None] * ring))
-            days.append(np.full(count, float(day)))
-    return np.concatenate(places), np.concatenate(days)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +172,7 @@ class _Fruit:
         rows, columns = finer(104, apple.detail), finer(136, apple.detail)
         ripe, s, phi = _uneven(rows, columns, rng)
         normals = _normals(ripe)
-        free = ramp(s, 0.03, 0.16) * (1 - ramp(s, 0.86, 0.985)) + 0 * phi
+        free = ramp(s, 0.06, 0.26) * (1 - ramp(s, 0.70, 0.88)) + 0 * phi
         lesions = _Lesions.grown(ripe, rng)
         folds, dents = _folds(ripe, s, phi, rng), Noise.grown(rng, 0.8, 2)(ripe)
         green, sunny = _skin_colours(apple, ripe, s, phi, rng)
@@ -211,10 +195,10 @@ class _Fruit:
             return self.ripe
         age = self.lesions.age(t)
         soft = damp * ramp(age, -0.02, 0.5)
-        rotten = damp * (0.020 * ramp(age, -0.015, 0.03) + 0.055 * ramp(age, 0.0, 0.7) * (1 + 0.55 * self.dents))
-        furrows = self.folds * (0.075 * (1 - damp) * ramp(t, 0.05, 1.0) + 0.038 * soft)
+        rotten = damp * (0.020 * ramp(age, -0.015, 0.03) + 0.060 * ramp(age, 0.0, 0.7) * (1 + 0.8 * self.dents))
+        furrows = self.folds * (0.070 * (1 - damp) * ramp(t, 0.05, 1.0) + 0.030 * soft)
         hollow = 0.055 * (1 - damp) * ramp(t, 0.1, 1.0) * (0.4 + self.dents)
-        tufts = 0.016 * damp * self.lesions.tuft * ramp(t - self.lesions.breaks, 0.0, 0.12)
+        tufts = 0.009 * damp * self.lesions.tuft * ramp(t - self.lesions.breaks, 0.0, 0.12)
         points = self.ripe - (self.free * (rotten + furrows + hollow - tufts))[..., None] * self.normals
         return _slumped(points, damp * ramp(t, 0.25, 1.0))
 
@@ -304,7 +288,7 @@ def _skin_colours(apple: Apple, points: Array, s: Array, phi: Array, rng: np.ran
     spots = _lenticels(points, rng)
     cavity = ramp(s, 0.875, 0.955) * (0.75 + 0.25 * np.cos(9 * phi) * (1 - ramp(s, 0.9, 1.0)))
     out = []
-    for skin, pale in ((green, 0.45), (ripe, 0.8)):
+    for skin, pale in ((green, 0.35), (ripe, 0.5)):
         skin = tint(skin, LENTICEL, pale * spots)
         skin = tint(skin, RUSSET, 0.75 * np.clip(cavity, 0, 1))
         out.append(tint(skin, UNRIPE, 0.5 * (1 - ramp(s, 0.02, 0.16)) + 0 * phi))
@@ -318,9 +302,10 @@ def _lenticels(points: Array, rng: np.random.Generator) -> Array:
     around = rng.uniform(0, 2 * np.pi, n)
     radius = 0.56 * np.sqrt(np.clip(1 - ((rise - 0.55) / 0.62) ** 2, 0.05, 1))
     places = np.stack([radius * np.cos(around), radius * np.sin(around), rise], axis=-1)
-    gap = np.linalg.norm(points[..., None, :] - places, axis=-1)
-    size = (0.0095 + 0.006 * rise)[gap.argmin(axis=-1)]
-    return np.exp(-((np.maximum(gap.min(axis=-1) - 0.012, 0) / size) ** 2))
+    flat = points.reshape(-1, 3)
+    places = flat[_closest(places, flat)[0]]  # a pore is as wide as a vertex is near
+    nearest, gap = _closest(points, places)
+    return rng.uniform(0.2, 1.0, n)[nearest] * np.exp(-((gap / (0.008 + 0.006 * rise)[nearest]) ** 2))
 
 
 def _body(fruit: _Fruit) -> Organ:
@@ -335,15 +320,15 @@ def _body(fruit: _Fruit) -> Organ:
         albedo = tint(fruit.green, fruit.sunny, ramp(1.5 * tau / RIPE - 0.25 + 0.08 * fruit.stain))
         age = lesions.age(t)
         leather = (1 - damp) * ramp(t, 0.0, 1.0)
-        albedo = tint(albedo, LEATHER * tone[..., None], leather * (0.55 + 0.35 * fruit.folds))
+        albedo = tint(albedo, LEATHER * tone[..., None], leather * (0.72 + 0.26 * fruit.folds))
         brown = damp * ramp(age, -0.012, 0.016)
         old = ramp(age + 0.03 * fruit.stain, 0.12, 0.85)
         zones = 0.5 + 0.5 * np.cos(2 * np.pi * lesions.distance / RING)
         rot = tint(ROTTEN, OLD_ROT, old) * ((1 - 0.25 * zones * ramp(age, 0.02, 0.1)) * tone)[..., None]
         albedo = tint(albedo, rot, brown)
         tufted = damp * lesions.tuft * ramp(t - lesions.breaks, -0.03, 0.07)
-        albedo = tint(albedo, tint(BUFF, GREY, ramp(age, 0.25, 0.75)), 0.92 * tufted)
-        furry = damp * ramp(age, 0.45, 1.0) * ramp(fruit.stain, 0.1, 1.6)
+        albedo = tint(albedo, tint(BUFF, GREY, ramp(age, 0.25, 0.8)), (0.92 - 0.5 * ramp(age, 0.4, 0.9)) * tufted)
+        furry = damp * ramp(age, 0.45, 1.0) * ramp(fruit.dents, 0.0, 1.0)
         albedo = tint(albedo, GREY, 0.7 * furry)
         rough = mix(mix(bloom, 0.62, leather), 0.55 + 0.3 * old, brown)
         return Skin(points, albedo, mix(rough, 0.95, np.maximum(tufted, furry)))
@@ -364,9 +349,8 @@ def _stalk_spine(fruit: _Fruit, lean: tuple[float, float], tau: float) -> Spine:
     return Spine.bent(foot, turn("z", lean[1]), 0.46 * shrunk, bend, 0.06 * np.sin(5 * samples))
 
 
-def _stalk(fruit: _Fruit, rng: np.random.Generator) -> Organ:
+def _stalk(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) -> Organ:
     """Woody, a knob at its end where it left the spur."""
-    lean = _lean(rng)
     rows, sides = finer(22, fruit.apple.detail), finer(10, fruit.apple.detail)
     s = np.linspace(0, 1, rows)
     thick = 0.017 + 0.012 * np.exp(-s / 0.06) + 0.014 * ramp(s, 0.8, 0.97)
@@ -382,11 +366,6 @@ def _stalk(fruit: _Fruit, rng: np.random.Generator) -> Organ:
 
     chart = tube_chart(s, radius, sides, 0.46 * fruit.apple.height)[None]
     return Organ("stalk", chart, at, closed=True, poles=(True, True))
-
-
-def _lean(rng: np.random.Generator) -> tuple[float, float]:
-    """How far the stalk leans, and which way, radians."""
-    return rng.uniform(0.05, 0.22), rng.uniform(0, 2 * np.pi)
 
 
 def _sepals(fruit: _Fruit, rng: np.random.Generator) -> Organ:
@@ -415,6 +394,62 @@ def _sepals(fruit: _Fruit, rng: np.random.Generator) -> Organ:
     return Organ("calyx", chart * fruit.apple.height, at)
 
 
-def _leaf(fruit: _Fruit, rng: np.random.Generator) -> Organ | None:
-    """Elliptic, finely toothed leaves at the stalk's upper end; they droop, yellow and curl."""
-    return None
+def _leaves(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) -> list[Organ]:
+    """Elliptic, finely toothed leaves near the stalk's end, on stalks of their own; they droop, yellow and curl."""
+    apple, samples = fruit.apple, np.linspace(0, 1, 33)
+    n, rows = apple.leaf, (1 - np.cos(np.pi * np.linspace(0, 1, finer(14, apple.detail)))) / 2
+    azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * 2.6 + rng.uniform(-0.4, 0.4, n)
+    rise, long = rng.uniform(0.75, 1.0, n), rng.uniform(0.24, 0.30, n)
+    radius = apple.height * mix(0.0125, 0.0085, rows) * np.sqrt(np.clip(1 - (2 * rows - 1) ** 60, 1e-3, 1))
+
+    def spines(tau: float) -> list[Spine]:
+        droop = ramp(spoilt(tau), 0.0, 0.9)
+        points, frames = _stalk_spine(fruit, lean, tau).pose(np.linspace(0.72, 0.6, n))
+        frames = frames @ turn("z", azimuth)
+        points = points + 0.021 * apple.height * frames[:, :, 0]
+        bends = rise[:, None] + (0.45 + 0.35 * droop) * samples
+        return [
+            Spine.bent(point, frame, each * apple.height, bend, 0 * samples)
+            for point, frame, each, bend in zip(points, frames, long, bends, strict=True)
+        ]
+
+    def at(tau: float) -> Skin:
+        points = np.stack([tube(spine, rows, radius, 6) for spine in spines(tau)])
+        dry = np.full(points.shape[:3], ramp(spoilt(tau)))
+        return Skin(points, tint(LEAF_PALE, LEAF_BROWN, 0.9 * dry), 0.5 + 0.35 * dry)
+
+    chart = np.stack([tube_chart(rows, radius, 6, each * apple.height) for each in long])
+    stalks = Organ("leaf", chart, at, closed=True, poles=(True, True))
+    return [stalks, _blades(fruit, spines, rng)]
+
+
+def _blades(fruit: _Fruit, spines: Callable[[float], list[Spine]], rng: np.random.Generator) -> Organ:
+    apple = fruit.apple
+    n, rows, columns = apple.leaf, finer(34, apple.detail), finer(15, apple.detail) | 1
+    u, v = np.linspace(-1, 1, columns), np.linspace(0, 1, rows)
+    length = apple.height * rng.uniform(0.72, 0.9, n)
+    oval = np.sin(np.pi * v**0.85) ** 0.8 * (1 - 0.12 * v) * ramp(v, -0.1, 0.35)
+    width = length[:, None] * (0.31 * oval + 0.010 * (1 - v)) * (1 + 0.025 * np.sin(2 * np.pi * 13 * v))
+    bow, cup, phase = rng.uniform(0.55, 0.95, (n, 1)), rng.uniform(0.15, 0.35, (n, 1)), rng.uniform(0, 6, (n, 1, 1))
+    across, down = np.abs(u)[None, None], v[None, :, None]
+    vein = np.exp(-((u / 0.07) ** 2))
+    ribs = ramp(np.cos(2 * np.pi * (8 * down - 2.1 * across)), 0.55, 1.0) * (1 - across)
+    tone = rng.uniform(0.85, 1.2, (n, 1, 1, 1))
+    fresh = tone * tint(LEAF_GREEN, LEAF_PALE, np.clip(0.7 * vein + 0.35 * ribs + 0 * phase, 0, 1))
+    depth = 1.05 - 0.5 * across - 0.3 * down + 0.16 * np.sin(7 * down + 3 * u + phase)
+
+    def at(tau: float) -> Skin:
+        dry = ramp(spoilt(tau), 0.0, 0.95)
+        wavy = 0.12 * np.sin(9 * v + phase[:, 0]) * (1 + 2 * dry)
+        shape = bow * v * (1 + 0.9 * dry) - 0.15, cup + 0.7 * dry + 0 * v, wavy + 1.3 * dry * v
+        local = blade(width * (1 - 0.2 * dry), length * (1 - 0.1 * dry), u, *shape)
+        local[..., 0] += 0.002 * apple.height
+        poses = [spine.pose(np.array(1.0)) for spine in spines(tau)]
+        points, frames = (np.stack(both) for both in zip(*poses, strict=True))
+        placed = points[:, None, None] + np.einsum("nij,nrcj->nrci", frames @ UPPER_SIDE, local)
+        yellow, brown = ramp(1.9 * dry - 0.6 * depth, 0.0, 0.8), ramp(2.1 * dry - 0.45 - depth, 0.0, 0.8)
+        albedo = tint(tint(fresh, LEAF_YELLOW, 0.85 * yellow), LEAF_BROWN, 0.9 * brown)
+        return Skin(placed, albedo, 0.45 + 0.4 * brown)
+
+    chart = np.stack(np.broadcast_arrays(u * width[..., None], (v * length[:, None])[..., None]), axis=-1)
+    return Organ("leaf", chart, at)

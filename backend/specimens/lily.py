@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation
 
 from backend.species import Lily
@@ -29,8 +29,8 @@ from backend.specimens.core import (
     Noise,
     Organ,
     Skin,
-    Spine,
     Specimen,
+    Spine,
     Stretch,
     along,
     blade,
@@ -41,9 +41,11 @@ from backend.specimens.core import (
     mix,
     ramp,
     tint,
+    tube,
+    tube_chart,
     turn,
 )
-from backend.specimens.foliage import LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, Stalk, stem
+from backend.specimens.foliage import BROWN, GREEN, LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, Stalk, stem
 
 # Landmarks of life time: closed; fully open; begins to wilt; dead.
 BUD, OPEN, WILTING, DEAD = 0.0, 0.45, 0.6, 1.0
@@ -54,16 +56,16 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 # Metres, for a plant of the usual height; all of it scales with the plant.
 USUAL_HEIGHT = 0.45
 LENGTH = 0.112  # of an open tepal
-BUD_RADIUS = CubicSpline(
-    [0, 0.1, 0.25, 0.45, 0.62, 0.78, 0.9, 0.97, 1],
-    [0.0042, 0.0062, 0.0095, 0.0128, 0.0138, 0.0122, 0.0078, 0.0032, 0.0009],
+BUD_RADIUS = PchipInterpolator(
+    [0, 0.06, 0.25, 0.45, 0.62, 0.78, 0.9, 0.97, 1],
+    [0.0052, 0.0064, 0.0098, 0.0122, 0.0127, 0.0108, 0.0068, 0.0038, 0.0024],
 )
 BUD_SLOPE = BUD_RADIUS.derivative()
 BUD_SHARE = 0.82  # of its open length that a tepal has in the bud
 STAMENS, INNER, OUTER = 0.10, 0.75, 1.0  # layers
 WIDTH = PchipInterpolator([0, 0.12, 0.3, 0.5, 0.68, 0.84, 0.94, 1], [0.22, 0.36, 0.76, 1.0, 0.93, 0.62, 0.31, 0.035])
-FILAMENT, ANTHER = 0.62, 0.0085  # share of a tepal's length; half length, metres
-EDGE_GROWTH, RIPPLES = 0.10, 3.0  # how much longer a margin is than the midrib in the end; waves along it
+FILAMENT, ANTHER = 0.62, 0.0100  # share of a tepal's length; half length, metres
+EDGE_GROWTH, RIPPLES = 0.14, 3.0  # how much longer a margin is than the midrib in the end; waves along it
 
 THROAT = np.array([0.42, 0.55, 0.10])
 BUD_GREEN = np.array([0.28, 0.40, 0.12])
@@ -74,6 +76,8 @@ FILAMENT_GREEN, STYLE_GREEN, STIGMA = (
     np.array([0.45, 0.58, 0.20]),
     np.array([0.33, 0.25, 0.17]),
 )
+
+CREASE = 0.0013  # metres: how far what has dried is pushed aside
 
 LIFE = Life(
     {
@@ -94,13 +98,17 @@ def grow(lily: Lily, seed: int) -> Specimen:
     rng = np.random.default_rng(seed)
     stalk = NoddingStalk.grown_for(lily, rng)
     flower = Flower(
-        lily.flower, lambda tau: stalk.spine(tau).pose(np.array(1.0)), Noise.grown(rng, 0.025 * lily.flower, 2)
+        lily.flower,
+        lambda tau: stalk.spine(tau).pose(np.array(1.0)),
+        tuple(Noise.grown(rng, 0.022, 2) for _ in range(3)),
     )
     organs = [
         _corolla(lily, flower, stalk.azimuth, rng),
         *_stamens(lily, flower, rng),
         _pistil(lily, flower),
-        stem(stalk, 1.0, finer(64, lily.detail), finer(14, lily.detail), rng),
+        _receptacle(lily, flower, stalk),
+        *_buds(lily, stalk, rng),
+        stem(stalk, 1 - 0.0050 * lily.flower / stalk.length, finer(64, lily.detail), finer(14, lily.detail), rng),
     ]
     if lily.leaves:
         organs.append(_leaves(lily, stalk, rng))
@@ -163,7 +171,7 @@ def layer_angle(t: Array, x: Array, tau: float) -> Array:
     """phi of layer x at t."""
     bud = np.arcsin(np.clip((0.45 + 0.55 * x) * BUD_SLOPE(np.minimum(t, 1)) / (LENGTH * BUD_SHARE), -0.97, 0.97))
     trumpet = 0.12 + 0.22 * x + (0.30 + 0.62 * x) * ramp(t, 0.05, 0.75)
-    reflex = (0.15 + 1.45 * x**1.5) * ramp(t, 0.40, 1.12)
+    reflex = (0.15 + 1.65 * x**1.5) * ramp(t, 0.40, 1.12)
     limp = 0.10 + 0.45 * x + 0.75 * x * t
     return mix(mix(bud, trumpet + reflex, layer_opening(t, x, tau)), limp, ramp(wilted(tau)))
 
@@ -190,14 +198,22 @@ class Flower:
 
     size: float
     pose: Callable[[float], Pose]
-    noise: Noise
+    noises: tuple[Noise, Noise, Noise]
 
     def placed(self, points: Array, tau: float) -> Array:
-        """Points of the flower's frame, of a flower of size 1, in the world."""
+        """Points of the flower's frame, of a flower of size 1, in the world: creased as far as it has dried."""
         origin, frame = self.pose(tau)
-        return self.size * points @ frame.T + origin
+        return self.size * self.creased(points, ramp(wilted(tau))) @ frame.T + origin
+
+    def creased(self, points: Array, dry: float) -> Array:
+        """Space warped by less than its own gradient: what nests before nests after."""
+        if dry == 0:
+            return points
+        away = dry * ramp(np.linalg.norm(points, axis=-1, keepdims=True), 0.01, 0.05)
+        return points + away * CREASE * np.stack([noise(points) for noise in self.noises], axis=-1)
 
     def gravity(self, tau: float) -> Array:
+        """(3,) the way down in the flower's frame."""
         return -self.pose(tau)[1][2]
 
     def lifted(self, points: Array, tau: float) -> Array:
@@ -239,7 +255,7 @@ class _Tepals:
         ripple = (
             np.sin(2 * np.pi * waves * v**1.1 + phase)
             * np.abs(u) ** 2.2
-            * ramp(v, 0.15, 0.55)
+            * ramp(v, 0.25, 0.75)
             * ramp(1 - v, -0.05, 0.35)
         )
         return cls(
@@ -295,13 +311,13 @@ def _freckles(n: int, u: Array, half: Array, v: Array, rng: np.random.Generator)
     """(n, rows, columns) in [0, 1]: spots about the throat, fewer outwards."""
     count = 64
     along_, across = 0.12 + 0.60 * rng.beta(1.3, 1.7, (n, count)), 0.85 * rng.uniform(-1, 1, (n, count))
-    radius = rng.uniform(0.0009, 0.0019, (n, count)) * (1.15 - 0.5 * along_)
+    radius = rng.uniform(0.0011, 0.0019, (n, count)) * (1.15 - 0.4 * along_)
     place = across * (1 - 0.5 * ramp(along_, 0.4, 0.75))
     spots = np.zeros(np.broadcast_shapes(u.shape, half.shape))
     for k in range(count):
         dx = (u - place[:, k, None, None]) * half
         dy = (v - along_[:, k, None, None]) * LENGTH
-        spots = np.maximum(spots, np.exp(-((dx**2 + 0.6 * dy**2) / radius[:, k, None, None] ** 2)))
+        spots = np.maximum(spots, np.exp(-(((dx**2 + 0.6 * dy**2) / radius[:, k, None, None] ** 2) ** 1.5)))
     return spots
 
 
@@ -330,7 +346,7 @@ def _corolla(lily: Lily, flower: Flower, azimuth: float, rng: np.random.Generato
         albedo = tint(albedo, albedo * np.array([0.80, 0.72, 0.55]), dry + 0 * depth)
         brown = ramp(1.7 * dry - depth, 0.0, 0.75)
         return Skin(
-            points, tint(albedo, withered, 0.94 * brown), mix(0.5, 0.85, brown), opacity=1 - 0.15 * dry + 0 * depth
+            points, tint(albedo, withered, (0.66 + 0.3 * stain) * brown), mix(0.5, 0.85, brown), opacity=1 - 0.15 * dry + 0 * depth
         )
 
     return Organ("tepals", np.stack(np.broadcast_arrays(u * tepals.half, v * LENGTH), axis=-1) * lily.flower, at)
@@ -347,8 +363,8 @@ def _fresh(lily: Lily, tepals: _Tepals) -> Array:
     albedo = tint(
         albedo, THROAT, (0.9 * np.exp(-((u / 0.16) ** 2)) * ramp(0.5 - v, 0.0, 0.4)) + 0.55 * ramp(0.2 - v, 0.0, 0.2)
     )
-    spot = 0.6 * colour**4 * np.array([1.0, 0.3, 0.5]) + np.array([0.11, 0.004, 0.018])
-    return tint(albedo, spot, lily.freckles * tepals.spots) * tepals.tone[..., None]
+    spot = 0.6 * colour**4 * np.array([1.0, 0.3, 0.5]) + np.array([0.15, 0.002, 0.018])
+    return tint(albedo, spot, lily.freckles**0.6 * tepals.spots) * tepals.tone[..., None]
 
 
 # Tepals that fall
@@ -456,7 +472,7 @@ def _stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ
     share, bend = FILAMENT * rng.uniform(0.95, 1.03, (n, 1)), rng.uniform(-0.06, 0.14, (n, 1))
     tilt, drowsy = rng.uniform(1.1, 1.65, (n, 1)), rng.uniform(0.0, 1.0, (n, 1))
     s = np.append(np.linspace(0, 1, rows), 1.0)[None]
-    radius = np.append(mix(0.0010, 0.00038, s[0, :-1]), 1e-5)
+    radius = np.append(mix(0.0008, 0.00038, s[0, :-1]), 1e-5)
 
     def lines(tau: float) -> tuple[Array, Array, Array]:
         """Points (n, rows, 3) of the filaments, their tangents and the way off the axis."""
@@ -493,7 +509,7 @@ def _stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ
             + 0.4 * (drowsy - 0.5) * ramp(wilted(tau))
         )
         long, side = np.cos(angle) * tangent + np.sin(angle) * off, np.sin(angle) * tangent - np.cos(angle) * off
-        thick = 0.0016 * (1 + 0.25 * burst) * (1 - 0.35 * ramp(wilted(tau)))
+        thick = 0.0015 * (1 + 0.5 * burst) * (1 - 0.35 * ramp(wilted(tau)))
         half = ANTHER * (1 - 0.12 * burst - 0.15 * ramp(wilted(tau)))
         centre = points + side * (1.2 * thick + 0.0007)
         local = lathe(
@@ -523,7 +539,7 @@ def _stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ
 
 PISTIL_RADIUS = PchipInterpolator(
     [0, 0.04, 0.12, 0.2, 0.26, 0.6, 0.93, 0.96, 0.99, 1],
-    [0.0016, 0.0021, 0.0022, 0.0018, 0.0011, 0.0010, 0.0012, 0.0030, 0.0032, 0.0001],
+    [0.0012, 0.0015, 0.0016, 0.0015, 0.0010, 0.0010, 0.0012, 0.0032, 0.0034, 0.0001],
 )
 
 
@@ -548,6 +564,76 @@ def _pistil(lily: Lily, flower: Flower) -> Organ:
         return Skin(flower.placed(flower.lifted(local, tau), tau), albedo, np.full(local.shape[:3], 0.4 + 0.3 * dry))
 
     return Organ("pistil", lathe_chart(radius[None], height[None]) * lily.flower, at, closed=True, poles=(False, True))
+
+
+def _receptacle(lily: Lily, flower: Flower, stalk: Stalk) -> Organ:
+    """What the tepals stand on: the stalk, widened and closed."""
+    sides, end = finer(18, lily.detail), stalk.radius_at(np.array(0.99)) / lily.flower
+    z = np.array([-0.0048, -0.0042, -0.0030, -0.0016, -0.0007, -0.0003, -0.0003])
+    radius = np.array([1.02 * end, 1.05 * end, max(0.0032, end), 0.0046, 0.0053, 0.0050, 1e-5])
+    rings = lathe(*np.broadcast_arrays(radius[None, :, None], z[None, :, None] + np.zeros((1, 1, sides))))
+
+    def at(tau: float) -> Skin:
+        dry = np.full(rings.shape[:3], 0.8 * ramp(wilted(tau)))
+        return Skin(flower.placed(rings, tau), tint(tint(GREEN, BUD_GREEN, 0.4 + 0 * dry), TAN, dry), 0.5 + 0.2 * dry)
+
+    chart = lathe_chart(np.repeat(radius[None, :, None], sides, axis=2), np.repeat(z[None, :, None], sides, axis=2))
+    return Organ("stem", chart * lily.flower, at, closed=True, poles=(False, True))
+
+
+def _buds(lily: Lily, stalk: Stalk, rng: np.random.Generator) -> list[Organ]:
+    """One or two that stay closed, each on a stalk of its own."""
+    n, rows, sides = int(rng.integers(1, 3)), finer(19, lily.detail), finer(15, lily.detail)
+    node, aside = np.array([0.735, 0.70])[:n], np.array([2.3, -1.9])[:n] + rng.uniform(-0.4, 0.4, n)
+    size = rng.uniform(0.6, 0.8, n) * np.array([1.0, 0.75])[:n] * (0.5 + 0.5 * lily.flower)
+    reach, rise = rng.uniform(0.045, 0.06, n) * (0.5 + 0.5 * lily.flower), rng.uniform(0.5, 0.75, n)
+    samples, s = np.linspace(0, 1, 41), np.linspace(0, 1, finer(14, lily.detail))
+    w, angle = np.linspace(0, 1, rows), np.arange(sides) * (2 * np.pi / sides)
+    girth = np.where(
+        (w > 0) & (w < 1),
+        PchipInterpolator([0, 0.04, 0.3, 0.6, 0.85, 0.95, 1], [0.2, 0.34, 0.8, 1, 0.62, 0.3, 0.06])(w),
+        0,
+    )
+    ribs = 1 + 0.07 * np.cos(3 * angle) * np.sin(np.pi * w)[:, None] - 0.05 * np.abs(np.cos(1.5 * angle)) ** 8
+    thin = 0.0017 * (0.5 + 0.5 * lily.flower) * (0.4 + 0.6 * ramp(s, 0.0, 0.12))
+
+    def spines(tau: float) -> list[Spine]:
+        droop = ramp(wilted(tau), 0.1, 1.0)
+        points, frames = stalk.spine(tau).pose(node)
+        frames = frames @ turn("z", aside)
+        points = points + frames[:, :, 0] * (stalk.radius_at(node)[:, None] + 0.8 * thin[0])
+        lean = rise[:, None] + (0.75 + 0.9 * droop) * ramp(samples, 0.2, 1.0) + 0.25 * droop * ramp(samples)
+        return [Spine.bent(*each, 0 * samples) for each in zip(points, frames, reach, lean, strict=True)]
+
+    def pedicels(tau: float) -> Skin:
+        points = np.stack([tube(spine, s, thin, 8) for spine in spines(tau)])
+        dry = np.full(points.shape[:3], ramp(wilted(tau)))
+        return Skin(points, tint(GREEN, BROWN, 0.8 * dry), 0.48 + 0.3 * dry)
+
+    def buds(tau: float) -> Skin:
+        dry = ramp(wilted(tau))
+        grown = size * (0.92 + 0.12 * ramp(tau / WILTING) - 0.1 * dry)
+        local = lathe(
+            0.0112 * (1 - 0.35 * dry) * (girth[:, None] * ribs)[None],
+            0.074 * w[None, :, None] + np.zeros((1, 1, sides)),
+        )
+        ends = [spine.pose(np.array(1.0)) for spine in spines(tau)]
+        points, frames = (np.stack(both) for both in zip(*ends, strict=True))
+        skin = points[:, None, None] + np.einsum(
+            "nij,nrcj->nrci", frames, grown[:, None, None, None] * (local + [0, 0, 1e-4])
+        )
+        seam = np.abs(np.cos(1.5 * angle)) ** 6 * np.ones((rows, 1))
+        fresh = tint(
+            tint(BUD_GREEN, np.array(lily.colour), 0.35 * w[:, None] ** 2 + 0 * seam), 0.55 * BUD_GREEN, 0.7 * seam
+        )
+        faded = tint(fresh, 0.7 * LEAF_YELLOW + 0.3 * TAN, 0.9 * dry + 0 * seam)
+        return Skin(skin, np.broadcast_to(faded, skin.shape), np.full(skin.shape[:3], 0.45 + 0.3 * dry))
+
+    sheet = lathe_chart(0.0112 * (girth[:, None] * ribs)[None], 0.074 * w[None, :, None] + np.zeros((1, 1, sides)))
+    return [
+        Organ("pedicels", np.stack([tube_chart(s, thin, 8, each) for each in reach]), pedicels, closed=True),
+        Organ("buds", sheet * size[:, None, None, None], buds, closed=True, poles=(True, True)),
+    ]
 
 
 def _leaves(lily: Lily, stalk: Stalk, rng: np.random.Generator) -> Organ:

@@ -45,7 +45,7 @@ class Gateway:
         self._spawned_at = -1e9
         self._failed_starts = 0
         self._unanswered = False  # the last link was opened in vain
-        self._calls = 0
+        self.calls = 0  # messages that were sent, and so the number of the last one
         self._opened_at = self._hello_at = self._heard_at = self._pinged_at = self._searched_at = -1e9
         self._ticked_at = time.monotonic()
         self._unanswered_since = -1e9  # when the first ping since the last answer was due
@@ -90,7 +90,7 @@ class Gateway:
     def shut_down(self, force: bool) -> None:
         """Ask it to end. Where it obeys, no other is started until start() or allow_start()."""
         if self.send(protocol.Shutdown(force=force)):
-            self._shutdown = self._calls
+            self._shutdown = self.calls
 
     @property
     def local_logs(self) -> Path | None:
@@ -107,8 +107,8 @@ class Gateway:
         """False where it cannot leave now."""
         if self._link is None:
             return False
-        self._calls += 1
-        return self._link.send(msgspec.structs.replace(call, id=self._calls), payload)
+        self.calls += 1
+        return self._link.send(msgspec.structs.replace(call, id=self.calls), payload)
 
     def receive(self) -> tuple[protocol.Answers, memoryview | None] | None:
         """The next message, or None. Raises protocol.BadMessage for one that makes no sense."""

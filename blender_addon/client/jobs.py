@@ -27,6 +27,7 @@ class Job:
     log: LocalLog | None = field(default=None, repr=False)  # read instead of the socket, on the same machine
     stream: int | None = None  # the subscription that feeds the download on this connection
     accepted: bool = False
+    held: bool = False  # not sent yet, for it is still open what just to ask for
     cancel: protocol.Cancel | None = None  # wanted, and repeated until the job's state shows it
     damaged: int = 0
     _started: tuple[float, float] | None = None  # (when, how far) the job was first seen running

@@ -16,6 +16,7 @@ from ..seam import protocol
 from . import launch
 from .gateway import Gateway, Starts, State
 from .jobs import Job
+from .reader import Reader
 from .streams import Streams
 from .transfers import Download, Upload
 
@@ -30,6 +31,7 @@ class Session:
         self.jobs: dict[str, Job] = {}
         self.client = client or uuid.uuid4().hex
         self.gateway = Gateway(self.client, software, self._pause_all)
+        self.reader = Reader(self.gateway)
         self._streams = Streams(self.gateway)
         self._repeated_at = -1e9
         self._removing: set[str] = set()
@@ -91,9 +93,17 @@ class Session:
 
     # --- What can be asked
 
-    def submit(self, request: protocol.Request, title: str, subject: bytes | None = None, fetch: bool = True) -> str:
-        """A new job; its id at once, the rest in tick(). `subject` is a packed Subject record."""
-        job = Job(uuid.uuid4().hex, title[:200], request, mine=True)
+    def submit(
+        self,
+        request: protocol.Request,
+        title: str,
+        subject: bytes | None = None,
+        fetch: bool = True,
+        hold: bool = False,
+    ) -> str:
+        """A new job; its id at once, the rest in tick(). `subject` is a packed Subject record. A job on `hold` is sent
+        when release() has said what it is to be."""
+        job = Job(uuid.uuid4().hex, title[:200], request, mine=True, held=hold)
         if subject is not None:
             job.upload, job.state = Upload(subject), "uploading"
         if fetch:
@@ -103,13 +113,26 @@ class Session:
         self._advance(job)
         return job.id
 
+    def release(self, job: str, request: protocol.Request, title: str) -> None:
+        """Send a job that was held, with this request."""
+        job = self.jobs[job]
+        job.request, job.title, job.held = request, title[:200], False
+        self._changed = True
+        self._advance(job)
+
+    def refuse(self, job: str, code: protocol.Code, text: str) -> None:
+        """A job that was held is not sent: it has failed, for this reason."""
+        self.jobs[job].fail(code, text)
+        self._changed = True
+
     def cancel(self, job: str, force: bool = False) -> None:
         """Take no more steps; `force` kills the worker that takes them."""
         job = self.jobs[job]
         if job.final:
             return
-        job.cancel = protocol.Cancel(job=job.id, force=force)
-        self.gateway.send(job.cancel)
+        if not job.held:
+            job.cancel = protocol.Cancel(job=job.id, force=force)
+            self.gateway.send(job.cancel)
         if not job.accepted:
             job.state, job.upload, job.download = "cancelled", None, None
         elif self.state == "off":
@@ -121,9 +144,11 @@ class Session:
 
     def remove(self, job: str) -> None:
         """Forget a job, here and in the store."""
-        self._streams.drop(self.jobs.pop(job))
-        self._removing.add(job)
-        self.gateway.send(protocol.Remove(job=job))
+        found = self.jobs.pop(job)
+        self._streams.drop(found)
+        if not found.held:
+            self._removing.add(job)
+            self.gateway.send(protocol.Remove(job=job))
         self._changed = True
 
     def clear(self, keep: Collection[str] = ()) -> None:
@@ -177,6 +202,7 @@ class Session:
             if not self._receive() and not busy:
                 break
         if self.state == "ready":
+            self.reader.tick()
             self._look_after_jobs()
         elif self.state == "off":
             self._park_jobs()
@@ -254,6 +280,8 @@ class Session:
             case protocol.Accepted():
                 if job:
                     self._accept(job)
+            case protocol.Reading():
+                self._changed |= self.reader.hear(answer)
             case protocol.JobState():
                 self._hear_state(answer, job)
             case protocol.Removed():
@@ -265,12 +293,15 @@ class Session:
                 self._hear_upload_refused(answer)
             case protocol.Refused():
                 self._removing.discard(answer.job)
-                if not self.gateway.hear_refusal(answer):
+                if self.reader.hear_refusal(answer):
+                    self._changed = True
+                elif not self.gateway.hear_refusal(answer):
                     self._hear_refusal(answer.failure, job)
 
     def _greet(self, welcome: protocol.Welcome) -> None:
         """A connection, perhaps not the first: take up what was interrupted."""
         self.engines = welcome.engines
+        self.reader.forget()
         self.gateway.hear_welcome()
         self._changed = True
         for job in self.jobs.values():
@@ -347,7 +378,7 @@ class Session:
 
     def _advance(self, job: Job) -> None:
         """Submit a job whose mesh has arrived."""
-        if self.state != "ready" or job.accepted or job.final or (job.upload and not job.upload.complete):
+        if self.state != "ready" or job.accepted or job.held or job.final or (job.upload and not job.upload.complete):
             return
         job.state = "sending"
         blob = job.upload.blob if job.upload else None

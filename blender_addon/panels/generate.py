@@ -10,6 +10,8 @@ from .. import events
 from ..seam import protocol
 from .tab import Tab, draw_text
 
+LEFT_OPEN = {"specimen", "age"}  # which the prompt says
+
 
 class ANTHESIS_PT_generate(Tab, bpy.types.Panel):
     bl_label = "Generate"
@@ -69,7 +71,9 @@ class ANTHESIS_OT_generate_preset_add(AddPresetBase, bpy.types.Operator):
     preset_menu = "ANTHESIS_PT_generate_presets"
     preset_subdir = "anthesis/generate"
     preset_defines = ["settings = bpy.context.scene.anthesis.generate"]
-    preset_values = [f"settings.{name}" for name in protocol.Generate.__struct_fields__]
+    preset_values = [
+        f"settings.{name}" for name in (*protocol.Generate.__struct_fields__, "variations") if name not in LEFT_OPEN
+    ]
 
 
 CLASSES = (

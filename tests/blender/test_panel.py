@@ -27,7 +27,7 @@ def assert_made_from(group, request_type, leave_out=()):
 
 def test_the_panel_has_the_defaults_limits_and_words_of_the_protocol(addon):
     settings = bpy.context.scene.anthesis
-    assert_made_from(settings.generate, protocol.Generate)
+    assert_made_from(settings.generate, protocol.Generate, {"specimen", "count", "age"})
     assert_made_from(settings.animate, protocol.Animate, {"stages"})
     assert_made_from(settings.animate.stage, protocol.Stage, {"process"})
     for name, kind in protocol.PROCESSES.items():

@@ -20,6 +20,7 @@ from backend.specimens.core import Matter
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 GONE = 0.5  # of opacity: a face that has less on average is not there
 
 
@@ -72,10 +73,14 @@ class Sequence:
             raise ValueError("the vertices of this sequence cannot be followed")
         return np.stack([vertices for vertices, _ in self.frames])
 
+    def present(self, frame: int) -> Bools:
+        """(F,) the triangles of a frame that are not gone."""
+        faces = self.frames[frame][1]
+        return np.ones(len(faces), bool) if self.opacity is None else self.opacity[frame][faces].mean(axis=1) >= GONE
+
     def there(self, frame: int) -> Ints:
         """(F', 3) the triangles of a frame that are not gone."""
-        faces = self.frames[frame][1]
-        return faces if self.opacity is None else faces[self.opacity[frame][faces].mean(axis=1) >= GONE]
+        return self.frames[frame][1][self.present(frame)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ Kept: distances not squared; two ways added, not halved; lengths where the whole
 measure to, 10,000 to measure from and to place by; a scale for each axis. Departs in three ways, because things here
 grow. The truth's points are spread anew over each frame (for CD-M: over the mean of all): points of the first frame
 alone would leave a grown leaf bare. What is gone is not measured. The placing is found by closed-form steps (align.py).
-A surface measured against itself does not get 0: other points of it are some way off. `floor` says how far.
+A surface measured against itself does not get 0: other points of it are some way off.
+The truth's own numbers beside an answer's say how far.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.metrics.align import Freedom, Placing, place
 from tests.benchmarks.lifebench.metrics.pair import at_frames
-from tests.benchmarks.lifebench.metrics.sampling import of_frame, of_life
+from tests.benchmarks.lifebench.metrics.sampling import of_frame, of_life, present
 from tests.benchmarks.lifebench.nouns import Reals, Sequence, Truth
 
 
@@ -59,13 +60,18 @@ def chamfer(points: Reals, others: Reals, count: int) -> float:
 def motion(answer: Sequence, truth: Truth, placing: Placing, counts: Counts) -> float:
     """CD-M of a tracked answer that has the truth's frames."""
     unit = 2.0 / truth.size
-    paths = placing(of_life(answer, counts.frm, turn=1).on(answer.positions) * unit)
-    aims = of_life(truth.sequence, counts.frm).on(truth.sequence.positions) * unit
-    onto = KDTree(paths[0]).query(aims[0])[1]
-    back = KDTree(aims[0]).query(paths[0])[1]
-    return float(
-        np.linalg.norm(paths[:, onto] - aims, axis=2).mean() + np.linalg.norm(aims[:, back] - paths, axis=2).mean()
-    )
+    own, real = of_life(answer, counts.to, turn=1), of_life(truth.sequence, counts.to)
+    moving, living = answer.positions * unit, truth.sequence.positions * unit
+    start, aim = placing(own.on(moving[0])), real.on(living[0])
+    few, back = own.every(len(start) // counts.frm), real.every(len(aim) // counts.frm)
+    near = real.at(KDTree(aim).query(placing(few.on(moving[0])))[1])
+    nearest = own.at(KDTree(start).query(back.on(living[0]))[1])
+    ways = (few, near), (nearest, back)  # of the answer, of the truth
+    total = 0.0
+    for mine, its in ways:
+        shown = np.stack([present(truth.sequence, its, t) for t in range(len(living))])
+        total += np.linalg.norm(placing(mine.on(moving)) - its.on(living), axis=2)[shown].mean()
+    return float(total)
 
 
 def _some(points: Reals, count: int) -> Reals:

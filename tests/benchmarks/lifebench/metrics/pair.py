@@ -112,7 +112,11 @@ def at_frames(answer: Sequence, count: int) -> Sequence:
     part = place - low
 
     def between(values):
-        return None if values is None else [values[i] * (1 - t) + values[j] * t for i, j, t in zip(low, high, part)]
+        return (
+            None
+            if values is None
+            else [values[i] * (1 - t) + values[j] * t for i, j, t in zip(low, high, part, strict=True)]
+        )
 
     vertices = between([vertices for vertices, _ in answer.frames])
     return replace(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.benchmarks.lifebench.nouns import Ints, Reals, Sequence, areas
+from tests.benchmarks.lifebench.nouns import GONE, Bools, Ints, Reals, Sequence, areas
 
 # One over the plastic number and its square: the steps of the R2 sequence, the sequence of golden-ratio steps in two
 # dimensions (Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018).
@@ -22,6 +22,14 @@ class Samples:
     def on(self, values: Reals) -> Reals:
         """Values at the vertices (..., V, K) -> at the points (..., n, K)."""
         return sum(values[..., self.corners[:, k], :] * self.shares[:, k, None] for k in range(3))
+
+    def at(self, chosen: Ints) -> "Samples":
+        """Those of these numbers."""
+        return Samples(self.corners[chosen], self.shares[chosen])
+
+    def every(self, step: int) -> "Samples":
+        """The first one of each `step`; all where that is 0."""
+        return self.at(np.arange(0, len(self.corners), max(1, step)))
 
 
 def spread(faces: Ints, weights: Reals, count: int, turn: int = 0) -> Samples:
@@ -51,5 +59,12 @@ def of_life(sequence: Sequence, count: int, turn: int = 0) -> Samples:
     """Points that can be followed through a tracked sequence, by the mean of each face's area over its life: a surface
     that is small in the first frame and large in the last has points enough in both."""
     faces = sequence.frames[0][1]
-    mean = np.mean([areas(vertices, faces) for vertices, _ in sequence.frames], axis=0)
-    return spread(faces, mean, count, turn)
+    shown = [areas(vertices, faces) * sequence.present(t) for t, (vertices, _) in enumerate(sequence.frames)]
+    return spread(faces, np.mean(shown, axis=0), count, turn)
+
+
+def present(sequence: Sequence, samples: Samples, frame: int) -> Bools:
+    """(n,) which of points that are followed are not gone."""
+    if sequence.opacity is None:
+        return np.ones(len(samples.corners), bool)
+    return sequence.opacity[frame][samples.corners].mean(axis=1) >= GONE

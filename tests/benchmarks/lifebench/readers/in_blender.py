@@ -10,12 +10,16 @@ import sys
 import bpy
 import numpy as np
 
+PACE = 24  # frames a second at which an .abc is looked at: Blender tells its times, but not how many frames it has
+CUT: dict[tuple[bytes, bytes], np.ndarray] = {}  # triangles by the polygons that they cover
+
 
 def main() -> None:
     path, out = sys.argv[1:3]
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    load(path)
     scene = bpy.context.scene
+    scene.render.fps = PACE  # an .fbx brings its own
+    load(path)
     first, last = frame_range(path)
     pace = scene.render.fps / scene.render.fps_base
     step = pace / float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
@@ -55,7 +59,7 @@ def seen() -> dict[str, np.ndarray]:
         if instance.object.type != "MESH" or not instance.show_self:
             continue
         mesh, world = instance.object.data, np.array(instance.matrix_world)
-        points, triangles = read(mesh.vertices, "co", 3), corners_of_triangles(mesh)
+        points, triangles = read(mesh.vertices, "co", 3), cut(mesh)
         if np.linalg.det(world[:3, :3]) < 0:
             triangles = triangles[:, ::-1]
         vertices.append(points @ world[:3, :3].T + world[:3, 3])
@@ -76,9 +80,15 @@ def read(collection, name: str, width: int, kind=np.float32) -> np.ndarray:
     return values.reshape(-1, width).astype(np.int64 if kind is np.int32 else np.float64)
 
 
-def corners_of_triangles(mesh) -> np.ndarray:
-    mesh.calc_loop_triangles()
-    return read(mesh.loop_triangles, "vertices", 3, np.int32)
+def cut(mesh) -> np.ndarray:
+    """(F, 3) triangles; polygons that were seen before are cut as they were then, for Blender cuts a quad where it is
+    shortest just now."""
+    corners, sizes = read(mesh.loops, "vertex_index", 1, np.int32), read(mesh.polygons, "loop_total", 1, np.int32)
+    key = corners.tobytes(), sizes.tobytes()
+    if key not in CUT:
+        mesh.calc_loop_triangles()
+        CUT[key] = read(mesh.loop_triangles, "vertices", 3, np.int32)
+    return CUT[key]
 
 
 def colour(mesh) -> np.ndarray | None:

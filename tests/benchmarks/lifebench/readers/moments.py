@@ -47,7 +47,8 @@ def sequence(moments: Listed[Moment], times: Reals, size: int, name: str) -> Seq
     tracked = all(
         len(each.vertices) == len(first.vertices) and np.array_equal(each.faces, first.faces) for each in moments
     )
-    faces = [first.faces] * len(moments) if tracked else [each.faces for each in moments]
+    topology = first.faces.astype(np.int64)
+    faces = [topology if tracked else each.faces.astype(np.int64) for each in moments]
     looks = {}
     for name_of in _LOOK:
         told = [getattr(each, name_of) for each in moments]
@@ -55,10 +56,7 @@ def sequence(moments: Listed[Moment], times: Reals, size: int, name: str) -> Seq
             looks[name_of] = np.stack(told) if tracked else told
     try:
         return Sequence(
-            [
-                (each.vertices.astype(np.float64), face.astype(np.int64))
-                for each, face in zip(moments, faces, strict=True)
-            ],
+            [(each.vertices.astype(np.float64), face) for each, face in zip(moments, faces, strict=True)],
             tracked,
             np.asarray(times, np.float64) - times[0],
             **looks,

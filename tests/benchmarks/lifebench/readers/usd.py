@@ -20,9 +20,9 @@ def read(path: Path, fps: float | None = None) -> Sequence:
     """Raises Unreadable."""
     try:
         stage = Usd.Stage.Open(str(path))
-        _bake(stage)
         pace = stage.GetTimeCodesPerSecond()
         codes = moments_between(_keyed(stage) / pace, fps) * pace
+        _bake(stage)  # only now: it puts samples between those of the file
         moments = [_moment(stage, code, path.name) for code in codes]
     except Tf.ErrorException as error:
         raise Unreadable(f"{path.name} is not a sound USD file: {error}. Export it again") from error
@@ -33,7 +33,9 @@ def _bake(stage: Usd.Stage) -> None:
     """Skeletons and blend shapes to points, in a layer that is not saved."""
     roots = [prim for prim in stage.Traverse() if prim.IsA(UsdSkel.Root)]
     if roots:
-        stage.SetEditTarget(stage.GetSessionLayer())
+        layer = stage.GetSessionLayer()
+        layer.timeCodesPerSecond = stage.GetTimeCodesPerSecond()  # otherwise its 24 stretch what is baked
+        stage.SetEditTarget(layer)
         for prim in roots:
             UsdSkel.BakeSkinning(UsdSkel.Root(prim), Gf.Interval.GetFullInterval())
 

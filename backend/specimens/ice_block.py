@@ -1,0 +1,330 @@
+"""A block of ice: its corners and edges round off, it becomes a smooth uneven lump, its water spreads, it is gone.
+
+The surface of the ice is an *isotherm*. A block at one temperature in warm surroundings conducts heat as a product of
+three slabs, so with a diffusion length s the isotherm of level L is
+
+    prod_i (erf((a_i - x_i) / s) + erf((a_i + x_i) / s)) / 2 = L        a_i half extents, x_i coordinates
+
+Faces warm from one side, edges from two, corners from three: that is why a block melts round. The floor lets no heat
+through: the block is half of one twice as high. The length s grows so that the ice that is left follows
+(1 - x)^3: heat reaches each square metre at a steady rate, and the surface recedes at a steady rate.
+
+The water is a flat cap about the foot of the ice, which stands in it as in a well; it keeps the mass of what melted.
+
+Sources: products of one-dimensional solutions, Carslaw & Jaeger, "Conduction of Heat in Solids", 2nd ed., 1959.
+Scallops, and sides that melt unevenly: Weady, Tong, Zidovska & Ristroph, "Anomalous convective flows carve pinnacles
+and scallops in melting ice", Phys. Rev. Lett. 128, 2022; Hester et al., "Aspect ratio affects iceberg melting", Phys.
+Rev. Fluids 6, 2021. Density of ice at 0 C, 0.917 of water's: Petrenko & Whitworth, "Physics of Ice", 1999. A puddle
+is as thick as capillarity holds it: de Gennes, Brochard-Wyart & Quere, "Capillarity and Wetting Phenomena", 2004.
+Departs from them: latent heat only sets the pace; scallops are drawn, not solved; a puddle's thickness is a share of
+the block's height (that of a block of 4 cm), and no water evaporates or runs away.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+from scipy.special import erf
+
+from backend.species import IceBlock
+from backend.specimens.core import (
+    Array,
+    Life,
+    Matter,
+    Noise,
+    Organ,
+    Skin,
+    Specimen,
+    Stretch,
+    finer,
+    join,
+    lathe_chart,
+    mix,
+    ramp,
+    tint,
+)
+
+LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
+
+ICE_DENSITY = 0.917  # of water's
+GONE = 0.95  # life time at which the last ice has melted
+LEVEL = 0.72  # of the isotherm: the lower, the rounder it melts
+# Shares of the block's height.
+WIDTH = 0.86
+EDGE = 0.055  # first diffusion length: how far the new edges are rounded
+FILM = 0.0015  # of water under the ice
+GAP = 0.0015  # between the ice and the water that it stands in
+THICKNESS = 0.085  # of the puddle
+SPECK = 0.006  # what is left of the ice's extent when it has gone
+
+WHITE, FROST = np.array([0.86, 0.90, 0.93]), np.array([0.80, 0.86, 0.90])
+WATER, SHALLOW = np.array([0.20, 0.245, 0.265]), np.array([0.30, 0.335, 0.35])
+
+
+def melted(tau: float) -> float:
+    """The share of the ice that has melted."""
+    return 1 - (1 - _receded(tau)) ** 3
+
+
+def share(tau: float) -> float:
+    """Volume of ice and water, in the block's."""
+    return 1 - (1 - ICE_DENSITY) * melted(tau)
+
+
+def _receded(tau: float) -> float:
+    """How far the surface has come, of the way to the middle: slowly while the ice warms, then steadily."""
+    s, warms = min(tau / GONE, 1.0), 0.1
+    return (1 - SPECK) * s * s / (s + warms) * (1 + warms)
+
+
+def grow(block: IceBlock, seed: int) -> Specimen:
+    """A block; `seed` picks its cracks, the side that melts first and the way its water runs."""
+    rng = np.random.default_rng(seed)
+    ice = _Ice.frozen(block, rng)
+    spread = Outline.drawn(ice.footprint, rng)
+
+    @lru_cache(maxsize=2)
+    def melting(tau: float) -> tuple[Array, Array]:
+        return ice.points(tau)
+
+    return join([_ice(block, ice, melting, rng), _water(block, ice, spread, melting)], Matter(("ice", "water"), share))
+
+
+@dataclass(frozen=True, eq=False)
+class _Ice:
+    """Rays from the middle of the foot, on which the vertices of the wall and the top stay. Lengths in block heights,
+    until `points`."""
+
+    height: float
+    rays: Array  # (rows, columns, 3) unit
+    half: Array  # (3,) half extents of the block and its mirror image
+    reach: Array  # (rows, columns) along the rays to the sharp box
+    chips: Array  # (rows, columns) how much of its radius is missing from the start
+    scallops: Array  # (rows, columns) mean 0
+    away: Array  # (2,) in the plane, the way in which the last ice lies
+    diffusion: Callable[[Array], Array]  # diffusion length by the share of ice that is left
+    volume: float  # of the new block
+
+    @classmethod
+    def frozen(cls, block: IceBlock, rng: np.random.Generator) -> "_Ice":
+        half = np.array([block.length / 2, WIDTH / 2 * min(1.0, block.length**0.5), 1.0])
+        box = _box(half, finer(128, block.detail), finer(30, block.detail), finer(22, block.detail))
+        reach = np.linalg.norm(box, axis=-1)
+        rays = box / reach[..., None]
+        bow, chipped, dents, ripple = (Noise.grown(rng, length, 2) for length in (1.1, 0.22, 0.30, 0.75))
+        near = np.sort(np.abs(box) / half, axis=-1)[..., 1]  # 1 at the edges, where two faces meet
+        chips = 0.006 * bow(box) - 0.035 * ramp(chipped(box), 0.9, 2.2) * ramp(near, 0.90, 1.0)
+        flowing = box * [1, 1, 0.35]  # water running down draws dents out
+        scallops = 0.6 * ripple(flowing) - np.sqrt(dents(flowing) ** 2 + 0.05)
+        scallops -= scallops.mean()
+        away = _unit(rng.uniform(0, 2 * np.pi))
+        ice = cls(block.height, rays, half, reach, chips, scallops, away, lambda left: left, 1.0)
+        lengths = np.append(np.geomspace(EDGE, 0.97 * ice.last_length, 24), ice.last_length)
+        coarse = slice(None, None, 3), slice(None, None, 4)
+        left = np.array([(_radius(rays[coarse], half, reach[coarse], s) ** 3).sum() for s in lengths[:-1]])
+        left = np.append(left / left[0], 0.0)
+        diffusion = PchipInterpolator(left[::-1], lengths[::-1])
+        solid = enclosed(ice.solid(EDGE, 0.0))
+        return cls(block.height, rays, half, reach, chips, scallops, away, diffusion, solid)
+
+    @property
+    def last_length(self) -> float:
+        """The diffusion length at which the isotherm has shrunk to the middle of the foot."""
+        low, high = 0.05, 20.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if erf(self.half / middle).prod() > LEVEL else (low, middle)
+        return low
+
+    @property
+    def footprint(self) -> Array:
+        """(columns, 2) outline of the new block's foot."""
+        return self.solid(EDGE, 0.0)[2, :, :2]
+
+    def solid(self, length: float, uneven: float) -> Array:
+        """(rows + 2, columns, 3): its foot from the middle, its wall, its top to the middle."""
+        radius = _radius(self.rays, self.half, self.reach, length) * (1 + self.chips + uneven * self.scallops)
+        wall = radius[..., None] * self.rays
+        inner = wall[:1] * np.array([0.0, 0.6])[:, None, None]
+        return np.concatenate([inner, wall])
+
+    def points(self, tau: float) -> tuple[Array, Array]:
+        """(rows + 2, columns, 3) metres, and the same in heights of the new block, before it floats and drifts."""
+        left = 1 - melted(tau)
+        unequal = ramp(melted(tau), 0.0, 0.7)
+        kept = self.solid(float(self.diffusion(max(left, 1e-4))), 0.05 * unequal)
+        kept = kept * (left * self.volume / enclosed(kept)) ** (1 / 3)
+        placed = kept.copy()
+        # What is left lies away from the side that melts first; thin ice floats on its water.
+        placed[..., :2] += 0.12 * unequal * min(*self.half[:2]) * self.away
+        tall = kept[..., 2].max()
+        placed[..., 2] += FILM + GAP + max(0.0, THICKNESS - FILM - ICE_DENSITY * tall) * ramp(1 - tall, 0.85, 1.0)
+        return placed * self.height, kept
+
+
+def _box(half: Array, columns: int, up: int, over: int) -> Array:
+    """(up + over, columns, 3) on a sharp box that stands at z = 0: up the wall, over the top; denser at its edges."""
+    corners = half[:2] * np.array([[1, -1], [1, 1], [-1, 1], [-1, -1], [1, -1]])
+    sides = np.linalg.norm(np.diff(corners, axis=0), axis=1)
+    at_corner = np.append(0.0, np.cumsum(sides))
+    fine = np.linspace(0, at_corner[-1], 4001)
+    near = np.abs(fine[:, None] - at_corner).min(axis=1)
+    weight = np.cumsum(1 + 4 * np.exp(-((near / 0.09) ** 2)))
+    place = np.interp(np.linspace(weight[0], weight[-1], columns + 1)[:-1], weight, fine)
+    plan = np.stack([np.interp(place, at_corner, corners[:, k]) for k in range(2)], axis=-1)
+    dense = 1 - np.linspace(1, 0, up) ** 1.7
+    shrink = np.append(1 - np.linspace(0, 1, over, endpoint=False)[1:] ** 1.7, 0.0)
+    wall = np.concatenate([np.broadcast_to(plan, (up, columns, 2)), np.broadcast_to(dense[:, None, None], (up, columns, 1))], axis=2)
+    top = np.concatenate([plan * shrink[:, None, None], np.ones((over, columns, 1))], axis=2)
+    return np.concatenate([wall, top])
+
+
+def _radius(rays: Array, half: Array, reach: Array, length: float) -> Array:
+    """Along the rays to the isotherm. Newton's steps on the logarithm, which is concave along a ray: they come from
+    outside and never pass it."""
+    radius = reach.copy()
+    slope, wide = rays / length, half / length
+    for _ in range(9):
+        x = radius[..., None] * slope
+        share = np.maximum(erf(wide - x) + erf(wide + x), 1e-30) / 2
+        steep = (np.exp(-((wide + x) ** 2)) - np.exp(-((wide - x) ** 2))) / np.sqrt(np.pi) * slope
+        fall = np.minimum((steep / share).sum(axis=-1), -1e-9)
+        radius = np.maximum(radius - (np.log(share).sum(axis=-1) - np.log(LEVEL)) / fall, 0.0)
+    return radius
+
+
+def _ice(
+    block: IceBlock, ice: _Ice, melting: Callable[[float], tuple[Array, Array]], rng: np.random.Generator
+) -> Organ:
+    cloud, crack, where = Noise.grown(rng, 0.5), Noise.grown(rng, 1.1, 2, 0.35), Noise.grown(rng, 0.8, 2)
+    clear = np.array(block.colour) * [0.50, 0.62, 0.70]
+
+    def whiteness(inside: Array) -> Array:
+        """Of the ice at points in block heights: bubbles in the middle, where it froze last, and cracks."""
+        core = np.linalg.norm(inside / ice.half - [0, 0, 0.42], axis=-1)
+        bubbles = ramp(1.0 - core + 0.22 * cloud(inside), 0.1, 0.9)
+        cracks = np.exp(-((crack(inside) / 0.10) ** 2)) * ramp(where(inside), 0.1, 1.1)
+        return np.clip(block.cracks * (1.1 * bubbles + 1.3 * cracks), 0, 0.95)
+
+    def at(tau: float) -> Skin:
+        points, kept = melting(tau)
+        seen, through = np.zeros(kept.shape[:2]), np.ones(kept.shape[:2])
+        for depth in (0.0, 0.1, 0.22):
+            white = whiteness(kept * (1 - depth / np.maximum(np.linalg.norm(kept, axis=-1, keepdims=True), depth + 0.02)))
+            seen, through = seen + through * white, through * (1 - white) * 0.75
+        wet = ramp(tau, 0.0, 0.12)
+        rim = np.sort(np.abs(kept) / ice.half, axis=-1)[..., 1]
+        frost = (1 - wet) * (0.25 + 0.5 * ramp(rim, 0.8, 1.0))
+        albedo = tint(tint(clear, WHITE, np.clip(seen, 0, 1)), FROST, frost)
+        return Skin(points[None], albedo[None], mix(0.34, 0.06, wet) + 0.10 * (1 - wet) * frost[None])
+
+    start = ice.points(0.0)[0][None]
+    chart = lathe_chart(np.linalg.norm(start[..., :2], axis=-1), start[..., 2])
+    return Organ("ice", chart, at, closed=True, poles=(True, True))
+
+
+def _water(
+    block: IceBlock, ice: _Ice, spread: "Outline", melting: Callable[[float], tuple[Array, Array]]
+) -> Organ:
+    rows, size = finer(20, block.detail), block.height
+
+    def at(tau: float) -> Skin:
+        points = melting(tau)[0] / size
+        volume = ice.volume * (ICE_DENSITY * melted(tau) + 0.0008)
+        foot = _well(points, THICKNESS)
+        thick = mix(0.2, 1.0, ramp(melted(tau) ** 0.5, 0.0, 0.55)) * THICKNESS
+        rim = spread.holding(area(foot) + volume / (0.92 * thick))
+        water, depth = puddle(foot, rim, points[0, 0, 2] - GAP, rows, volume)
+        albedo = tint(SHALLOW, WATER, ramp(depth, 0.0, 0.8))
+        return Skin(water[None] * size, albedo[None], np.full((1, *depth.shape), 0.04))
+
+    last = at(1.0).points
+    chart = 0.5 * lathe_chart(np.linalg.norm(last[..., :2], axis=-1), last[..., 2])  # little is drawn on it
+    return Organ("water", chart, at, closed=True, poles=(True, True))
+
+
+def _well(ice: Array, depth: float) -> Array:
+    """(columns, 2): as wide as the ice is anywhere below `depth`, and the gap."""
+    centre = ice[0, 0, :2]
+    out = ice[..., :2] - centre
+    low = np.where((ice[..., 2] < 1.3 * depth)[..., None], out, out[1])
+    widest = low[np.linalg.norm(low, axis=-1).argmax(axis=0), np.arange(ice.shape[1])]
+    return centre + widest * (1 + GAP / np.maximum(np.linalg.norm(widest, axis=-1, keepdims=True), 1e-9))
+
+
+# shared?
+
+
+def enclosed(points: Array) -> float:
+    """Volume that a closed grid (rows, columns, 3) with two poles encloses."""
+    right = np.roll(points, -1, axis=1)
+    a, b, c, d = points[:-1], right[:-1], right[1:], points[1:]
+    return float((np.cross(a, b) * c).sum() + (np.cross(a, c) * d).sum()) / 6
+
+
+def area(outline: Array) -> float:
+    """Of a polygon (columns, 2) that turns left."""
+    return float(_wedge(outline, np.roll(outline, -1, axis=0)).sum()) / 2
+
+
+def _wedge(a: Array, b: Array) -> Array:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def _unit(angle: Array) -> Array:
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """Of a puddle that spreads: from one outline to others of any area. All (columns, 2), turning left."""
+
+    first: Array
+    way: Array  # how each point runs
+
+    @classmethod
+    def drawn(cls, first: Array, rng: np.random.Generator) -> "Outline":
+        """Uneven, and further to one side: no floor is level."""
+        columns = len(first)
+        turn = np.arctan2(first[0, 1], first[0, 0])
+        angle = turn + np.arange(columns) * (2 * np.pi / columns)
+        modes = np.arange(1, 9)
+        swell = rng.normal(size=(2, len(modes))) * 0.30 / (1 + modes) ** 1.1
+        radius = 1 + swell[0] @ np.cos(modes[:, None] * angle) + swell[1] @ np.sin(modes[:, None] * angle)
+        return cls(first, np.maximum(radius, 0.45)[:, None] * _unit(angle))
+
+    def holding(self, wanted: float) -> Array:
+        """The outline that has this area; not less than the first."""
+        after_first, after_way = np.roll(self.first, -1, axis=0), np.roll(self.way, -1, axis=0)
+        square = _wedge(self.way, after_way).sum() / 2
+        linear = (_wedge(self.first, after_way) + _wedge(self.way, after_first)).sum() / 2
+        missing = max(wanted - area(self.first), 1e-3 * area(self.first))
+        return self.first + self.way * ((np.sqrt(linear**2 + 4 * square * missing) - linear) / (2 * square))
+
+
+def puddle(foot: Array, rim: Array, lift: float, rows: int, volume: float) -> tuple[Array, Array]:
+    """(rows + 5, columns, 3) and how deep it is there, 1 at its deepest: a flat cap of this volume from `rim`, where it
+    meets the floor, to `foot`, with a well in it whose ground is `lift` above the floor. Outlines (columns, 2)."""
+    inward = (np.linspace(0, 1, rows + 1)[1:] ** 1.6)[:, None, None]
+    top = mix(rim, foot, inward)
+    width = np.linalg.norm(rim - foot, axis=-1)
+    from_rim, from_foot = inward[..., 0] * width, (1 - inward[..., 0]) * width
+    edge = np.minimum(2.2 * THICKNESS, 0.7 * width)
+    depth = 1 - (1 - np.minimum(from_rim / edge, 1)) ** 2  # a contact angle of about 40 degrees
+    climbs = 0.12 * np.exp(-from_foot / (0.4 * THICKNESS)) * ramp(from_rim / edge, 0.2, 1.0)
+    centre = foot.mean(axis=0)
+    flat = [centre + 0 * rim, mix(centre, rim, 0.5), rim]
+    well = [foot, mix(centre, foot, 0.5), centre + 0 * foot]
+    plan = np.concatenate([flat, top, well])
+    share = np.concatenate([np.zeros((3, len(rim))), depth + climbs, np.zeros((3, len(rim)))])
+    ground = np.concatenate([np.zeros(len(share) - 3), np.full(3, lift)])[:, None] + 0 * share
+
+    def standing(thickness: float) -> Array:
+        return np.concatenate([plan, (ground + thickness * share)[..., None]], axis=-1)
+
+    # Volume is linear in thickness, as no point moves across the floor.
+    empty, full = enclosed(standing(0.0)), enclosed(standing(1.0))
+    shown = np.concatenate([np.zeros((3, len(rim))), depth, np.ones((3, len(rim)))])
+    return standing((volume - empty) / (full - empty)), shown

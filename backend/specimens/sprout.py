@@ -1,0 +1,477 @@
+"""A seedling of a dicot (bean, sunflower): it breaks the ground as a hook, straightens, unfolds two seed leaves and
+then pairs of true leaves, and wilts.
+
+The shoot is one curve whose segments, the hypocotyl and the internodes, each lengthen along a logistic curve, one after
+another. All that it bears is a plane midrib in the frame of its node, at an angle to the shoot, and a cross-section
+about that midrib. The soil is a solid with a pit; its wall keeps clear of whatever of the seedling is inside, so that
+the ground opens as the hook comes through.
+
+    s      along the shoot, in [0, 1]; nodes stay at theirs      angle  of a midrib to the shoot, radians
+    u, v   across and along a leaf, in [-1, 1] and [0, 1]        lengths are shares of the plant's height until the end
+
+Sources: the arch that breaks the ground, and circumnutation: Darwin, "The power of movement in plants", 1880, chs. 1
+and 2. The hook forms, is kept, and opens: Raz & Ecker, "Regulation of differential growth in the apical hook of
+Arabidopsis", Development 126, 1999. Sigmoid growth of organs in turn: Richards, "The quantitative analysis of growth",
+in Steward (ed.), Plant Physiology VA, 1969. Simplified: growth is uniform within a segment, leaves are opposite and
+decussate throughout (as in the first nodes of bean and sunflower), roots are not shown.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from backend.species import Sprout
+from backend.specimens.core import (
+    Array,
+    Life,
+    Noise,
+    Organ,
+    Skin,
+    Specimen,
+    Spine,
+    Stretch,
+    along,
+    finer,
+    join,
+    mix,
+    ramp,
+    tint,
+    tube,
+    tube_chart,
+    turn,
+)
+from backend.specimens.soil import Mound, crumbs, mound
+
+GROWN, WILTING, DEAD = 0.7, 0.75, 1.0
+LIFE = Life(
+    {"grow": Stretch(0.0, GROWN), "wilt": Stretch(WILTING, DEAD)},
+    prime=GROWN,
+    sways=True,
+)
+
+# Life times: the hook opens; the seed coat slips off and has fallen; the seed leaves part; the first true leaf grows.
+HOOK_OPENS, COAT_SLIPS, COAT_OFF, COAT_DOWN, PARTING, FIRST_LEAF = (0.24, 0.40), 0.27, 0.31, 0.38, (0.34, 0.50), 0.38
+LEAF_TAKES, LAST_LEAF = 0.22, 0.52  # life time that a leaf needs; when the last begins
+
+COTYLEDON, COAT = 0.15, 0.052  # lengths
+HOOK = 0.055  # of the shoot is bent
+FOOT = 0.012  # height of the shoot's foot in its pit
+MOUND_RADIUS, MOUND_HEIGHT = 0.30, 0.095
+CLEAR = 0.004  # between the seedling and the wall of its pit
+
+PALE = np.array([0.62, 0.60, 0.24])  # of what has not yet seen light
+STEM_GREEN, STEM_RED = np.array([0.20, 0.34, 0.085]), np.array([0.34, 0.12, 0.085])
+YELLOW, BROWN = np.array([0.46, 0.36, 0.06]), np.array([0.17, 0.095, 0.035])
+SOIL_DARK, SOIL_LIGHT = np.array([0.022, 0.013, 0.008]), np.array([0.115, 0.072, 0.043])
+COAT_BROWN, COAT_PALE = np.array([0.10, 0.055, 0.028]), np.array([0.36, 0.27, 0.17])
+
+
+def grow(sprout: Sprout, seed: int) -> Specimen:
+    """A seedling; `seed` picks the individual. Its vertices are the ground before it has opened (tau 0)."""
+    rng = np.random.default_rng(seed)
+    shoot = _Shoot.grown(sprout, rng)
+    stem, cotyledons = _stem(shoot, sprout.detail), _cotyledons(shoot, sprout, rng)
+    heap = Mound.grown(MOUND_RADIUS, MOUND_HEIGHT, rng)
+    coat = _coat(shoot, heap, sprout.detail, rng)
+
+    def buried(tau: float) -> Array:
+        young = (stem, cotyledons, coat) if tau < COAT_SLIPS else (stem, cotyledons)
+        return np.concatenate([organ.at(tau).points.reshape(-1, 3) for organ in young])
+
+    soil = [mound(heap, buried, CLEAR, sprout.detail), crumbs(heap, 110, sprout.detail, rng)]
+    organs = [*soil, stem, cotyledons, coat, *_leaves(shoot, sprout, rng)]
+    top = max(float(organ.at(GROWN).points[..., 2].max()) for organ in organs)
+    return join([_scaled(organ, sprout.height / top) for organ in organs])
+
+
+def growth(tau: Array, start: Array, end: Array) -> Array:
+    """Logistic, 0 before `start` and 1 after `end`."""
+    x = np.clip((tau - start) / (np.asarray(end) - start), 0, 1)
+    low, high = 1 / (1 + np.exp(5.0)), 1 / (1 + np.exp(-5.0))
+    return (1 / (1 + np.exp(-10 * x + 5)) - low) / (high - low)
+
+
+def _scaled(organ: Organ, scale: float) -> Organ:
+    def at(tau: float) -> Skin:
+        skin = organ.at(tau)
+        return replace(skin, points=skin.points * scale)
+
+    return replace(organ, chart=organ.chart * scale, at=at)
+
+
+# The shoot
+
+
+@dataclass(frozen=True, eq=False)
+class _Shoot:
+    """Hypocotyl, internodes and a terminal bud. Segment 0 ends at the seed leaves, segment k at the k-th pair."""
+
+    lengths: Array  # (segments,) when grown
+    starts: Array  # (segments,) life times
+    azimuth: float
+    lean: Array  # (2,) radians, of the grown shoot
+    nutation: Array  # (3,): amplitude, turns and phase
+    nod: Array  # (2,): how far the hypocotyl and the top have bent when dead
+
+    @classmethod
+    def grown(cls, sprout: Sprout, rng: np.random.Generator) -> "_Shoot":
+        pairs = (sprout.leaves + 1) // 2
+        internodes = 0.2 * 0.84 ** np.arange(pairs) * (1 if pairs < 3 else 2.4 / pairs)
+        lengths = np.concatenate([[0.74 - 0.7 * internodes.sum()], internodes, [0.012]])
+        first = FIRST_LEAF + np.arange(pairs) * (min(0.1, (LAST_LEAF - FIRST_LEAF) / max(pairs - 1, 1)))
+        starts = np.concatenate([[-0.12], first, [LAST_LEAF]])
+        nutation = np.array([rng.uniform(0.05, 0.08), rng.uniform(2.4, 3.2), rng.uniform(0, 2 * np.pi)])
+        nod = np.array([rng.uniform(0.25, 0.4), rng.uniform(0.9, 1.2)])
+        return cls(lengths, starts, rng.uniform(0, 2 * np.pi), rng.uniform(-0.07, 0.07, 2), nutation, nod)
+
+    @property
+    def bounds(self) -> Array:
+        """(segments + 1,) s at which segments meet."""
+        return np.concatenate([[0.0], np.linspace(0.5, 0.97, len(self.lengths) - 1), [1.0]])
+
+    def grownness(self, tau: float) -> Array:
+        """(segments,) in (0, 1]: length, as a share of the grown one."""
+        ends = self.starts + np.where(np.arange(len(self.starts)) == 0, 0.56, LEAF_TAKES)
+        return mix(np.where(np.arange(len(self.starts)) == 0, 0.06, 0.008), 1.0, growth(tau, self.starts, ends))
+
+    def hook(self, tau: float) -> float:
+        """Radians: bends on until the seed is drawn from the ground, is kept, and opens in the light."""
+        long = self.lengths[0] * self.grownness(tau)[0]
+        return (1.35 + 1.45 * ramp(long, 0.08, 0.19)) * (1 - ramp(tau, *HOOK_OPENS))
+
+    def spine(self, tau: float) -> Spine:
+        """Its curve at life time tau."""
+        s = np.linspace(0, 1, 241)
+        lengths = self.lengths * self.grownness(tau)
+        step = np.diff(np.interp(s, self.bounds, np.concatenate([[0.0], np.cumsum(lengths)])))
+        bent = min(0.5 * HOOK / lengths[0], 0.46)
+        limp = ramp(tau, WILTING, 0.97)
+        size, turns, phase = self.nutation
+        way = 2 * np.pi * turns * tau / GROWN + phase
+        sweep = size * ramp(tau, 0.1, 0.3) * (1 - 0.7 * ramp(tau, 0.55, GROWN)) * ramp(s, 0.05, 0.9)
+        up = ramp(tau, 0.1, 0.4)
+        lean = self.hook(tau) * ramp(s, 0.5 - bent, 0.5) + (self.lean[0] * up + self.nod[0] * limp) * ramp(s, 0.0, 0.5)
+        lean = lean + self.nod[1] * limp * ramp(s, 0.42, 0.9) + sweep * np.cos(way)
+        side = self.lean[1] * up * s + 0.6 * sweep * np.sin(way)
+        frames = turn("z", self.azimuth) @ turn("y", lean) @ turn("x", side)
+        middle = (frames[1:, :, 2] + frames[:-1, :, 2]) / 2 * step[:, None]
+        points = np.concatenate([np.zeros((1, 3)), np.cumsum(middle, axis=0)])
+        return Spine(points + [0, 0, FOOT], frames)
+
+    def radius(self, s: Array, tau: float) -> Array:
+        """At s; each segment thickens as it lengthens, and all of it goes slack in the end."""
+        parts = self.grownness(tau)
+        thick = np.linspace(0.0092, 0.0052, len(parts)) * parts
+        thick = np.concatenate([[0.0115, 0.0098], thick[1:]]) * np.append(
+            [mix(0.72, 1.0, parts[0])] * 2, np.ones(len(parts) - 1)
+        )
+        thick[-1] *= 0.5
+        return np.interp(s, self.bounds, thick) * (1 - 0.3 * ramp(tau, WILTING, DEAD) * ramp(s, -0.3, 0.6))
+
+
+def _stem(shoot: _Shoot, detail: float) -> Organ:
+    rows, sides = finer(72, detail), finer(16, detail)
+    bounds = shoot.bounds
+    knots = np.concatenate([np.linspace(0, 1, rows), bounds[1:-1] - 0.004, bounds[1:-1] + 0.004])
+    s = np.concatenate([[0.0], np.unique(knots), [1.0]])
+    share = np.concatenate([[0.0], np.ones(len(s) - 2), [0.0]])
+    height = s[None, :, None] + np.zeros((1, 1, sides))
+
+    def at(tau: float) -> Skin:
+        points = tube(shoot.spine(tau), s, shoot.radius(s, tau) * share, sides)[None]
+        lit = ramp(tau, 0.12, 0.42)
+        flushed = tint(STEM_GREEN, STEM_RED, 0.75 * (1 - ramp(height, 0.05, 0.42)))
+        fresh = tint(PALE, flushed, lit * mix(0.65, 1.0, ramp(height, 0.0, 0.5)))
+        dry = ramp(tau, WILTING + 0.06, DEAD) * mix(0.55, 0.9, height)
+        return Skin(points, tint(tint(fresh, YELLOW, dry), BROWN, 0.55 * dry**2), 0.42 + 0.3 * dry)
+
+    chart = tube_chart(s, shoot.radius(s, GROWN), sides, float(shoot.lengths.sum()))
+    return Organ("stem", chart[None], at, closed=True, poles=(True, True))
+
+
+# Leaves
+
+
+@dataclass(frozen=True, eq=False)
+class _Nodes:
+    """Where n midribs start: points and frames (x outwards, z along the shoot) and the shoot's radius there."""
+
+    points: Array  # (n, 3)
+    frames: Array  # (n, 3, 3)
+    radius: Array  # (n,)
+
+    @classmethod
+    def of(cls, shoot: _Shoot, tau: float, s: Array, azimuth: Array) -> "_Nodes":
+        points, frames = shoot.spine(tau).pose(s)
+        return cls(points, frames @ turn("z", azimuth), shoot.radius(s, tau))
+
+    def down(self) -> Array:
+        """(n,) the angle at which a midrib hangs, between 0 and 2 pi."""
+        return np.mod(np.arctan2(-self.frames[:, 2, 0], -self.frames[:, 2, 2]), 2 * np.pi)
+
+    def place(self, start: tuple[Array, Array], angle: Array, length: Array, section: tuple[Array, Array, Array]):
+        """Points (n, rows, columns, 3) and the midrib's end (out, up), each (n,).
+
+        `start` (out, up) of the midrib; its angle (n, rows) and length (n,); of the section how far each point lies to
+        the side, towards the upper face and on along the midrib, each (n, rows, columns).
+        """
+        across, up = along(angle, length[:, None] / (angle.shape[1] - 1))
+        across, up = across + start[0][:, None], up + start[1][:, None]
+        sin, cos = np.sin(angle)[..., None], np.cos(angle)[..., None]
+        side, lift, on = section
+        local = np.broadcast_arrays(across[..., None] - cos * lift + sin * on, side, up[..., None] + sin * lift + cos * on)
+        points = np.einsum("nij,nrcj->nrci", self.frames, np.stack(local, axis=-1))
+        return points + self.points[:, None, None], (across[:, -1], up[:, -1])
+
+
+def _cotyledons(shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> Organ:
+    """Two fleshy solids, face to face until they part."""
+    rows, columns = finer(30, sprout.detail), max(14, finer(28, sprout.detail))
+    v = (0.5 - 0.5 * np.cos(np.pi * np.linspace(0, 1, rows)))[None, :, None]
+    phi = (np.arange(columns) * (2 * np.pi / columns))[None, None]
+    length = COTYLEDON * mix(0.7, 1.0, min(sprout.size, 1.0)) * rng.uniform(0.95, 1.05, 2)
+    wide, thick = _cotyledon_width(v), _cotyledon_thickness(v)
+    tone, uneven = rng.uniform(0.9, 1.1, (2, 1, 1, 1)), rng.uniform(-0.15, 0.15, (2, 1))
+    late, curl = rng.uniform(0.0, 0.03, (2, 1)), rng.uniform(0.7, 1.3, (2, 1))
+    across = np.sin(phi) * np.ones_like(v)
+    vein = np.exp(-((across / 0.16) ** 2)) * (1 - v)
+    mottle = Noise.grown(rng, 0.6)(np.stack(np.broadcast_arrays(across + [[[0]], [[7]]], 2 * v, 0 * phi), axis=-1))
+    green = tint(0.75 * np.array(sprout.colour), np.array([0.20, 0.33, 0.09]), np.clip(0.22 + 0.5 * vein, 0, 1)) * tone
+    along_v = v[..., 0]
+
+    def at(tau: float) -> Skin:
+        nodes = _Nodes.of(shoot, tau, np.array([0.5, 0.5]), np.array([0.0, np.pi]))
+        grown = _cotyledon_size(tau)
+        parted = ramp(tau - late, *PARTING)
+        limp = ramp(tau - late, WILTING, 0.9)
+        fresh = parted * (1.12 + uneven + 0.42 * along_v)
+        angle = mix(fresh, nodes.down()[:, None], limp * (0.45 + 0.35 * along_v)) - 1.9 * curl * limp**2 * along_v**2
+        half, deep = grown * length[:, None, None] * wide, grown * length[:, None, None] * thick
+        half, deep = half * (1 - 0.45 * limp[..., None]), deep * (1 - 0.75 * limp[..., None])
+        flat = np.where(np.cos(phi) < 0, 0.35, 1.0)  # the upper face bulges less
+        eaten = 1 + 0.16 * limp[..., None] * mottle
+        shut = (1 - parted)[..., None] * (_gap(v, nodes.radius[:, None, None], grown) - 0.35 * deep)
+        rolled = (0.06 * parted + 0.9 * limp)[..., None] * half * across**2
+        section = half * across * eaten, shut - deep * flat * np.cos(phi) + rolled, 0 * phi
+        start = 1.06 * nodes.radius, 0 * nodes.radius
+        points, _ = nodes.place(start, angle + 0 * along_v, grown * length * (1 - 0.3 * limp[:, 0]), section)
+        colour = tint(tint(PALE, green, ramp(tau, 0.16, 0.46)), YELLOW, ramp(1.6 * limp[..., None] + 0.12 * mottle, 0.1, 0.9))
+        brown = ramp(1.7 * limp[..., None] + 0.25 * mottle + 0.35 * v - 0.3, 0.4, 1.1)
+        return Skin(points, tint(colour, BROWN, 0.9 * brown), mix(0.38, 0.8, brown))
+
+    # How far the inner faces stand from the shoot's axis: room for the bud at the foot.
+    def _gap(v: Array, radius: Array, grown: float) -> Array:
+        return 1.06 * radius - mix(1.06 * radius, 0.0025, ramp(v, 0.02, 0.3))
+
+    ring = np.arange(columns + 1) / columns - 0.5
+    chart = np.stack(np.broadcast_arrays(2 * length[:, None, None] * wide * ring * 1.1, length[:, None, None] * v), axis=-1)
+    return Organ("seed leaves", chart, at, closed=True, poles=(True, True))
+
+
+def _cotyledon_size(tau: float) -> float:
+    return mix(0.44, 1.0, growth(tau, 0.12, 0.52))
+
+
+def _cotyledon_width(v: Array) -> Array:
+    """Half width over length: a stalk, then oblong and blunt."""
+    return 0.26 * np.sqrt(np.clip(1 - np.abs(2 * np.maximum(v - 0.12, 0) / 0.88 - 1.1) ** 2.3 / 1.0, 0, 1)) * ramp(
+        v, 0.05, 0.45
+    ) + 0.045 * np.sqrt(v * (1 - v)) * 2
+
+
+def _cotyledon_thickness(v: Array) -> Array:
+    """Half thickness over length."""
+    return 0.05 * np.sqrt(v * (1 - v)) * 2
+
+
+def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -> Organ:
+    """The husk of the seed: a cup over the tips of the seed leaves, which slips off and drops on the ground."""
+    rows, columns = finer(14, detail), finer(20, detail)
+    q = (np.sin(np.pi / 2 * np.linspace(0, 1, rows)))[:, None]
+    phi = np.arange(columns) * (2 * np.pi / columns)
+    stripe = ramp(np.cos(7 * phi), 0.2, 0.9) * (1 - 0.5 * q)
+    albedo = (tint(COAT_BROWN, COAT_PALE, 0.75 * stripe) * rng.uniform(0.85, 1.15))[None]
+    rest_way, roll = rng.uniform(-0.7, 0.7), rng.uniform(-0.5, 0.5)
+
+    def cup(tau: float) -> Array:
+        """(rows, columns, 3) in the node's frame: about the seed leaves, COAT long."""
+        size = _cotyledon_size(min(tau, COAT_SLIPS))
+        long = COTYLEDON * 1.05 * size
+        mouth = 1 - COAT / long
+        v = mouth + (1 - mouth) * q
+        skin = 0.004
+        half = long * _cotyledon_width(v) + skin * np.sqrt(1 - q**6)
+        deep = 1.35 * long * _cotyledon_thickness(v) + (skin + 0.0025) * np.sqrt(1 - q**6)
+        return np.stack(
+            np.broadcast_arrays(deep * np.cos(phi), half * np.sin(phi), v * long + skin * q**3), axis=-1
+        )
+
+    def worn(tau: float) -> tuple[Array, Array]:
+        """Origin and frame while it sits on the seed leaves."""
+        origin, frame = shoot.spine(tau).pose(np.array(0.5))
+        return origin + frame[:, 2] * (1.5 * COAT * ramp(tau, COAT_SLIPS, COAT_OFF)), frame
+
+    shed = cup(COAT_OFF)
+    centre = shed.reshape(-1, 3).mean(axis=0)
+    start, frame = worn(COAT_OFF)
+    start = start + frame @ centre
+    heading = np.arctan2(frame[1, 2], frame[0, 2]) + rest_way
+    lying = turn("z", heading) @ turn("y", np.array(np.pi / 2 + 0.2)) @ turn("z", roll + np.pi / 2)
+    spot = 0.62 * MOUND_RADIUS * np.array([np.cos(heading), np.sin(heading)])
+    spun = Rotation.from_matrix(frame.T @ lying).as_rotvec()
+
+    def at(tau: float) -> Skin:
+        if tau <= COAT_OFF:
+            origin, held = worn(tau)
+            points = cup(tau) @ held.T + origin
+        else:
+            fall = min((tau - COAT_OFF) / (COAT_DOWN - COAT_OFF), 1.0)
+            turned = frame @ Rotation.from_rotvec(spun * ramp(fall)).as_matrix()
+            local = (shed - centre) @ turned.T
+            flat = mix(start[:2], spot, fall * (2 - fall)) + local[..., :2]
+            ground = (heap.top(*np.moveaxis(flat, -1, 0)) - local[..., 2]).max() + 0.05 * MOUND_HEIGHT
+            height = mix(start[2], ground, fall**2)
+            points = np.concatenate([flat, local[..., 2:] + max(height, ground)], axis=-1)
+        return Skin(points[None], albedo, np.full((1, rows, columns), 0.55))
+
+    chart = np.stack(np.broadcast_arrays(np.arange(columns + 1) / columns * 0.1, q * COAT), axis=-1)
+    return Organ("seed coat", chart[None], at, closed=True, poles=(False, True))
+
+
+def _leaves(shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> list[Organ]:
+    """Pairs of true leaves, each pair across the one below: their stalks and their blades."""
+    if not sprout.leaves:
+        return []
+    leaf = _Leaf.grown(shoot, sprout, rng)
+    return [leaf.petioles(sprout.detail), leaf.blades(sprout, rng)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Leaf:
+    """All n true leaves."""
+
+    shoot: _Shoot
+    pair: Array  # (n,) 0 is the lowest
+    azimuth: Array
+    length: Array
+    stalk: Array  # length of the petiole
+    rise: Array  # angle of the open petiole to the shoot
+    bow: Array
+    late: Array  # life time by which it wilts later than the others
+
+    @classmethod
+    def grown(cls, shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> "_Leaf":
+        n = sprout.leaves
+        pair = np.arange(n) // 2
+        azimuth = np.pi / 2 + pair * np.pi / 2 + (np.arange(n) % 2) * np.pi + rng.uniform(-0.22, 0.22, n)
+        length = 0.235 * sprout.size * 0.9**pair * rng.uniform(0.92, 1.08, n)
+        stalk = length * rng.uniform(0.26, 0.36, n)
+        rise, bow = rng.uniform(0.8, 1.05, n) - 0.1 * pair, rng.uniform(0.45, 0.85, n)
+        return cls(shoot, pair, azimuth, length, stalk, rise, bow, rng.uniform(0.0, 0.05, n) + 0.02 * pair)
+
+    def nodes(self, tau: float) -> _Nodes:
+        return _Nodes.of(self.shoot, tau, self.shoot.bounds[self.pair + 2], self.azimuth)
+
+    def size(self, tau: float) -> Array:
+        """(n,) length, as a share of the grown one."""
+        start = self.shoot.starts[self.pair + 1]
+        return mix(0.05 * 0.3**self.pair, 1.0, growth(tau, start, start + LEAF_TAKES))
+
+    def opened(self, tau: float) -> Array:
+        start = self.shoot.starts[self.pair + 1]
+        return ramp(tau, start + 0.25 * LEAF_TAKES, start + 0.95 * LEAF_TAKES)
+
+    def limp(self, tau: float) -> Array:
+        return ramp(tau - self.late, WILTING + 0.01, 0.94)
+
+    def stalks(self, tau: float, rows: int) -> tuple[Array, Array, Array]:
+        """Angles (n, rows), lengths (n,) and radii (n,) of the petioles."""
+        along_it = np.linspace(0, 1, rows)
+        limp, opened = self.limp(tau)[:, None], self.opened(tau)[:, None]
+        fresh = opened * (self.rise[:, None] + 0.25 * along_it)
+        angle = mix(fresh, self.nodes(tau).down()[:, None], limp * (0.25 + 0.5 * along_it))
+        size = self.size(tau)
+        return angle, self.stalk * size * mix(0.3, 1.0, self.opened(tau)), 0.0048 * size * (1 - 0.35 * limp[:, 0])
+
+    def petioles(self, detail: float) -> Organ:
+        rows, sides = finer(14, detail), finer(9, detail)
+        phi = np.arange(sides) * (2 * np.pi / sides)
+
+        def at(tau: float) -> Skin:
+            points, _ = self.petiole_points(tau, rows, phi)
+            dry = self.limp(tau)[:, None, None] + np.zeros(points.shape[:3])
+            lit = tint(STEM_GREEN, YELLOW, 0.8 * dry)
+            return Skin(points, tint(lit, BROWN, 0.5 * dry**2), 0.45 + 0.3 * dry)
+
+        v = np.linspace(0, 1, rows)
+        ring = np.arange(sides + 1) * (2 * np.pi / sides) * 0.0048
+        chart = np.stack(np.broadcast_arrays(ring, v[:, None] * self.stalk[:, None, None]), axis=-1)
+        return Organ("leaves", chart, at, closed=True, poles=(False, True))
+
+    def petiole_points(self, tau: float, rows: int, phi: Array):
+        """As of `_Nodes.place`; the foot of each lies on the shoot."""
+        nodes = self.nodes(tau)
+        angle, length, radius = self.stalks(tau, rows)
+        foot = np.minimum(1.3 * radius, 0.8 * nodes.radius)
+        taper = np.linspace(1.0, 0.8, rows)
+        ring = radius[:, None, None] * taper[:, None] * np.ones((rows, len(phi)))
+        section = ring * np.sin(phi), -ring * np.cos(phi), 0 * phi
+        start = 1.1 * nodes.radius + radius * np.cos(angle[:, 0]).clip(0, 1), 0 * radius
+        points, end = nodes.place(start, angle, length, section)
+        side = foot[:, None] * np.sin(phi)
+        out = np.sqrt((1.06 * nodes.radius[:, None]) ** 2 - side**2)
+        local = np.stack([out, side, -foot[:, None] * np.cos(phi)], axis=-1)
+        points[:, 0] = nodes.points[:, None] + np.einsum("nij,ncj->nci", nodes.frames, local)
+        return points, end
+
+    def blades(self, sprout: Sprout, rng: np.random.Generator) -> Organ:
+        n, rows, columns = len(self.pair), finer(34, sprout.detail), finer(21, sprout.detail) | 1
+        u, v = np.linspace(1, -1, columns)[None, None], np.linspace(0, 1, rows)[None, :, None]
+        wide = _leaf_width(v) * rng.uniform(0.94, 1.06, (n, 1, 1))
+        tone = rng.uniform(0.88, 1.1, (n, 1, 1, 1))
+        spot = Noise.grown(rng, 0.5)(np.stack(np.broadcast_arrays(u, 2 * v, 9.0 * np.arange(n)[:, None, None]), axis=-1))
+        vein, quilt = _veins(u, v)
+        green = np.array(sprout.colour)
+        fresh = tone * tint(green * (1 - 0.12 * np.abs(u) + 0.06 * spot)[..., None], green * 1.5 + 0.05, vein)
+        twist, wave, phase = rng.uniform(-0.2, 0.2, (n, 1, 1)), rng.uniform(0.02, 0.05, (n, 1, 1)), rng.uniform(0, 6.3, (n, 1, 1))
+        crumple = rng.uniform(-1, 1, (n, 1, 1))
+
+        def at(tau: float) -> Skin:
+            nodes = self.nodes(tau)
+            stalk, _, _ = self.stalks(tau, 14)
+            _, start = self.petiole_points(tau, 14, np.zeros(1))
+            size, opened, limp = self.size(tau), self.opened(tau), self.limp(tau)
+            o, w = opened[:, None, None], limp[:, None, None]
+            length = self.length * size * (1 - 0.12 * limp)
+            half = length[:, None, None] * wide * mix(mix(0.75, 1.0, o), 0.72, w)
+            angle = stalk[:, -1:] + self.bow[:, None] * opened[:, None] * v[0, :, 0] * 1.2 + 0.35 * opened[:, None] * ramp(v[0, :, 0], -0.1, 0.3)
+            angle = mix(angle, nodes.down()[:, None], 0.8 * limp[:, None] * ramp(v[0, :, 0], -0.3, 0.5))
+            cup = mix(mix(1.4, 0.3, o), 1.15 + 0.5 * crumple * v, w)
+            lift = half * (1 - np.cos(cup * np.abs(u))) / cup - (1 - o) * half * (1 - np.cos(cup)) / cup
+            ripple = half * (wave * o + 0.12 * w) * np.sin(7 * v * np.pi * 0.6 + phase + 2 * u) * u**2 * ramp(v, 0.05, 0.3)
+            lift = lift + ripple + 0.05 * o * half * quilt + half * (twist * o + 0.5 * w * crumple) * u * v
+            side = half * np.sin(cup * u) / cup
+            on = -0.09 * length[:, None, None] * u**2 * (1 - v) ** 4 * o + 0 * v
+            points, _ = nodes.place(start, angle, length, (side, lift, on))
+            young = ramp(size, 0.15, 0.95)[:, None, None]
+            colour = tint(tint(PALE * 0.8, fresh, mix(0.35, 1.0, young)), YELLOW * tone, ramp(1.55 * w - 0.55 + 0.3 * np.abs(u) + 0.15 * spot, 0.0, 0.8))
+            brown = ramp(1.6 * w + 0.45 * np.abs(u) + 0.35 * v + 0.15 * spot - 1.2, 0.0, 0.8)
+            return Skin(points, tint(colour, BROWN, 0.85 * brown), mix(0.5, 0.82, brown))
+
+        chart = np.stack(np.broadcast_arrays(u * wide * self.length[:, None, None], v * self.length[:, None, None]), axis=-1)
+        return Organ("leaves", chart, at)
+
+
+def _leaf_width(v: Array) -> Array:
+    """Half width over length: broad below the middle, drawn out to a point."""
+    return 0.36 * np.sin(np.pi * v**0.62) ** 0.8 * (1 - 0.3 * v) * 1.15 * ramp(v, -0.05, 0.2) + 0.006
+
+
+def _veins(u: Array, v: Array) -> tuple[Array, Array]:
+    """How pale each point is for a vein, and how far the blade bulges between veins."""
+    rib = 5.5 * (v - 0.3 * np.abs(u) * (1 - 0.4 * v)) + 0.35
+    beside = np.cos(2 * np.pi * rib)
+    midrib = np.exp(-((u / 0.07) ** 2))
+    vein = np.clip(0.75 * midrib + 0.3 * ramp(beside, 0.5, 1.0) * (1 - v), 0, 1)
+    return vein, -(beside * ramp(np.abs(u), 0.0, 0.3) * (1 - ramp(np.abs(u), 0.8, 1.0)) + 1.5 * midrib)

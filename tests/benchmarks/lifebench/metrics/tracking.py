@@ -1,0 +1,57 @@
+"""Points that are followed: how far an answer's are from the truth's, how much they move, how much they shake.
+
+Surface distance hides sliding: a surface may pass along itself and stay where it is. So points are matched once, at
+the anchor (the frame that was given, or the one in which there is most surface), and then followed. All are shares of
+the size, means over the truth's vertices by the area about each and over its frames. Of an answer that is not tracked
+only the amount of motion is known.
+"""
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from tests.benchmarks.lifebench.metrics.pair import Pair
+from tests.benchmarks.lifebench.metrics.sampling import of_frame
+from tests.benchmarks.lifebench.nouns import Sequence
+
+COMPARED = 2_000  # points a frame of an answer that is not tracked
+
+
+def trajectory_error(pair: Pair) -> float:
+    """Mean distance of each point of the truth to the point of the answer that stands for it."""
+    return float((pair.weights * pair.apart).sum())
+
+
+def motion(pair: Pair) -> float:
+    """How much an answer moves beside the truth: 0 is still, 1 as much. Motion is how far points are from their mean
+    place, in the root mean square over time."""
+    if pair.answer.tracked:
+        weights = pair.weights.sum(axis=0)
+        own, real = _wander(pair.matched(pair.answer.positions)), _wander(pair.truth.sequence.positions)
+        return float(weights @ own / max(weights @ real, 1e-300))
+    return _unfollowed(pair.answer) / max(_unfollowed(pair.truth.sequence), 1e-300)
+
+
+def _wander(paths):
+    """(V,) metres."""
+    return np.sqrt(((paths - paths.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
+
+
+def _unfollowed(sequence: Sequence) -> float:
+    """Metres: the mean distance of each frame's surface to the first one's, both ways."""
+    first = of_frame(sequence, 0, COMPARED)
+    tree, sums = KDTree(first), 0.0
+    for t in range(len(sequence.frames)):
+        now = of_frame(sequence, t, COMPARED)
+        sums += tree.query(now)[0].mean() + KDTree(now).query(first)[0].mean()
+    return sums / len(sequence.frames)
+
+
+def shake(pair: Pair) -> float:
+    """How much faster than the truth's an answer's points change their pace: the mean second difference between
+    frames, less what the truth's matched point has."""
+    own, real = (
+        np.diff(pair.matched(pair.answer.positions), 2, axis=0),
+        np.diff(pair.truth.sequence.positions, 2, axis=0),
+    )
+    beyond = np.maximum(np.linalg.norm(own, axis=2) - np.linalg.norm(real, axis=2), 0.0) / pair.size
+    return float((beyond * pair.weights[1:-1]).sum() / pair.weights[1:-1].sum())
