@@ -153,7 +153,7 @@ class IceCream(_Species, tag="ice_cream"):
     colour: _colour("the lowest scoop") = (0.80, 0.62, 0.40)
     height: _height("the cone with its scoops") = 0.17
     scoops: _count("Scoops", "Scoops on one another", 1, 3) = 2
-    drips: _count("Drips", "Runs down the cone", 0, 16) = 7
+    drips: _count("Drips", "Runs down the cone", 2, 12) = 7
 
 
 class IceBlock(_Species, tag="ice_block"):

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import bpy
+import msgspec
 
 from .client.jobs import Job
 from .client.session import Session
+from .scene.bouquet import Site
 from .scene.reading import Target
 from .scene.taken import BadResult
 from .scene.writing import Import
@@ -29,9 +31,10 @@ class Arrival:
     """One result. `asked`: the session fetches its records."""
 
     job: str
-    target: Target | None  # None: a new object at `location`
-    location: tuple[float, ...]
+    target: Target | None  # None: an object at `site`
+    site: Site
     asked: bool
+    request: protocol.Request | None = None  # once its records come
     writing: Import | None = None
     finishing: Iterator[None] | None = None
     news: bool = False  # frames came whose colour is not shown yet
@@ -63,13 +66,32 @@ class Arrivals:
         """Whether one more job may be read at once; the gateway refuses more."""
         return sum(arrival.asked for arrival in self.open.values()) < protocol.STREAMS
 
-    def expect(self, job: str, target: Target | None, asked: bool) -> None:
-        """A job was submitted; write what comes. `target` None makes a new object at the 3D cursor."""
+    def expect(self, job: str, target: Target | None, asked: bool, site: Site | None = None) -> None:
+        """A job was submitted; write what comes, to its target or its site. With neither it is a new object at the 3D
+        cursor."""
         self._targets[job] = target
         self.notes.pop(job, None)
         self.objects.pop(job, None)
         self.partial.discard(job)
-        self.open[job] = Arrival(job, target, tuple(bpy.context.scene.cursor.location), asked)
+        self.open[job] = Arrival(job, target, site or Site(tuple(bpy.context.scene.cursor.location)), asked)
+
+    def move(self, job: str, site: Site) -> None:
+        """It is known only now where it goes; nothing of it has come yet."""
+        self.open[job].site = site
+
+    def drop(self, job: str) -> None:
+        """It is not wanted any more: what has come of it goes, and what is remembered of it."""
+        arrival = self.open.pop(job, None)
+        if arrival is not None and arrival.writing is not None:
+            arrival.writing.withdraw()
+        for remembered in (self.notes, self.objects, self._targets):
+            remembered.pop(job, None)
+        self.partial.discard(job)
+
+    def growing_in(self, uid: int) -> list[str]:
+        """Jobs whose result goes into the object with this session_uid, as its new mesh."""
+        seats = ((arrival.job, arrival.site.seat) for arrival in self.open.values())
+        return [job for job, seat in seats if seat is not None and seat.uid == uid]
 
     def again(self, job: str) -> None:
         """Read a job from the store and write it (once more). Raises ValueError while it is being written."""
@@ -162,8 +184,8 @@ class Arrivals:
         if taken is not None:
             _, record, arrays = taken
             if arrival.writing is None:
-                made_by = protocol.provenance(job.request)
-                arrival.writing = Import(job.title, made_by, arrival.target, arrival.location)
+                arrival.request = job.request
+                arrival.writing = _import_of(job, arrival)
             arrival.writing.apply(record, arrays)
             arrival.news = True
             return True
@@ -188,6 +210,7 @@ class Arrivals:
         notes, name = [arrival.broken] if arrival.broken else [], arrival.landed_as
         if name:
             notes += [f'Imported as "{name}"', *arrival.writing.notes]
+            _keep_specimen(arrival, name)
             self.objects[arrival.job] = name
             self.landed.append(name)
         if arrival.broken:
@@ -196,6 +219,19 @@ class Arrivals:
         self.notes[arrival.job] = notes
         if arrival.job in self._session.jobs:
             self._session.stop_fetching(arrival.job)
+
+
+def _import_of(job: Job, arrival: Arrival) -> Import:
+    about = {"request": msgspec.to_builtins(job.request)} if isinstance(job.request, protocol.Generate) else {}
+    return Import(job.title, protocol.provenance(job.request), arrival.target, arrival.site, about)
+
+
+def _keep_specimen(arrival: Arrival, name: str) -> None:
+    """The object and its copies show what they were grown from, to be changed and grown anew."""
+    request = arrival.request
+    if isinstance(request, protocol.Generate) and request.specimen is not None:
+        for each in filter(None, map(bpy.data.objects.get, [name, *arrival.writing.copies])):
+            each.anthesis_specimen.show(request.specimen, request.seed)
 
 
 def obstacle() -> str:

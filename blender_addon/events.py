@@ -15,7 +15,8 @@ from .pump import Pump
 
 FAULT_INTERVAL = 1.0  # seconds after a fault of ours
 REDRAW_INTERVAL = 1 / 30  # seconds: a viewport drawn more often only takes time from the import
-PLACES = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}  # where we draw; the viewport itself is left alone
+# Where we draw; the viewport itself is left alone.
+PLACES = {("VIEW_3D", "UI"), ("VIEW_3D", "HUD"), ("PREFERENCES", "WINDOW")}
 
 _pump: Pump | None = None
 _drawn_at = 0.0
@@ -112,6 +113,7 @@ def _turn() -> float:
     if _pump.arrivals.landed:
         push_undo()
         return 0.0
+    _pump.session.reader.typed = bpy.context.scene.anthesis.generate.words
     _stale |= _pump.tick()
     interval = 0.0 if _pump.arrivals.landed else _pump.interval
     if _stale and (interval or time.monotonic() - _drawn_at > REDRAW_INTERVAL):

@@ -2,16 +2,23 @@
 
 """Buttons about jobs. Each says what went wrong in a sentence; what they do is done in pump.py.
 
-They are without UNDO: their redo panel would ask for the job again. An import makes its own undo step.
+Only Generate has UNDO, and with it Blender's redo panel. A change there first undoes all since Generate was pressed,
+what has arrived of the order too, and then asks anew: so the new object takes the place of the former one. The others
+are without: their redo panel would ask for the job again, and not in place of the first. An import makes its own undo
+step.
 """
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, StringProperty
+import msgspec
+from bpy.props import BoolProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
-from . import backend_operators, events, export_operator, life_operators, stage_operators
+from . import backend_operators, events, export_operator, life_operators, properties, stage_operators
 from .operation import Operation
+from .orders import Wish
 from .scene import provenance
 from .scene.reading import Part
+from .seam import protocol
+from .specimens import AnthesisSpecimen
 
 
 class Waits:
@@ -36,17 +43,81 @@ class Asks(Operation, Waits):
             events.running().wait(job, self.timeout)
 
 
-class ANTHESIS_OT_generate(Asks, bpy.types.Operator):
+class ANTHESIS_OT_generate(Waits, Operation, bpy.types.Operator):
     bl_idname = "anthesis.generate"
     bl_label = "Generate"
     bl_description = "Make a living object from the prompt. It grows in the scene as its frames arrive"
+    bl_options = {"REGISTER", "UNDO"}
+
+    # What the redo panel changes. None of it is remembered for the next time: that has another prompt.
+    order: StringProperty(name="Order", options={"SKIP_SAVE", "HIDDEN"})
+    specimen: PointerProperty(type=AnthesisSpecimen, options={"SKIP_SAVE"})
+    count: IntProperty(
+        name="Count",
+        description="How many are made; 0: as many as the prompt says",
+        min=0,
+        max=protocol.INDIVIDUALS,
+        options={"SKIP_SAVE"},
+    )
+    variations: properties.variations()
 
     @classmethod
     def poll(cls, context):
         return _backend_there(cls)
 
+    def carry_out(self, context) -> None:
+        pump, settings = events.running(), context.scene.anthesis.generate
+        earlier = pump.orders.find(self.order) if self.options.is_repeat else None
+        if earlier is None:
+            self.take(settings)
+        request = earlier.wish.request if earlier else settings.to_request()
+        request = msgspec.structs.replace(request, specimen=self.specimen.to_record(), seed=self.specimen.seed)
+        wish = Wish(request, self.count, self.variations)
+        order = pump.generate(wish, tuple(context.scene.cursor.location), self.order if earlier else "")
+        self.order = order.id
+        if self.wait:
+            pump.wait_for(order, self.timeout)
+
+    def take(self, settings) -> None:
+        """What is not set is as in the panel; the specimen is as the words say."""
+        if not self.properties.is_property_set("count"):
+            self.count = settings.count
+        if not self.properties.is_property_set("variations"):
+            self.variations = settings.variations
+        self.specimen.kind, self.specimen.seed = "", settings.seed
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split, layout.use_property_decorate = True, False
+        if self.specimen.there:
+            self.specimen.draw(layout)
+        else:
+            layout.label(text="The prompt is being read", icon="SORTTIME")
+        column = layout.column(align=True)
+        column.prop(self, "count")
+        row = column.row()
+        row.active = self.count > 1
+        row.prop(self, "variations")
+
+
+class ANTHESIS_OT_regrow(Asks, bpy.types.Operator):
+    bl_idname = "anthesis.regrow"
+    bl_label = "Regrow"
+    bl_description = (
+        "Grow the active object anew, as its specimen is now. It keeps its place, its parent, its constraints, "
+        "its materials and its Life curve; its mesh and its shape keys are new, and edits of them are lost"
+    )
+
+    @classmethod
+    def poll(cls, context):
+        obj = context.active_object
+        if obj is None or not obj.anthesis_specimen.there:
+            cls.poll_message_set("Select an object that was made from a prompt")
+            return False
+        return _backend_there(cls)
+
     def ask(self, context) -> list[str]:
-        return [events.running().generate(context.scene.anthesis.generate.to_request())]
+        return [events.running().regrow(context.active_object)]
 
 
 class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
@@ -202,6 +273,7 @@ def _backend_there(cls) -> bool:
 
 CLASSES = (
     ANTHESIS_OT_generate,
+    ANTHESIS_OT_regrow,
     ANTHESIS_OT_animate_selected,
     ANTHESIS_OT_cancel_job,
     ANTHESIS_OT_import_again,

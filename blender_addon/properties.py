@@ -16,7 +16,6 @@ from . import specimens, stages
 from .from_request import made_from, values
 from .seam import protocol
 
-
 OF_ONE = {"specimen", "count", "age"}  # fields of Generate that an order fills in for each individual
 VARIATIONS = 3  # distinct individuals of a bouquet, unless told otherwise
 MOST_VARIATIONS = 12
@@ -48,14 +47,17 @@ class AnthesisGenerateSettings(bpy.types.PropertyGroup):
 
     __annotations__ = made_from(protocol.Generate, OF_ONE, {"prompt": _typed}) | {
         "count": IntProperty(
-            name="Count", description="How many are made; 0: as many as the prompt says", max=protocol.INDIVIDUALS, min=0
+            name="Count",
+            description="How many are made; 0: as many as the prompt says",
+            min=0,
+            max=protocol.INDIVIDUALS,
         ),
         "variations": variations(),
         "text": PointerProperty(
             type=bpy.types.Text,
             name="Text",
             description="Take the prompt from this text datablock instead of the field above",
-        )
+        ),
     }
 
     @property

@@ -17,8 +17,10 @@ from .client.gateway import Starts
 from .client.install import Installation
 from .client.jobs import Job
 from .client.session import Session
+from .orders import Order, Orders, Wish, regrowth
 from .preferences import Settings, base_python, environment_folder
 from .scene import reading
+from .scene.bouquet import Site
 from .seam import BACKEND_FOLDER, REQUIREMENTS, protocol
 
 BUDGET = 0.008  # seconds of one tick; its last step may take as long again (a first frame with colour, 50,000 vertices)
@@ -47,6 +49,7 @@ class Pump:
     def __init__(self, settings: Settings):
         self.session = Session(SOFTWARE)
         self.arrivals = Arrivals(self.session)
+        self.orders = Orders(self.session, self.arrivals)
         self.settings = settings
         self.installed = False  # whether there is a backend to start or to connect to
         self.installation: Installation | None = None
@@ -72,6 +75,7 @@ class Pump:
         """Leave the backend alone. What it goes on with is found again in its list."""
         self.session.close()
         self.session.forget_jobs()
+        self.orders.forget()
 
     def _reach(self, session: Session, command: launch.Command | None, starts: Starts) -> None:
         settings = self.settings
@@ -131,27 +135,54 @@ class Pump:
 
     # --- Jobs
 
-    def generate(self, request: protocol.Generate) -> str:
-        """Ask for an object from words; the job's id. Raises ValueError."""
-        return self._submit(request, " ".join(request.prompt.split()), None, None)
+    def generate(self, wish: Wish, location: tuple[float, ...], replaced: str = "") -> Order:
+        """Ask for what words say, in place of an earlier order. Raises ValueError."""
+        self._require_backend()
+        return self.orders.place(wish, location, replaced)
+
+    def regrow(self, obj: bpy.types.Object) -> str:
+        """Ask for an object's mesh and life anew, from its specimen as it is now; the job's id. Raises ValueError."""
+        request, site = regrowth(obj)
+        self._require_backend()
+        for job in self.arrivals.growing_in(obj.session_uid):
+            self.arrivals.drop(job)
+            self.session.remove(job)
+        return self._submit(request, f"Regrow {obj.name}", site=site)
 
     def animate(self, request: protocol.Animate, obj: bpy.types.Object, part: reading.Part = reading.WHOLE) -> str:
         """Ask for processes on a mesh, or on a part of it; the job's id. Raises ValueError, for a mesh that cannot be
         used too."""
         subject, target = reading.read_subject(obj, part)
+        self._require_backend()
         return self._submit(request, f"{protocol.in_words(request.stages).capitalize()} {obj.name}", subject, target)
 
-    def _submit(self, request: protocol.Request, title: str, subject: bytes | None, target) -> str:
+    def _require_backend(self) -> None:
+        """Raises ValueError where none can be reached for a job."""
         if not self.settings.auto_start and self.session.state in ("off", "refused"):
             raise ValueError("The backend is not running: press Start Backend first")
         if self.settings.auto_start and self.session.state in ("off", "refused", "connecting"):
             self.connect("for jobs")  # joins one that runs
         elif self.settings.auto_start and not self.settings.remote and self.settings.backend_python():
             self.session.allow_start(self._command())  # one that has been joined may die
+
+    def _submit(
+        self,
+        request: protocol.Request,
+        title: str,
+        subject: bytes | None = None,
+        target: reading.Target | None = None,
+        site: Site | None = None,
+    ) -> str:
         asked = self.arrivals.room
         job = self.session.submit(request, title, subject, fetch=asked)
-        self.arrivals.expect(job, target, asked)
+        self.arrivals.expect(job, target, asked, site)
         return job
+
+    def wait_for(self, order: Order, seconds: float) -> None:
+        """As wait(), for all jobs of an order: there may be more of them once its prompt has been read."""
+        ends = time.monotonic() + seconds
+        for job in order.jobs:
+            self.wait(job, max(0.0, ends - time.monotonic()))
 
     def wait(self, job: str, seconds: float) -> None:
         """For scripts, where no timer fires: tick until a job's result is in the file.
@@ -192,6 +223,7 @@ class Pump:
         self._busy, wrote = False, True
         while wrote and time.perf_counter() < ends:
             changed |= self.session.tick(min(TALK, budget))
+            changed |= self.orders.tick()
             wrote = self.arrivals.advance(ends)
             self._busy |= wrote
         return changed | self._busy
@@ -204,6 +236,8 @@ class Pump:
             return 0.0
         if not self.arrivals.waits and any(_on_its_way(job) for job in jobs):
             return 0.01
+        if self.session.state == "ready" and (self.session.reader.busy or self.orders.open):
+            return 0.02
         active = any(job.active for job in jobs) or self.arrivals.open or self.installation or self.probe
         active = active or self._restarting
         return 0.1 if active or self.session.state in ("starting", "connecting") else 0.5

@@ -5,7 +5,7 @@
 import bpy
 from bpy.props import PointerProperty
 
-from . import events, operators, panels, pictures, preferences, properties
+from . import events, operators, panels, pictures, preferences, properties, specimens
 
 CLASSES = (
     preferences.AnthesisPreferences,
@@ -20,6 +20,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.anthesis = PointerProperty(type=properties.AnthesisSettings)
+    bpy.types.Object.anthesis_specimen = PointerProperty(type=specimens.AnthesisSpecimen)
     bpy.types.WindowManager.anthesis = PointerProperty(type=properties.AnthesisWindow)
     events.start()
 
@@ -27,6 +28,7 @@ def register() -> None:
 def unregister() -> None:
     events.stop()
     del bpy.types.WindowManager.anthesis
+    del bpy.types.Object.anthesis_specimen
     del bpy.types.Scene.anthesis
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

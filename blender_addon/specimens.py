@@ -7,7 +7,7 @@ Those of all species are kept side by side, as those of all processes are; `kind
 
 import bpy
 import msgspec
-from bpy.props import IntProperty, PointerProperty, StringProperty
+from bpy.props import PointerProperty, StringProperty
 
 from .from_request import made_from, values
 from .seam import protocol

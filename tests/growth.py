@@ -75,3 +75,10 @@ def law_broken(specimen: Specimen, taus: np.ndarray) -> float:
 def islands(mesh: Mesh) -> int:
     """Connected pieces."""
     return int(parts(len(mesh.vertices), mesh.faces).max()) + 1
+
+
+def islands_of_uv(mesh: Mesh) -> np.ndarray:
+    """(F,) the chart that each triangle is drawn in: triangles that share two texels are in one."""
+    _, texels = np.unique(np.round(mesh.uv, 6), axis=0, return_inverse=True)
+    corners = texels.reshape(-1)[mesh.triangles]
+    return parts(int(corners.max()) + 1, corners)[corners[:, 0]]

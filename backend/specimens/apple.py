@@ -60,7 +60,7 @@ UNRIPE, GROUND = np.array([0.20, 0.30, 0.035]), np.array([0.55, 0.42, 0.075])  #
 LENTICEL, RUSSET = np.array([0.66, 0.52, 0.24]), np.array([0.24, 0.15, 0.05])
 ROTTEN, OLD_ROT = np.array([0.185, 0.072, 0.022]), np.array([0.032, 0.015, 0.009])
 BUFF, GREY = np.array([0.56, 0.45, 0.29]), np.array([0.34, 0.33, 0.29])
-LEATHER = np.array([0.085, 0.026, 0.014])
+LEATHER = np.array([0.048, 0.017, 0.010])
 WOOD, WOOD_DARK = np.array([0.12, 0.075, 0.03]), np.array([0.045, 0.026, 0.014])
 
 SWELLING = 0.14  # of the volume, while it ripens
@@ -319,7 +319,7 @@ def _body(fruit: _Fruit) -> Organ:
         # Where the sun reaches, the skin turns first.
         albedo = tint(fruit.green, fruit.sunny, ramp(1.5 * tau / RIPE - 0.25 + 0.08 * fruit.stain))
         age = lesions.age(t)
-        leather = (1 - damp) * ramp(t, 0.0, 1.0)
+        leather = (1 - damp) * ramp(t, 0.0, 1.1)
         albedo = tint(albedo, LEATHER * tone[..., None], leather * (0.72 + 0.26 * fruit.folds))
         brown = damp * ramp(age, -0.012, 0.016)
         old = ramp(age + 0.03 * fruit.stain, 0.12, 0.85)

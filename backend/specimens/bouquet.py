@@ -30,7 +30,7 @@ def spiral(count: int, width: float, rng: np.random.Generator) -> list[Place]:
     alone stands in the middle as it grew."""
     if count == 1:
         return [Place(0.0, 0.0, 0.0)]
-    radius = width * np.sqrt(np.arange(count) + 0.5) * 0.62
+    radius = width * np.sqrt(np.arange(count) + 0.5) * 0.66
     angle = np.arange(count) * GOLDEN_ANGLE + rng.uniform(0, 2 * np.pi)
     heading = rng.uniform(0, 2 * np.pi, count)
     return [Place(*one) for one in zip(radius * np.cos(angle), radius * np.sin(angle), heading, strict=True)]

@@ -17,10 +17,12 @@ All lengths here are shares of the candle's height; they become metres as the or
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from backend.species import Candle
+from backend.specimens import fire
 from backend.specimens.core import (
     Array,
     Life,
@@ -47,7 +49,10 @@ LIT, STARVING, OUT, COLD = 0.07, 0.88, 0.95, 0.985
 
 BURNT = 0.84  # of the wax
 
-LIFE = Life({"burn": Stretch(0.0, 1.0, {"flame": 1}), "melt": Stretch(0.0, 1.0, {"flame": 0})}, prime=0.25)
+Surface = Callable[[float], Array]  # (rows, columns, 3) at a life time
+Curves = Callable[[float], list[Spine]]
+
+LIFE = Life({"burn": Stretch(0.0, 1.0), "melt": Stretch(0.0, 1.0)}, prime=0.25)
 
 USUAL_RADIUS = 0.14  # what does not grow with the girth in step (flame, wick, runs) grows with its square root
 LEAST_GIRTH = {1: 0.05, 2: 0.30, 3: 0.36, 4: 0.42}  # that leaves room for so many flames
@@ -57,19 +62,18 @@ FLAME_LENGTH, FLAME_RADIUS = 0.175, 0.027
 FOOT, POOLED = 0.06, 0.022  # height of the foot, thickness of what has pooled there
 CUP = 0.075  # depth of the full cup below the rim
 
-COTTON, CHAR, EMBER = np.array([0.72, 0.66, 0.52]), np.array([0.012, 0.011, 0.010]), np.array([1.0, 0.20, 0.02])
-FLAME_ROOT, FLAME_BODY = np.array([0.010, 0.030, 0.19]), np.array([1.0, 0.46, 0.07])
-FLAME_HEART, FLAME_TIP = np.array([0.62, 0.22, 0.03]), np.array([1.0, 0.30, 0.025])
+COTTON = np.array([0.72, 0.66, 0.52])
 WARMTH = np.array([1.0, 0.62, 0.26])  # what is left of light on its way through wax
 
 
 def grow(candle: Candle, seed: int) -> Specimen:
     """A candle; `seed` picks the individual. Its vertices are the new candle (tau 0)."""
     rng = np.random.default_rng(seed)
-    wax = _Wax.cast(candle, rng)
-    flicker = _Flicker.of(rng, candle)
-    spines = _wicks(wax, flicker, candle, rng)
-    organs = [_body(wax, flicker, candle), _wick(wax, spines, candle)]
+    flicker = Flicker.of(candle.wicks, rng)
+    wax = _Wax.cast(candle, flicker.draught, rng)
+    surface = lru_cache(maxsize=2)(wax.points)  # several organs ask for the same moment
+    spines = lru_cache(maxsize=2)(_wicks(wax, surface, candle, rng))
+    organs = [_body(wax, surface, candle, rng), _wick(wax, spines, candle)]
     if candle.flame > 0:
         organs.append(_flame(wax, flicker, spines, candle))
     return join(organs, Matter(("wax",), share_left if candle.flame > 0 else lambda tau: 1.0))
@@ -90,35 +94,10 @@ def _steady(tau: float) -> float:
     return (until(tau, 0.0, LIT) - until(tau, STARVING, OUT)) / (until(1.0, 0.0, LIT) - until(1.0, STARVING, OUT))
 
 
-@dataclass(frozen=True, eq=False)
-class _Flicker:
-    """How one candle's flames move in its draught."""
-
-    draught: float  # where it blows to, radians
-    phases: Array  # (wicks, 6)
-    lit: bool
-    size: float
-
-    @classmethod
-    def of(cls, rng: np.random.Generator, candle: Candle) -> "_Flicker":
-        draught, phases = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi, (4, 6))
-        return cls(draught, phases[: candle.wicks], candle.flame > 0, 0.45 + 0.55 * candle.flame)
-
-    def burning(self, tau: float) -> float:
-        """From no flame (0) to a full one (1)."""
-        starving = 1 - 0.5 * ramp(tau, STARVING - 0.1, OUT) - 0.5 * ramp(tau, STARVING, OUT)
-        return float(ramp(tau, 0.0, LIT) * starving) if self.lit else 0.0
-
-    def sway(self, tau: float, wick: int) -> tuple[float, float]:
-        """Radians that the tip leans with the draught and across it."""
-        p = self.phases[wick]
-        gust = np.sin(37 * tau + p[0]) + 0.6 * np.sin(83 * tau + p[1])
-        return 0.10 + 0.09 * gust, 0.07 * np.sin(47 * tau + p[2]) + 0.05 * np.sin(101 * tau + p[3])
-
-    def stretch(self, tau: float, wick: int) -> float:
-        """Of the flame's length."""
-        p = self.phases[wick]
-        return 1 + 0.05 * np.sin(61 * tau + p[4]) + 0.04 * np.sin(109 * tau + p[5])
+def burning(tau: float) -> float:
+    """From no flame (0) to a full one (1). Before it goes out it starves."""
+    starved = 0.5 * ramp(tau, STARVING - 0.1, OUT) + 0.5 * ramp(tau, STARVING, OUT)
+    return float(ramp(tau, 0.0, LIT) * (1 - starved))
 
 
 # Wax
@@ -144,18 +123,18 @@ class _Runs:
             return rng.uniform(low, high, (n, 1, 1))
 
         order = rng.permutation(n)[:, None, None]
-        birth = 0.05 + 0.72 * (order + each(0.1, 0.9)) / max(n, 1)
-        away = rng.normal(0.0, 1.25, (n, 1, 1))  # most run over where the draught has melted the rim
+        birth = 0.06 + 0.62 * (order + each(0.1, 0.9)) / max(n, 1)
+        away = rng.normal(0.0, 1.4, (n, 1, 1))  # most run over where the draught has melted the rim
         start = 1 - BURNT * birth
-        end = start * (1 - each(0.3, 1.25))
+        end = start * (1 - each(0.35, 1.35))
         return cls(
             draught + away + 0.5 * each(-1, 1),
             birth,
             each(0.10, 0.22),
             start + 0.02,
             np.where(end < FOOT * grain, -0.03, end),
-            grain * each(0.022, 0.036),
-            grain * each(0.010, 0.017),
+            grain * each(0.026, 0.046),
+            grain * each(0.012, 0.022),
             each(0.03, 0.12),
             each(0, 2 * np.pi),
         )
@@ -183,13 +162,12 @@ class _Runs:
         return (np.mod(angle - way + np.pi, 2 * np.pi) - np.pi) * USUAL_RADIUS
 
     def pooled(self, angle: Array, tau: float) -> Array:
-        """(columns,) how far what has come down reaches out from the foot, in widths of a run."""
+        """(columns,) how far what has come down reaches out from the foot."""
         if not len(self.birth):
             return np.zeros_like(angle)
         arrived = ramp(tau, self.birth + 0.7 * self.pace, self.birth + 0.7 * self.pace + 0.45) * (self.end < 0)
-        spread = 2.2 * self.width * (0.4 + 0.6 * arrived)
-        y = self.across(angle, np.zeros((1, 1))) / spread
-        lobe = np.exp(-(y**2)) * arrived
+        y = self.across(angle, np.zeros((1, 1))) / (self.width * (1.1 + 1.9 * arrived))
+        lobe = 2.4 * self.width * arrived * np.exp(-(y**2))
         return ((lobe**2).sum(axis=0) ** 0.5)[0]
 
 
@@ -199,82 +177,230 @@ class _Wax:
 
     radius: float
     grain: float  # of wick, flame and runs: 1 at the usual girth
+    ring: float  # where the wicks stand, in radii
     angle: Array  # (columns,)
     rows: tuple[int, int, int, int, int]  # bottom, foot, side, rim, cup
     runs: _Runs
-    uneven: Noise  # over a unit circle and time
-    mottle: Noise
+    uneven: Noise  # about the candle and over time
     draught: float
     melts: bool
 
     @classmethod
-    def cast(cls, candle: Candle, rng: np.random.Generator) -> "_Wax":
+    def cast(cls, candle: Candle, draught: float, rng: np.random.Generator) -> "_Wax":
         radius = max(candle.girth, LEAST_GIRTH[candle.wicks]) / 2
         grain = float(np.sqrt(radius / USUAL_RADIUS))
         columns = finer(132, candle.detail)
         rows = tuple(finer(n, candle.detail) for n in (4, 11, 58, 8, 20))
-        draught = rng.uniform(0, 2 * np.pi)
         runs = _Runs.grown(candle.drips, grain, draught, rng)
         angle = np.arange(columns) * (2 * np.pi / columns)
-        uneven, mottle = Noise.grown(rng, 1.5), Noise.grown(rng, 0.35)
-        return cls(radius, grain, angle, rows, runs, uneven, mottle, draught, candle.flame == 0)
-
-    def place(self, share: float) -> float:
-        """The row, not whole, that lies at `share` of the cup's radius."""
-        return sum(self.rows[:4]) - 1 + self.rows[4] * (1 - share) ** (1 / 1.5)
+        noise = Noise.grown(rng, 2.2)
+        return cls(radius, grain, RING[candle.wicks], angle, rows, runs, noise, draught, candle.flame == 0)
 
     def points(self, tau: float) -> Array:
-        """(rows, columns, 3)."""
+        """(rows, columns, 3) with the volume that the law asks for."""
         if self.melts:
             return self.slumped(tau)
-        height = 1.0
-        if tau > 0:
-            target, area = share_left(tau) * self.whole, np.pi * self.radius**2
-            height = share_left(tau)
-            for _ in range(3):
-                height = max(height + (target - volume(self.burning(tau, height))) / area, 0.02)
-        return self.burning(tau, height)
+        if tau == 0:
+            return self.burning(0.0, 1.0)
+        target, height, slope = share_left(tau) * self.whole, share_left(tau), 1 / (np.pi * self.radius**2)
+        points = self.burning(tau, height)
+        for _ in range(2):  # a candle is a column but for its ends, so this is Newton's method
+            height = max(height + (target - volume(points)) * slope, 0.02)
+            points = self.burning(tau, height)
+        return points
 
-    @property
+    @cached_property
     def whole(self) -> float:
         """Volume of the new candle."""
         return volume(self.burning(0.0, 1.0))
 
-    def noise(self, over: float, lift: float) -> Array:
+    def noise(self, over: float) -> Array:
         """(columns,) a field about the candle that changes with `over`."""
-        ring = np.stack([np.cos(self.angle), np.sin(self.angle), np.full_like(self.angle, over)], axis=-1)
-        return self.uneven(ring + [0, 0, lift])
+        return self.uneven(np.stack([np.cos(self.angle), np.sin(self.angle), np.full_like(self.angle, over)], axis=-1))
 
     def burning(self, tau: float, height: float) -> Array:
         """With the mean rim at `height`."""
-        bottom, foot, side, rim, cup = self.rows
-        soft = ramp(tau, 0.01, 0.25)
-        tilt = np.cos(self.angle - self.draught)
-        low = min(1.0, 3 * height)
-        level = height + soft * low * self.grain * (0.010 * self.noise(1.2 * tau, 0.0) - 0.012 * tilt)
-        bevel = self.radius * mix(0.05, 0.055 + 0.012 * self.noise(0.8 * tau, 5.0), soft)
-        shoulder = level - bevel
-        z_foot = min(FOOT * self.grain, 0.4 * (height - 0.06 * self.radius))
-
-        q = np.arange(1, side + 1)[:, None] / side
-        z = np.concatenate([np.full((1, len(self.angle)), z_foot), mix(z_foot, shoulder, q)])
-        wall = self.wall(z, tau, height, soft)
-        # What has pooled: a flat drop that meets the wall in a fillet.
-        e = 1 - np.linspace(0, 1, foot)[:, None] ** 1.5
-        reach = 2.2 * self.grain * 0.03 * self.runs.pooled(self.angle, tau) * (1 + 0.2 * self.noise(0.3 * tau, 9.0))
-        thick = z_foot * POOLED / FOOT
-        foot_r = wall[0] + np.maximum(reach, 0) * e
-        foot_z = thick * np.sqrt(np.maximum(1 - e * e, 0)) + (z_foot - thick) * (1 - e) ** 4 + 0 * wall[0]
-        bottom_r = np.linspace(0, 0.96, bottom)[:, None] * foot_r[0]
-        # Over the rim and down.
-        arc = np.arange(1, rim + 1)[:, None] / rim * (np.pi / 2)
-        rim_r, rim_z = wall[-1] - bevel * (1 - np.cos(arc)), shoulder + bevel * np.sin(arc)
-        cup_r = (wall[-1] - bevel) * (1 - (np.arange(1, cup + 1)[:, None] / cup) ** 1.5)
-        pool = height - self.depth(tau, height)
-        open_ = ramp(tau, 0.0, 0.22)
-        lip = self.radius * mix(0.30 if self.grain_of_ring else 0.52, 0.015, open_)
-        fall = ramp(wall[-1] - bevel - cup_r, lip, lip + 0.17 * self.radius)
-        cup_z = mix(level, pool, fall)
-        r = np.concatenate([bottom_r, foot_r, wall[1:], rim_r, cup_r])
-        z = np.concatenate([0 * bottom_r, foot_z, z[1:], rim_z, cup_z])
+        soft, tilt = ramp(tau, 0.01, 0.25), np.cos(self.angle - self.draught)
+        level = height + soft * min(1.0, 3 * height) * self.grain * (0.008 * self.noise(1.2 * tau) - 0.010 * tilt)
+        bevel = self.radius * mix(0.05, 0.06 + 0.012 * self.noise(5 + 0.8 * tau), soft)
+        bare, runs, wall_z = self.side(level - bevel, tau, height)
+        wall, rim_width = bare + runs, bevel + runs[-1]
+        foot, foot_z = self.foot(wall[0], wall_z[0], tau)
+        bottom = np.linspace(0, 0.96, self.rows[0])[:, None] * foot[0]
+        arc = np.arange(1, self.rows[3] + 1)[:, None] / self.rows[3] * (np.pi / 2)
+        rim, rim_z = wall[-1] - rim_width * (1 - np.cos(arc)), wall_z[-1] + bevel * np.sin(arc)
+        cup = rim[-1] * (1 - (np.arange(1, self.rows[4] + 1)[:, None] / self.rows[4]) ** 1.5)
+        pool = height - CUP * self.grain * ramp(tau, 0.01, 0.2) * np.tanh(4 * height)
+        lip = self.radius * mix(0.28 if self.ring else 0.5, 0.015, ramp(tau, 0.0, 0.22))
+        cup_z = mix(level, pool, ramp(rim[-1] - cup, lip, lip + 0.17 * self.radius))
+        r = np.concatenate([bottom, foot, wall[1:], rim, cup])
+        z = np.concatenate([0 * bottom, foot_z, wall_z[1:], rim_z, cup_z])
         return np.stack([r * np.cos(self.angle), r * np.sin(self.angle), z], axis=-1)
+
+    def side(self, shoulder: Array, tau: float, height: float) -> tuple[Array, Array, Array]:
+        """From the foot up to the shoulder (columns,): radius, soft below the rim, what runs add to it, and z."""
+        q = np.linspace(0, 1, self.rows[2] + 1)[:, None]
+        z = mix(min(FOOT * self.grain, 0.4 * float(shoulder.min())), shoulder, q)
+        soft = np.exp(-(((shoulder - z) / (0.09 * self.grain)) ** 2)) * ramp(tau, 0.02, 0.25)
+        radius = self.radius * (1 + soft * (0.03 * self.noise(9 + 1.1 * tau) - 0.02))
+        return radius, self.runs.height(self.angle, z, tau), z
+
+    def foot(self, wall: Array, top: Array, tau: float) -> tuple[Array, Array]:
+        """Radius and z of what has run down and pooled, out to in: a flat drop that meets the wall in a fillet."""
+        e = 1 - np.linspace(0, 1, self.rows[1])[:, None] ** 1.5
+        thick = top * POOLED / FOOT
+        z = thick * np.sqrt(np.maximum(1 - e * e, 0)) + (top - thick) * (1 - e) ** 4
+        return wall + self.runs.pooled(self.angle, tau) * (1 + 0.15 * self.noise(14 + 0.3 * tau)) * e, z
+
+    def slumped(self, tau: float) -> Array:
+        """Without a flame: it rounds off, sinks, leans and spreads, and keeps its volume."""
+        new = self.burning(0.0, 1.0)
+        r, z = np.hypot(new[..., 0], new[..., 1]), new[..., 2]
+        step = np.hypot(np.diff(r, axis=0), np.diff(z, axis=0)).mean(axis=1)
+        start = self.rows[0]
+        a = np.clip((np.append(0, np.cumsum(step)) - step[:start].sum()) / step[start:].sum(), 0, 1)[:, None]
+        # Its upper end rounds to a dome: the square (x, y) of its outline becomes a quarter of a disc.
+        top = 0.9 * min(self.radius, 0.9)
+        x, y = r / self.radius, np.clip((z - (1 - top)) / top, 0.0, 1.0)
+        domed = ramp(tau, 0.0, 0.4)
+        r = mix(r, r * np.sqrt(1 - y * y / 2), domed)
+        z = mix(z, np.minimum(z, 1 - top) + top * y * np.sqrt(1 - x * x / 2), domed)
+        # A drop at rest is about three times as wide as it is high. The foot spreads before the top does.
+        wide = (self.radius**2 / 0.30) ** (1 / 3)
+        warm = ramp(tau, 0.03, 1.0)
+        spread = ramp(warm * (1.4 + 0.12 * self.noise(0.0) * (1 - a)) - 0.4 * a)
+        across = 1 - a**2.5
+        bottom = np.arange(len(a))[:, None] < start
+        lobed = wide * (1 + 0.14 * self.noise(3.0) * (1 - a))
+        r = mix(r, np.where(bottom, x, across) * lobed, spread)
+        z = mix(z, 0.3 * wide * np.sqrt(1 - across**2.5) * ~bottom, warm)
+        points = np.stack([r * np.cos(self.angle), r * np.sin(self.angle), z], axis=-1)
+        points[..., :2] *= np.sqrt(volume(new) / volume(points))
+        # A shear keeps volumes and never brings the wax to cross itself.
+        lean = 0.55 * ramp(tau, 0.05, 0.9) * (z / z.max()) ** 1.7 * z.max()
+        return points + lean[..., None] * np.array([np.cos(self.draught), np.sin(self.draught), 0])
+
+    def anchors(self, points: Array, azimuth: Array) -> Array:
+        """(wicks, 3) where wicks at `azimuth` (wicks,) stand on the wax at `points`."""
+        place = sum(self.rows[:4]) - 1 + self.rows[4] * (1 - self.ring) ** (1 / 1.5)
+        row = min(int(place), len(points) - 2)
+        column = np.mod(azimuth, 2 * np.pi) / (2 * np.pi) * len(self.angle)
+        left = column.astype(int) % len(self.angle)
+        right, t = (left + 1) % len(self.angle), (column % 1)[:, None]
+        lower, upper = (
+            mix(points[row, left], points[row, right], t),
+            mix(points[row + 1, left], points[row + 1, right], t),
+        )
+        return mix(lower, upper, place - row)
+
+
+def volume(points: Array) -> float:
+    """That a closed grid (rows, columns, 3) encloses whose first and last row are poles."""
+    a, b = points[:-1], np.roll(points, -1, axis=1)[:-1]
+    c, d = np.roll(points, -1, axis=1)[1:], points[1:]
+    return float(((np.cross(a, b) + np.cross(d, a)) * c).sum() / 6)
+
+
+def _body(wax: _Wax, surface: Surface, candle: Candle, rng: np.random.Generator) -> Organ:
+    mottle = Noise.grown(rng, 0.5 * wax.radius)
+    new = surface(0.0)
+    colour = np.array(candle.colour)
+    tone = 1 + 0.015 * mottle(new)
+
+    def at(tau: float) -> Skin:
+        points = surface(tau)
+        z = points[..., 2]
+        albedo = colour * tone[..., None] + 0 * points
+        top = z[-1, 0]
+        below = np.maximum(top - z, 0) / wax.grain
+        inside = np.zeros(len(points))
+        inside[sum(wax.rows[:3]) + 3 :] = 1
+        pool = (inside[:, None] * ramp(top + 0.012 * wax.grain - z, 0.0, 0.01 * wax.grain)) * ramp(tau, 0.01, 0.1)
+        liquid = pool * (1 - ramp(tau, OUT, 1.0)) * (not wax.melts)
+        glow = lit * (0.10 * np.exp(-((below / 0.075) ** 1.2)) + 0.12 * inside[:, None])
+        albedo = tint(albedo, albedo * WARMTH, np.clip(4 * glow + 0.25 * liquid, 0, 0.8))
+        return Skin(candle.height * points[None], albedo[None], mix(0.42, 0.10, liquid)[None], emission=glow[None])
+
+    r, z = np.hypot(new[..., 0], new[..., 1]), new[..., 2]
+    return Organ("wax", candle.height * lathe_chart(r[None], z[None]), at, closed=True, poles=(True, True))
+
+
+# Wicks and flames
+
+
+def _wicks(wax: _Wax, surface: Surface, candle: Candle, rng: np.random.Generator) -> Curves:
+    """The wicks' curves at a life time: upright when new, then bent into the side of the flame, at last limp."""
+    n = candle.wicks
+    azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * (2 * np.pi / n)
+    bent, bend = rng.uniform(0, 2 * np.pi, n), rng.uniform(0.75, 1.0, n)
+    s = np.linspace(0, 1, 25)
+
+    def at(tau: float) -> list[Spine]:
+        bases = wax.anchors(surface(tau), azimuth)
+        hot = ramp(tau, 0.02, 0.3) + 0.35 * ramp(tau, OUT, 1.0)
+        out = []
+        for k in range(n):
+            way, lean = bent[k], bend[k] * hot * s**1.3
+            if wax.melts:
+                way = azimuth[k] if n > 1 else wax.draught  # downhill
+                lean = 1.1 * ramp(tau, 0.1, 0.9) * (0.6 + 0.4 * s)
+            length = wax.grain * WICK_LENGTH * (1.1 - 0.1 * ramp(tau, 0.0, 0.2))
+            base = bases[k] + [0, 0, WICK_GAP * wax.grain]
+            out.append(Spine.bent(base, turn("z", way), length, lean + 0 * s, 0 * s))
+        return out
+
+    return at
+
+
+def _wick(wax: _Wax, spines: Curves, candle: Candle) -> Organ:
+    rows, sides = finer(22, candle.detail), finer(9, candle.detail)
+    s = np.linspace(0, 1, rows)
+    radius = wax.grain * WICK_RADIUS * (0.55 + 0.45 * ramp(s, 0.0, 0.1)) * (1 - 0.35 * ramp(s, 0.75, 1.0))
+    radius[[0, -1]] = 0
+    braid = 1 + 0.10 * np.sin(2 * np.pi * (5 * s[:, None] + 2 * np.arange(sides) / sides))
+
+    def at(tau: float) -> Skin:
+        points = np.stack([tube(spine, s, radius, sides) for spine in spines(tau)])
+        shape = points.shape[:3]
+        burnt = ramp(1.8 * tau / LIT - 1.2 * (1 - s), 0.0, 0.8) * (not wax.melts)
+        ember = ramp(s, 0.72, 0.95) * burnt * (1 - ramp(tau, OUT, COLD))
+        albedo = tint(COTTON * braid[..., None], fire.CHAR, (burnt * ramp(s, 0.0, 0.25))[:, None])
+        albedo = np.broadcast_to(tint(albedo, fire.EMBER, 0.8 * ember[:, None]), points.shape)
+        emission = np.broadcast_to(0.35 * ember[:, None], shape)
+        return Skin(candle.height * points, albedo, np.full(shape, 0.9), emission=emission)
+
+    chart = tube_chart(s, np.full(rows, radius.max()), sides, wax.grain * WICK_LENGTH)
+    charts = candle.height * np.repeat(chart[None], candle.wicks, axis=0)
+    return Organ("wick", charts, at, closed=True, poles=(True, True))
+
+
+def _flame(wax: _Wax, flicker: Flicker, spines: Curves, candle: Candle) -> Organ:
+    """Drops of light that each hang on a wick."""
+    rows, sides = finer(34, candle.detail), finer(20, candle.detail)
+    q = np.linspace(0, 1, rows)
+    full, colour = np.ones((candle.wicks, rows, sides)), fire.colour(q)[None, :, None]
+
+    def at(tau: float) -> Skin:
+        lit = burning(tau)
+        size = wax.grain * (0.45 + 0.55 * candle.flame) * lit
+        sleeve = 1.5 * wax.grain * WICK_RADIUS * (1 - q) ** 2 * min(1.0, 6 * lit + 0.02)
+        # A flame that is not there is a speck beyond the tip of its wick, and what is about to go out too short to turn.
+        hold, beyond = mix(1.0, 0.5, ramp(lit, 0.0, 0.5)), 0.004 * wax.grain * (1 - ramp(lit, 0.0, 0.35))
+        points = []
+        for k, wick in enumerate(spines(tau)):
+            origin, frame = wick.pose(np.array(hold))
+            length = max(size * FLAME_LENGTH * flicker.stretch(tau, k), 1e-3 * wax.grain)
+            spine = flicker.spine(origin + beyond * frame[:, 2], frame[:, 2], length, tau, ramp(lit, 0.0, 0.4), k)
+            points.append(tube(spine, q, size * FLAME_RADIUS * fire.drop(q) + sleeve, sides))
+        opacity = fire.opacity(q, lit)[:, None] * full
+        return Skin(
+            candle.height * np.stack(points),
+            np.broadcast_to(colour, (*full.shape, 3)),
+            full,
+            opacity=opacity,
+            emission=min(1.0, 3 * lit) * full,
+        )
+
+    chart = tube_chart(q, np.full(rows, 0.7 * wax.grain * FLAME_RADIUS), sides, wax.grain * FLAME_LENGTH)
+    charts = candle.height * np.repeat(chart[None], candle.wicks, axis=0)
+    return Organ("flame", charts, at, closed=True, poles=(False, True))

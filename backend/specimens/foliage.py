@@ -9,7 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.specimens.core import Array, Organ, Skin, Spine, blade, finer, mix, ramp, tint, tube, tube_chart, turn
+from backend.specimens.core import (
+    Array,
+    Noise,
+    Organ,
+    Skin,
+    Spine,
+    blade,
+    finer,
+    mix,
+    ramp,
+    tint,
+    tube,
+    tube_chart,
+    turn,
+)
 
 GREEN, BROWN = np.array([0.055, 0.125, 0.028]), np.array([0.13, 0.10, 0.04])
 LEAF_GREEN, LEAF_PALE = np.array([0.026, 0.085, 0.017]), np.array([0.09, 0.17, 0.05])
@@ -65,7 +79,7 @@ def stem(stalk: Stalk, top: float, rows: int, sides: int, rng: np.random.Generat
     """From the ground to `top` of the stalk's length."""
     s = np.append(0.0, np.linspace(0, top, rows))
     radius = stalk.radius_at(s) * np.append(0.04, np.ones(rows))  # the cut end is closed
-    shade = rng.uniform(0.9, 1.1, (1, rows + 1, sides))
+    shade = 1 + 0.06 * Noise.grown(rng, 0.35)(_unrolled(s, sides))
     ripe = 0.4 + 0.6 * ramp(s, 0.5, 1)[None, :, None]
 
     def at(tau: float) -> Skin:
@@ -74,6 +88,12 @@ def stem(stalk: Stalk, top: float, rows: int, sides: int, rng: np.random.Generat
         return Skin(tube(stalk.spine(tau), s, radius, sides)[None], albedo, 0.48 + 0.3 * dry)
 
     return Organ("stem", tube_chart(s, radius, sides, stalk.length)[None], at, closed=True)
+
+
+def _unrolled(s: Array, sides: int) -> Array:
+    """(1, rows, sides, 3) places on a tube for a Noise, the same at every level of detail."""
+    angle = np.arange(sides) * (2 * np.pi / sides)
+    return np.stack(np.broadcast_arrays(0.1 * np.cos(angle), 0.1 * np.sin(angle), 3 * s[:, None]), axis=-1)[None]
 
 
 def thorns(stalk: Stalk, s: Array, azimuth: Array, scale: float, rng: np.random.Generator) -> Organ:

@@ -6,15 +6,15 @@ three slabs, so with a diffusion length s the isotherm of level L is
     prod_i (erf((a_i - x_i) / s) + erf((a_i + x_i) / s)) / 2 = L        a_i half extents, x_i coordinates
 
 Faces warm from one side, edges from two, corners from three: that is why a block melts round. The floor lets no heat
-through: the block is half of one twice as high. The length s grows so that the ice that is left follows
-(1 - x)^3: heat reaches each square metre at a steady rate, and the surface recedes at a steady rate.
+through: the block is half of one twice as high. The pace is that of laminar natural convection about a body of size r,
+which takes heat per area as r^(-1/4): r^(5/4) falls steadily, and with it the ice that is left as (1 - x)^(12/5).
 
 The water is a flat cap about the foot of the ice, which stands in it as in a well; it keeps the mass of what melted.
 
 Sources: products of one-dimensional solutions, Carslaw & Jaeger, "Conduction of Heat in Solids", 2nd ed., 1959.
 Scallops, and sides that melt unevenly: Weady, Tong, Zidovska & Ristroph, "Anomalous convective flows carve pinnacles
 and scallops in melting ice", Phys. Rev. Lett. 128, 2022; Hester et al., "Aspect ratio affects iceberg melting", Phys.
-Rev. Fluids 6, 2021. Density of ice at 0 C, 0.917 of water's: Petrenko & Whitworth, "Physics of Ice", 1999. A puddle
+Rev. Fluids 6, 2021. Convection: Incropera et al., "Fundamentals of Heat and Mass Transfer", 6th ed., 2007. Density of ice at 0 C, 0.917 of water's: Petrenko & Whitworth, "Physics of Ice", 1999. A puddle
 is as thick as capillarity holds it: de Gennes, Brochard-Wyart & Quere, "Capillarity and Wetting Phenomena", 2004.
 Departs from them: latent heat only sets the pace; scallops are drawn, not solved; a puddle's thickness is a share of
 the block's height (that of a block of 4 cm), and no water evaporates or runs away.
@@ -49,23 +49,23 @@ from backend.specimens.core import (
 LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 
 ICE_DENSITY = 0.917  # of water's
-GONE = 0.95  # life time at which the last ice has melted
-LEVEL = 0.72  # of the isotherm: the lower, the rounder it melts
+GONE = 0.97  # life time at which the last ice has melted
+LEVEL = 0.62  # of the isotherm: the lower, the rounder it melts
 # Shares of the block's height.
 WIDTH = 0.86
 EDGE = 0.055  # first diffusion length: how far the new edges are rounded
 FILM = 0.0015  # of water under the ice
 GAP = 0.0015  # between the ice and the water that it stands in
-THICKNESS = 0.085  # of the puddle
-SPECK = 0.006  # what is left of the ice's extent when it has gone
+THICKNESS = 0.095  # of the puddle
+SPECK = 0.003  # what is left of the ice's extent when it has gone
 
 WHITE, FROST = np.array([0.86, 0.90, 0.93]), np.array([0.80, 0.86, 0.90])
-WATER, SHALLOW = np.array([0.20, 0.245, 0.265]), np.array([0.30, 0.335, 0.35])
+WATER, SHALLOW = np.array([0.19, 0.245, 0.275]), np.array([0.30, 0.34, 0.36])
 
 
 def melted(tau: float) -> float:
     """The share of the ice that has melted."""
-    return 1 - (1 - _receded(tau)) ** 3
+    return 1 - (1 - _receded(tau)) ** 2.4
 
 
 def share(tau: float) -> float:
@@ -83,7 +83,7 @@ def grow(block: IceBlock, seed: int) -> Specimen:
     """A block; `seed` picks its cracks, the side that melts first and the way its water runs."""
     rng = np.random.default_rng(seed)
     ice = _Ice.frozen(block, rng)
-    spread = Outline.drawn(ice.footprint, rng)
+    spread = Outline.drawn(_well(ice.points(0.0)[0] / block.height, THICKNESS), rng)
 
     @lru_cache(maxsize=2)
     def melting(tau: float) -> tuple[Array, Array]:
@@ -113,11 +113,11 @@ class _Ice:
         box = _box(half, finer(128, block.detail), finer(30, block.detail), finer(22, block.detail))
         reach = np.linalg.norm(box, axis=-1)
         rays = box / reach[..., None]
-        bow, chipped, dents, ripple = (Noise.grown(rng, length, 2) for length in (1.1, 0.22, 0.30, 0.75))
+        bow, chipped, dents, ripple = (Noise.grown(rng, length, 2, 0.3) for length in (1.1, 0.22, 0.55, 1.1))
         near = np.sort(np.abs(box) / half, axis=-1)[..., 1]  # 1 at the edges, where two faces meet
         chips = 0.006 * bow(box) - 0.035 * ramp(chipped(box), 0.9, 2.2) * ramp(near, 0.90, 1.0)
         flowing = box * [1, 1, 0.35]  # water running down draws dents out
-        scallops = 0.6 * ripple(flowing) - np.sqrt(dents(flowing) ** 2 + 0.05)
+        scallops = ripple(flowing) - np.sqrt(dents(flowing) ** 2 + 0.3)
         scallops -= scallops.mean()
         away = _unit(rng.uniform(0, 2 * np.pi))
         ice = cls(block.height, rays, half, reach, chips, scallops, away, lambda left: left, 1.0)
@@ -138,27 +138,24 @@ class _Ice:
             low, high = (middle, high) if erf(self.half / middle).prod() > LEVEL else (low, middle)
         return low
 
-    @property
-    def footprint(self) -> Array:
-        """(columns, 2) outline of the new block's foot."""
-        return self.solid(EDGE, 0.0)[2, :, :2]
-
-    def solid(self, length: float, uneven: float) -> Array:
+    def solid(self, length: float, melted: float) -> Array:
         """(rows + 2, columns, 3): its foot from the middle, its wall, its top to the middle."""
-        radius = _radius(self.rays, self.half, self.reach, length) * (1 + self.chips + uneven * self.scallops)
-        wall = radius[..., None] * self.rays
+        uneven = (1 - ramp(melted, 0.0, 0.5)) * self.chips + 0.05 * ramp(melted, 0.0, 0.5) * (
+            1 - 0.5 * ramp(melted, 0.4, 1.0)
+        ) * self.scallops
+        wall = (_radius(self.rays, self.half, self.reach, length) * (1 + uneven))[..., None] * self.rays
+        wall[..., 2] *= 1 - 0.4 * melted  # its foot melts in the water
         inner = wall[:1] * np.array([0.0, 0.6])[:, None, None]
         return np.concatenate([inner, wall])
 
     def points(self, tau: float) -> tuple[Array, Array]:
         """(rows + 2, columns, 3) metres, and the same in heights of the new block, before it floats and drifts."""
         left = 1 - melted(tau)
-        unequal = ramp(melted(tau), 0.0, 0.7)
-        kept = self.solid(float(self.diffusion(max(left, 1e-4))), 0.05 * unequal)
+        kept = self.solid(float(self.diffusion(max(left, 1e-4))), melted(tau))
         kept = kept * (left * self.volume / enclosed(kept)) ** (1 / 3)
         placed = kept.copy()
         # What is left lies away from the side that melts first; thin ice floats on its water.
-        placed[..., :2] += 0.12 * unequal * min(*self.half[:2]) * self.away
+        placed[..., :2] += 0.12 * ramp(melted(tau), 0.0, 0.7) * min(*self.half[:2]) * self.away
         tall = kept[..., 2].max()
         placed[..., 2] += FILM + GAP + max(0.0, THICKNESS - FILM - ICE_DENSITY * tall) * ramp(1 - tall, 0.85, 1.0)
         return placed * self.height, kept
@@ -176,7 +173,9 @@ def _box(half: Array, columns: int, up: int, over: int) -> Array:
     plan = np.stack([np.interp(place, at_corner, corners[:, k]) for k in range(2)], axis=-1)
     dense = 1 - np.linspace(1, 0, up) ** 1.7
     shrink = np.append(1 - np.linspace(0, 1, over, endpoint=False)[1:] ** 1.7, 0.0)
-    wall = np.concatenate([np.broadcast_to(plan, (up, columns, 2)), np.broadcast_to(dense[:, None, None], (up, columns, 1))], axis=2)
+    wall = np.concatenate(
+        [np.broadcast_to(plan, (up, columns, 2)), np.broadcast_to(dense[:, None, None], (up, columns, 1))], axis=2
+    )
     top = np.concatenate([plan * shrink[:, None, None], np.ones((over, columns, 1))], axis=2)
     return np.concatenate([wall, top])
 
@@ -199,12 +198,12 @@ def _ice(
     block: IceBlock, ice: _Ice, melting: Callable[[float], tuple[Array, Array]], rng: np.random.Generator
 ) -> Organ:
     cloud, crack, where = Noise.grown(rng, 0.5), Noise.grown(rng, 1.1, 2, 0.35), Noise.grown(rng, 0.8, 2)
-    clear = np.array(block.colour) * [0.50, 0.62, 0.70]
+    clear = np.array(block.colour) * [0.40, 0.55, 0.63]
 
     def whiteness(inside: Array) -> Array:
         """Of the ice at points in block heights: bubbles in the middle, where it froze last, and cracks."""
         core = np.linalg.norm(inside / ice.half - [0, 0, 0.42], axis=-1)
-        bubbles = ramp(1.0 - core + 0.22 * cloud(inside), 0.1, 0.9)
+        bubbles = ramp(0.95 - core + 0.22 * cloud(inside), 0.1, 0.9)
         cracks = np.exp(-((crack(inside) / 0.10) ** 2)) * ramp(where(inside), 0.1, 1.1)
         return np.clip(block.cracks * (1.1 * bubbles + 1.3 * cracks), 0, 0.95)
 
@@ -212,11 +211,13 @@ def _ice(
         points, kept = melting(tau)
         seen, through = np.zeros(kept.shape[:2]), np.ones(kept.shape[:2])
         for depth in (0.0, 0.1, 0.22):
-            white = whiteness(kept * (1 - depth / np.maximum(np.linalg.norm(kept, axis=-1, keepdims=True), depth + 0.02)))
+            white = whiteness(
+                kept * (1 - depth / np.maximum(np.linalg.norm(kept, axis=-1, keepdims=True), depth + 0.02))
+            )
             seen, through = seen + through * white, through * (1 - white) * 0.75
         wet = ramp(tau, 0.0, 0.12)
         rim = np.sort(np.abs(kept) / ice.half, axis=-1)[..., 1]
-        frost = (1 - wet) * (0.25 + 0.5 * ramp(rim, 0.8, 1.0))
+        frost = (1 - wet) * (0.1 + 0.6 * ramp(rim, 0.82, 1.0))
         albedo = tint(tint(clear, WHITE, np.clip(seen, 0, 1)), FROST, frost)
         return Skin(points[None], albedo[None], mix(0.34, 0.06, wet) + 0.10 * (1 - wet) * frost[None])
 
@@ -225,18 +226,17 @@ def _ice(
     return Organ("ice", chart, at, closed=True, poles=(True, True))
 
 
-def _water(
-    block: IceBlock, ice: _Ice, spread: "Outline", melting: Callable[[float], tuple[Array, Array]]
-) -> Organ:
+def _water(block: IceBlock, ice: _Ice, spread: "Outline", melting: Callable[[float], tuple[Array, Array]]) -> Organ:
     rows, size = finer(20, block.detail), block.height
+    first = 1.15 * FILM * area(spread.first)
 
     def at(tau: float) -> Skin:
         points = melting(tau)[0] / size
-        volume = ice.volume * (ICE_DENSITY * melted(tau) + 0.0008)
-        foot = _well(points, THICKNESS)
-        thick = mix(0.2, 1.0, ramp(melted(tau) ** 0.5, 0.0, 0.55)) * THICKNESS
-        rim = spread.holding(area(foot) + volume / (0.92 * thick))
-        water, depth = puddle(foot, rim, points[0, 0, 2] - GAP, rows, volume)
+        volume = ice.volume * ICE_DENSITY * melted(tau) + first
+        foot, lift = _well(points, THICKNESS), points[0, 0, 2] - GAP
+        thick = mix(0.15, 1.0, ramp(melted(tau) ** 0.5, 0.0, 0.55)) * THICKNESS
+        rim = spread.holding(area(foot) * (1 - lift / thick) + volume / (0.92 * thick))
+        water, depth = puddle(foot, rim, lift, rows, (volume, thick))
         albedo = tint(SHALLOW, WATER, ramp(depth, 0.0, 0.8))
         return Skin(water[None] * size, albedo[None], np.full((1, *depth.shape), 0.04))
 
@@ -249,7 +249,7 @@ def _well(ice: Array, depth: float) -> Array:
     """(columns, 2): as wide as the ice is anywhere below `depth`, and the gap."""
     centre = ice[0, 0, :2]
     out = ice[..., :2] - centre
-    low = np.where((ice[..., 2] < 1.3 * depth)[..., None], out, out[1])
+    low = np.where((ice[..., 2] < 2 * depth)[..., None], out, out[1])
     widest = low[np.linalg.norm(low, axis=-1).argmax(axis=0), np.arange(ice.shape[1])]
     return centre + widest * (1 + GAP / np.maximum(np.linalg.norm(widest, axis=-1, keepdims=True), 1e-9))
 
@@ -297,23 +297,27 @@ class Outline:
 
     def holding(self, wanted: float) -> Array:
         """The outline that has this area; not less than the first."""
-        after_first, after_way = np.roll(self.first, -1, axis=0), np.roll(self.way, -1, axis=0)
+        grown = max(wanted / area(self.first), 1.002)
+        first = self.first / (1 + 0.12 * (grown - 1))  # its corners are forgotten
+        after_first, after_way = np.roll(first, -1, axis=0), np.roll(self.way, -1, axis=0)
         square = _wedge(self.way, after_way).sum() / 2
-        linear = (_wedge(self.first, after_way) + _wedge(self.way, after_first)).sum() / 2
-        missing = max(wanted - area(self.first), 1e-3 * area(self.first))
-        return self.first + self.way * ((np.sqrt(linear**2 + 4 * square * missing) - linear) / (2 * square))
+        linear = (_wedge(first, after_way) + _wedge(self.way, after_first)).sum() / 2
+        missing = grown * area(self.first) - area(first)
+        return first + self.way * ((np.sqrt(linear**2 + 4 * square * missing) - linear) / (2 * square))
 
 
-def puddle(foot: Array, rim: Array, lift: float, rows: int, volume: float) -> tuple[Array, Array]:
-    """(rows + 5, columns, 3) and how deep it is there, 1 at its deepest: a flat cap of this volume from `rim`, where it
-    meets the floor, to `foot`, with a well in it whose ground is `lift` above the floor. Outlines (columns, 2)."""
+def puddle(foot: Array, rim: Array, lift: float, rows: int, held: tuple[float, float]) -> tuple[Array, Array]:
+    """(rows + 5, columns, 3) and how deep it is there, 1 at its deepest: a flat cap from `rim`, where it meets the floor,
+    to `foot`, with a well in it whose ground is `lift` above the floor. Outlines (columns, 2). `held` is its volume,
+    which is met, and about how thick it is."""
+    volume, thick = held
     inward = (np.linspace(0, 1, rows + 1)[1:] ** 1.6)[:, None, None]
     top = mix(rim, foot, inward)
     width = np.linalg.norm(rim - foot, axis=-1)
     from_rim, from_foot = inward[..., 0] * width, (1 - inward[..., 0]) * width
-    edge = np.minimum(2.2 * THICKNESS, 0.7 * width)
-    depth = 1 - (1 - np.minimum(from_rim / edge, 1)) ** 2  # a contact angle of about 40 degrees
-    climbs = 0.12 * np.exp(-from_foot / (0.4 * THICKNESS)) * ramp(from_rim / edge, 0.2, 1.0)
+    edge = np.minimum(1.8 * thick, 0.7 * width)
+    depth = np.sqrt(1 - (1 - np.minimum(from_rim / edge, 1)) ** 2)
+    climbs = 0.12 * np.exp(-from_foot / (0.4 * thick)) * ramp(from_rim / edge, 0.2, 1.0)
     centre = foot.mean(axis=0)
     flat = [centre + 0 * rim, mix(centre, rim, 0.5), rim]
     well = [foot, mix(centre, foot, 0.5), centre + 0 * foot]

@@ -49,7 +49,7 @@ from backend.specimens.foliage import BROWN, GREEN, LEAF_BROWN, LEAF_GREEN, LEAF
 
 # Landmarks of life time: closed; fully open; begins to wilt; dead.
 BUD, OPEN, WILTING, DEAD = 0.0, 0.45, 0.6, 1.0
-FIRST_FALL, LAST_FALL, FALL = 0.70, 0.80, 0.19  # when tepals let go, and how long one is on its way
+FIRST_FALL, LAST_FALL, FALL = 0.68, 0.76, 0.23  # when tepals let go, and how long one is on its way
 
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
@@ -415,30 +415,25 @@ def _terminal(done: float) -> float:
 
 
 def _falls(lily: Lily, hung: Callable[[float], Array], azimuth: float, rng: np.random.Generator) -> list[Fall]:
-    """Those that hang farthest out fall first, each on its own way to the ground."""
+    """Those that hang lowest fall first; each lands in a lane of its own, in the order in which they hang."""
     n = min(lily.fallen, lily.petals)
     swings = rng.uniform([0.25, 0.006, 0.0], [0.5, 0.016, 2 * np.pi], (9, 3))
-    turns, curls, reach = rng.uniform(-0.5, 0.5, 9), rng.uniform(0.4, 0.9, 9), rng.uniform(0.0, 0.012, 9)
-    out = np.array([np.cos(azimuth), np.sin(azimuth)])
-    far = hung(FIRST_FALL)[:, -1, :, :2].mean(axis=1) @ out
+    turns, curls, reach = rng.uniform(-0.45, 0.45, 9), rng.uniform(0.5, 1.1, 9), rng.uniform(0.0, 0.012, 9)
+    hanging = hung(FIRST_FALL).mean(axis=(1, 2))
+    lowest = np.argsort(hanging[:, 2], kind="stable")[:n]
+    lanes = np.argsort(np.argsort(hanging[lowest, :2] @ [-np.sin(azimuth), np.cos(azimuth)], kind="stable"))
     falls = []
-    for k, tepal in enumerate(np.argsort(-far, kind="stable")[:n]):
+    for k, (tepal, lane) in enumerate(zip(lowest, lanes, strict=True)):
         start = FIRST_FALL + (LAST_FALL - FIRST_FALL) * (k / max(n - 1, 1))
         points = hung(start)[tepal]
-        centre = points.mean(axis=(0, 1))
-        middle = points.shape[1] // 2
-        length = points[-1, middle] - points[0, middle]
-        frame = _frame(points[:, -1].mean(axis=0) - points[:, 0].mean(axis=0), length)
-        way = azimuth + 0.42 * (-1) ** k * ((k + 1) // 2) + 0.1 * turns[k]
-        spot = (0.16 + 0.045 * (k % 2) + reach[k]) * np.array([np.cos(way), np.sin(way)]) * (0.6 + 0.4 * lily.flower)
-        lying = _frame(
-            np.array([-np.sin(way + turns[k]), np.cos(way + turns[k]), 0]),
-            np.array([np.cos(way + turns[k]), np.sin(way + turns[k]), 0.0]),
-        )
+        centre, middle = points.mean(axis=(0, 1)), points.shape[1] // 2
+        frame = _frame(points[:, -1].mean(axis=0) - points[:, 0].mean(axis=0), points[-1, middle] - points[0, middle])
+        way = azimuth + 0.42 * (lane - (n - 1) / 2) + 0.1 * turns[k]
+        spot = (0.16 + 0.05 * (lane % 2) + reach[k]) * (0.3 + 0.7 * lily.flower) * turn("z", way)[:2, 0]
+        lying = turn("z", way + turns[k])[:, [1, 0, 2]] * [1, 1, -1]
         shape = (points - centre) @ frame
-        falls.append(
-            Fall(int(tepal), start, centre, frame, shape, _lying_shape(shape, curls[k]), lying, spot, swings[k])
-        )
+        rest = _lying_shape(shape, curls[k])
+        falls.append(Fall(int(tepal), start, centre, frame, shape, rest, lying, spot, swings[k]))
     return falls
 
 
@@ -467,7 +462,7 @@ def _lying_shape(shape: Array, curl: float) -> Array:
 
 def _stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ]:
     """Six filaments and their anthers, which hinge on the filament's tip and tip over as they open."""
-    n, rows, sides = 6, finer(18, lily.detail), finer(7, lily.detail)
+    n, rows, sides = 6, finer(18, lily.detail), max(6, finer(7, lily.detail))
     theta = (np.arange(n) * (2 * np.pi / n) + rng.uniform(0, 2 * np.pi) + rng.uniform(-0.06, 0.06, n))[:, None]
     share, bend = FILAMENT * rng.uniform(0.95, 1.03, (n, 1)), rng.uniform(-0.06, 0.14, (n, 1))
     tilt, drowsy = rng.uniform(1.1, 1.65, (n, 1)), rng.uniform(0.0, 1.0, (n, 1))
@@ -476,7 +471,7 @@ def _stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ
 
     def lines(tau: float) -> tuple[Array, Array, Array]:
         """Points (n, rows, 3) of the filaments, their tangents and the way off the axis."""
-        curl = bend * s * opened(tau) + (0.5 * bend + 0.2) * s * ramp(wilted(tau))
+        curl = bend * s * opened(tau) + (0.5 * bend - 0.12) * s * ramp(wilted(tau))
         r, z, phi = (
             a[..., 0] for a in layer_points((s * share)[..., None], np.full((n, 1, 1), STAMENS), tau, curl[..., None])
         )
@@ -494,7 +489,7 @@ def _stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ
         dry = np.full(skin.shape[:3], 0.85 * ramp(wilted(tau), 0.2, 1.0))
         return Skin(flower.placed(skin, tau), tint(FILAMENT_GREEN, TAN, dry), 0.5 + 0.3 * dry)
 
-    lobes, length = finer(13, lily.detail), finer(12, lily.detail) | 1
+    lobes, length = max(8, finer(13, lily.detail)), max(7, finer(12, lily.detail) | 1)
     w = np.linspace(0, 1, length)
     girth = np.sin(np.pi * w) ** 0.55
     turns = np.arange(lobes) * (2 * np.pi / lobes)
@@ -503,11 +498,8 @@ def _stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ
     def anthers(tau: float) -> Skin:
         points, tangent, off = (a[:, -1] for a in lines(tau))
         burst = ramp(opened(tau), 0.55, 0.95)
-        angle = (
-            0.05
-            + (tilt - 0.05) * ramp(opened(tau) + 0.1 * drowsy, 0.5, 1.05)
-            + 0.4 * (drowsy - 0.5) * ramp(wilted(tau))
-        )
+        tipped = (tilt - 0.05) * ramp(opened(tau) + 0.1 * drowsy, 0.5, 1.05)
+        angle = 0.05 + tipped * (1 - (0.5 + 0.4 * drowsy) * ramp(wilted(tau)))
         long, side = np.cos(angle) * tangent + np.sin(angle) * off, np.sin(angle) * tangent - np.cos(angle) * off
         thick = 0.0015 * (1 + 0.5 * burst) * (1 - 0.35 * ramp(wilted(tau)))
         half = ANTHER * (1 - 0.12 * burst - 0.15 * ramp(wilted(tau)))

@@ -13,6 +13,7 @@ Margins that grow more than the middle, and so reflex and ripple: Liang & Mahade
 of a blooming lily", PNAS 108, 2011. Departs from it: the reflex is prescribed, no elastic sheet is solved.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ from backend.specimens.core import (
     tube,
     tube_chart,
 )
+from backend.specimens.falling import Fall, Landing
 from backend.specimens.foliage import (
     BROWN,
     GREEN,
@@ -47,13 +49,14 @@ from backend.specimens.foliage import (
     thorns,
 )
 
-# Landmarks of life time: closed; fully open; begins to wilt; dead.
-BUD, OPEN, WILTING, DEAD = 0.0, 0.45, 0.6, 1.0
+# Landmarks of life time: closed; fully open; past its best; begins to wilt; dead.
+BUD, OPEN, FADING, WILTING, DEAD = 0.0, 0.45, 0.49, 0.64, 1.0
+FIRST_FALL, LAST_FALL, FALL = 0.5, 0.59, 0.2  # when petals let go, and how long each falls
 
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 PETAL_BASE = np.array([0.75, 0.62, 0.25])
-FADING = np.array([0.55, 0.40, 0.27])  # of a petal's own colour, once it is dry
+FADED = np.array([0.55, 0.40, 0.27])  # of a petal's own colour, once it is dry
 PETAL_BROWN, PETAL_TAN = np.array([0.060, 0.017, 0.011]), np.array([0.20, 0.098, 0.042])
 
 # Metres, for a flower 80 mm wide; all of it scales with the flower. Radius of a bud's outermost petal along t.
@@ -72,8 +75,8 @@ LIFE = Life(
     {
         "bloom": Stretch(BUD, OPEN),
         "close": Stretch(OPEN, BUD),
-        "wilt": Stretch(WILTING, DEAD),
-        "drop": Stretch(WILTING, DEAD),
+        "wilt": Stretch(FADING, DEAD),
+        "drop": Stretch(FADING, LAST_FALL + FALL),
     },
     prime=OPEN,
     sways=True,
@@ -282,16 +285,53 @@ def _corolla(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) 
     withered = tint(PETAL_BROWN, PETAL_TAN, (0.3 + 0.7 * spots) * ramp(1.0 - depth, 0.0, 0.9))
     withered = withered * (petals.tone * (0.7 + 0.5 * vein))[..., None]
 
-    def at(tau: float) -> Skin:
+    def held(tau: float) -> Array:
         origin, frame = stalk.spine(tau).pose(np.array(1.0))
-        points = crumple(petals.points(tau, rose, -frame[2]), wilted(tau))
+        return crumple(petals.points(tau, rose, -frame[2]), wilted(tau)) @ frame.T + origin
+
+    fall_of = _falls(rose, held, rng)
+
+    def at(tau: float) -> Skin:
+        points = held(tau)
+        for petal, (start, fall) in fall_of.items():
+            if tau > start:
+                points[petal] = fall().placed(points[petal], tau)
         dry = layer_wilt(layer, tau)
         brown = ramp(1.65 * dry - depth, 0.0, 0.7) * (0.7 + 0.3 * layer)
-        albedo = tint(tint(fresh, FADING * fresh, dry + 0 * spots), withered, 0.92 * brown)
-        return Skin(points @ frame.T + origin, albedo, mix(0.65, 0.9, brown))
+        albedo = tint(tint(fresh, FADED * fresh, dry + 0 * spots), withered, 0.92 * brown)
+        return Skin(points, albedo, mix(0.65, 0.9, brown))
 
     full = 0.55 * USUAL_DIAMETER * scale_of(rose) * (0.76 + 0.24 * layer**3)
     return Organ("petals", np.stack(np.broadcast_arrays(u * petals.half, petals.t * full), axis=-1), at)
+
+
+def _falls(
+    rose: Rose, held: Callable[[float], Array], rng: np.random.Generator
+) -> dict[int, tuple[float, Callable[[], Fall]]]:
+    """Petal -> when it lets go, and its fall, found when it is asked for: the outermost go first, one after another,
+    and come to lie about the stem."""
+    n = min(rose.fallen, rose.petals)
+    starts = FIRST_FALL + (LAST_FALL - FIRST_FALL) * np.linspace(0, 1, n) ** 0.8
+    chances = rng.uniform([0.6, 0.3, 0.05, 0.0, -0.4], [1.1, 0.5, 0.12, 2 * np.pi, 0.4], (rose.petals, 5))
+    facing = functools.cache(lambda: _facing(held(WILTING)))
+
+    def fall(petal: int, k: int) -> Fall:
+        arch, rocks, strays, phase, turned = chances[k]
+        # Outwards, the way it faces: petals face golden angles apart, so that their spots are a spiral of Vogel's.
+        way = facing()[petal]
+        radius = scale_of(rose) * (0.05 + 0.034 * np.sqrt(k))
+        spot = radius * np.cos(way), radius * np.sin(way)
+        landing = Landing(spot, way + turned, arch, (rocks, strays), phase)
+        return Fall.of(held(float(starts[k]))[petal], float(starts[k]), FALL, landing)
+
+    outermost = [(rose.petals - 1 - k, k) for k in range(n)]
+    return {petal: (starts[k], functools.cache(functools.partial(fall, petal, k))) for petal, k in outermost}
+
+
+def _facing(petals: Array) -> Array:
+    """(n,) azimuth of each of the petals (n, rows, columns, 3) about the middle of all."""
+    outwards = (centres := petals.mean(axis=(1, 2))[:, :2]) - centres.mean(axis=0)
+    return np.arctan2(outwards[:, 1], outwards[:, 0])
 
 
 def _crumple(rng: np.random.Generator, scale: float) -> Warp:

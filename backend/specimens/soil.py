@@ -14,7 +14,7 @@ import numpy as np
 from backend.specimens.core import Array, Noise, Organ, Skin, finer, lathe, lathe_chart, mix, ramp, tint
 
 DARK, LIGHT = np.array([0.020, 0.012, 0.0075]), np.array([0.12, 0.075, 0.045])
-STEEP = 2.2  # of the pit's wall: how much farther out it must lie for each length nearer to what it clears
+STEEP = 4.0  # of the pit's wall: how much farther out it must lie for each length nearer to what it clears
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Mound:
     @classmethod
     def grown(cls, radius: float, height: float, rng: np.random.Generator) -> "Mound":
         """An individual."""
-        size = radius / 0.3
+        size = radius / 0.26
         return cls(
             radius,
             height,
@@ -48,8 +48,8 @@ class Mound:
         """Height of the surface."""
         share = np.hypot(x, y) / self.rim(np.arctan2(y, x))
         flat = np.stack([x, y, 0 * x], axis=-1)
-        dome = self.height * np.clip(1 - share**2, 0, 1) ** 1.15
-        rough = 0.085 * self.lumps(flat) + 0.075 * (np.abs(self.crumbs(flat)) - 0.75)
+        dome = self.height * np.clip(1 - share**2, 0, 1) ** 1.3
+        rough = 0.07 * self.lumps(flat) + 0.12 * (np.abs(self.crumbs(flat)) - 0.75)
         return dome + self.height * (rough * ramp(1 - share, 0.0, 0.3) + 0.03)
 
     def colour(self, points: Array) -> Array:
@@ -80,13 +80,13 @@ def mound(heap: Mound, inside: Callable[[float], Array], clear: float, detail: f
             return np.maximum((reach - away).max(axis=0), 0.0) + ragged
 
         step = sunk[0] - sunk[1]
-        hole = clearance(middle, 2 * step)
+        hole = clearance(middle, step)
         radius = mix(rim, hole, t**0.85)
         x, y = radius * np.cos(angle), radius * np.sin(angle)
         near = np.exp(-(((radius - hole) / (0.16 * heap.radius)) ** 2))
         lumpy = 1 + 0.8 * heap.lumps(np.stack([x, y, 0 * x], axis=-1)).clip(-0.8, 1)
         height = heap.top(x, y) + near * 0.35 * np.minimum(hole, 0.4 * heap.height) * lumpy
-        pit = np.stack([clearance(each, 2 * step) for each in sunk])
+        pit = np.stack([clearance(each, step) for each in sunk])
         drop = (height[-1] - middle) * (1 - np.linspace(0, 1, wall + 1)[:, None]) ** 2
         rows = [(0 * angle, 0 * angle), (0.97 * rim, 0 * angle), *zip(radius, height, strict=True)]
         rows += [*zip(pit[1:], (sunk[:, None] + drop)[1:], strict=True), (0 * angle, 0 * angle + sunk[-1])]
@@ -111,10 +111,11 @@ def crumbs(heap: Mound, count: int, detail: float, rng: np.random.Generator) -> 
     ball = np.stack(np.broadcast_arrays(np.sin(v) * np.cos(phi), np.sin(v) * np.sin(phi), -0.8 * np.cos(v)), axis=-1)
     lump = Noise.grown(rng, 1.8, 2)
     own = 10.0 * np.arange(len(sizes))[:, None, None, None]
-    shapes = ball * (1 + 0.16 * lump(ball + own).clip(-1.5, 1.5))[..., None] * sizes[:, None, None, None]
-    x, y = np.moveaxis(shapes[..., :2] + places[:, None, None], -1, 0)
-    floor = heap.top(*places.T)[:, None, None] + 0.5 * sizes[:, None, None] + shapes[..., 2]
-    points = np.stack([x, y, np.maximum(floor, heap.top(x, y) + 0.04 * heap.height)], axis=-1)
+    shapes = ball * (1 + 0.11 * lump(ball + own).clip(-1.5, 1.5))[..., None]
+    x, y = np.moveaxis(sizes[:, None, None, None] * shapes[..., :2] + places[:, None, None], -1, 0)
+    # A flattened underside that follows the ground.
+    high = np.where(shapes[..., 2] < 0, 0.55, 1.0) * shapes[..., 2] + 0.5
+    points = np.stack([x, y, heap.top(x, y) + 0.075 * heap.height + sizes[:, None, None] * high], axis=-1)
     for row in (0, -1):
         points[:, row] = points[:, row].mean(axis=1, keepdims=True)
     albedo = heap.colour(points + [0, 0, 0.02]) * rng.uniform(0.7, 1.5, (len(sizes), 1, 1, 1))

@@ -31,7 +31,6 @@ from backend.specimens.core import (
     Specimen,
     Spine,
     Stretch,
-    along,
     finer,
     join,
     mix,
@@ -41,6 +40,7 @@ from backend.specimens.core import (
     tube_chart,
     turn,
 )
+from backend.specimens.midribs import Nodes, petiole_chart, petioles, surface
 from backend.specimens.soil import Mound, crumbs, mound
 
 GROWN, WILTING, DEAD = 0.7, 0.75, 1.0
@@ -54,10 +54,10 @@ LIFE = Life(
 HOOK_OPENS, COAT_SLIPS, COAT_OFF, COAT_DOWN, PARTING, FIRST_LEAF = (0.24, 0.40), 0.27, 0.31, 0.38, (0.34, 0.50), 0.38
 LEAF_TAKES, LAST_LEAF = 0.22, 0.52  # life time that a leaf needs; when the last begins
 
-COTYLEDON, COAT = 0.15, 0.052  # lengths
+COTYLEDON, COAT = 0.15, 0.044  # lengths
 HOOK = 0.055  # of the shoot is bent
 FOOT = 0.012  # height of the shoot's foot in its pit
-MOUND_RADIUS, MOUND_HEIGHT = 0.30, 0.095
+MOUND_RADIUS, MOUND_HEIGHT = 0.26, 0.098
 CLEAR = 0.004  # between the seedling and the wall of its pit
 
 PALE = np.array([0.62, 0.60, 0.24])  # of what has not yet seen light
@@ -120,7 +120,7 @@ class _Shoot:
         internodes = 0.2 * 0.84 ** np.arange(pairs) * (1 if pairs < 3 else 2.4 / pairs)
         lengths = np.concatenate([[0.74 - 0.7 * internodes.sum()], internodes, [0.012]])
         first = FIRST_LEAF + np.arange(pairs) * (min(0.1, (LAST_LEAF - FIRST_LEAF) / max(pairs - 1, 1)))
-        starts = np.concatenate([[-0.12], first, [LAST_LEAF]])
+        starts = np.concatenate([[-0.13], first, [LAST_LEAF]])
         nutation = np.array([rng.uniform(0.05, 0.08), rng.uniform(2.4, 3.2), rng.uniform(0, 2 * np.pi)])
         nod = np.array([rng.uniform(0.25, 0.4), rng.uniform(0.9, 1.2)])
         return cls(lengths, starts, rng.uniform(0, 2 * np.pi), rng.uniform(-0.07, 0.07, 2), nutation, nod)
@@ -132,13 +132,13 @@ class _Shoot:
 
     def grownness(self, tau: float) -> Array:
         """(segments,) in (0, 1]: length, as a share of the grown one."""
-        ends = self.starts + np.where(np.arange(len(self.starts)) == 0, 0.56, LEAF_TAKES)
-        return mix(np.where(np.arange(len(self.starts)) == 0, 0.06, 0.008), 1.0, growth(tau, self.starts, ends))
+        ends = self.starts + np.where(np.arange(len(self.starts)) == 0, 0.57, LEAF_TAKES)
+        return mix(np.where(np.arange(len(self.starts)) == 0, 0.04, 0.008), 1.0, growth(tau, self.starts, ends))
 
     def hook(self, tau: float) -> float:
         """Radians: bends on until the seed is drawn from the ground, is kept, and opens in the light."""
         long = self.lengths[0] * self.grownness(tau)[0]
-        return (1.35 + 1.45 * ramp(long, 0.08, 0.19)) * (1 - ramp(tau, *HOOK_OPENS))
+        return (1.9 + 0.9 * ramp(long, 0.10, 0.22)) * (1 - ramp(tau, *HOOK_OPENS))
 
     def spine(self, tau: float) -> Spine:
         """Its curve at life time tau."""
@@ -162,18 +162,25 @@ class _Shoot:
     def radius(self, s: Array, tau: float) -> Array:
         """At s; each segment thickens as it lengthens, and all of it goes slack in the end."""
         parts = self.grownness(tau)
-        thick = np.linspace(0.0092, 0.0052, len(parts)) * parts
-        thick = np.concatenate([[0.0115, 0.0098], thick[1:]]) * np.append(
-            [mix(0.72, 1.0, parts[0])] * 2, np.ones(len(parts) - 1)
-        )
-        thick[-1] *= 0.5
-        return np.interp(s, self.bounds, thick) * (1 - 0.3 * ramp(tau, WILTING, DEAD) * ramp(s, -0.3, 0.6))
+        above = np.linspace(0.0084, 0.0052, len(parts) - 1) * parts[1:]
+        foot, node = np.array([0.0115, 0.0098]) * mix(0.72, 1.0, parts[0])
+        # A young internode narrows within its lower third, so that what sits at its end finds an even stem.
+        knots, ends = [0.0, self.bounds[1]], [foot, node]
+        for low, high, thick in zip(self.bounds[1:-1], self.bounds[2:], above, strict=True):
+            knots += [mix(low, high, 0.3), high]
+            ends += [thick, 0.97 * thick]
+        ends[-1] *= 0.5
+        return np.interp(s, knots, ends) * (1 - 0.3 * ramp(tau, WILTING, DEAD) * ramp(s, -0.3, 0.6))
+
+    def nodes(self, tau: float, s: Array, azimuth: Array) -> Nodes:
+        """Where leaves sit at s (n,), facing `azimuth` (n,)."""
+        return Nodes.on(self.spine(tau), s, azimuth, self.radius(s, tau))
 
 
 def _stem(shoot: _Shoot, detail: float) -> Organ:
     rows, sides = finer(72, detail), finer(16, detail)
     bounds = shoot.bounds
-    knots = np.concatenate([np.linspace(0, 1, rows), bounds[1:-1] - 0.004, bounds[1:-1] + 0.004])
+    knots = np.concatenate([np.linspace(0, 1, rows), bounds[1:-1], mix(bounds[1:-1], bounds[2:], 0.3)])
     s = np.concatenate([[0.0], np.unique(knots), [1.0]])
     share = np.concatenate([[0.0], np.ones(len(s) - 2), [0.0]])
     height = s[None, :, None] + np.zeros((1, 1, sides))
@@ -193,38 +200,6 @@ def _stem(shoot: _Shoot, detail: float) -> Organ:
 # Leaves
 
 
-@dataclass(frozen=True, eq=False)
-class _Nodes:
-    """Where n midribs start: points and frames (x outwards, z along the shoot) and the shoot's radius there."""
-
-    points: Array  # (n, 3)
-    frames: Array  # (n, 3, 3)
-    radius: Array  # (n,)
-
-    @classmethod
-    def of(cls, shoot: _Shoot, tau: float, s: Array, azimuth: Array) -> "_Nodes":
-        points, frames = shoot.spine(tau).pose(s)
-        return cls(points, frames @ turn("z", azimuth), shoot.radius(s, tau))
-
-    def down(self) -> Array:
-        """(n,) the angle at which a midrib hangs, between 0 and 2 pi."""
-        return np.mod(np.arctan2(-self.frames[:, 2, 0], -self.frames[:, 2, 2]), 2 * np.pi)
-
-    def place(self, start: tuple[Array, Array], angle: Array, length: Array, section: tuple[Array, Array, Array]):
-        """Points (n, rows, columns, 3) and the midrib's end (out, up), each (n,).
-
-        `start` (out, up) of the midrib; its angle (n, rows) and length (n,); of the section how far each point lies to
-        the side, towards the upper face and on along the midrib, each (n, rows, columns).
-        """
-        across, up = along(angle, length[:, None] / (angle.shape[1] - 1))
-        across, up = across + start[0][:, None], up + start[1][:, None]
-        sin, cos = np.sin(angle)[..., None], np.cos(angle)[..., None]
-        side, lift, on = section
-        local = np.broadcast_arrays(across[..., None] - cos * lift + sin * on, side, up[..., None] + sin * lift + cos * on)
-        points = np.einsum("nij,nrcj->nrci", self.frames, np.stack(local, axis=-1))
-        return points + self.points[:, None, None], (across[:, -1], up[:, -1])
-
-
 def _cotyledons(shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> Organ:
     """Two fleshy solids, face to face until they part."""
     rows, columns = finer(30, sprout.detail), max(14, finer(28, sprout.detail))
@@ -241,48 +216,55 @@ def _cotyledons(shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> Orga
     along_v = v[..., 0]
 
     def at(tau: float) -> Skin:
-        nodes = _Nodes.of(shoot, tau, np.array([0.5, 0.5]), np.array([0.0, np.pi]))
+        nodes = shoot.nodes(tau, np.array([0.5, 0.5]), np.array([0.0, np.pi]))
         grown = _cotyledon_size(tau)
         parted = ramp(tau - late, *PARTING)
         limp = ramp(tau - late, WILTING, 0.9)
         fresh = parted * (1.12 + uneven + 0.42 * along_v)
-        angle = mix(fresh, nodes.down()[:, None], limp * (0.45 + 0.35 * along_v)) - 1.9 * curl * limp**2 * along_v**2
+        angle = mix(fresh, nodes.down()[:, None], limp * (0.6 + 0.3 * along_v)) - 1.3 * curl * limp**2 * along_v**2
         half, deep = grown * length[:, None, None] * wide, grown * length[:, None, None] * thick
         half, deep = half * (1 - 0.45 * limp[..., None]), deep * (1 - 0.75 * limp[..., None])
         flat = np.where(np.cos(phi) < 0, 0.35, 1.0)  # the upper face bulges less
-        eaten = 1 + 0.16 * limp[..., None] * mottle
+        eaten = 1 + 0.14 * limp[..., None] * np.sin(11 * v + 6 * curl[..., None])
         shut = (1 - parted)[..., None] * (_gap(v, nodes.radius[:, None, None], grown) - 0.35 * deep)
-        rolled = (0.06 * parted + 0.9 * limp)[..., None] * half * across**2
+        rolled = (0.06 * parted + 0.5 * limp)[..., None] * half * across**2
         section = half * across * eaten, shut - deep * flat * np.cos(phi) + rolled, 0 * phi
         start = 1.06 * nodes.radius, 0 * nodes.radius
-        points, _ = nodes.place(start, angle + 0 * along_v, grown * length * (1 - 0.3 * limp[:, 0]), section)
-        colour = tint(tint(PALE, green, ramp(tau, 0.16, 0.46)), YELLOW, ramp(1.6 * limp[..., None] + 0.12 * mottle, 0.1, 0.9))
+        local, _ = surface(start, angle + 0 * along_v, grown * length * (1 - 0.3 * limp[:, 0]), section)
+        colour = tint(
+            tint(PALE, green, ramp(tau, 0.16, 0.46)), YELLOW, ramp(1.6 * limp[..., None] + 0.12 * mottle, 0.1, 0.9)
+        )
         brown = ramp(1.7 * limp[..., None] + 0.25 * mottle + 0.35 * v - 0.3, 0.4, 1.1)
-        return Skin(points, tint(colour, BROWN, 0.9 * brown), mix(0.38, 0.8, brown))
+        return Skin(nodes.placed(local), tint(colour, BROWN, 0.9 * brown), mix(0.38, 0.8, brown))
 
     # How far the inner faces stand from the shoot's axis: room for the bud at the foot.
     def _gap(v: Array, radius: Array, grown: float) -> Array:
         return 1.06 * radius - mix(1.06 * radius, 0.0025, ramp(v, 0.02, 0.3))
 
     ring = np.arange(columns + 1) / columns - 0.5
-    chart = np.stack(np.broadcast_arrays(2 * length[:, None, None] * wide * ring * 1.1, length[:, None, None] * v), axis=-1)
+    chart = np.stack(
+        np.broadcast_arrays(2 * length[:, None, None] * wide * ring * 1.1, length[:, None, None] * v), axis=-1
+    )
     return Organ("seed leaves", chart, at, closed=True, poles=(True, True))
 
 
 def _cotyledon_size(tau: float) -> float:
-    return mix(0.44, 1.0, growth(tau, 0.12, 0.52))
+    return mix(0.36, 1.0, growth(tau, 0.12, 0.52))
 
 
 def _cotyledon_width(v: Array) -> Array:
     """Half width over length: a stalk, then oblong and blunt."""
-    return 0.26 * np.sqrt(np.clip(1 - np.abs(2 * np.maximum(v - 0.12, 0) / 0.88 - 1.1) ** 2.3 / 1.0, 0, 1)) * ramp(
-        v, 0.05, 0.45
-    ) + 0.045 * np.sqrt(v * (1 - v)) * 2
+    return (
+        0.26
+        * np.sqrt(np.clip(1 - np.abs(2 * np.maximum(v - 0.12, 0) / 0.88 - 1.1) ** 2.3 / 1.0, 0, 1))
+        * ramp(v, 0.05, 0.45)
+        + 0.065 * np.sqrt(v * (1 - v)) * 2
+    )
 
 
 def _cotyledon_thickness(v: Array) -> Array:
     """Half thickness over length."""
-    return 0.05 * np.sqrt(v * (1 - v)) * 2
+    return 0.066 * np.sqrt(v * (1 - v)) * 2
 
 
 def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -> Organ:
@@ -303,9 +285,7 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
         skin = 0.004
         half = long * _cotyledon_width(v) + skin * np.sqrt(1 - q**6)
         deep = 1.35 * long * _cotyledon_thickness(v) + (skin + 0.0025) * np.sqrt(1 - q**6)
-        return np.stack(
-            np.broadcast_arrays(deep * np.cos(phi), half * np.sin(phi), v * long + skin * q**3), axis=-1
-        )
+        return np.stack(np.broadcast_arrays(deep * np.cos(phi), half * np.sin(phi), v * long + skin * q**3), axis=-1)
 
     def worn(tau: float) -> tuple[Array, Array]:
         """Origin and frame while it sits on the seed leaves."""
@@ -317,7 +297,7 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
     start, frame = worn(COAT_OFF)
     start = start + frame @ centre
     heading = np.arctan2(frame[1, 2], frame[0, 2]) + rest_way
-    lying = turn("z", heading) @ turn("y", np.array(np.pi / 2 + 0.2)) @ turn("z", roll + np.pi / 2)
+    lying = turn("z", heading) @ turn("y", np.array(np.pi / 2 + 0.2)) @ turn("z", roll)
     spot = 0.62 * MOUND_RADIUS * np.array([np.cos(heading), np.sin(heading)])
     spun = Rotation.from_matrix(frame.T @ lying).as_rotvec()
 
@@ -370,8 +350,8 @@ class _Leaf:
         rise, bow = rng.uniform(0.8, 1.05, n) - 0.1 * pair, rng.uniform(0.45, 0.85, n)
         return cls(shoot, pair, azimuth, length, stalk, rise, bow, rng.uniform(0.0, 0.05, n) + 0.02 * pair)
 
-    def nodes(self, tau: float) -> _Nodes:
-        return _Nodes.of(self.shoot, tau, self.shoot.bounds[self.pair + 2], self.azimuth)
+    def nodes(self, tau: float) -> Nodes:
+        return self.shoot.nodes(tau, self.shoot.bounds[self.pair + 2], self.azimuth)
 
     def size(self, tau: float) -> Array:
         """(n,) length, as a share of the grown one."""
@@ -395,71 +375,73 @@ class _Leaf:
         return angle, self.stalk * size * mix(0.3, 1.0, self.opened(tau)), 0.0048 * size * (1 - 0.35 * limp[:, 0])
 
     def petioles(self, detail: float) -> Organ:
-        rows, sides = finer(14, detail), finer(9, detail)
-        phi = np.arange(sides) * (2 * np.pi / sides)
+        rows, sides = finer(14, detail), max(6, finer(9, detail))
 
         def at(tau: float) -> Skin:
-            points, _ = self.petiole_points(tau, rows, phi)
-            dry = self.limp(tau)[:, None, None] + np.zeros(points.shape[:3])
+            nodes = self.nodes(tau)
+            local, _ = petioles(nodes.radius, *self.stalks(tau, rows), sides)
+            dry = self.limp(tau)[:, None, None] + np.zeros(local.shape[:3])
             lit = tint(STEM_GREEN, YELLOW, 0.8 * dry)
-            return Skin(points, tint(lit, BROWN, 0.5 * dry**2), 0.45 + 0.3 * dry)
+            return Skin(nodes.placed(local), tint(lit, BROWN, 0.5 * dry**2), 0.45 + 0.3 * dry)
 
-        v = np.linspace(0, 1, rows)
-        ring = np.arange(sides + 1) * (2 * np.pi / sides) * 0.0048
-        chart = np.stack(np.broadcast_arrays(ring, v[:, None] * self.stalk[:, None, None]), axis=-1)
+        chart = petiole_chart(self.stalk, 0.02 * self.length, rows, sides)
         return Organ("leaves", chart, at, closed=True, poles=(False, True))
-
-    def petiole_points(self, tau: float, rows: int, phi: Array):
-        """As of `_Nodes.place`; the foot of each lies on the shoot."""
-        nodes = self.nodes(tau)
-        angle, length, radius = self.stalks(tau, rows)
-        foot = np.minimum(1.3 * radius, 0.8 * nodes.radius)
-        taper = np.linspace(1.0, 0.8, rows)
-        ring = radius[:, None, None] * taper[:, None] * np.ones((rows, len(phi)))
-        section = ring * np.sin(phi), -ring * np.cos(phi), 0 * phi
-        start = 1.1 * nodes.radius + radius * np.cos(angle[:, 0]).clip(0, 1), 0 * radius
-        points, end = nodes.place(start, angle, length, section)
-        side = foot[:, None] * np.sin(phi)
-        out = np.sqrt((1.06 * nodes.radius[:, None]) ** 2 - side**2)
-        local = np.stack([out, side, -foot[:, None] * np.cos(phi)], axis=-1)
-        points[:, 0] = nodes.points[:, None] + np.einsum("nij,ncj->nci", nodes.frames, local)
-        return points, end
 
     def blades(self, sprout: Sprout, rng: np.random.Generator) -> Organ:
         n, rows, columns = len(self.pair), finer(34, sprout.detail), finer(21, sprout.detail) | 1
         u, v = np.linspace(1, -1, columns)[None, None], np.linspace(0, 1, rows)[None, :, None]
         wide = _leaf_width(v) * rng.uniform(0.94, 1.06, (n, 1, 1))
         tone = rng.uniform(0.88, 1.1, (n, 1, 1, 1))
-        spot = Noise.grown(rng, 0.5)(np.stack(np.broadcast_arrays(u, 2 * v, 9.0 * np.arange(n)[:, None, None]), axis=-1))
+        spot = Noise.grown(rng, 0.5)(
+            np.stack(np.broadcast_arrays(u, 2 * v, 9.0 * np.arange(n)[:, None, None]), axis=-1)
+        )
         vein, quilt = _veins(u, v)
         green = np.array(sprout.colour)
         fresh = tone * tint(green * (1 - 0.12 * np.abs(u) + 0.06 * spot)[..., None], green * 1.5 + 0.05, vein)
-        twist, wave, phase = rng.uniform(-0.2, 0.2, (n, 1, 1)), rng.uniform(0.02, 0.05, (n, 1, 1)), rng.uniform(0, 6.3, (n, 1, 1))
+        twist, wave, phase = (
+            rng.uniform(-0.2, 0.2, (n, 1, 1)),
+            rng.uniform(0.02, 0.05, (n, 1, 1)),
+            rng.uniform(0, 6.3, (n, 1, 1)),
+        )
         crumple = rng.uniform(-1, 1, (n, 1, 1))
 
         def at(tau: float) -> Skin:
             nodes = self.nodes(tau)
-            stalk, _, _ = self.stalks(tau, 14)
-            _, start = self.petiole_points(tau, 14, np.zeros(1))
+            stalk = self.stalks(tau, 14)
+            _, start = petioles(nodes.radius, *stalk, 3)
             size, opened, limp = self.size(tau), self.opened(tau), self.limp(tau)
             o, w = opened[:, None, None], limp[:, None, None]
             length = self.length * size * (1 - 0.12 * limp)
             half = length[:, None, None] * wide * mix(mix(0.75, 1.0, o), 0.72, w)
-            angle = stalk[:, -1:] + self.bow[:, None] * opened[:, None] * v[0, :, 0] * 1.2 + 0.35 * opened[:, None] * ramp(v[0, :, 0], -0.1, 0.3)
+            angle = (
+                stalk[0][:, -1:]
+                + self.bow[:, None] * opened[:, None] * v[0, :, 0] * 1.2
+                + 0.35 * opened[:, None] * ramp(v[0, :, 0], -0.1, 0.3)
+            )
             angle = mix(angle, nodes.down()[:, None], 0.8 * limp[:, None] * ramp(v[0, :, 0], -0.3, 0.5))
             cup = mix(mix(1.4, 0.3, o), 1.15 + 0.5 * crumple * v, w)
             lift = half * (1 - np.cos(cup * np.abs(u))) / cup - (1 - o) * half * (1 - np.cos(cup)) / cup
-            ripple = half * (wave * o + 0.12 * w) * np.sin(7 * v * np.pi * 0.6 + phase + 2 * u) * u**2 * ramp(v, 0.05, 0.3)
+            ripple = (
+                half * (wave * o + 0.12 * w) * np.sin(7 * v * np.pi * 0.6 + phase + 2 * u) * u**2 * ramp(v, 0.05, 0.3)
+            )
             lift = lift + ripple + 0.05 * o * half * quilt + half * (twist * o + 0.5 * w * crumple) * u * v
             side = half * np.sin(cup * u) / cup
-            on = -0.09 * length[:, None, None] * u**2 * (1 - v) ** 4 * o + 0 * v
-            points, _ = nodes.place(start, angle, length, (side, lift, on))
+            on = -0.5 * np.abs(side) * (1 - v) ** 6 * o
+            ahead = 0.3 * stalk[2]
+            start = start[0] + ahead * np.sin(angle[:, 0]), start[1] + ahead * np.cos(angle[:, 0])
+            points = nodes.placed(surface(start, angle, length, (side, lift, on))[0])
             young = ramp(size, 0.15, 0.95)[:, None, None]
-            colour = tint(tint(PALE * 0.8, fresh, mix(0.35, 1.0, young)), YELLOW * tone, ramp(1.55 * w - 0.55 + 0.3 * np.abs(u) + 0.15 * spot, 0.0, 0.8))
+            colour = tint(
+                tint(PALE * 0.8, fresh, mix(0.35, 1.0, young)),
+                YELLOW * tone,
+                ramp(1.55 * w - 0.55 + 0.3 * np.abs(u) + 0.15 * spot, 0.0, 0.8),
+            )
             brown = ramp(1.6 * w + 0.45 * np.abs(u) + 0.35 * v + 0.15 * spot - 1.2, 0.0, 0.8)
             return Skin(points, tint(colour, BROWN, 0.85 * brown), mix(0.5, 0.82, brown))
 
-        chart = np.stack(np.broadcast_arrays(u * wide * self.length[:, None, None], v * self.length[:, None, None]), axis=-1)
+        chart = np.stack(
+            np.broadcast_arrays(u * wide * self.length[:, None, None], v * self.length[:, None, None]), axis=-1
+        )
         return Organ("leaves", chart, at)
 
 

@@ -2,6 +2,14 @@
 
 """The tab in the sidebar, panel by panel. It draws what is known and computes nothing."""
 
-from . import animate, export, generate, jobs, life, state
+from . import animate, export, generate, jobs, life, specimen, state
 
-CLASSES = (*state.CLASSES, *generate.CLASSES, *animate.CLASSES, *life.CLASSES, *jobs.CLASSES, *export.CLASSES)
+CLASSES = (
+    *state.CLASSES,
+    *generate.CLASSES,
+    *animate.CLASSES,
+    *life.CLASSES,
+    *specimen.CLASSES,
+    *jobs.CLASSES,
+    *export.CLASSES,
+)

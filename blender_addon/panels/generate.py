@@ -24,12 +24,31 @@ class ANTHESIS_PT_generate(Tab, bpy.types.Panel):
             row.prop(settings, "prompt", text="", icon="OUTLINER_DATA_FONT", placeholder="A red rose blooming")
         else:
             row.label(text=f"Prompt: {settings.text.name}", icon="TEXT")
-        engines = events.running().session.engines
-        if not settings.prompt and settings.text is None and engines is not None:
-            draw_text(column, context, f"The built-in engine knows: {', '.join(engines.makes)}")
+        draw_understood(column, context, settings.words, events.running().session)
         row = column.row()
         row.scale_y = 1.5
         row.operator("anthesis.generate", icon="PLAY")
+
+
+def draw_understood(layout, context, words: str, session) -> None:
+    """What the backend makes of the words, as far as it is connected and has said so."""
+    if not words.strip():
+        if session.engines is not None:
+            draw_text(layout, context, f"The built-in engine knows: {', '.join(session.engines.makes)}", "INFO")
+        return
+    reading = session.reader.answer(words)
+    if reading is None:
+        return
+    if reading.refusal:
+        draw_text(layout, context, reading.refusal, "ERROR")
+    elif reading.understood:
+        draw_text(layout, context, _sentence(reading.understood.partition("; passed over")[0]), "CHECKMARK")
+    if reading.passed_over:
+        draw_text(layout, context, f"Passed over: {', '.join(reading.passed_over)}", "INFO")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 class ANTHESIS_PT_generate_settings(Tab, bpy.types.Panel):
@@ -44,6 +63,9 @@ class ANTHESIS_PT_generate_settings(Tab, bpy.types.Panel):
         layout, settings = self.layout, context.scene.anthesis.generate
         layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(settings, "text")
+        column = layout.column(align=True)
+        column.prop(settings, "count")
+        column.prop(settings, "variations")
         draw_clip_settings(layout, settings)
 
 

@@ -3,13 +3,28 @@
 import bpy
 import numpy as np
 
+from .bouquet import Site, open_collection, settle
 
-def new_object(name: str, arrays: dict[str, np.ndarray], location):
-    """The subject as an object in the active collection, smooth shaded, with its UVs; selected where that does
-    not disturb an artist who is painting or editing something else.
+
+def new_object(name: str, arrays: dict[str, np.ndarray], site: Site):
+    """The subject as an object at its site, smooth shaded, with its UVs; selected where that does not disturb an
+    artist who is painting or editing something else.
 
     Raises ValueError on polygons that use a vertex twice, which Blender cannot hold.
     """
+    obj = bpy.data.objects.new(name, new_mesh(name, arrays))
+    if site.bed is None:
+        obj.location = site.location
+        _link(obj, open_collection(), alone=True)
+    else:
+        site.bed.fit(arrays["vertices"])
+        settle(obj, site.bed, site.slots[0])
+        _link(obj, site.bed.home(), alone=site.slots[0] == 0)
+    return obj
+
+
+def new_mesh(name: str, arrays: dict[str, np.ndarray]):
+    """The subject's mesh. Raises ValueError as new_object() does."""
     corners, sizes = arrays["corners"], arrays["sizes"]
     starts = np.cumsum(sizes, dtype=np.int32) - sizes
     following = np.roll(corners, -1)
@@ -27,21 +42,17 @@ def new_object(name: str, arrays: dict[str, np.ndarray], location):
     if "uv" in arrays:
         layer = mesh.uv_layers.new(name="UVMap", do_init=False)
         layer.uv.foreach_set("vector", arrays["uv"].ravel())
-    obj = bpy.data.objects.new(name, mesh)
-    obj.location = location
-    _link(obj)
-    return obj
+    return mesh
 
 
-def _link(obj) -> None:
-    view_layer = bpy.context.view_layer
-    collection = view_layer.active_layer_collection.collection
-    if collection.library:  # of another file: nothing can be linked into it
-        collection = bpy.context.scene.collection
+def _link(obj, collection, alone: bool) -> None:
+    """`alone`: nothing else stays selected."""
     collection.objects.link(obj)
+    view_layer = bpy.context.view_layer
     active = view_layer.objects.active
-    if active is None or active.mode == "OBJECT":
-        for other in list(view_layer.objects.selected):
-            other.select_set(False)
-        obj.select_set(True)
-        view_layer.objects.active = obj
+    if (active is not None and active.mode != "OBJECT") or obj.name not in view_layer.objects:
+        return  # the artist is busy, or has excluded the collection
+    for other in list(view_layer.objects.selected) if alone else ():
+        other.select_set(False)
+    obj.select_set(True)
+    view_layer.objects.active = obj

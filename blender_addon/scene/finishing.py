@@ -41,12 +41,14 @@ def fit_scene(obj, names: live.Names, last: int, fps: float) -> list[str]:
 
 
 def dress_new(obj, corners: np.ndarray, looks: Looks) -> dict[str, str]:
-    """A new mesh gets its subject's own colour and a material that shows it. The names of its attributes."""
+    """A new mesh gets its subject's own colour and, where it has no material, one that shows it. The names of its
+    attributes."""
     attributes = material.write_attributes(obj.data, {}, corners, looks.start, {"albedo", "roughness"})
     layers = obj.data.color_attributes
     layers.active_color_name = attributes["albedo"]
     layers.render_color_index = layers.active_color_index
-    obj.data.materials.append(material.new_material(obj.name, attributes, looks.start, looks.lives))
+    if not any(slot.material for slot in obj.material_slots):
+        obj.data.materials.append(material.new_material(obj.name, attributes, looks.start, looks.lives))
     return attributes
 
 

@@ -171,6 +171,15 @@ def leads(obj) -> bool:
     return first is not None and all(variable.targets[0].id == obj for variable in first.driver.variables)
 
 
+def follow(copy, obj, names: Names) -> None:
+    """Let a copy's drivers that follow these properties follow those of the object that it was copied from."""
+    paths = {path_of(name) for name in (names.life, names.amount, *names.weights)}
+    for driver in copy.animation_data.drivers if copy.animation_data else ():
+        if _follows(driver, paths):
+            for variable in driver.driver.variables:
+                variable.targets[0].id = obj
+
+
 def frame_range(obj, names: Names) -> tuple[int, int] | None:
     """First and last scene frame at which a curve of these properties changes; None where Life has no curve, or one
     without ends."""

@@ -15,7 +15,8 @@ import bpy
 import numpy as np
 
 from ..seam import protocol
-from . import build, colour, finishing, keys, live, material, place, provenance
+from . import bouquet, build, colour, finishing, keys, live, material, place, provenance, regrown
+from .bouquet import Site
 from .reading import Target, rest
 from .surface import corner_vertices
 from .taken import BadResult, Came, Taken
@@ -25,14 +26,25 @@ class Import:
     """Feed it the records of one job in order, step() after each while it says so, then run finish(). Never holds a
     bpy reference between calls."""
 
-    def __init__(self, title: str, made_by: dict[str, str], target: Target | None, location=(0.0, 0.0, 0.0)):
-        """`made_by` is protocol.provenance(request). Without a target a new object is made at `location`."""
+    def __init__(
+        self,
+        title: str,
+        made_by: dict[str, str],
+        target: Target | None,
+        site: Site | None = None,
+        about: dict | None = None,
+    ):
+        """`made_by` is protocol.provenance(request), `about` what provenance shall keep beside it. Without a target
+        the object is a new one at `site`, or the one that has its seat there."""
         self.title = title
         self.object_name = ""
         self.notes: list[str] = list(target.notes) if target else []
         self._made_by = made_by | dict(target.groups if target else ())
         self._target = target
-        self._location = tuple(location)
+        self._site = site or Site()
+        self._about = dict(about or {})
+        self.copies: list[str] = []  # names of objects that share the mesh
+        self._former = ""  # the name of the mesh that the object had before it was grown anew
         self._uid = 0
         self._owned = False  # the object is one that we made
         self._begun = False  # its shape keys are ours to write
@@ -122,8 +134,16 @@ class Import:
                 self._written, self._shown = 0, []
             self.notes.append(f'"{self.object_name}" keeps {kept}')
             return
-        obj = self._found()
-        if obj is not None and self._owned:
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """Take away what there is of it, as if it had never been asked for."""
+        obj, self._between = self._found(), None
+        for copy in filter(None, map(bpy.data.objects.get, self.copies)):
+            bpy.data.objects.remove(copy)
+        if obj is not None and self._former:
+            regrown.stand_up(obj, self._former)
+        elif obj is not None and self._owned:
             mesh, materials = obj.data, [slot.material for slot in obj.material_slots]
             bpy.data.objects.remove(obj)
             bpy.data.meshes.remove(mesh)
@@ -135,13 +155,15 @@ class Import:
 
     def _take_subject(self, record, arrays) -> None:
         self._taken.take_subject(record, arrays)
+        if record.understood:
+            self._about["understood"] = list(record.understood)
         if record.version:
             self._made_by["version"] = record.version
         if record.passed_over:
             words = ", ".join(f'"{word}"' for word in record.passed_over)
             self.notes.append(f"Words of the prompt that were not understood and change nothing: {words}")
         if self._target is None:
-            self._make_object(record.name or self.title, self._location)
+            self._take_seat(record.name or self.title)
             return
         obj, reason = place.of_target(self._target)
         if reason:
@@ -149,6 +171,25 @@ class Import:
         else:
             self._uid, self.object_name = obj.session_uid, obj.name
             self._rest = rest(obj.data)
+
+    def _take_seat(self, name: str) -> None:
+        """The object that is grown anew, or a new one."""
+        obj = regrown.usable(self._site.seat) if self._site.seat else None
+        if obj is None:
+            self._make_object(name, self._site)
+            if self._site.seat:
+                self.notes.append(f'"{self._site.seat.name}" is not there any more: the result is a new object')
+            return
+        facts, names = provenance.read(obj) or {}, live.of(obj)
+        try:
+            former = regrown.sit(obj, self._taken.subject)
+        except ValueError as error:
+            raise BadResult(str(error)) from None
+        self._own(obj)
+        self._former = former
+        if names is not None and not names.weights:  # the artist may have edited its curve: it is kept
+            self._names, self._first_frame = names, facts["first_frame"]
+            self._lasts = facts["last_frame"] - facts["first_frame"]
 
     def _preview_is_due(self) -> bool:
         """Both ends of the preview are there, or the frames begin. They may come last to first."""
@@ -206,11 +247,16 @@ class Import:
     def _labels(self) -> list[str]:
         return live.labels(self._made_by, self._taken.processes)
 
-    def _make_object(self, name: str, location) -> None:
+    def _make_object(self, name: str, site: Site) -> None:
         try:
-            obj = build.new_object(name, self._taken.subject, location)
+            obj = build.new_object(name, self._taken.subject, site)
         except ValueError as error:
             raise BadResult(str(error)) from None
+        self._own(obj)
+
+    def _own(self, obj) -> None:
+        """Go on with an object whose mesh is ours, from the first frame on."""
+        self._former, self.copies = "", []
         self._uid, self.object_name = obj.session_uid, obj.name
         self._owned, self._begun, self._written, self._previewed = True, False, 0, set()
         self._rest = self._taken.subject["vertices"]
@@ -218,12 +264,12 @@ class Import:
 
     def _make_object_beside(self, reason: str, old) -> None:
         """A new object where the old one is, or was."""
-        location = self._target.location if self._target else self._location
+        location = self._target.location if self._target else self._site.location
         if old is not None:
             location = tuple(old.matrix_world.translation)
         name = self._target.object_name if self._target else self._taken.record.name or self.title
         process = self._made_by.get("process", "")
-        self._make_object(f"{name} ({process.title()})" if process else name, location)
+        self._make_object(f"{name} ({process.title()})" if process else name, Site(location))
         self.notes.append(f'{reason}: the result is a new object, "{self.object_name}"')
 
     # --- Writing
@@ -292,7 +338,8 @@ class Import:
             self.notes.append(f'"{obj.name}" shared its mesh with other objects and now has its own')
         if self._owned and ("albedo" in self._taken.subject or self._taken.looks.lives):
             self._attributes = finishing.dress_new(obj, self._taken.subject["corners"], self._taken.looks)
-        self._replace_clip(obj)
+        if not self._former:
+            self._replace_clip(obj)
         self._had_keys, self._was_pinned = obj.data.shape_keys is not None, obj.show_only_shape_key
         keys.prepare(obj, self._key)
         self._begun = True
@@ -345,6 +392,8 @@ class Import:
                 yield lambda obj, name=name: keys.remove(obj, [name])
             yield from self._looks_of(self._taken.looks, self._taken.frames[self._taken.looks.frames :])
             yield from self._playing_steps(self._taken.looks)
+        for slot in self._site.slots[1:] if self._site.bed else ():
+            yield lambda obj, slot=slot: self._plant_copy(obj, slot)
         yield self._sign
 
     @staticmethod
@@ -384,6 +433,12 @@ class Import:
         notes = finishing.fit_scene(obj, self._names, self._first_frame + self._last, self._taken.record.fps)
         self.notes += [note for note in notes if note not in self.notes]
 
+    def _plant_copy(self, obj, slot: int) -> None:
+        copy = bouquet.plant_copy(obj, self._site.bed, slot)
+        if self._names is not None:
+            live.follow(copy, obj, self._names)
+        self.copies.append(copy.name)
+
     def _sign(self, obj) -> None:
         taken, first = self._taken, self._first_frame or 0
         facts = {
@@ -398,7 +453,10 @@ class Import:
         }
         if self._attributes:
             facts["attributes"] = self._attributes
-        provenance.write(obj, self._made_by, facts)
+        for each in [obj, *filter(None, map(bpy.data.objects.get, self.copies))]:
+            provenance.write(each, self._made_by, self._about | facts)
+        if self._former:
+            regrown.settle(obj, self._former)
         if taken.frames:
             keys.settle(obj)
         self._signed = True

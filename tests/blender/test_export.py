@@ -11,6 +11,7 @@ bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 from blender_addon import export as exporting  # noqa: E402
 from blender_addon.export import CannotExport, export  # noqa: E402
 from blender_addon.scene import clips, curves  # noqa: E402
+from blender_addon.scene.bouquet import Site  # noqa: E402
 from blender_addon.seam import protocol  # noqa: E402
 from tests import gltf_validator  # noqa: E402
 from tests.blender import samples  # noqa: E402
@@ -37,7 +38,7 @@ def placed_clip(colour=False, frames=FRAMES, generate=False):
     obj.data.materials.append(samples.principled("Red", (1, 0, 0, 1), 0.2)[0])
     record, arrays, target = subject_of(obj)
     records = clip(record, arrays, colour=colour, frames=frames)
-    _, obj = imported(records, None if generate else target, location=(1, 2, 3))
+    _, obj = imported(records, None if generate else target, site=Site((1, 2, 3)))
     bpy.context.scene.frame_end = 60  # the clip is not all that the scene plays
     samples.grid(name="Bystander").select_set(True)
     bpy.context.view_layer.objects.active = bpy.data.objects["Bystander"]

@@ -9,6 +9,7 @@ import pytest
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
 from blender_addon.scene import colour, curves, keys, material, provenance, reading, strip, writing  # noqa: E402
+from blender_addon.scene.bouquet import Site  # noqa: E402
 from blender_addon.scene.taken import BadResult  # noqa: E402
 from blender_addon.seam import protocol  # noqa: E402
 from tests.blender import samples  # noqa: E402
@@ -1003,7 +1004,7 @@ def test_a_new_object_is_the_subject_where_it_was_asked_for():
     collection = bpy.data.collections.new("Garden")
     bpy.context.scene.collection.children.link(collection)
     bpy.context.view_layer.active_layer_collection = bpy.context.view_layer.layer_collection.children["Garden"]
-    _, obj = imported(clip(record, arrays), location=(1, 2, 3))
+    _, obj = imported(clip(record, arrays), site=Site((1, 2, 3)))
     mesh = obj.data
     assert tuple(obj.location) == (1, 2, 3) and list(collection.objects) == [obj]
     assert obj.select_get() and bpy.context.view_layer.objects.active == obj and not source.select_get()

@@ -15,8 +15,9 @@ from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.nouns import Reals
 
-COARSE = 250  # points a frame with which each start is tried
-TRIED, KEPT, REFINED = 8, 3, 40  # rounds for each start, starts kept, rounds for these
+STAGES = ((200, 6, 3), (600, 30, 1))  # points a frame, rounds, placings kept; the last stage has all points
+LAST = 30  # rounds
+GAIN = 0.8  # a turn must bring the squared distance below this share of what it is without one
 STEADY = 1e-5  # of the distance: a round that gains less is the last
 
 
@@ -67,18 +68,27 @@ def about_z(count: int) -> Reals:
 def place(answer: list[Reals], truth: list[Reals], freedom: Freedom) -> Placing:
     """The one placing of all frames that brings points of an answer, (n, 3) a frame, nearest to the truth's, (m, 3).
 
-    It is sought from many starts, one of which is that all is well as it is: an answer in its place stays there.
+    It is sought from many starts. One is that all is well as it is, and it stays so unless a turn brings much: a round
+    thing fits as well however it is turned, and would go off in any direction in the frames that are not looked at.
     """
     if freedom is Freedom.NONE:
         return STAY
-    few = [frame[:: max(1, len(frame) // COARSE)] for frame in answer]
-    aim = [frame[:: max(1, len(frame) // COARSE)] for frame in truth]
     turns = about_z(12) if freedom is Freedom.UPRIGHT else right_angles()
-    starts = [STAY, *(_centred(few, aim, turn) for turn in turns)]
-    tried = [_closest(few, aim, start, freedom, TRIED) for start in starts]
-    best = sorted(range(len(tried)), key=lambda n: tried[n][0])[:KEPT]
-    kept = [tried[n][1] for n in best] + [STAY]
-    return min((_closest(answer, truth, start, freedom, REFINED) for start in kept), key=lambda found: found[0])[1]
+    placings = [_centred(answer, truth, turn) for turn in turns]
+    for count, rounds, kept in STAGES:
+        few, aim = ([frame[:: max(1, len(frame) // count)] for frame in frames] for frames in (answer, truth))
+        tried = [_closest(few, aim, placing, freedom, rounds) for placing in placings]
+        placings = [placing for _, placing in sorted(tried, key=_distance)[:kept]]
+    as_it_is = STAY, _centred(answer, truth, np.eye(3))
+    unturned, turned = (
+        min((_closest(answer, truth, start, freedom, LAST) for start in starts), key=_distance)
+        for starts in (as_it_is, placings)
+    )
+    return min(unturned, (turned[0] / GAIN, turned[1]), key=_distance)[1]
+
+
+def _distance(found: tuple[float, Placing]) -> float:
+    return found[0]
 
 
 def _centred(answer: list[Reals], truth: list[Reals], turn: Reals) -> Placing:

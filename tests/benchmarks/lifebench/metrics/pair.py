@@ -12,7 +12,7 @@ from tests.benchmarks.lifebench.nouns import GONE, Ints, Reals, Sequence, Truth,
 
 NEAR = 0.005  # of the size: points this near to one another at the anchor may stand for one another
 CHOICES = 8  # points of the answer among which the one that stands for a point of the truth is found
-PLACED_BY = 600  # points a frame by which a sequence is put in its place
+PLACED_IN, PLACED_BY = 8, 3_000  # frames, and points of each, by which a sequence is put in its place
 FOLLOWED = 20_000  # points of the answer's surface beside its vertices
 
 
@@ -29,7 +29,7 @@ class Pair:
         answer = at_frames(answer, len(truth.tau))
         if freedom is Freedom.NONE:
             return cls(answer, truth)
-        frames = range(len(truth.tau))
+        frames = np.unique(np.linspace(0, len(truth.tau) - 1, PLACED_IN).round().astype(int))
         found = place(
             [of_frame(answer, t, PLACED_BY, turn=1) for t in frames],
             [of_frame(truth.sequence, t, PLACED_BY) for t in frames],

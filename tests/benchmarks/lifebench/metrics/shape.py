@@ -81,13 +81,13 @@ def _crossing(sequence: Sequence, frame: int) -> float:
 
 def volume_error(pair: Pair) -> float:
     """Where matter is kept by a law: how far the volume of an answer's parts is from it, in the mean frame, both as
-    shares of the volume at the anchor. Faces are of the part that the nearest vertex of the truth is of; what they
+    shares of the largest that it allows. Faces are of the part that the nearest vertex of the truth is of; what they
     leave open is closed by a fan to their middle."""
     matter, subject = pair.truth.matter, pair.truth.clip.subject
     law = np.array([matter.share(tau) for tau in pair.truth.tau])
     kept = np.isin(subject.parts, [subject.part_names.index(part) for part in matter.parts])
     volumes = np.array([_volume(pair, t, kept) for t in range(len(law))])
-    at = pair.truth.anchor
+    at = law.argmax()
     return float(np.abs(volumes / max(volumes[at], 1e-300) - law / law[at]).mean())
 
 

@@ -1,0 +1,471 @@
+"""Scoops of ice cream in a rolled wafer cone: they soften, shine, sink into one another, run down the cone and pool.
+
+All of the ice cream is one surface: from the middle of its foot inside the cone up the wall, over the rim, down the
+outside to a ragged lip, back up, over the scoops to the top. A run is a tongue of that lip. So scoops merge and runs
+leave them without parts that meet.
+
+    phi  azimuth        d  depth below the rim, along the axis        v  across the sector of a run, in [-1, 1]
+    q    share of the way from the rim to the top
+
+Law of matter: frozen ice cream is a foam; what melts loses its air and nothing else. With the air a share AIR of the
+volume (an overrun of AIR / (1 - AIR)), ice cream of which a share m has melted has a volume of 1 - AIR m of its first.
+
+Sources: foam, overrun (up to 100 %, a third of that in gelato), melting and collapse: Clarke, "The Science of Ice
+Cream", RSC 2004; Goff & Hartel, "Ice Cream", 7th ed., 2013. Runs of one width with a thick head: Huppert, "Flow and
+instability of a viscous current down a slope", Nature 300, 1982. A wafer's grid is square on the flat sheet and is
+rolled up with it. Departs from them: fronts follow a set pace, nothing flows; the ice's own shrinkage is left out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.species import IceCream
+from backend.specimens.core import (
+    Array,
+    Life,
+    Matter,
+    Noise,
+    Organ,
+    Skin,
+    Specimen,
+    Stretch,
+    finer,
+    join,
+    lathe_chart,
+    mix,
+    ramp,
+    tint,
+)
+from backend.specimens.ice_block import Outline, area, enclosed, puddle
+
+LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
+
+AIR = 0.30  # of the frozen volume: an overrun of 43 %, between gelato and plain ice cream
+LEFT = 0.10  # of the ice cream above the rim, at the end
+
+# Lengths in cones: the cone is 1 high, its tip at 0. `height` scales all.
+RIM, TIP, WAFER, LAP = 0.235, 0.012, 0.020, 0.015  # radii; thickness; how far the rolled edge stands out
+CELL, RELIEF = 0.088, 0.007  # of the wafer's grid
+GAP = 0.003  # between ice cream and wafer
+FOOT = 0.60  # how high the ice cream's foot is in the cone
+RADII, RISE = (0.300, 0.280, 0.255), (0.150, 0.345, 0.320)  # of the scoops; from the rim to the middle of each
+COLLAR = 0.022  # how far a scoop's ragged skirt stands out
+RUN_WIDTH, RUN_THICKNESS = 0.036, 0.030
+LIFT = 0.003  # of the tip above the floor: a film of melt runs under it
+POOL = 0.050  # thickness of the pool, which thickened milk holds
+
+GOLD, TOAST, PALE = np.array([0.50, 0.235, 0.070]), np.array([0.26, 0.095, 0.024]), np.array([0.62, 0.36, 0.14])
+FLAVOURS = {
+    "strawberry": (0.74, 0.27, 0.30),
+    "chocolate": (0.115, 0.045, 0.022),
+    "pistachio": (0.40, 0.47, 0.17),
+    "vanilla": (0.82, 0.69, 0.43),
+    "mint": (0.42, 0.68, 0.52),
+}
+
+
+def melted(tau: float) -> float:
+    """The share of the ice cream that has melted."""
+    return float(ramp(tau, -0.02, 0.98)) if tau > 0 else 0.0
+
+
+def share(tau: float) -> float:
+    """Volume of the ice cream, frozen and melted, in its first."""
+    return 1 - AIR * melted(tau)
+
+
+def grow(cream: IceCream, seed: int) -> Specimen:
+    """A cone; `seed` picks the flavours, the scoops and where it runs."""
+    rng = np.random.default_rng(seed)
+    runs = _Runs.drawn(cream, rng)
+    wafer = _Wafer.rolled(runs, rng)
+    melting = _Melting.of(_Gelato.scooped(cream, wafer, runs, rng))
+    size = cream.height / (LIFT + 1 + sum(RISE[: cream.scoops]) + RADII[cream.scoops - 1])
+    limp = _Limp.drawn(rng)
+    colours = _flavours(cream, rng)
+    organs = [
+        _cone(cream, wafer, limp, size, rng),
+        _ice_cream(melting, limp, size, colours, rng),
+        _pool(cream, melting, size, colours, rng),
+    ]
+    return join(organs, Matter(("ice cream", "pool"), share))
+
+
+def _flavours(cream: IceCream, rng: np.random.Generator) -> Array:
+    """(scoops, 3): the lowest as asked, those above it of other flavours."""
+    palette = np.array(list(FLAVOURS.values()))
+    unlike = np.linalg.norm(palette - cream.colour, axis=1) > 0.25
+    others = rng.permutation(palette[unlike])[: cream.scoops - 1]
+    return np.concatenate([[cream.colour], others])
+
+
+@dataclass(frozen=True, eq=False)
+class _Limp:
+    """How the softened cone bends and flattens: both keep areas across the axis, and so every volume."""
+
+    way: Array  # (2,) in which it leans
+    lean: float
+    oval: float
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> "_Limp":
+        angle = rng.uniform(0, 2 * np.pi)
+        return cls(np.array([np.cos(angle), np.sin(angle)]), rng.uniform(0.05, 0.09), rng.uniform(0.04, 0.08))
+
+    def __call__(self, points: Array, tau: float) -> Array:
+        """Points (..., 3) of the standing cone, lengths in cones."""
+        soft, z = ramp(tau, 0.55, 1.05), points[..., 2:]
+        squeeze = 1 + soft * self.oval * ramp(z, 0.45, 1.1)
+        inward = (points[..., :2] @ self.way)[..., None] * self.way
+        across = points[..., :2] - inward
+        bent = inward * squeeze + across / squeeze + soft * self.lean * ramp(z, 0.15, 1.6) * z * self.way
+        return np.concatenate([bent, z + LIFT], axis=-1)
+
+
+# The wafer
+
+
+@dataclass(frozen=True, eq=False)
+class _Wafer:
+    """A sheet rolled into a cone: its radius falls round the turn, and steps up where the edge lies on itself."""
+
+    seam: float  # azimuth of the edge at the rim
+    twist: float  # how far it has turned at the tip
+    grid: float  # how the sheet's grid lies, radians
+
+    @classmethod
+    def rolled(cls, runs: "_Runs", rng: np.random.Generator) -> "_Wafer":
+        """Its edge lies between two runs."""
+        gaps = np.mod(np.roll(runs.phi, -1) - runs.phi, 2 * np.pi)
+        widest = int(gaps.argmax())
+        return cls(runs.phi[widest] + gaps[widest] / 2, rng.uniform(0.10, 0.25), rng.uniform(0, np.pi / 2))
+
+    def seam_at(self, z: Array) -> Array:
+        return self.seam + self.twist * (1 - z)
+
+    def outside(self, phi: Array, z: Array) -> Array:
+        """A radius that clears the sheet and its relief."""
+        turned = np.mod(phi - self.seam_at(z), 2 * np.pi)
+        lap = np.maximum(1 - turned / (2 * np.pi), ramp(turned, 2 * np.pi - 0.2, 2 * np.pi - 0.06))
+        return _cone_radius(z) + LAP * lap * ramp(z, 0.0, 0.2) + RELIEF / 2
+
+    def ridges(self, turned: Array, z: Array) -> Array:
+        """1 on the ridges of the grid, 0 in the cells; `turned` radians from the edge."""
+        slope = (RIM - TIP) / np.hypot(1, RIM - TIP)
+        length, angle = z / np.sqrt(1 - slope**2), turned * slope + self.grid
+        sheet = np.stack([length * np.cos(angle), length * np.sin(angle)]) / CELL
+        off = np.abs(sheet - np.round(sheet))
+        return 1 - np.prod(1 - np.exp(-((off / 0.17) ** 2)), axis=0)
+
+
+def _cone_radius(z: Array) -> Array:
+    return TIP + (RIM - TIP) * z
+
+
+def _cone(cream: IceCream, wafer: _Wafer, limp: _Limp, size: float, rng: np.random.Generator) -> Organ:
+    columns = finer(124, cream.detail)
+    z = np.append(0.012 * np.linspace(0, 1, 4)[:-1] ** 2, np.linspace(0.012, 1, finer(72, cream.detail)))[:, None]
+    # The last column lies close to the first: between them the edge steps up.
+    turned = np.append(np.linspace(0, 2 * np.pi * 0.985, columns - 1), 2 * np.pi * 0.996)
+    ridges = wafer.ridges(turned, z)
+    lap = LAP * (1 - turned / (2 * np.pi)) * ramp(z, 0.0, 0.2)
+    outer = _cone_radius(z) + lap + RELIEF * (ridges - 0.5) * ramp(z, 0.02, 0.12)
+    outer = outer * np.sqrt(1 - (1 - np.minimum(z / 0.012, 1)) ** 2)
+    down = np.array([1.0, 0.985, 0.8, 0.6, 0.42, 0.40])[:, None]
+    inner = _cone_radius(down) - WAFER + 0 * turned
+    inner[-1] *= 0
+    height = np.concatenate([z, [[1.003]], down]) + 0 * turned
+    radius = np.concatenate([outer, [(outer[-1] + inner[0]) / 2], inner])
+    phi = wafer.seam_at(height) + turned
+    standing = np.stack([radius * np.cos(phi), radius * np.sin(phi), height], axis=-1)
+    uneven, specks = Noise.grown(rng, 0.35, 2)(standing), Noise.grown(rng, 0.06, 2)(standing)
+    shown = np.concatenate([ridges, np.full((7, columns), 0.5)])
+    baked = ramp(0.75 * shown + 0.22 * uneven + 0.12 * specks + 0.3 * ramp(height, 0.9, 1.0), 0.0, 1.3)
+    albedo = tint(tint(PALE, GOLD, ramp(baked, 0.0, 0.5)), TOAST, 0.75 * ramp(baked, 0.45, 1.0))
+    albedo *= 1 - 0.25 * (1 - ramp(turned, 0.0, 0.25)[None, :, None]) * (shown < 2)[..., None]
+
+    def at(tau: float) -> Skin:
+        soaked = 0.30 * ramp(ramp(height, 0.0, 1.0) + 1.6 * ramp(tau, 0.35, 1.2) - 1.1)
+        points = limp(standing, tau) * size
+        return Skin(points[None], (albedo * (1 - soaked[..., None]))[None], (0.62 - 0.5 * soaked)[None])
+
+    chart = lathe_chart(radius[None] * size, height[None] * size)
+    return Organ("cone", chart, at, closed=True, poles=(True, True))
+
+
+# The ice cream
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """n tongues of melt, each in a sector of its own about the cone. Arrays (n,) in order of azimuth."""
+
+    phi: Array
+    width: Array  # half, in cones
+    thick: Array
+    starts: Array  # life time
+    takes: Array  # life time from its start to its end
+    reach: Array  # depth of its end
+
+    @classmethod
+    def drawn(cls, cream: IceCream, rng: np.random.Generator) -> "_Runs":
+        n = cream.drips
+        gap = 2 * np.pi / n
+        phi = rng.uniform(0, gap) + (np.arange(n) + rng.uniform(-0.26, 0.26, n)) * gap
+        rank = rng.permutation(n) / max(n - 1, 1)  # the first one comes to the floor, so does half of them
+        starts = 0.05 + 0.36 * rank + rng.uniform(0, 0.04, n)
+        reach = np.where(rank <= 0.5, 0.985, rng.uniform(0.22, 0.72, n))
+        width = np.minimum(RUN_WIDTH * rng.uniform(0.8, 1.35, n), 0.24 * gap * RIM)
+        return cls(
+            phi,
+            width,
+            RUN_THICKNESS * rng.uniform(0.8, 1.15, n),
+            starts,
+            rng.uniform(0.34, 0.42, n) * reach**0.5,
+            reach,
+        )
+
+    @property
+    def arrival(self) -> float:
+        """Life time at which the first comes to the floor."""
+        return float((self.starts + self.takes)[self.reach > 0.9].min())
+
+    def lengths(self, tau: float) -> Array:
+        """(n,) below the lip."""
+        return self.reach * ramp((tau - self.starts) / self.takes)
+
+    def columns(self, count: int) -> Array:
+        """(count,) azimuths, rising, closer together where a run is."""
+        fine = np.linspace(self.phi[0] - np.pi, self.phi[0] + np.pi, 4001)
+        off = np.mod(fine[:, None] - self.phi + np.pi, 2 * np.pi) - np.pi
+        across = np.abs(off) * RIM / self.width
+        weight = 1 + (1.5 * np.exp(-(across**6)) + 4 * np.exp(-(((across - 0.93) / 0.12) ** 2))).max(axis=1)
+        total = np.append(0, np.cumsum((weight[1:] + weight[:-1]) / 2))
+        return np.interp(np.arange(count) / count * total[-1], total, fine)
+
+    def sectors(self, phi: Array) -> tuple[Array, Array, Array]:
+        """Of each azimuth: its run, its place v across the run's sector, half the sector's angle on that side."""
+        off = np.mod(phi[:, None] - self.phi + np.pi, 2 * np.pi) - np.pi
+        after = np.mod(np.roll(self.phi, -1) - self.phi, 2 * np.pi) / 2
+        before = np.roll(after, 1)
+        half = np.where(off > 0, after, before)
+        run = np.abs(off / half).argmin(axis=1)
+        chosen = np.arange(len(phi)), run
+        return run, off[chosen] / half[chosen], half[chosen]
+
+
+@dataclass(frozen=True, eq=False)
+class _Gelato:
+    """All the ice cream, lengths in cones. Rows: inside the cone, over its rim, down to the lip, up, over the scoops."""
+
+    wafer: _Wafer
+    runs: _Runs
+    phi: Array  # (columns,)
+    run: Array  # (columns,) index, and the two below: see _Runs.sectors
+    v: Array
+    half: Array
+    share: Array  # (down,) of the way from rim to lip
+    lip: Array  # (columns,) depth of the ragged lip when frozen, and how ragged it is about 1
+    ragged: Array
+    frozen: Array  # (rows, columns, 3) of the scoops, upwards
+    q: Array  # (rows, 1) of the scoops
+    uneven: Array  # (columns,) of the mound that they melt to
+    tops: Array  # (scoops,) heights of the creases above the scoops
+
+    @classmethod
+    def scooped(cls, cream: IceCream, wafer: _Wafer, runs: _Runs, rng: np.random.Generator) -> "_Gelato":
+        phi = runs.columns(finer(116, cream.detail))
+        ring = np.stack([np.cos(phi), np.sin(phi)], axis=-1)
+        ragged, waves = Noise.grown(rng, 0.22, 2), Noise.grown(rng, 1.4, 1)
+        torn = np.clip(ragged(np.append(ring * RIM, 0 * ring[:, :1], axis=1)), -1.6, 2)
+        lip, torn = 0.050 + 0.016 * torn, 1 + 0.35 * np.roll(torn, 3)
+        uneven = 1 + 0.03 * waves(np.append(ring, 0 * ring[:, :1], axis=1))
+        frozen, tops = _scoops(cream, ring, rng)
+        q = np.linspace(0, 1, len(frozen) + 1)[1:, None]
+        share = 1 - np.linspace(1, 0, finer(18, cream.detail)) ** 1.5
+        return cls(wafer, runs, phi, *runs.sectors(phi), share, lip, torn, frozen, q, uneven, tops)
+
+    def points(self, tau: float) -> tuple[Array, int]:
+        """(rows, columns, 3), and the first row of the scoops."""
+        inside, skirt = self._inside(), self._skirt(tau)
+        scoops = self._above(tau, skirt[-1])
+        return np.concatenate([inside, skirt, scoops]), len(inside) + len(skirt)
+
+    def _inside(self) -> Array:
+        z = np.array([FOOT, FOOT, FOOT + 0.02, 0.75, 0.9, 0.985, 1 + GAP])[:, None]
+        radius = (_cone_radius(z) - WAFER - GAP) * np.array([0, 0.55, 1, 1, 1, 1, 1])[:, None]
+        return _placed(radius, self.phi, z + 0 * self.phi)
+
+    def _skirt(self, tau: float) -> Array:
+        """Down to the lip along the wafer, and up again as thick as it is."""
+        runs, soft, run = self.runs, ramp(tau, 0.0, 0.4), self.run
+        across = np.abs(self.v) * self.half * RIM / runs.width[run]  # 1 at the side of a run
+        lengths = runs.lengths(tau)[run]
+        bulk = np.maximum(1 - across**2.6, 0) ** (1 / 2.6)
+        root = 0.35 * np.minimum(lengths, 0.16) * np.exp(-((across / 1.7) ** 2))
+        skirt = mix(self.lip, 0.056, 0.8 * soft) + root
+        end = np.minimum(skirt + lengths * bulk, mix(skirt, runs.reach[run], bulk))
+        d = self.share[:, None] * end
+        z = 1 + GAP - d
+        # Its sides are straight in space: no face that leads along them cuts into the wafer.
+        radius, near = _cone_radius(np.maximum(z, 0.0)), runs.width[run] / (RIM * self.half)
+        wide = np.minimum(near * (0.3 * RIM / radius + 0.7), 0.92)
+        slope = wide * (1 - near) / (near * (1 - wide))
+        v = slope * self.v / (1 + (slope - 1) * np.abs(self.v))
+        phi = self.phi + (v - self.v) * self.half
+        wall = self.wafer.outside(phi, np.maximum(z, 0)) + GAP
+        collar = mix(COLLAR * self.ragged, 0.022, soft) * np.sqrt(np.maximum(1 - (d / skirt) ** 2, 0))
+        head = 0.62 + 0.55 * np.exp(-(((end - d) / 0.055 - 0.6) ** 2))
+        body = runs.thick[run] * ramp(lengths, 0.0, 0.12) * np.sqrt(np.maximum(1 - across**2, 0))
+        tongue = body * head * np.sqrt(np.maximum(1 - (d / end) ** 8, 0))
+        thick = 0.003 + np.hypot(collar, tongue)
+        down, up = _placed(wall, phi, z), _placed(wall + thick, phi, z)
+        over = _placed(wall[:1], phi[:1], z[:1])
+        return np.concatenate([over, down[1:], up[::-1]])
+
+    def _above(self, tau: float, foot: Array) -> Array:
+        """The scoops, of which the mound that they melt to stands on `foot` (columns, 3)."""
+        soft = ramp(tau, 0.04, 0.80)
+        radius = np.linalg.norm(foot[:, :2], axis=-1)
+        out = np.linalg.norm(self.frozen[..., :2], axis=-1)
+        follow = np.exp(-(self.frozen[..., 2:] - 1) / mix(0.05, 0.2, soft))
+        frozen = self.frozen.copy()
+        frozen[..., :2] += follow * (foot[:, :2] / radius[:, None]) * (radius - out[0])[:, None]
+        angle = self.q * np.pi / 2
+        height = mix(1.0, self.uneven, np.sin(2 * angle)) * (self.frozen[-1, 0, 2] - 1)
+        bulge = np.cos(angle)[..., None] ** 0.75 * (1 + 0.16 * ramp(np.sin(2 * angle))[..., None])
+        mound = np.concatenate(
+            [foot[:, :2] * bulge, (1 + GAP + height * np.sin(angle))[..., None]], axis=-1
+        )
+        return mix(frozen, mound, soft)
+
+
+def _placed(radius: Array, phi: Array, z: Array) -> Array:
+    return np.stack(np.broadcast_arrays(radius * np.cos(phi), radius * np.sin(phi), z), axis=-1)
+
+
+def _scoops(cream: IceCream, ring: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """(rows, columns, 3) from just above the rim to the top, and the heights of the creases."""
+    n = cream.scoops
+    radius, middle = np.array(RADII[:n]), 1 + np.cumsum(RISE[:n])
+    gap = np.diff(middle)
+    upper = (gap**2 + radius[:-1] ** 2 - radius[1:] ** 2) / (2 * gap)  # from each middle to the crease above it
+    crease = middle[:-1] + upper
+    away = rng.normal(size=(n, 2)) * 0.012
+    fine, coarse = Noise.grown(rng, 0.075, 3, 0.6), Noise.grown(rng, 0.20, 2)
+    pieces = []
+    for i in range(n):
+        low = np.arccos(np.clip((middle[i] - (crease[i - 1] if i else 1 + 2 * GAP)) / radius[i], -1, 1))
+        high = np.arccos(-upper[i] / radius[i]) if i < n - 1 else np.pi
+        rows = finer(26 if i == n - 1 else 18, cream.detail)
+        psi = np.linspace(low, high, rows + 1)[1 if i else 0 : None if i == n - 1 else -1][:, None]
+        sphere = radius[i] * np.concatenate(
+            [np.sin(psi)[..., None] * ring, np.broadcast_to(-np.cos(psi)[..., None], (*psi.shape[:1], len(ring), 1))],
+            axis=2,
+        )
+        z = sphere[..., 2:] + middle[i]
+        above = z - (crease[i - 1] if i else 1.0)
+        skirt = np.exp(-(((above - 0.022) / 0.026) ** 2)) * (i > 0)
+        torn = (0.35 + 0.65 * np.exp(-above / 0.10)) * ramp(above, -0.01, 0.05)  # the scoop's edge tears, its top is drawn smooth
+        place = sphere * [1, 1, 1.7] + [0, 0, middle[i]]
+        rough = 0.008 * np.abs(fine(place))[..., None] + 0.011 * coarse(place)[..., None]
+        ragged = np.clip(0.8 + 0.5 * coarse(place * [1, 1, 0])[..., None], 0.1, 1.6)
+        grown = 1 + (torn * rough + 0.032 * skirt * ragged) / radius[i]
+        sphere = sphere * grown
+        sphere[..., 2:] -= 0.012 * skirt * ragged
+        sphere[..., :2] += away[i] * ramp(above, 0.0, 0.12)
+        pieces.append(sphere + [0, 0, middle[i]])
+    return np.concatenate(pieces), np.append(crease, np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class _Melting:
+    """Where the ice cream is at a life time, and how much of it lies on the floor. Volumes in cones cubed."""
+
+    gelato: _Gelato
+    first: float  # volume when frozen
+    pooled: float  # volume of the pool in the end
+
+    @classmethod
+    def of(cls, gelato: _Gelato) -> "_Melting":
+        frozen, melt = gelato.points(0.0), gelato.points(1.0)
+        first, level = enclosed(frozen[0]), enclosed(_pressed(*frozen, 0.0))
+        kept = enclosed(_pressed(*melt, 0.0)) + LEFT * (first - level)
+        return cls(gelato, first, share(1.0) * first - kept)
+
+    def on_floor(self, tau: float) -> float:
+        """Volume of the pool."""
+        arrival = self.gelato.runs.arrival
+        return self.pooled * float(ramp((tau - arrival) / (1.02 - arrival)))
+
+    def points(self, tau: float) -> Array:
+        """(rows, columns, 3): the scoops as high as the volume asks for, which is linear in their height."""
+        points, row = self.gelato.points(tau)
+        level, full = enclosed(_pressed(points, row, 0.0)), enclosed(points)
+        return _pressed(points, row, (self.first * share(tau) - self.on_floor(tau) - level) / (full - level))
+
+
+def _pressed(points: Array, row: int, height: float) -> Array:
+    """The scoops, which begin at `row`, at `height` times their height above the rim."""
+    pressed = points.copy()
+    pressed[row:, :, 2] = mix(1 + GAP, pressed[row:, :, 2], height)
+    return pressed
+
+
+def _ice_cream(melting: _Melting, limp: _Limp, size: float, colours: Array, rng: np.random.Generator) -> Organ:
+    gelato = melting.gelato
+    frozen, row = gelato.points(0.0)
+    bloom, streak = Noise.grown(rng, 0.11, 3, 0.7)(frozen), Noise.grown(rng, 0.16, 2)(frozen * [1, 1, 0.15])
+    taken = rng.uniform(0.0, 0.5, len(gelato.runs.phi))[gelato.run]  # by each run, of the flavours above
+
+    def at(tau: float) -> Skin:
+        soft, z = ramp(tau, 0.04, 0.7), frozen[..., 2] + np.zeros(frozen.shape[:2])
+        albedo = colours[0] + 0 * frozen
+        for crease, colour in zip(gelato.tops[:-1], colours[1:], strict=True):
+            runs_over = crease - 0.02 + soft * (0.04 - 0.14 * np.abs(streak))
+            albedo = tint(albedo, colour, ramp((z - runs_over) / mix(0.012, 0.11, soft) + 0.5))
+        if len(colours) > 1:
+            below = np.arange(len(frozen))[:, None] < row
+            albedo = tint(albedo, colours[1:].mean(axis=0), below * taken * ramp(tau, 0.3, 0.9))
+        shade = 1 + 0.07 * bloom * (1 - 0.7 * soft) - 0.05 * soft
+        albedo = tint(albedo, np.ones(3), 0.06 * (1 - soft) * ramp(bloom, 0.3, 2.0)) * shade[..., None]
+        points = limp(melting.points(tau), tau) * size
+        return Skin(points[None], albedo[None], (mix(0.72, 0.16, ramp(tau, 0.0, 0.35)) + 0 * z)[None])
+
+    last = melting.points(1.0)[None] * size
+    chart = lathe_chart(np.linalg.norm(last[..., :2], axis=-1), last[..., 2])
+    return Organ("ice cream", chart, at, closed=True, poles=(True, True))
+
+
+def _pool(cream: IceCream, melting: _Melting, size: float, colours: Array, rng: np.random.Generator) -> Organ:
+    rows, columns = finer(20, cream.detail), finer(96, cream.detail)
+    angle = np.arange(columns) * (2 * np.pi / columns)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    spread = Outline.drawn(0.026 * ring, rng)
+    swirl = Noise.grown(rng, 0.45, 2)
+    blend = mix(colours[0], colours.mean(axis=0), 0.5)
+
+    def at(tau: float) -> Skin:
+        volume = melting.on_floor(tau) + 1.2e-5
+        filled = (volume / melting.pooled) ** (1 / 3)
+        thick = POOL * mix(0.12, 1.0, ramp(filled, 0.0, 0.9))
+        foot = _stood_in(melting.points(tau), thick) * ring
+        rim = spread.holding(area(foot) + volume / (0.92 * thick))
+        pool, depth = puddle(foot, rim, LIFT / 2, rows, (volume, thick))
+        albedo = tint(colours[0] + 0 * pool, blend, 0.5 + 0.5 * np.sin(2 * swirl(pool)))
+        albedo = tint(GOLD + 0 * pool, albedo, ramp(filled, 0.1, 0.3) + 0 * depth)
+        return Skin(pool[None] * size, albedo[None], np.full((1, *depth.shape), 0.14))
+
+    last = at(1.0).points
+    chart = 0.5 * lathe_chart(np.linalg.norm(last[..., :2], axis=-1), last[..., 2])
+    return Organ("pool", chart, at, closed=True, poles=(True, True))
+
+
+def _stood_in(points: Array, depth: float) -> float:
+    """The radius within which all of the ice cream and the cone stay below `depth`."""
+    reach = np.linalg.norm(points[..., :2], axis=-1)
+    low = 1 - ramp(points[..., 2], 1.2 * depth, 1.6 * depth + 0.006)
+    return (
+        max(float((reach * low).max()), float(_cone_radius(1.5 * depth)) + LAP * 1.5 * depth / 0.2 + RELIEF) + GAP / 2
+    )

@@ -1,0 +1,363 @@
+"""LifeBench's measures on hand-made lives: closed forms, and what each must not see."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backend.specimens.core import Matter
+from tests.benchmarks.lifebench.metrics import Counts, Freedom, Pair, Score, Sense, score
+from tests.benchmarks.lifebench.metrics.chamfer import chamfer, distances
+from tests.benchmarks.lifebench.metrics.colour import albedo_psnr, encoded, texel_flicker
+from tests.benchmarks.lifebench.metrics.playing import bytes_per_second, loop_seam
+from tests.benchmarks.lifebench.metrics.progress import Progress, moments, progress
+from tests.benchmarks.lifebench.metrics.shape import crossing_share, flips, stretch_error, volume_error
+from tests.benchmarks.lifebench.metrics.tracking import motion, shake, trajectory_error
+from tests.benchmarks.lives import cube, life, lopsided, moved, sphere, untracked
+
+FEW = Counts(to=20_000, frm=2_000, placing=500)
+FLOOR = 0.03  # of half the size: what 20,000 points of one surface are from 20,000 others of it, and more
+
+
+def shifts(steps: int, way: tuple[float, float, float]):
+    """(T, 1, 3)"""
+    return np.linspace(0, 1, steps)[:, None, None] * np.array(way)
+
+
+def turned(vertices, angles):
+    """(T, V, 3) about z"""
+    c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    x, y, z = vertices.T
+    return np.stack(np.broadcast_arrays(c * x - s * y, s * x + c * y, z + 0 * c), axis=-1)
+
+
+def own(answer, truth):
+    return Pair.of(answer, truth, Freedom.NONE)
+
+
+# --- CD-3D, CD-4D, CD-M
+
+
+def test_parallel_sheets_are_their_distance_apart_both_ways():
+    grid = np.stack([*np.meshgrid(np.arange(20.0), np.arange(20.0)), np.zeros((20, 20))], axis=-1).reshape(-1, 3)
+    assert chamfer(grid, grid + [0, 0, 0.3], 100) == pytest.approx(0.6)
+    # One way alone would not see that half is missing: the row at 10 + k has its nearest at 9, k + 1 away.
+    assert chamfer(grid[grid[:, 1] < 10], grid, 400) == pytest.approx(np.arange(1, 11).sum() / 20)
+
+
+def test_a_still_sphere_beside_one_that_flies_off():
+    vertices, faces = sphere()
+    paths = vertices + shifts(3, (8.0, 0, 0))
+    truth = life(paths, faces)
+    each, whole, moving = distances(moved(truth, paths[:1].repeat(3, axis=0)), truth, FEW)
+    unit = 2.0 / truth.size
+    away = np.array([4.0, 8.0])
+    # To a sphere of radius 1 from points of another, d >= 2 off: the mean of |x - d| - 1 is d + 1 / (3 d) - 1.
+    expected = 2 * (away + 1 / (3 * away) - 1).sum() / 3 * unit
+    assert each < FLOOR
+    assert whole == pytest.approx(expected, rel=0.01)
+    assert moving == pytest.approx(2 * away.sum() / 3 * unit, rel=0.01)
+
+
+def test_a_still_cube_beside_one_that_doubles():
+    vertices, faces = cube()
+    grown = np.array([1.0, 1.5, 2.0])[:, None, None] * vertices
+    truth = life(grown, faces)
+    each, whole, moving = distances(moved(truth, grown[:1].repeat(3, axis=0)), truth, FEW)
+    unit, at = 2.0 / truth.size, (np.arange(400) + 0.5) / 200 - 1  # on a side of the cube of side 2
+    inwards = []
+    for grow in (1.5, 2.0):
+        over = np.maximum(np.abs(at * grow) - 1, 0)
+        inwards.append(np.sqrt(over[:, None] ** 2 + over**2 + (grow - 1) ** 2).mean())
+    assert each < FLOOR  # a scale for each axis is put right
+    assert whole == pytest.approx((0.5 + 1.0 + sum(inwards)) / 3 * unit, rel=0.03)
+    reach = np.sqrt(1 + at[:, None] ** 2 + at**2).mean()
+    assert moving == pytest.approx(2 * 1.5 / 3 * reach * unit, rel=0.03)
+
+
+def test_a_spinning_sphere_slides_and_only_its_points_tell():
+    vertices, faces = sphere()
+    angles = np.linspace(0, 2.0, 3)
+    truth = life(turned(vertices, angles), faces)
+    answer = moved(truth, vertices[None].repeat(3, axis=0))
+    each, whole, moving = distances(answer, truth, FEW)
+    # A point at height z is sqrt(1 - z^2) from the axis, pi / 4 in the mean over a sphere.
+    chord = (2 * np.sin(angles / 2)).mean() * np.pi / 4
+    assert max(each, whole) < FLOOR
+    assert moving == pytest.approx(2 * chord * 2 / truth.size, rel=0.02)
+    assert trajectory_error(own(answer, truth)) == pytest.approx(chord / truth.size, rel=0.02)
+
+
+def test_surfaces_without_tracks_have_no_motion_distance():
+    vertices, faces = sphere(fine=2)
+    truth = life(vertices + shifts(2, (1.0, 0, 0)), faces)
+    found = distances(untracked(truth.sequence), truth, FEW)
+    assert np.isnan(found[2]) and max(found[:2]) < 3 * FLOOR
+
+
+def test_what_is_gone_is_not_measured():
+    vertices, faces = sphere(fine=2)
+    both = np.concatenate([vertices, vertices + [5.0, 0, 0]])
+    opacity = np.ones((3, len(both)), np.float32)
+    opacity[:, len(vertices) :] = 0.0
+    truth = life(both[None].repeat(3, axis=0), np.concatenate([faces, faces + len(vertices)]), opacity=opacity)
+    alone = replace(truth.sequence, frames=[(vertices, faces)] * 3, opacity=None)
+    assert max(distances(alone, truth, FEW)) < FLOOR
+    assert trajectory_error(own(alone, truth)) < 1e-7
+
+
+# --- Points that are followed
+
+
+def test_the_order_of_vertices_means_nothing():
+    vertices, faces = lopsided()
+    truth = life(vertices + shifts(4, (0.4, 0.1, 0)), faces)
+    order = np.random.default_rng(1).permutation(len(vertices))
+    answer = replace(truth.sequence, frames=[(v[order], np.argsort(order)[f]) for v, f in truth.sequence.frames])
+    assert trajectory_error(own(answer, truth)) == 0.0
+    assert motion(own(answer, truth)) == pytest.approx(1)
+
+
+def test_spheres_that_change_places_look_still_at_the_end():
+    vertices, faces = sphere(fine=2)
+    pair = np.concatenate([vertices - [2, 0, 0], vertices + [2, 0, 0]])
+    faces = np.concatenate([faces, faces + len(vertices)])
+    turns = turned(pair, np.array([0.0, np.pi]))  # half a turn about the middle
+    truth = life(turns, faces)
+    answer = own(moved(truth, pair[None].repeat(2, axis=0)), truth)
+    # At the end a point (x, y, z) is at (-x, -y, z).
+    expected = (np.linalg.norm(2 * pair[:, :2], axis=1) * answer.weights[0]).sum() / truth.size
+    assert trajectory_error(answer) == pytest.approx(expected, rel=1e-6)
+    assert progress(answer).made == 0.0
+
+
+def test_a_drift_is_its_mean_length():
+    vertices, faces = sphere(fine=2)
+    truth = life(vertices[None].repeat(5, axis=0), faces)
+    answer = moved(truth, vertices + shifts(5, (0, 0.3, 0.4)))
+    assert trajectory_error(own(answer, truth)) == pytest.approx(0.25 / 2.0, rel=0.005)
+
+
+def test_points_are_matched_where_there_is_most_surface():
+    vertices, faces = lopsided()
+    grown = np.array([1e-4, 0.5, 1.0])[:, None, None] * vertices
+    noise = np.random.default_rng(2).normal(size=grown.shape) * 2e-3
+    born = life(grown, faces, given=None)
+    assert born.anchor == 2
+    assert trajectory_error(own(moved(born, grown + noise), born)) < 4e-3
+    at_birth = replace(born, given=0)  # where all points are one, nobody can tell which is which
+    assert trajectory_error(own(moved(at_birth, grown + noise), at_birth)) > 0.05
+
+
+def test_a_part_of_the_motion_is_that_part():
+    vertices, faces = sphere(fine=2)
+    sway = np.sin(np.linspace(0, 2 * np.pi, 9))[:, None, None] * np.array([0, 0, 0.5])
+    truth = life(vertices + sway, faces)
+    for share in (0.0, 0.5, 2.0):
+        assert motion(own(moved(truth, vertices + share * sway), truth)) == pytest.approx(share, abs=1e-6)
+    still = untracked(moved(truth, (vertices + 0 * sway)))
+    assert motion(own(still, truth)) == 0.0
+    assert motion(own(untracked(truth.sequence), truth)) == pytest.approx(1)
+
+
+def test_shaking_is_seen_and_the_truths_own_is_not():
+    vertices, faces = sphere(fine=2)
+    swing = (-1.0) ** np.arange(6)[:, None, None] * np.array([0.0, 0, 0.02])
+    truth = life(vertices + 0 * swing, faces)
+    assert shake(own(moved(truth, vertices + swing), truth)) == pytest.approx(4 * 0.02 / 2.0, rel=1e-5)
+    swinging = life(vertices + swing, faces)
+    assert shake(own(swinging.sequence, swinging)) == 0.0
+    assert shake(own(moved(swinging, vertices + 0 * swing), swinging)) == 0.0
+
+
+# --- Progress
+
+
+def test_progress_of_moments():
+    assert Progress(np.linspace(0, 1, 5)).made == 1.0
+    assert Progress(np.linspace(0, 0.5, 5)).made == 0.5
+    assert Progress(np.linspace(0, 0.5, 5)).late == 0.25
+    assert Progress(np.full(5, 0.4)).made == 0.0
+    assert Progress(np.linspace(1, 0, 5)).made == 0.0
+    there_and_back = Progress(np.array([0, 0.5, 1, 0.5, 0]))
+    assert there_and_back.made == 0.0 and there_and_back.covered == 1.0
+    assert Progress(np.array([0, 1, 0.5, 1])).made == 0.5  # a way of 1 in travels of 2
+
+
+def test_moments_are_nearest_but_for_noise():
+    far = np.abs(np.arange(4)[:, None] - np.arange(4)) * 0.1
+    assert np.allclose(moments(far[[0, 2, 3, 1]]), np.array([0, 2, 3, 1]) / 3)
+    assert np.ptp(moments(np.random.default_rng(0).uniform(0, 1e-4, (6, 6)))) == 0.0
+
+
+def test_progress_of_a_growing_sphere():
+    vertices, faces = sphere(fine=3)
+    sizes = np.linspace(0.3, 1.0, 8)[:, None, None]
+    truth = life(sizes * vertices, faces)
+    noisy = truth.sequence.positions + np.random.default_rng(3).normal(size=(8, len(vertices), 3)) * 2e-3
+    for answer in (truth.sequence, untracked(truth.sequence), moved(truth, noisy)):
+        assert progress(own(answer, truth)).made == pytest.approx(1)
+    for frame in (0, 4, 7):
+        assert progress(own(moved(truth, (sizes * vertices)[frame][None].repeat(8, axis=0)), truth)).made == 0.0
+    assert progress(own(moved(truth, (sizes * vertices)[::-1]), truth)).made == 0.0
+    halfway = np.linspace(0.3, 0.65, 8)[:, None, None] * vertices
+    assert progress(own(moved(truth, halfway), truth)).made == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_life_of_colour_alone_is_progress_where_it_is_told():
+    vertices, faces = sphere(fine=2)
+    shape = vertices[None].repeat(6, axis=0)
+    truth = life(shape, faces, colours=np.linspace(0, 1, 6)[:, None, None] + 0 * shape)
+    assert progress(own(truth.sequence, truth)).made == pytest.approx(1)
+    assert progress(own(replace(truth.sequence, albedo=None), truth)).made == 0.0
+
+
+# --- Colour
+
+
+def test_encoding_is_srgb():
+    assert encoded(np.array([0.0, 0.0031308, 0.21404114, 1.0])) == pytest.approx([0, 0.04044994, 0.5, 1], abs=1e-6)
+
+
+def test_a_tenth_off_is_twenty_decibels():
+    vertices, faces = sphere(fine=2)
+    shape = vertices[None].repeat(3, axis=0)
+    truth = life(shape, faces, colours=np.full(shape.shape, 0.21404114))
+    off = moved(truth, shape, albedo=np.full(shape.shape, ((0.6 + 0.055) / 1.055) ** 2.4))
+    for answer in (off, untracked(off)):
+        assert albedo_psnr(own(answer, truth)) == pytest.approx(20, abs=0.01)
+    assert albedo_psnr(own(truth.sequence, truth)) == 100
+
+
+def test_colours_are_compared_at_points_of_the_surface():
+    vertices, faces = sphere(fine=3)
+    shape = vertices + shifts(3, (0, 0, 3.0))
+    halves = np.repeat((vertices[:, :1] > 0).astype(float), 3, axis=1)[None].repeat(3, axis=0)
+    truth = life(shape, faces, colours=halves)
+    coarse, few = sphere(fine=2)
+    painted = np.repeat((coarse[:, :1] > 0).astype(float), 3, axis=1)
+    answer = replace(
+        truth.sequence,
+        frames=[(coarse + step, few) for step in shifts(3, (0, 0, 3.0))],
+        albedo=painted[None].repeat(3, axis=0),
+    )
+    assert albedo_psnr(own(answer, truth)) > 12
+    wrong = replace(answer, albedo=1 - np.stack(answer.albedo))
+    assert albedo_psnr(own(wrong, truth)) < 1.5
+
+
+def test_black_white_black_is_all_the_flicker_there_is():
+    vertices, faces = sphere(fine=2)
+    shape = vertices[None].repeat(5, axis=0)
+    blink = (np.arange(5) % 2)[:, None, None] + 0 * shape
+    calm, blinking = life(shape, faces, colours=0 * shape), life(shape, faces, colours=blink)
+    assert texel_flicker(own(moved(calm, shape, albedo=blink), calm)) == pytest.approx(1)
+    assert texel_flicker(own(blinking.sequence, blinking)) == 0.0
+    fade = np.linspace(0, 1, 5)[:, None, None] + 0 * shape
+    straight = np.where(fade <= 0.04045, fade / 12.92, ((fade + 0.055) / 1.055) ** 2.4)  # even as a screen shows it
+    assert texel_flicker(own(moved(calm, shape, albedo=straight), calm)) < 1e-12
+
+
+# --- Shape
+
+
+def test_stretch_is_told_beside_the_truths():
+    vertices, faces = cube(fine=1)
+    growth = np.exp(np.array([0, 0.1, 0.3]))[:, None, None] * vertices
+    still = life(vertices[None].repeat(3, axis=0), faces)
+    assert stretch_error(own(moved(still, growth), still)) == pytest.approx(0.4 / 3, rel=1e-5)
+    growing = life(growth, faces)
+    assert stretch_error(own(growing.sequence, growing)) == 0.0
+    assert stretch_error(own(still.sequence, growing)) == pytest.approx(0.4 / 3, rel=1e-5)
+
+
+def test_a_quarter_that_turns_over_once():
+    flat = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [4, 0, 0], [4 + np.sqrt(3), 0, 0], [4, np.sqrt(3), 0]])
+    over = flat.copy()
+    over[2] = [0, -1, 0]
+    truth = life(flat[None].repeat(5, axis=0), np.array([[0, 1, 2], [3, 4, 5]]))
+    answer = moved(truth, np.stack([flat, flat, over, over, over]))
+    assert flips(own(answer, truth)) == pytest.approx(0.25 / 4)
+    opacity = np.ones((5, 6))
+    opacity[2:, :3] = 0.0
+    assert flips(own(replace(answer, opacity=opacity), truth)) == 0.0
+
+
+def test_crossings_beyond_the_truths():
+    blade = np.array([[0.0, 0, 0], [2, 0, 0], [0, 2, 0]])
+    spike = np.array([[0.5, 0.5, -1], [0.5, 0.5, 1], [0.6, 0.7, 1]])
+    soup = np.concatenate([blade, spike, blade + [5, 0, 0], spike + [9, 0, 0]])
+    faces = np.arange(12).reshape(4, 3)
+    apart = soup + np.repeat([[0, 0, 0], [0, 0, 5.0], [0, 0, 0], [0, 0, 0]], 3, axis=0)
+    truth = life(apart[None].repeat(5, axis=0), faces)
+    crossing = np.stack([soup, soup, apart, apart, apart])
+    assert crossing_share(own(moved(truth, crossing), truth)) == pytest.approx(2 / 4 * 2 / 5)
+    assert crossing_share(own(life(crossing, faces).sequence, life(crossing, faces))) == 0.0
+
+
+def test_a_seam_that_splits_vertices_crosses_nothing():
+    vertices, faces = sphere(fine=2)
+    truth = life(vertices[None].repeat(2, axis=0), faces)
+    split = replace(truth.sequence, frames=[(vertices[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3))] * 2)
+    assert crossing_share(own(split, truth)) == 0.0
+
+
+def test_volume_beside_its_law():
+    vertices, faces = cube(fine=1)
+    plate = vertices * [1.0, 1.0, 0.05] - [0, 0, 1.5]
+    both = np.concatenate([vertices, plate])
+    parts = np.repeat([0, 1], len(vertices)).astype(np.int32)
+    sizes = np.array([1.0, 0.9, 0.7])
+    paths = np.where(parts[:, None] == 0, both * sizes[:, None, None], both * [[[1.0]], [[1.2]], [[1.4]]])
+    truth = life(
+        paths,
+        np.concatenate([faces, faces + len(vertices)]),
+        parts=parts,
+        part_names=("wax", "plate"),
+        matter=Matter(("wax",), lambda tau: 1 - 0.5 * tau),
+    )
+    expected = np.abs(sizes**3 - [1, 0.75, 0.5]).mean()
+    assert volume_error(own(truth.sequence, truth)) == pytest.approx(expected, rel=1e-5)
+    assert volume_error(own(untracked(truth.sequence), truth)) == pytest.approx(expected, rel=1e-5)
+    lidless = replace(truth.sequence, frames=[(v, f[4:]) for v, f in truth.sequence.frames])
+    assert volume_error(own(lidless, truth)) == pytest.approx(expected, rel=1e-5)
+
+
+# --- Playing
+
+
+def test_the_seam_of_a_loop():
+    vertices, faces = sphere(fine=2)
+    angle = 2 * np.pi * np.arange(12)[:, None, None] / 12
+    loop = life(vertices + np.sin(angle) * np.array([0, 0, 0.4]), faces, loop=True)
+    assert loop_seam(own(loop.sequence, loop)) < 1e-6
+    running = moved(loop, vertices + np.arange(12)[:, None, None] * np.array([0, 0, 0.05]))
+    assert loop_seam(own(running, loop)) == pytest.approx(12 * 0.05 / loop.size, rel=1e-5)
+
+
+def test_bytes_by_the_time_they_play():
+    vertices, faces = sphere(fine=1)
+    truth = life(vertices[None].repeat(48, axis=0), faces)
+    assert bytes_per_second(replace(truth.sequence, bytes=6_000)) == pytest.approx(3_000)
+    assert np.isnan(bytes_per_second(truth.sequence))
+
+
+# --- Scores
+
+
+def test_which_of_two_is_better():
+    def of(value, sense):
+        return Score("x", value, "", sense)
+
+    assert of(1, Sense.LOWER).beats(of(2, Sense.LOWER)) and of(2, Sense.HIGHER).beats(of(1, Sense.HIGHER))
+    assert of(1.1, Sense.ONE).beats(of(0.5, Sense.ONE)) and not of(3, Sense.ONE).beats(of(0.5, Sense.ONE))
+    assert not of(np.nan, Sense.LOWER).beats(of(2, Sense.LOWER))
+
+
+def test_what_cannot_be_told_is_not_a_number():
+    vertices, faces = sphere(fine=2)
+    truth = life(vertices + shifts(3, (0, 0, 1.0)), faces)
+    found = score(untracked(truth.sequence), truth, counts=FEW)
+    silent = {"CD-M", "trajectory error", "shake", "albedo", "texel flicker", "stretch error", "flips", "volume error"}
+    assert {s.name for s in found.scores if not s.told} == silent | {"loop seam", "size on disk"}
+    assert found["progress"].value == pytest.approx(1)

@@ -1,0 +1,171 @@
+"""What holds for every specimen, at a seed that none was made with."""
+
+import functools
+
+import numpy as np
+import pytest
+from msgspec import inspect, structs
+
+from backend.species import SPECIES
+from backend.specimens import grow, module_of
+from tests import growth
+
+SEED = 9001
+LIFE = np.linspace(0, 1, 9)
+EVERY = pytest.mark.parametrize("name", SPECIES)
+
+
+@functools.cache
+def specimen(name: str):
+    return grow(SPECIES[name](), SEED)
+
+
+@functools.cache
+def positions(name: str, tau: float) -> np.ndarray:
+    return specimen(name).at(tau).positions
+
+
+@EVERY
+def test_mesh_and_frames_are_whole(name):
+    mesh = specimen(name).mesh
+    assert 5_000 <= len(mesh.vertices) <= 30_000
+    assert np.array_equal(np.unique(mesh.corners), np.arange(len(mesh.vertices)))
+    assert set(np.unique(mesh.parts)) == set(range(len(mesh.part_names)))
+    assert mesh.uv.shape == (len(mesh.corners), 2) and mesh.uv.min() >= 0 and mesh.uv.max() <= 1
+    assert np.array_equal(mesh.vertices, positions(name, 0.0))
+    for tau in LIFE[::4]:
+        frame = specimen(name).at(tau)
+        materials = [
+            value for value in (frame.albedo, frame.roughness, frame.metallic, frame.opacity, frame.emission)
+            if value is not None
+        ]  # fmt: skip
+        assert len(materials) >= 2
+        for array in (frame.positions, *materials):
+            assert array.dtype == np.float32 and len(array) == len(mesh.vertices) and np.isfinite(array).all()
+        assert all(value.min() >= 0 and value.max() <= 1 for value in materials)
+
+
+@EVERY
+def test_hardly_anything_crosses_or_folds_and_nothing_sinks_into_the_floor(name):
+    mesh = specimen(name).mesh
+    for tau in LIFE:
+        now = positions(name, tau)
+        assert growth.crossing_share(mesh, now) <= 0.005, tau
+        assert growth.folded_share(mesh, now) <= 0.004, tau
+        assert now[:, 2].min() >= -0.005 * growth.size(now), tau
+
+
+@EVERY
+def test_nothing_jumps(name):
+    assert growth.largest_step(grow(SPECIES[name](detail=0.5), SEED)) < 0.05
+
+
+@EVERY
+def test_it_lives(name):
+    """Every process that it says it has moves it or changes its colour, and all of its life does both."""
+    life = module_of(SPECIES[name]).LIFE
+    for process, (start, end) in life.stretches.items():
+        one = grow(structs.replace(SPECIES[name](), **SPECIES[name].needs.get(process, {})), SEED)
+        first, last = one.at(start), one.at(end)
+        moved = np.linalg.norm(last.positions - first.positions, axis=1).max() / growth.size(first.positions)
+        assert moved > 0.02 or np.abs(last.albedo - first.albedo).mean() > 0.02, process
+    assert 0 <= life.prime <= 1
+
+
+@EVERY
+def test_matter_is_kept_by_its_law(name):
+    if specimen(name).matter is None:
+        pytest.skip("it says nothing of its volume")
+    assert growth.law_broken(specimen(name), LIFE) < 0.01
+
+
+@EVERY
+def test_the_seed_is_the_individual(name):
+    again, other = grow(SPECIES[name](), SEED), grow(SPECIES[name](), SEED + 1)
+    for tau in (0.0, 0.37, 0.9):
+        frame = again.at(tau)
+        assert frame.positions.tobytes() == positions(name, tau).tobytes()
+        assert frame.albedo.tobytes() == specimen(name).at(tau).albedo.tobytes()
+    assert again.mesh.uv.tobytes() == specimen(name).mesh.uv.tobytes()
+    if len(other.mesh.vertices) == len(again.mesh.vertices):
+        apart = np.linalg.norm(other.at(0.5).positions - again.at(0.5).positions, axis=1)
+        assert np.percentile(apart, 90) > 0.005 * growth.size(again.mesh.vertices)
+
+
+@EVERY
+def test_moments_do_not_depend_on_those_before(name):
+    one = grow(SPECIES[name](), SEED)
+    one.at(1.0)
+    assert one.at(0.37).positions.tobytes() == positions(name, 0.37).tobytes()
+
+
+@EVERY
+def test_height_is_a_similarity(name):
+    usual = SPECIES[name]()
+    large = grow(structs.replace(usual, height=3 * usual.height), SEED)
+    for tau in (0.0, 0.5, 1.0):
+        small = positions(name, tau)
+        assert np.allclose(large.at(tau).positions, 3 * small, atol=3e-5 * growth.size(small))
+        assert np.allclose(large.at(tau).albedo, specimen(name).at(tau).albedo, atol=1e-4)
+
+
+@EVERY
+def test_it_is_as_tall_as_it_says(name):
+    tallest = max(positions(name, tau)[:, 2].max() for tau in LIFE)
+    assert tallest == pytest.approx(SPECIES[name]().height, rel=0.35)
+
+
+@EVERY
+def test_detail_is_another_mesh_of_the_same_individual(name):
+    usual, coarse = specimen(name), grow(SPECIES[name](detail=0.5), SEED)
+    assert len(coarse.mesh.vertices) < 0.6 * len(usual.mesh.vertices)
+    assert coarse.mesh.part_names == usual.mesh.part_names
+    assert growth.islands(coarse.mesh) == growth.islands(usual.mesh)
+    for tau in (0.0, 0.6, 1.0):
+        fine, rough = positions(name, tau), coarse.at(tau).positions
+        size = growth.size(fine)
+        assert np.allclose(fine.min(axis=0), rough.min(axis=0), atol=0.06 * size)
+        assert np.allclose(fine.max(axis=0), rough.max(axis=0), atol=0.06 * size)
+    assert np.isfinite(grow(SPECIES[name](detail=0.3), SEED).at(0.7).positions).all()
+
+
+@EVERY
+def test_parameters_hold_at_their_ends(name):
+    kind = SPECIES[name]
+    for field in inspect.type_info(kind).fields:
+        for end in (getattr(field.type, "ge", None), getattr(field.type, "le", None)):
+            if end is None or field.name == "detail":
+                continue
+            number = int(end) if isinstance(field.type, inspect.IntType) else float(end)
+            one = grow(kind(detail=0.4, **{field.name: number}), SEED)
+            for tau in (0.0, 0.55, 1.0):
+                now = one.at(tau).positions
+                assert np.isfinite(now).all(), (field.name, end)
+                assert now[:, 2].min() >= -0.01 * growth.size(now), (field.name, end)
+
+
+@EVERY
+def test_colour_is_seen_where_it_is_said(name):
+    """Blue in place of the usual colour: there is more blue at the time at which it is itself."""
+    life = module_of(SPECIES[name]).LIFE
+    tau = max([life.prime, *(end for _, end in life.stretches.values() if end < 0.95)])
+    seen = [
+        grow(SPECIES[name](colour=colour), SEED).at(tau).albedo for colour in ((0.5, 0.02, 0.02), (0.02, 0.02, 0.5))
+    ]
+    red, blue = (albedo.mean(axis=0) for albedo in seen)
+    assert blue[2] > red[2] + 0.01 and blue[0] < red[0] - 0.01
+
+
+@EVERY
+def test_no_texel_belongs_to_two_islands(name):
+    mesh = grow(SPECIES[name](detail=0.5), SEED).mesh
+    corners = mesh.uv[mesh.triangles]
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    area = np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    assert area.sum() < 1.0 and (area > 0).mean() > 0.98
+    middles, side = corners.mean(axis=1), 512
+    texel = np.floor(middles * side).astype(int)
+    found: dict[tuple[int, int], int] = {}
+    island = growth.islands_of_uv(mesh)
+    clashes = sum(found.setdefault(tuple(t), k) != k for t, k in zip(texel.tolist(), island.tolist(), strict=True))
+    assert clashes <= 0.01 * len(texel)
