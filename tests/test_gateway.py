@@ -160,6 +160,19 @@ def test_ping_says_what_goes_on(server, client):
     assert client.ask(protocol.Ping(), protocol.Pong).store_bytes > 4000
 
 
+def test_what_is_typed_is_read_without_making_anything(server, client):
+    reading = client.ask(protocol.Read(prompt="four majestic blue candels burning"), protocol.Reading)
+    assert reading.understood == "four blue candles, burning down; read candels as candles; passed over: majestic"
+    assert (reading.passed_over, reading.refusal, reading.count) == (("majestic",), "", 4)
+    assert isinstance(reading.specimen, protocol.SPECIES["candle"])
+    assert reading.specimen.colour[2] > 3 * reading.specimen.colour[0]
+    refused = client.ask(protocol.Read(prompt="a dragon"), protocol.Reading)
+    assert 'cannot make "a dragon"' in refused.refusal
+    assert (refused.understood, refused.specimen) == ("", None)
+    assert client.ask(protocol.Read(prompt=""), protocol.Reading).refusal.startswith("The prompt names nothing")
+    assert client.ask(protocol.Ping(), protocol.Pong).queued == 0
+
+
 # --- Flow
 
 

@@ -43,6 +43,7 @@ from backend.specimens.core import (
     tube_chart,
     turn,
 )
+from backend.specimens.fire import Flicker
 
 # Landmarks of life time: the flame stands; it starves; it is out; nothing glows.
 LIT, STARVING, OUT, COLD = 0.07, 0.88, 0.95, 0.985
@@ -302,24 +303,22 @@ def volume(points: Array) -> float:
 
 
 def _body(wax: _Wax, surface: Surface, candle: Candle, rng: np.random.Generator) -> Organ:
-    mottle = Noise.grown(rng, 0.5 * wax.radius)
     new = surface(0.0)
-    colour = np.array(candle.colour)
-    tone = 1 + 0.015 * mottle(new)
+    colour = np.array(candle.colour) * (1 + 0.012 * Noise.grown(rng, 0.6 * wax.radius)(new))[..., None]
+    inside = (np.arange(len(new)) > sum(wax.rows[:3]) + 3)[:, None]
 
     def at(tau: float) -> Skin:
         points = surface(tau)
         z = points[..., 2]
-        albedo = colour * tone[..., None] + 0 * points
-        top = z[-1, 0]
-        below = np.maximum(top - z, 0) / wax.grain
-        inside = np.zeros(len(points))
-        inside[sum(wax.rows[:3]) + 3 :] = 1
-        pool = (inside[:, None] * ramp(top + 0.012 * wax.grain - z, 0.0, 0.01 * wax.grain)) * ramp(tau, 0.01, 0.1)
-        liquid = pool * (1 - ramp(tau, OUT, 1.0)) * (not wax.melts)
-        glow = lit * (0.10 * np.exp(-((below / 0.075) ** 1.2)) + 0.12 * inside[:, None])
-        albedo = tint(albedo, albedo * WARMTH, np.clip(4 * glow + 0.25 * liquid, 0, 0.8))
-        return Skin(candle.height * points[None], albedo[None], mix(0.42, 0.10, liquid)[None], emission=glow[None])
+        pool = z[-1, 0]
+        below = np.maximum(pool - z, 0) / wax.grain
+        lit = 0.0 if wax.melts else burning(tau)
+        level = inside * ramp(z, pool + 0.012 * wax.grain, pool + 0.002 * wax.grain)
+        soft = ramp(tau, 0.0, 0.5) if wax.melts else level * ramp(tau, 0.01, 0.1) * (1 - ramp(tau, OUT, 1.0))
+        glow = lit * (0.10 * np.exp(-((below / 0.075) ** 1.2)) + 0.12 * inside)
+        albedo = tint(colour, colour * WARMTH, np.clip(4 * glow + 0.25 * soft, 0, 0.8) * (not wax.melts))
+        rough = mix(0.42, 0.24 if wax.melts else 0.10, soft) + 0 * z
+        return Skin(candle.height * points[None], albedo[None], rough[None], emission=glow[None])
 
     r, z = np.hypot(new[..., 0], new[..., 1]), new[..., 2]
     return Organ("wax", candle.height * lathe_chart(r[None], z[None]), at, closed=True, poles=(True, True))

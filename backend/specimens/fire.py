@@ -12,7 +12,7 @@ import numpy as np
 from backend.specimens.core import Array, Spine, mix, ramp, tint, turn
 
 CHAR, EMBER = np.array([0.012, 0.011, 0.010]), np.array([1.0, 0.20, 0.02])
-ROOT, HEART = np.array([0.018, 0.030, 0.085]), np.array([0.62, 0.13, 0.012])
+ROOT, HEART = np.array([0.012, 0.030, 0.080]), np.array([0.55, 0.21, 0.012])
 BODY, TIP = np.array([1.0, 0.30, 0.045]), np.array([1.0, 0.15, 0.010])
 
 

@@ -1,11 +1,10 @@
 """Scoops of ice cream in a rolled wafer cone: they soften, shine, sink into one another, run down the cone and pool.
 
-All of the ice cream is one surface: from the middle of its foot inside the cone up the wall, over the rim, down the
-outside to a ragged lip, back up, over the scoops to the top. A run is a tongue of that lip. So scoops merge and runs
-leave them without parts that meet.
+All scoops are one surface: from the middle of their foot inside the cone up the wall, over the rim, down the outside to
+a ragged lip, back up, over the scoops to the top. So they sink into one another without parts that meet. Runs are
+islands that begin under the lip.
 
-    phi  azimuth        d  depth below the rim, along the axis        v  across the sector of a run, in [-1, 1]
-    q    share of the way from the rim to the top
+    phi  azimuth        d  depth below the rim, along the axis
 
 Law of matter: frozen ice cream is a foam; what melts loses its air and nothing else. With the air a share AIR of the
 volume (an overrun of AIR / (1 - AIR)), ice cream of which a share m has melted has a volume of 1 - AIR m of its first.
@@ -42,7 +41,7 @@ from backend.specimens.ice_block import Outline, area, enclosed, puddle
 LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 
 AIR = 0.30  # of the frozen volume: an overrun of 43 %, between gelato and plain ice cream
-LEFT = 0.10  # of the ice cream above the rim, at the end
+LEFT = 0.15  # of the ice cream above the rim, at the end
 
 # Lengths in cones: the cone is 1 high, its tip at 0. `height` scales all.
 RIM, TIP, WAFER, LAP = 0.235, 0.012, 0.020, 0.015  # radii; thickness; how far the rolled edge stands out
@@ -51,9 +50,10 @@ GAP = 0.003  # between ice cream and wafer
 FOOT = 0.60  # how high the ice cream's foot is in the cone
 RADII, RISE = (0.300, 0.280, 0.255), (0.150, 0.345, 0.320)  # of the scoops; from the rim to the middle of each
 COLLAR = 0.022  # how far a scoop's ragged skirt stands out
-RUN_WIDTH, RUN_THICKNESS = 0.036, 0.030
+RUN_WIDTH, RUN_THICKNESS = 0.040, 0.032
+ROOT, UNDER = 0.016, 0.012  # depth at which runs begin, and the room for them under the lip
 LIFT = 0.003  # of the tip above the floor: a film of melt runs under it
-POOL = 0.050  # thickness of the pool, which thickened milk holds
+POOL = 0.056  # thickness of the pool, which thickened milk holds
 
 GOLD, TOAST, PALE = np.array([0.50, 0.235, 0.070]), np.array([0.26, 0.095, 0.024]), np.array([0.62, 0.36, 0.14])
 FLAVOURS = {
@@ -86,10 +86,11 @@ def grow(cream: IceCream, seed: int) -> Specimen:
     colours = _flavours(cream, rng)
     organs = [
         _cone(cream, wafer, limp, size, rng),
-        _ice_cream(melting, limp, size, colours, rng),
+        _scooped(melting, limp, size, colours, rng),
+        _drips(melting, limp, size, colours, rng),
         _pool(cream, melting, size, colours, rng),
     ]
-    return join(organs, Matter(("ice cream", "pool"), share))
+    return join(organs, Matter(("scoops", "drips", "pool"), share))
 
 
 def _flavours(cream: IceCream, rng: np.random.Generator) -> Array:
@@ -137,9 +138,10 @@ class _Wafer:
     @classmethod
     def rolled(cls, runs: "_Runs", rng: np.random.Generator) -> "_Wafer":
         """Its edge lies between two runs."""
-        gaps = np.mod(np.roll(runs.phi, -1) - runs.phi, 2 * np.pi)
+        phi = runs.phi.ravel()
+        gaps = np.mod(np.roll(phi, -1) - phi, 2 * np.pi)
         widest = int(gaps.argmax())
-        return cls(runs.phi[widest] + gaps[widest] / 2, rng.uniform(0.10, 0.25), rng.uniform(0, np.pi / 2))
+        return cls(phi[widest] + gaps[widest] / 2, rng.uniform(0.10, 0.25), rng.uniform(0, np.pi / 2))
 
     def seam_at(self, z: Array) -> Array:
         return self.seam + self.twist * (1 - z)
@@ -199,10 +201,14 @@ def _cone(cream: IceCream, wafer: _Wafer, limp: _Limp, size: float, rng: np.rand
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """n tongues of melt, each in a sector of its own about the cone. Arrays (n,) in order of azimuth."""
+    """n runs of melt down the wafer. Arrays (n, 1, 1), in order of azimuth; lengths in cones."""
 
     phi: Array
-    width: Array  # half, in cones
+    wave: Array  # radians, how far it strays, and where it begins to
+    phase: Array
+    room: Array  # radians to either side, and where only those that come to the floor are left
+    low_room: Array
+    width: Array  # half
     thick: Array
     starts: Array  # life time
     takes: Array  # life time from its start to its end
@@ -212,19 +218,24 @@ class _Runs:
     def drawn(cls, cream: IceCream, rng: np.random.Generator) -> "_Runs":
         n = cream.drips
         gap = 2 * np.pi / n
-        phi = rng.uniform(0, gap) + (np.arange(n) + rng.uniform(-0.26, 0.26, n)) * gap
-        rank = rng.permutation(n) / max(n - 1, 1)  # the first one comes to the floor, so does half of them
-        starts = 0.05 + 0.36 * rank + rng.uniform(0, 0.04, n)
-        reach = np.where(rank <= 0.5, 0.985, rng.uniform(0.22, 0.72, n))
-        width = np.minimum(RUN_WIDTH * rng.uniform(0.8, 1.35, n), 0.24 * gap * RIM)
-        return cls(
+        phi = rng.uniform(0, gap) + (np.arange(n) + rng.uniform(-0.22, 0.22, n)) * gap
+        rank = rng.permutation(n) / (n - 1)  # the first one comes to the floor, and so does half of them
+        reach = np.where(rank <= 0.5, 0.975, rng.uniform(0.25, 0.70, n))
+        room, low_room = _room(phi), np.ones(n)
+        low_room[reach > 0.9] = _room(phi[reach > 0.9])
+        each = (
             phi,
-            width,
-            RUN_THICKNESS * rng.uniform(0.8, 1.15, n),
-            starts,
-            rng.uniform(0.34, 0.42, n) * reach**0.5,
+            rng.uniform(-0.2, 0.2, n) * room,
+            rng.uniform(0, 2 * np.pi, n),
+            room,
+            low_room,
+            np.minimum(RUN_WIDTH * rng.uniform(0.75, 1.3, n), 0.8 * room * RIM),
+            RUN_THICKNESS * rng.uniform(0.8, 1.2, n),
+            0.03 + 0.36 * rank + rng.uniform(0, 0.04, n),
+            rng.uniform(0.30, 0.38, n) * reach**0.5,
             reach,
         )
+        return cls(*(array[:, None, None] for array in each))
 
     @property
     def arrival(self) -> float:
@@ -232,59 +243,39 @@ class _Runs:
         return float((self.starts + self.takes)[self.reach > 0.9].min())
 
     def lengths(self, tau: float) -> Array:
-        """(n,) below the lip."""
-        return self.reach * ramp((tau - self.starts) / self.takes)
+        """(n, 1, 1) from under the lip to their heads."""
+        return 0.014 + (self.reach - 0.014 - ROOT) * ramp((tau - self.starts) / self.takes)
 
-    def columns(self, count: int) -> Array:
-        """(count,) azimuths, rising, closer together where a run is."""
-        fine = np.linspace(self.phi[0] - np.pi, self.phi[0] + np.pi, 4001)
-        off = np.mod(fine[:, None] - self.phi + np.pi, 2 * np.pi) - np.pi
-        across = np.abs(off) * RIM / self.width
-        weight = 1 + (1.5 * np.exp(-(across**6)) + 4 * np.exp(-(((across - 0.93) / 0.12) ** 2))).max(axis=1)
-        total = np.append(0, np.cumsum((weight[1:] + weight[:-1]) / 2))
-        return np.interp(np.arange(count) / count * total[-1], total, fine)
 
-    def sectors(self, phi: Array) -> tuple[Array, Array, Array]:
-        """Of each azimuth: its run, its place v across the run's sector, half the sector's angle on that side."""
-        off = np.mod(phi[:, None] - self.phi + np.pi, 2 * np.pi) - np.pi
-        after = np.mod(np.roll(self.phi, -1) - self.phi, 2 * np.pi) / 2
-        before = np.roll(after, 1)
-        half = np.where(off > 0, after, before)
-        run = np.abs(off / half).argmin(axis=1)
-        chosen = np.arange(len(phi)), run
-        return run, off[chosen] / half[chosen], half[chosen]
+def _room(phi: Array) -> Array:
+    """Radians that each of some directions, rising, has to either side."""
+    after = np.mod(np.roll(phi, -1) - phi - 1e-9, 2 * np.pi)
+    return 0.42 * np.minimum(after, np.roll(after, 1))
 
 
 @dataclass(frozen=True, eq=False)
 class _Gelato:
-    """All the ice cream, lengths in cones. Rows: inside the cone, over its rim, down to the lip, up, over the scoops."""
+    """The ice cream but for its runs. Rows: inside the cone, over its rim, down to the lip, up, over the scoops."""
 
     wafer: _Wafer
     runs: _Runs
     phi: Array  # (columns,)
-    run: Array  # (columns,) index, and the two below: see _Runs.sectors
-    v: Array
-    half: Array
-    share: Array  # (down,) of the way from rim to lip
     lip: Array  # (columns,) depth of the ragged lip when frozen, and how ragged it is about 1
     ragged: Array
     frozen: Array  # (rows, columns, 3) of the scoops, upwards
-    q: Array  # (rows, 1) of the scoops
     uneven: Array  # (columns,) of the mound that they melt to
     tops: Array  # (scoops,) heights of the creases above the scoops
+    detail: float
 
     @classmethod
     def scooped(cls, cream: IceCream, wafer: _Wafer, runs: _Runs, rng: np.random.Generator) -> "_Gelato":
-        phi = runs.columns(finer(116, cream.detail))
-        ring = np.stack([np.cos(phi), np.sin(phi)], axis=-1)
-        ragged, waves = Noise.grown(rng, 0.22, 2), Noise.grown(rng, 1.4, 1)
-        torn = np.clip(ragged(np.append(ring * RIM, 0 * ring[:, :1], axis=1)), -1.6, 2)
-        lip, torn = 0.050 + 0.016 * torn, 1 + 0.35 * np.roll(torn, 3)
-        uneven = 1 + 0.03 * waves(np.append(ring, 0 * ring[:, :1], axis=1))
-        frozen, tops = _scoops(cream, ring, rng)
-        q = np.linspace(0, 1, len(frozen) + 1)[1:, None]
-        share = 1 - np.linspace(1, 0, finer(18, cream.detail)) ** 1.5
-        return cls(wafer, runs, phi, *runs.sectors(phi), share, lip, torn, frozen, q, uneven, tops)
+        columns = finer(104, cream.detail)
+        phi = np.arange(columns) * (2 * np.pi / columns)
+        ring = np.stack([np.cos(phi), np.sin(phi), 0 * phi], axis=-1)
+        torn = np.clip(Noise.grown(rng, 0.22, 2)(ring * RIM), -1.6, 2)
+        uneven = 1 + 0.03 * Noise.grown(rng, 1.4, 1)(ring)
+        frozen, tops = _scoops(cream, ring[:, :2], rng)
+        return cls(wafer, runs, phi, 0.052 + 0.015 * torn, 1 + 0.3 * np.roll(torn, 3), frozen, uneven, tops, cream.detail)
 
     def points(self, tau: float) -> tuple[Array, int]:
         """(rows, columns, 3), and the first row of the scoops."""
@@ -292,52 +283,63 @@ class _Gelato:
         scoops = self._above(tau, skirt[-1])
         return np.concatenate([inside, skirt, scoops]), len(inside) + len(skirt)
 
+    def drips(self, tau: float) -> Array:
+        """(n, rows, columns, 3): the runs, from their heads up; flat on the wafer, round outside."""
+        runs, sides = self.runs, finer(16, self.detail)
+        length, s = runs.lengths(tau), (1 - np.linspace(0, 1, finer(30, self.detail)) ** 1.3)[:, None]
+        from_head = length * (1 - s)
+        d, turn = ROOT + length * s, np.arange(sides) * (2 * np.pi / sides)
+        z = 1 + GAP - d
+        head, tail = np.minimum(1.5 * runs.width, 0.5 * length), np.minimum(0.010, 0.3 * length)
+        end = np.sqrt(np.maximum(1 - (1 - np.minimum(from_head / head, 1)) ** 2, 0))
+        end = end * np.sqrt(np.maximum(1 - (1 - np.minimum((d - ROOT) / tail, 1)) ** 2, 0))
+        radius = _cone_radius(z)
+        room = mix(runs.room, runs.low_room * 0.95, ramp(d, 0.72, 0.86))
+        half = np.minimum(runs.width, room * radius) * end
+        bulb = 0.62 + 0.45 * np.exp(-(((from_head - 1.3 * runs.width) / 0.045) ** 2))
+        free = ramp(d - self._lip_at(runs.phi, tau), -0.012, 0.045)
+        thick = np.minimum(mix(0.25 * UNDER, runs.thick * bulb, free), 0.9 * half + 0.004) * end
+        stray = runs.wave * np.sin(9 * d + runs.phase) * ramp(d, 0.08, 0.4)
+        phi = runs.phi + stray + half * np.sin(turn) / radius
+        wall = self.wafer.outside(phi, z) + GAP
+        return _placed(wall + thick * np.maximum(np.cos(turn), 0), phi, z)
+
     def _inside(self) -> Array:
         z = np.array([FOOT, FOOT, FOOT + 0.02, 0.75, 0.9, 0.985, 1 + GAP])[:, None]
         radius = (_cone_radius(z) - WAFER - GAP) * np.array([0, 0.55, 1, 1, 1, 1, 1])[:, None]
-        return _placed(radius, self.phi, z + 0 * self.phi)
+        return _placed(radius, self.phi, z)
+
+    def _lip_at(self, phi: Array, tau: float) -> Array:
+        """Its depth: lower where a run leaves it."""
+        runs = self.runs
+        off = np.mod(phi[..., None] - runs.phi.ravel() + np.pi, 2 * np.pi) - np.pi
+        near = np.exp(-((off * RIM / (1.5 * runs.width.ravel())) ** 2))
+        drawn = 0.055 * ramp(runs.lengths(tau).ravel(), 0.0, 0.25)
+        frozen = np.interp(phi, self.phi, self.lip, period=2 * np.pi)
+        return mix(frozen, 0.054, 0.75 * ramp(tau, 0.0, 0.4)) + (near * drawn).max(axis=-1)
 
     def _skirt(self, tau: float) -> Array:
-        """Down to the lip along the wafer, and up again as thick as it is."""
-        runs, soft, run = self.runs, ramp(tau, 0.0, 0.4), self.run
-        across = np.abs(self.v) * self.half * RIM / runs.width[run]  # 1 at the side of a run
-        lengths = runs.lengths(tau)[run]
-        bulk = np.maximum(1 - across**2.6, 0) ** (1 / 2.6)
-        root = 0.35 * np.minimum(lengths, 0.16) * np.exp(-((across / 1.7) ** 2))
-        skirt = mix(self.lip, 0.056, 0.8 * soft) + root
-        end = np.minimum(skirt + lengths * bulk, mix(skirt, runs.reach[run], bulk))
-        d = self.share[:, None] * end
+        """Down to the lip, leaving room for runs under it, and up again as thick as it is."""
+        share = 1 - np.linspace(1, 0, finer(12, self.detail))[:, None] ** 1.7
+        d = share * self._lip_at(self.phi, tau)
         z = 1 + GAP - d
-        # Its sides are straight in space: no face that leads along them cuts into the wafer.
-        radius, near = _cone_radius(np.maximum(z, 0.0)), runs.width[run] / (RIM * self.half)
-        wide = np.minimum(near * (0.3 * RIM / radius + 0.7), 0.92)
-        slope = wide * (1 - near) / (near * (1 - wide))
-        v = slope * self.v / (1 + (slope - 1) * np.abs(self.v))
-        phi = self.phi + (v - self.v) * self.half
-        wall = self.wafer.outside(phi, np.maximum(z, 0)) + GAP
-        collar = mix(COLLAR * self.ragged, 0.022, soft) * np.sqrt(np.maximum(1 - (d / skirt) ** 2, 0))
-        head = 0.62 + 0.55 * np.exp(-(((end - d) / 0.055 - 0.6) ** 2))
-        body = runs.thick[run] * ramp(lengths, 0.0, 0.12) * np.sqrt(np.maximum(1 - across**2, 0))
-        tongue = body * head * np.sqrt(np.maximum(1 - (d / end) ** 8, 0))
-        thick = 0.003 + np.hypot(collar, tongue)
-        down, up = _placed(wall, phi, z), _placed(wall + thick, phi, z)
-        over = _placed(wall[:1], phi[:1], z[:1])
-        return np.concatenate([over, down[1:], up[::-1]])
+        wall = self.wafer.outside(self.phi, z) + GAP + UNDER * ramp(d, 0.0, ROOT)
+        collar = mix(COLLAR * self.ragged, 0.020, ramp(tau, 0.0, 0.4))
+        thick = 0.003 + collar * np.sqrt(1 - np.minimum(share, 1) ** 2) + (UNDER - UNDER * ramp(d, 0.0, ROOT))
+        return np.concatenate([_placed(wall, self.phi, z), _placed(wall + thick, self.phi, z)[::-1]])
 
     def _above(self, tau: float, foot: Array) -> Array:
         """The scoops, of which the mound that they melt to stands on `foot` (columns, 3)."""
-        soft = ramp(tau, 0.04, 0.80)
+        soft = ramp(tau, 0.08, 0.95)
         radius = np.linalg.norm(foot[:, :2], axis=-1)
         out = np.linalg.norm(self.frozen[..., :2], axis=-1)
         follow = np.exp(-(self.frozen[..., 2:] - 1) / mix(0.05, 0.2, soft))
         frozen = self.frozen.copy()
         frozen[..., :2] += follow * (foot[:, :2] / radius[:, None]) * (radius - out[0])[:, None]
-        angle = self.q * np.pi / 2
+        angle = np.linspace(0, np.pi / 2, len(frozen) + 1)[1:, None]
         height = mix(1.0, self.uneven, np.sin(2 * angle)) * (self.frozen[-1, 0, 2] - 1)
-        bulge = np.cos(angle)[..., None] ** 0.75 * (1 + 0.16 * ramp(np.sin(2 * angle))[..., None])
-        mound = np.concatenate(
-            [foot[:, :2] * bulge, (1 + GAP + height * np.sin(angle))[..., None]], axis=-1
-        )
+        bulge = np.cos(angle) * (1 + 0.22 * (1 - ramp(tau, 0.5, 1.0)) * np.sin(2 * angle))
+        mound = np.concatenate([foot[:, :2] * bulge[..., None], (1 + GAP + height * np.sin(angle))[..., None]], axis=-1)
         return mix(frozen, mound, soft)
 
 
@@ -369,7 +371,7 @@ def _scoops(cream: IceCream, ring: Array, rng: np.random.Generator) -> tuple[Arr
         skirt = np.exp(-(((above - 0.022) / 0.026) ** 2)) * (i > 0)
         torn = (0.35 + 0.65 * np.exp(-above / 0.10)) * ramp(above, -0.01, 0.05)  # the scoop's edge tears, its top is drawn smooth
         place = sphere * [1, 1, 1.7] + [0, 0, middle[i]]
-        rough = 0.008 * np.abs(fine(place))[..., None] + 0.011 * coarse(place)[..., None]
+        rough = 0.008 * np.abs(fine(place))[..., None] + 0.009 * coarse(place)[..., None]
         ragged = np.clip(0.8 + 0.5 * coarse(place * [1, 1, 0])[..., None], 0.1, 1.6)
         grown = 1 + (torn * rough + 0.032 * skirt * ragged) / radius[i]
         sphere = sphere * grown
@@ -390,20 +392,26 @@ class _Melting:
     @classmethod
     def of(cls, gelato: _Gelato) -> "_Melting":
         frozen, melt = gelato.points(0.0), gelato.points(1.0)
-        first, level = enclosed(frozen[0]), enclosed(_pressed(*frozen, 0.0))
-        kept = enclosed(_pressed(*melt, 0.0)) + LEFT * (first - level)
+        scoops, level = enclosed(frozen[0]), enclosed(_pressed(*frozen, 0.0))
+        kept = enclosed(_pressed(*melt, 0.0)) + LEFT * (scoops - level) + _volume(gelato.drips(1.0))
+        first = scoops + _volume(gelato.drips(0.0))
         return cls(gelato, first, share(1.0) * first - kept)
 
     def on_floor(self, tau: float) -> float:
         """Volume of the pool."""
         arrival = self.gelato.runs.arrival
-        return self.pooled * float(ramp((tau - arrival) / (1.02 - arrival)))
+        return self.pooled * max(0.0, (tau - arrival) / (1 - arrival)) ** 1.4
 
     def points(self, tau: float) -> Array:
         """(rows, columns, 3): the scoops as high as the volume asks for, which is linear in their height."""
         points, row = self.gelato.points(tau)
         level, full = enclosed(_pressed(points, row, 0.0)), enclosed(points)
-        return _pressed(points, row, (self.first * share(tau) - self.on_floor(tau) - level) / (full - level))
+        wanted = self.first * share(tau) - self.on_floor(tau) - _volume(self.gelato.drips(tau))
+        return _pressed(points, row, (wanted - level) / (full - level))
+
+
+def _volume(drips: Array) -> float:
+    return sum(enclosed(drip) for drip in drips)
 
 
 def _pressed(points: Array, row: int, height: float) -> Array:
@@ -413,29 +421,46 @@ def _pressed(points: Array, row: int, height: float) -> Array:
     return pressed
 
 
-def _ice_cream(melting: _Melting, limp: _Limp, size: float, colours: Array, rng: np.random.Generator) -> Organ:
+def _scooped(melting: _Melting, limp: _Limp, size: float, colours: Array, rng: np.random.Generator) -> Organ:
     gelato = melting.gelato
-    frozen, row = gelato.points(0.0)
+    frozen, _ = gelato.points(0.0)
     bloom, streak = Noise.grown(rng, 0.11, 3, 0.7)(frozen), Noise.grown(rng, 0.16, 2)(frozen * [1, 1, 0.15])
-    taken = rng.uniform(0.0, 0.5, len(gelato.runs.phi))[gelato.run]  # by each run, of the flavours above
+    z = frozen[..., 2]
 
     def at(tau: float) -> Skin:
-        soft, z = ramp(tau, 0.04, 0.7), frozen[..., 2] + np.zeros(frozen.shape[:2])
+        soft = ramp(tau, 0.04, 0.7)
         albedo = colours[0] + 0 * frozen
         for crease, colour in zip(gelato.tops[:-1], colours[1:], strict=True):
-            runs_over = crease - 0.02 + soft * (0.04 - 0.14 * np.abs(streak))
-            albedo = tint(albedo, colour, ramp((z - runs_over) / mix(0.012, 0.11, soft) + 0.5))
-        if len(colours) > 1:
-            below = np.arange(len(frozen))[:, None] < row
-            albedo = tint(albedo, colours[1:].mean(axis=0), below * taken * ramp(tau, 0.3, 0.9))
+            border = crease - 0.02 + soft * (0.04 - 0.14 * np.abs(streak))
+            albedo = tint(albedo, colour, ramp((z - border) / mix(0.012, 0.11, soft) + 0.5))
         shade = 1 + 0.07 * bloom * (1 - 0.7 * soft) - 0.05 * soft
         albedo = tint(albedo, np.ones(3), 0.06 * (1 - soft) * ramp(bloom, 0.3, 2.0)) * shade[..., None]
         points = limp(melting.points(tau), tau) * size
-        return Skin(points[None], albedo[None], (mix(0.72, 0.16, ramp(tau, 0.0, 0.35)) + 0 * z)[None])
+        return Skin(points[None], albedo[None], np.full((1, *z.shape), _gloss(tau)))
 
     last = melting.points(1.0)[None] * size
-    chart = lathe_chart(np.linalg.norm(last[..., :2], axis=-1), last[..., 2])
-    return Organ("ice cream", chart, at, closed=True, poles=(True, True))
+    return Organ("scoops", _chart(last), at, closed=True, poles=(True, True))
+
+
+def _drips(melting: _Melting, limp: _Limp, size: float, colours: Array, rng: np.random.Generator) -> Organ:
+    runs = melting.gelato.runs
+    taken = rng.uniform(0.0, 0.6, runs.phi.shape)  # by each, of the flavours above
+
+    def at(tau: float) -> Skin:
+        points = melting.gelato.drips(tau)
+        albedo = tint(colours[0] + 0 * points, colours.mean(axis=0), taken * ramp(tau, 0.25, 0.9) + 0 * points[..., 0])
+        return Skin(limp(points, tau) * size, albedo * 0.95, np.full(points.shape[:3], _gloss(tau)))
+
+    last = melting.gelato.drips(1.0)
+    rows, sides = last.shape[1:3]
+    around, up = np.linspace(-1, 1, sides + 1) * 2.2 * runs.width, np.linspace(0, 1, rows)[:, None] * runs.reach
+    chart = size * np.stack(np.broadcast_arrays(around, up), axis=-1)
+    return Organ("drips", chart, at, closed=True, poles=(True, True))
+
+
+def _gloss(tau: float) -> float:
+    """Roughness: frozen foam is matt, melt shines."""
+    return float(mix(0.72, 0.16, ramp(tau, 0.0, 0.35)))
 
 
 def _pool(cream: IceCream, melting: _Melting, size: float, colours: Array, rng: np.random.Generator) -> Organ:
@@ -444,28 +469,33 @@ def _pool(cream: IceCream, melting: _Melting, size: float, colours: Array, rng: 
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     spread = Outline.drawn(0.026 * ring, rng)
     swirl = Noise.grown(rng, 0.45, 2)
-    blend = mix(colours[0], colours.mean(axis=0), 0.5)
+    blend = mix(colours[0], colours.mean(axis=0), 0.6)
 
     def at(tau: float) -> Skin:
         volume = melting.on_floor(tau) + 1.2e-5
         filled = (volume / melting.pooled) ** (1 / 3)
         thick = POOL * mix(0.12, 1.0, ramp(filled, 0.0, 0.9))
-        foot = _stood_in(melting.points(tau), thick) * ring
+        foot = _stood_in(melting.gelato.drips(tau), angle, thick)[:, None] * ring
         rim = spread.holding(area(foot) + volume / (0.92 * thick))
         pool, depth = puddle(foot, rim, LIFT / 2, rows, (volume, thick))
         albedo = tint(colours[0] + 0 * pool, blend, 0.5 + 0.5 * np.sin(2 * swirl(pool)))
-        albedo = tint(GOLD + 0 * pool, albedo, ramp(filled, 0.1, 0.3) + 0 * depth)
+        albedo = tint(GOLD + 0 * pool, albedo, ramp(filled, 0.06, 0.12) + 0 * depth)
         return Skin(pool[None] * size, albedo[None], np.full((1, *depth.shape), 0.14))
 
-    last = at(1.0).points
-    chart = 0.5 * lathe_chart(np.linalg.norm(last[..., :2], axis=-1), last[..., 2])
-    return Organ("pool", chart, at, closed=True, poles=(True, True))
+    return Organ("pool", 0.5 * _chart(at(1.0).points), at, closed=True, poles=(True, True))
 
 
-def _stood_in(points: Array, depth: float) -> float:
-    """The radius within which all of the ice cream and the cone stay below `depth`."""
-    reach = np.linalg.norm(points[..., :2], axis=-1)
-    low = 1 - ramp(points[..., 2], 1.2 * depth, 1.6 * depth + 0.006)
-    return (
-        max(float((reach * low).max()), float(_cone_radius(1.5 * depth)) + LAP * 1.5 * depth / 0.2 + RELIEF) + GAP / 2
-    )
+def _stood_in(drips: Array, angle: Array, depth: float) -> Array:
+    """The radius at each angle within which the cone and the runs stay below `depth`."""
+    cone = _cone_radius(1.2 * depth) + LAP * ramp(1.2 * depth, 0.0, 0.2) + RELIEF / 2
+    low = drips[drips[..., 2] < 1.7 * depth + 0.006]
+    if not len(low):
+        return np.full(len(angle), cone + GAP)
+    reach = np.linalg.norm(low[:, :2], axis=-1) * (1 - ramp(low[:, 2], 1.2 * depth, 1.7 * depth + 0.006))
+    off = np.mod(np.arctan2(low[:, 1], low[:, 0]) - angle[:, None] + np.pi, 2 * np.pi) - np.pi
+    return cone + GAP + (np.maximum(reach - cone, 0) * np.exp(-((off / 0.5) ** 4))).max(axis=1)
+
+
+def _chart(points: Array) -> Array:
+    """Of solids about the axis."""
+    return lathe_chart(np.linalg.norm(points[..., :2], axis=-1), points[..., 2])

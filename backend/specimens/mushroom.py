@@ -43,7 +43,7 @@ OPEN, ROTS = 0.55, 0.65
 LIFE = Life({"grow": Stretch(0.0, OPEN), "rot": Stretch(ROTS, 1.0)}, prime=0.6, sways=True)
 
 # Heights of the grown mushroom, radians.
-STEM, BALL, RIM = 0.90, 2.45, 0.085  # stem's length; slope of a button's margin; how high that margin stands
+STEM, BALL, RIM = 0.90, 2.45, 0.075  # stem's length; slope of a button's margin; how high that margin stands
 SAMPLES = 400  # of a meridian and of the stem
 RING = 0.70  # where on the stem the ring is
 
@@ -89,6 +89,7 @@ class _Body:
     lobes: tuple[Array, Array]  # waves of the cap's margin: amplitudes and phases
     droop: tuple[Array, Array]
     splits: tuple[Array, Array]  # azimuths and depths
+    wrinkles: Noise  # over the unit disc of the cap
     scale: float  # metres a height
 
     @classmethod
@@ -101,10 +102,11 @@ class _Body:
             rng.uniform(0.08, 0.34, n),
         )
         chosen = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.13), tuple(rng.uniform(-0.07, 0.07, 2))
-        body = cls(mushroom, *chosen, lobes, droop, splits, 1.0)
+        fields = lobes, droop, splits, Noise.grown(rng, 0.55, 2)
+        body = cls(mushroom, *chosen, *fields, 1.0)
         s, phi = np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 2 * np.pi, 73))
         top = float(body.on_cap(s, phi, 0 * s, OPEN)[..., 2].max())
-        return cls(mushroom, *chosen, lobes, droop, splits, mushroom.height / top)
+        return cls(mushroom, *chosen, *fields, mushroom.height / top)
 
     # The stem
 
@@ -119,15 +121,15 @@ class _Body:
     def girth(self, s: Array, tau: float) -> Array:
         """Radius of the stem in heights."""
         young = min(self.mushroom.cap, 1.0) ** 0.8
-        plain = mix(0.044 * young, mix(0.060, 0.045, s), stretched(tau))
-        bulb = mix(0.042, 0.036, stretched(tau)) * np.exp(-(((s - 0.045) / 0.068) ** 2))
+        plain = mix(0.049 * young, mix(0.060, 0.045, s), stretched(tau))
+        bulb = mix(0.052, 0.036, stretched(tau)) * np.exp(-(((s - 0.05) / mix(0.085, 0.068, stretched(tau))) ** 2))
         return (plain + bulb * mix(young, 1.0, stretched(tau))) * (1 - 0.34 * ramp(rotten(tau)) * ramp(s, -0.1, 0.5))
 
     def spine(self, tau: float) -> Spine:
         """It leans a little; rotten, it gives way in its middle."""
         s, rot = np.linspace(0, 1, 121), rotten(tau)
-        limp = ramp(rot, 0.15, 1.05) * 1.25 / max(self.mushroom.cap, 1.0) ** 0.7
-        lean = self.lean * (s - 0.3) * stretched(tau) + limp * (ramp(s, 0.25, 0.85) + 0.1 * s)
+        limp = ramp(rot, 0.1, 1.05) * 1.15 / max(self.mushroom.cap, 1.0) ** 0.7
+        lean = self.lean * (s - 0.3) * stretched(tau) + limp * (ramp(s, 0.1, 0.62) + 0.05 * s)
         sway = stretched(tau) * self.wave[0] * np.sin(4.5 * s + 20 * self.wave[1])
         return Spine.bent(np.zeros(3), turn("z", np.array(self.facing)), self.length(tau), lean, sway)
 
@@ -141,18 +143,22 @@ class _Body:
         """Of the flesh in the middle, heights."""
         return mix(0.034, 0.070, opened(tau)) * min(self.mushroom.cap, 1.3) * (1 - 0.45 * ramp(rotten(tau)))
 
+    def gap(self, tau: float) -> float:
+        """Between the stem's end and the cap, heights: the ceiling of a button's cap is hollow."""
+        return mix(0.017, 0.006, opened(tau))
+
     def flesh(self, s: Array, tau: float) -> Array:
         """How deep the underside lies, heights: rounded at the margin."""
         rim = np.sqrt(np.clip(1 - ((np.maximum(s, 0.95) - 0.95) / 0.05) ** 2, 0, 1))
-        least = mix(0.007, 0.010, opened(tau)) * self.mushroom.cap
+        least = mix(0.007, 0.013, opened(tau)) * self.mushroom.cap
         return (least + (self.thick(tau) - least) * (1 - ramp(s, -0.15, 1.05))) * rim
 
     def slope(self, s: Array, tau: float, limp: float) -> Array:
         """psi, radians; `limp` hangs more than the rest once it rots."""
         o, rot = opened(tau), rotten(tau)
-        flat = 0.42 * ramp(s, -0.2, 0.75) - 0.50 * ramp(s, 0.62, 1.1)
-        sag = ramp(rot, 0.0, 1.0) * (0.55 + 0.9 * limp)
-        return mix(BALL * s, flat, o) + sag * (ramp(s, 0.05, 0.9) + 0.25 * ramp(s, 0.6, 1.0)) - 0.2 * ramp(rot) * (1 - s)
+        flat = 0.52 * s - 0.62 * ramp(s, 0.7, 1.1)
+        sag = ramp(rot, 0.0, 1.05) * (0.30 + 0.95 * limp)
+        return mix(BALL * s, flat, o) + sag * ramp(s, 0.05, 1.0) - 0.25 * ramp(rot) * s * (1 - s)
 
     def meridian(self, tau: float, limp: float) -> tuple[Array, Array, Array]:
         """(r, z, psi) at SAMPLES of s, heights; z from the middle of the cap."""
@@ -162,15 +168,20 @@ class _Body:
         r = np.concatenate([[0], np.cumsum(np.cos(middle) * step)])
         return r, np.concatenate([[0], -np.cumsum(np.sin(middle) * step)]), psi
 
+    def torn(self, phi: Array) -> Array:
+        """How deep the margin has split at phi, in s, once all is rotten."""
+        away = [(phi - where + np.pi) % (2 * np.pi) - np.pi for where in self.splits[0]]
+        return sum(deep * np.exp(-((gap / 0.13) ** 2)) for gap, deep in zip(away, self.splits[1], strict=True))
+
     def on_cap(self, s: Array, phi: Array, depth: Array, tau: float) -> Array:
         """Points (..., 3) in metres."""
         s, phi, depth = np.broadcast_arrays(s, phi, depth)
         rot = rotten(tau)
-        torn = sum(
-            deep * np.exp(-((np.angle(np.exp(1j * (phi - where))) / 0.13) ** 2))
-            for where, deep in zip(*self.splits, strict=True)
-        )
-        along = np.clip(s * (1 - ramp(rot, 0.2, 1.0) * torn * ramp(s, 0.35, 1.0)), 0, 1)
+        along = s
+        if rot > 0:
+            along = s * (1 - ramp(rot, 0.2, 1.0) * self.torn(phi) * ramp(s, 0.35, 1.0))
+            spot = np.stack([s * np.cos(phi), s * np.sin(phi), 0 * s], axis=-1)
+            depth = depth + 0.011 * ramp(rot, 0.1, 1.0) * self.wrinkles(spot) * ramp(s, 0.0, 0.3)
         wave = sum(a * np.sin((k + 1) * phi + p) for k, (a, p) in enumerate(zip(*self.droop, strict=True)))
         limp = np.clip(0.5 + wave, 0, 1)
         place = along * (SAMPLES - 1)
@@ -183,10 +194,10 @@ class _Body:
         lobe = sum(a * np.sin((k + 2) * phi + p) for k, (a, p) in enumerate(zip(*self.lobes, strict=True)))
         grown = mix(0.35, 1.0, opened(tau))
         r = r * (1 + grown * lobe * s)
-        z = z + 1.6 * grown * self.reach(tau) * np.roll(lobe, 0) * s**2
+        z = z + 1.6 * grown * self.reach(tau) * lobe * s**2
         spine = self.spine(tau)
         origin, frame = spine.points[-1], spine.frames[-1]
-        local = np.stack([r * np.cos(phi), r * np.sin(phi), z + self.thick(tau) + 0.006], axis=-1)
+        local = np.stack([r * np.cos(phi), r * np.sin(phi), z + self.thick(tau) + self.gap(tau)], axis=-1)
         return self.placed(local @ frame.T + origin, tau)
 
     def placed(self, points: Array, tau: float) -> Array:
@@ -210,17 +221,18 @@ def _cap(body: _Body, rng: np.random.Generator) -> Organ:
     columns = finer(108, mushroom.detail)
     phi = (np.arange(columns) * (2 * np.pi / columns))[None, None, :]
     spot = np.stack(np.broadcast_arrays(s * np.cos(phi), s * np.sin(phi), 0.4 * under), axis=-1)
-    stain, patch, fine = (Noise.grown(rng, length, octaves)(spot) for length, octaves in ((0.8, 3), (0.5, 3), (0.12, 2)))
+    stain, patch, fine = (
+        Noise.grown(rng, length, octaves)(spot) for length, octaves in ((0.8, 3), (0.5, 3), (0.12, 2))
+    )
     red = np.array(mushroom.colour)
     orange = tint(red, np.array([0.72, 0.24, 0.03]), 0.45)
     skin = tint(red * (1 + 0.10 * stain + 0.05 * fine)[..., None], orange, ramp(s + 0.10 * stain, 0.55, 1.15))
-    striae = 0.5 + 0.5 * np.cos(columns // 2 * phi + 0 * s)
+    striae = 0.5 + 0.5 * np.cos(27 * phi + 0 * s)
     skin = skin * (1 - 0.22 * striae * ramp(s, 0.88, 0.98))[..., None]
 
     def at(tau: float) -> Skin:
         rot = rotten(tau)
-        bumps = 0.010 * ramp(rot, 0.1, 1.0) * patch * ramp(s, 0.0, 0.3) * (1 - ramp(s, 0.8, 1.0))
-        points = body.on_cap(s, phi, np.where(under, body.flesh(s, tau), 0.0) + bumps, tau)
+        points = body.on_cap(s, phi, np.where(under, body.flesh(s, tau), 0.0), tau)
         # The veil tears from the middle of the cap outwards.
         veiled = 1 - ramp(1.9 * tau / OPEN - 0.5 * s + 0.12 * stain, 0.02, 0.55)
         top = tint(skin, VEIL, 0.93 * veiled)
@@ -234,12 +246,11 @@ def _cap(body: _Body, rng: np.random.Generator) -> Organ:
         return Skin(points, tint(albedo, MOULD, 0.75 * mould), mix(rough, 0.95, mould))
 
     r = (1e-3 + s) * body.reach(OPEN) + 0 * phi
-    turned = np.arctan2(1, 1)  # a chart of half a turn a ring: a cone that lies flat
-    chart = _cone_chart(np.where(under, s - 1, 1 - s)[0, :, 0], r[0, :, 0], columns, turned)
+    chart = _cone_chart(np.where(under, s - 1, 1 - s)[0, :, 0], r[0, :, 0], columns)
     return Organ("cap", chart * body.scale, at, closed=True, poles=(True, True))
 
 
-def _cone_chart(way: Array, r: Array, columns: int, _: float) -> Array:
+def _cone_chart(way: Array, r: Array, columns: int) -> Array:
     """(1, rows, columns + 1, 2): rings unrolled about their middle."""
     angle = np.arange(columns + 1) * (2 * np.pi / columns) - np.pi
     return np.stack(np.broadcast_arrays(angle * r[:, None], (way * r.max())[:, None]), axis=-1)[None]
@@ -300,7 +311,9 @@ def _gills(body: _Body, rng: np.random.Generator) -> Organ:
         points = body.on_cap(s, phi + 0 * v, body.flesh(s, tau) + 0.003 + depth * profile * v, tau)
         albedo = FLESH * shade * (1 - 0.12 * (1 - v))[..., None] + 0 * points
         brown = ramp(1.6 * rot - 0.25 * v, 0.1, 1.0) + 0 * s
-        return Skin(points, tint(albedo, mix(SLIME, PALE_ROT, 0.35), 0.92 * brown), 0.85 - 0.4 * brown + 0 * points[..., 0])
+        return Skin(
+            points, tint(albedo, mix(SLIME, PALE_ROT, 0.35), 0.92 * brown), 0.85 - 0.4 * brown + 0 * points[..., 0]
+        )
 
     chart = np.stack(np.broadcast_arrays(0.040 * v, mix(0.3 * start, 0.42, t)), axis=-1)
     return Organ("gills", chart * body.scale, at)
@@ -321,20 +334,30 @@ def _ring(body: _Body, rng: np.random.Generator) -> Organ:
         torn = ramp(g, 0.46, 0.78)
         spine = body.spine(tau)
         s = np.array(RING)
-        points, frames = spine.pose(body.rise(s, tau))
-        hold = float(body.girth(s, tau)) * 1.06 + 0.002
+        hold = float(body.girth(s, tau)) * (1.06 + 0.3 * ramp(rot)) + 0.002
         # As long as it holds: to the margin, which stands where the cap's frame puts it.
         r, z, _ = body.meridian(tau, 0.5)
         drop = body.length(tau) * (1 - float(body.rise(s, tau)))
-        edge = float(r[-1]) - 1.6 * float(body.flesh(np.array(0.9), tau)), float(z[-1]) + drop + body.thick(tau) + 0.006
+        edge = (
+            float(r[-1]) - 1.6 * float(body.flesh(np.array(0.9), tau)),
+            float(z[-1]) + drop + body.thick(tau) + body.gap(tau),
+        )
         held = mix(hold, edge[0], w**2.6), edge[1] * (1 - (1 - w) ** 1.5)
-        flare = 0.052 * (1 - 0.6 * ramp(rot))
-        hung = hold + flare * (1 - (1 - w) ** 2) * ragged + 0.008 * pleats * w**2, -0.105 * w**1.35 * ragged + 0.010 * np.sin(np.pi * w)
+        flare = 0.062 * (1 - 0.7 * ramp(rot)) * (1 - (1 - w) ** 1.4)
+        fall = -0.125 * w**1.2 * ragged + 0.012 * np.sin(np.pi * w)
+        hung = hold + flare * ragged + 0.010 * pleats * w**2, fall
         r, z = (mix(a, b, torn) for a, b in zip(held, hung, strict=True))
+        # Each of its rows is level about the stem, so that it bends with it.
+        points, frames = spine.pose(np.clip(body.rise(s, tau) + z.mean(axis=1) / body.length(tau), 0, 1))
+        z = z - z.mean(axis=1, keepdims=True)
         local = np.stack(np.broadcast_arrays(r * np.cos(phi), r * np.sin(phi), z + 0 * phi), axis=-1)
         brown = ramp(1.5 * rot - 0.2 * w, 0.1, 1.0) + 0 * phi
         albedo = tint(FLESH * (1 - 0.06 * np.abs(pleats) * w)[..., None], PALE_ROT, 0.9 * brown)
-        return Skin(body.placed(local @ frames.T + points, tau)[None], albedo[None], (0.85 - 0.3 * brown)[None])
+        return Skin(
+            body.placed(local @ frames.transpose(0, 2, 1) + points[:, None], tau)[None],
+            albedo[None],
+            (0.85 - 0.3 * brown)[None],
+        )
 
     chart = tube_chart(w[:, 0], np.full(rows, 0.09), columns, 0.12)[None] * body.scale
     return Organ("ring", chart, at, closed=True)
@@ -343,43 +366,45 @@ def _ring(body: _Body, rng: np.random.Generator) -> Organ:
 def _warts(body: _Body, rng: np.random.Generator) -> Organ:
     """Pyramids of universal veil. In the button they tile the cap; they keep their size while it grows."""
     mushroom, n = body.mushroom, body.mushroom.spots
-    rows, columns = 5, finer(11, mushroom.detail)
+    columns = finer(14, mushroom.detail)
     place = _scattered(n, rng)
     centre, phi = np.hypot(*place.T), np.arctan2(place[:, 1], place[:, 0])
     around = np.arange(columns) * (2 * np.pi / columns)
     extent = _room(place, phi[:, None] + around)
     # Stereographic places keep shapes on the button's ball: one factor makes them lengths.
-    radius = body.reach(0.0) / BALL
-    size = extent * (2 * radius / (1 + centre**2))[:, None]
-    most = mushroom.cap * 0.036 * rng.uniform(0.65, 1.15, (n, 1))
-    size = 0.88 * size * most / np.sqrt(most**2 + size**2)
+    room = 0.90 * extent * (2 * body.reach(0.0) / BALL / (1 + centre**2))[:, None]
+    young = _at_most(room, 0.065 * mushroom.cap)
+    old = _at_most(room, mushroom.cap * 0.038 * rng.uniform(0.55, 1.2, (n, 1)))
     s = 2 * np.arctan(centre) / BALL
-    out = np.array([1.0, 0.93, 0.70, 0.36, 0.0])[None, :, None]
-    up = np.array([0.0, 0.45, 0.85, 1.0, 0.98])[None, :, None]
-    tall = 0.55 * size.mean(axis=1)[:, None, None] * rng.uniform(0.7, 1.2, (n, 1, 1))
+    out = np.array([1.0, 0.92, 0.66, 0.36, 0.0])[None, :, None]
+    up = np.array([0.0, 0.52, 0.86, 1.0, 1.06])[None, :, None]
+    tall = mushroom.cap * rng.uniform(0.010, 0.020, (n, 1, 1))
+    waves = rng.uniform(0, 2 * np.pi, (n, 1, 3)) + np.multiply.outer(around, [1, 2, 3])
+    lumps = 1 + 0.16 * np.sin(waves).sum(axis=-1)[:, None]
     tone = rng.uniform(0.92, 1.05, (n, 1, 1, 1))
-    lumps = rng.uniform(0.85, 1.1, (n, 1, columns))
 
     def at(tau: float) -> Skin:
-        o, rot = opened(tau), rotten(tau)
+        o, withered = opened(tau), 1 - 0.3 * ramp(rotten(tau))
         r, _, _ = body.meridian(tau, 0.5)
-        wide = np.interp(s, np.linspace(0, 1, SAMPLES), r)[:, None, None]
-        grown = mix(1.0, 1.12, o) * (1 - 0.25 * ramp(rot))
-        along = out * (size * np.cos(around))[:, None] * grown / body.reach(tau)
-        across = out * (size * np.sin(around))[:, None] * grown
-        # About the middle of the cap, azimuth is no measure: places are moved as vectors.
-        ratio = (s[:, None, None] / np.maximum(wide, 1e-9)) * across
-        x, y = s[:, None, None] + along, ratio
-        points = body.on_cap(
-            np.minimum(np.hypot(x, y), 0.99), phi[:, None, None] + np.arctan2(y, x), -0.0016 - up * lumps * tall * (1 - 0.3 * ramp(rot)), tau
-        )
-        albedo = tone * tint(WART, WART_OLD, 0.5 * (1 - up) + 0.0 * ratio)
-        brown = ramp(rot, 0.1, 0.9) * (0.75 - 0.2 * up) + 0 * ratio
-        return Skin(points, tint(albedo, 0.6 * PALE_ROT, brown), 0.9 + 0 * ratio)
+        wide = np.interp(s, np.linspace(0, 1, SAMPLES), r)
+        size = (mix(young, old, o) * withered)[:, None]
+        # Places move as vectors: about the middle of the cap azimuth is no measure.
+        x = s[:, None, None] + out * size * np.cos(around) / body.reach(tau)
+        y = (s / np.maximum(wide, 1e-9))[:, None, None] * out * size * np.sin(around)
+        high = 0.0016 + up * lumps * tall * mix(0.45, 1.0, o) * withered
+        points = body.on_cap(np.minimum(np.hypot(x, y), 0.99), phi[:, None, None] + np.arctan2(y, x), -high, tau)
+        albedo = tone * tint(WART, WART_OLD, 0.55 * (1 - up) * o + 0 * y)
+        brown = ramp(rotten(tau), 0.1, 0.9) * (0.75 - 0.2 * up) + 0 * y
+        return Skin(points, tint(albedo, 0.6 * PALE_ROT, brown), 0.9 + 0 * y)
 
-    flat = np.stack([out * (size * np.cos(around))[:, None], out * (size * np.sin(around))[:, None]], axis=-1)
+    flat = np.stack([out * (old * np.cos(around))[:, None], out * (old * np.sin(around))[:, None]], axis=-1)
     chart = np.concatenate([flat, flat[:, :, :1]], axis=2)
     return Organ("warts", chart * body.scale, at, closed=True, poles=(False, True))
+
+
+def _at_most(size: Array, most: Array | float) -> Array:
+    """Sizes, pressed below `most` smoothly."""
+    return size * most / (most**4 + size**4) ** 0.25
 
 
 def _scattered(n: int, rng: np.random.Generator) -> Array:

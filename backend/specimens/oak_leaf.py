@@ -18,6 +18,7 @@ and flight are prescribed, neither is solved for; a blade has one colour on both
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from backend.species import OakLeaf
@@ -118,7 +119,7 @@ def _bark(twig: _Twig, leaves: "_Leaves", detail: float, rng: np.random.Generato
     middle = twig.spine.pose(s)[0][:, None]
     rough, warts = Noise.grown(rng, 0.03, 3, 0.7), Noise.grown(rng, 0.012, 1)
     stretched = points * [1, 1, 0.35]
-    grain = rough(stretched)
+    grain = rough(stretched).clip(-2, 1.5)
     points = middle + (points - middle) * (1 + 0.025 * grain)[..., None]
     points[..., 2] = np.maximum(points[..., 2], 0)
     lenticel = ramp(warts(points), 1.2, 1.9)
@@ -143,13 +144,13 @@ def _buds(twig: _Twig, leaves: "_Leaves", detail: float, rng: np.random.Generato
     end = np.arange(n) >= len(leaves.s)
     first = np.arange(n) == len(leaves.s)
     length = np.where(first, 0.036, np.where(end, 0.027, 0.019)) * rng.uniform(0.85, 1.12, n)
-    local = lathe(*np.broadcast_arrays(0.62 * girth, v + 0 * phi)) * length[:, None, None, None]
+    local = lathe(*np.broadcast_arrays(0.54 * girth, v + 0 * phi)) * length[:, None, None, None]
     s = np.concatenate([leaves.s, np.ones(1 + around)])
     azimuth = np.concatenate([leaves.azimuth, [0.0], rng.uniform(0, 7) + np.arange(around) * 2 * np.pi / around])
-    tilt = np.where(first, 0.0, np.where(end, 0.8, 0.3))
+    tilt = np.where(first, 0.0, np.where(end, 0.95, 0.3))
     nodes = Nodes.on(twig.spine, s, azimuth, twig.radius(s))
-    out = np.where(first, 0.0, np.where(end, 0.0088, 1.25 * nodes.radius + 0.28 * length))
-    up = np.where(first, 0.0012, np.where(end, -0.0055, 0.017))
+    out = np.where(first, 0.0, np.where(end, 0.0100, 1.25 * nodes.radius + 0.28 * length))
+    up = np.where(first, 0.0012, np.where(end, -0.006, 0.017))
     local = np.einsum("nij,nrcj->nrci", turn("y", tilt), local) + np.stack([out, 0 * out, up], axis=-1)[:, None, None]
     albedo = tint(BUD, BUD_RIM, ramp(overlap, 0.55, 1.0)) * rng.uniform(0.85, 1.15, (n, 1, 1, 1))
     skin = Skin(nodes.placed(local), albedo, np.full(local.shape[:3], 0.5))
@@ -234,7 +235,7 @@ class _Leaves:
     @classmethod
     def grown(cls, oak: OakLeaf, twig: _Twig, rng: np.random.Generator) -> "_Leaves":
         n = oak.leaves
-        s = 0.965 - 0.52 * (1 - np.linspace(0, 1, n) if n > 1 else np.zeros(1)) ** 1.35
+        s = 0.925 - 0.50 * (1 - np.linspace(0, 1, n) if n > 1 else np.zeros(1)) ** 1.35
         azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * DIVERGENCE + rng.uniform(-0.2, 0.2, n)
         length = BLADE * min(1.0, (7 / n) ** 0.4) * rng.uniform(0.86, 1.1, n)
         leaves = cls(
@@ -301,7 +302,7 @@ class _Leaves:
         roll = 0.22 + dry[..., None] * roll * (0.75 + 0.35 * np.sin(3 * x + self.ripple[:, None, 1:2]))
         kappa = roll / 0.28
         side = np.sign(y) * np.sin(kappa * half) / kappa
-        lift = (1 - np.cos(kappa * half)) / kappa + self.relief(u, v, lobe, dry[..., None])
+        lift = (1 - np.cos(kappa * half)) / kappa + self.relief((u, v, x), lobe, dry[..., None])
         turned = mix(self.twist[:, :1], self.twist[:, 1:], dry)[..., None] * x + self.tilt[:, None, None] * ramp(
             x, -0.1, 0.2
         )
@@ -316,17 +317,17 @@ class _Leaves:
         """Along and across the flat blade over its length, and how near to a lobe's middle; (n, rows, columns) each."""
         left = u > 0
         far, half, lobe = (np.where(left, m[:, 0, :, None], m[:, 1, :, None]) for m in self.outline.margin(v))
-        foot = (v - 0.42 * self.outline.body(v) * ramp(v, 0.0, 0.2))[:, None]
-        return mix(foot, far, 1 - (1 - np.abs(u)) ** 1.7), u * half, lobe
+        foot = (v - 0.40 * self.outline.body(v) * ramp(v, 0.0, 0.2))[:, None]
+        return mix(foot, far, 1 - (1 - np.abs(u)) ** 1.9), u * half, lobe
 
-    def relief(self, u: Array, v: Array, lobe: Array, dry: Array) -> Array:
-        """Of the upper face, over length: sunk at veins, wavy at the margin."""
-        rib = -0.006 * np.exp(-((u / 0.09) ** 2)) - 0.004 * ramp(lobe, 0.75, 1.0) * ramp(np.abs(u), 0, 0.2) * (
-            1 - np.abs(u)
-        )
+    def relief(self, grid: tuple[Array, Array, Array], lobe: Array, dry: Array) -> Array:
+        """Of the upper face, over length: sunk at veins, wavy at the margin, lying on the end of the stalk."""
+        u, v, x = grid
+        side = ramp(lobe, 0.75, 1.0) * ramp(np.abs(u), 0.0, 0.2) * (1 - np.abs(u))
+        rib = 0.006 * np.exp(-((u / 0.09) ** 2)) + 0.005 * side
         phase = self.ripple[:, None, 2:]
         wavy = np.sin(13 * v[:, None] + phase + 2 * np.sign(u)) * u**2 * ramp(v, 0.05, 0.3)[:, None]
-        return rib * (1 + 1.5 * dry) + (0.008 + 0.022 * dry) * wavy
+        return (0.008 + 0.022 * dry) * wavy - rib * (1 + 1.5 * dry) + 0.017 * (1 - ramp(x, 0.0, 0.12))
 
     def stalks(self, detail: float) -> Organ:
         rows, sides = finer(8, detail), max(6, finer(8, detail))
@@ -387,7 +388,7 @@ class _Paint:
         own = 6.0 * np.arange(len(leaves.s))[:, None, None]
         spots = leaves.mottle(np.stack(np.broadcast_arrays(x, y, own), axis=-1))
         midrib = np.exp(-((y / 0.012) ** 2))
-        side = ramp(lobe, 0.72, 1.0) * (1 - 0.7 * np.abs(u)) * ramp(v, 0.05, 0.15)[:, None]
+        side = ramp(lobe, 0.965, 1.0) * (1 - 0.7 * np.abs(u)) * ramp(v, 0.05, 0.15)[:, None]
         vein = np.clip(midrib + 0.65 * side, 0, 1)
         edge = ramp(np.abs(u) + 0 * y, 0.45, 1.0)
         hold = np.clip(
@@ -395,7 +396,7 @@ class _Paint:
         )
         hue = leaves.tone[:, None, None, :1]
         colour = (
-            mix(np.array(oak.colour), YELLOW, np.clip(1.2 * (hue - 0.82), 0, 0.4)) * leaves.tone[:, None, None, 1:2]
+            mix(np.array(oak.colour), YELLOW, 0.6 * ramp(hue, 0.85, 1.2)) * leaves.tone[:, None, None, 1:2]
         )
         return cls(leaves, colour, hold, vein, spots, edge)
 
@@ -404,7 +405,7 @@ class _Paint:
         leaves = self.leaves
         turned, dry = leaves.turned(tau)[:, None, None], leaves.dry(tau)[:, None, None]
         tone = leaves.tone[:, None, None, 2:]
-        green = tint(GREEN * tone, GREEN_VEIN, 0.75 * self.vein) * (1 + 0.07 * self.spots)[..., None]
+        green = tint(GREEN * tone, GREEN_VEIN, 0.9 * self.vein) * (1 + 0.07 * self.spots)[..., None]
         yellowed = ramp(1.9 * turned - 0.75 * (self.hold + 0.4) - 0.12 * self.spots, 0.0, 0.55)
         coloured = ramp(1.9 * turned - 0.75 * (self.hold + 0.4) - 0.22 * self.spots - 0.35, 0.0, 0.6)
         ripe = self.colour * (1 + 0.12 * self.spots - 0.18 * self.vein)[..., None]
@@ -481,11 +482,8 @@ def _landing(dry: Array, hinge: Array, rng: np.random.Generator) -> tuple[Array,
     far, way = ring.reshape(-1, 2).T
     choices = np.stack([far * np.cos(way), far * np.sin(way)], axis=-1)
     for points, middle in zip(dry, hinge, strict=True):
-        long, _, thin = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2]
-        heading = np.arctan2(long[1], long[0]) + rng.uniform(-0.8, 0.8)
-        up = thin if thin[2] > 0 else -thin
-        lying = turn("z", heading) @ turn("x", rng.uniform(-0.15, 0.15)) @ turn("y", rng.uniform(-0.15, 0.15))
-        rotation = lying @ np.stack([long, np.cross(up, long), up])
+        heading = rng.uniform(0, 2 * np.pi)
+        rotation = turn("z", heading) @ _stable(points)
         spins.append(Rotation.from_matrix(rotation).as_rotvec())
         size = np.linalg.norm((points @ rotation.T)[:, :2], axis=1).max()
         away = [
@@ -497,3 +495,16 @@ def _landing(dry: Array, hinge: Array, rng: np.random.Generator) -> tuple[Array,
         reach.append(size)
         axes.append(turn("z", heading) @ [1.0, 0, 0])
     return np.array(spots), np.array(spins), np.array(axes)
+
+
+def _stable(points: Array) -> Array:
+    """The rotation that lays points (K, 3) about their middle on the floor, where that is nearest to it."""
+    hull = ConvexHull(points)
+    best, chosen = np.inf, np.array([0.0, 0.0, -1.0])
+    for normal, height, corners in zip(hull.equations[:, :3], -hull.equations[:, 3], hull.simplices, strict=True):
+        weights = np.linalg.lstsq(
+            np.vstack([points[corners].T, np.ones(3)]), np.append(normal * height, 1.0), rcond=None
+        )[0]
+        if height < best and weights.min() > 0:
+            best, chosen = height, normal
+    return Rotation.align_vectors([[0.0, 0, -1]], [chosen])[0].as_matrix()

@@ -56,16 +56,16 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 USUAL_HEIGHT = 1.5
 STEM = 1.40
 RADIUS = (0.0150, 0.0095)  # of the stem, at the ground and at the neck
-DISC = 0.068  # radius of the open disc
-RAY, HALF_RAY = 0.088, 0.0148  # length and half width
-BRACT, HALF_BRACT, BRACTS = 0.052, 0.0135, 26
-SEED = 0.045  # of its grown length, what a piece of the stem has in the seedling
+DISC = 0.080  # radius of the open disc
+RAY, HALF_RAY = 0.104, 0.0175  # length and half width
+BRACT, HALF_BRACT, BRACTS = 0.062, 0.0165, 26
+SEED = 0.075  # of its grown length, what a piece of the stem has in the seedling
 
 RAY_OUTLINE = PchipInterpolator([0, 0.08, 0.3, 0.55, 0.8, 0.93, 1], [0.30, 0.42, 0.85, 1.0, 0.74, 0.36, 0.04])
-BRACT_OUTLINE = PchipInterpolator([0, 0.15, 0.35, 0.55, 0.75, 0.9, 1], [0.85, 1.0, 0.95, 0.66, 0.30, 0.11, 0.02])
-LEAF_OUTLINE = PchipInterpolator([0, 0.1, 0.25, 0.45, 0.7, 0.88, 1], [0.30, 0.41, 0.455, 0.40, 0.235, 0.09, 0.004])
+BRACT_OUTLINE = PchipInterpolator([0, 0.15, 0.35, 0.55, 0.75, 0.9, 1], [0.66, 0.95, 1.0, 0.74, 0.34, 0.12, 0.02])
+LEAF_OUTLINE = PchipInterpolator([0, 0.1, 0.25, 0.45, 0.7, 0.88, 1], [0.30, 0.41, 0.455, 0.40, 0.225, 0.078, 0.002])
 # The receptacle by its radius and height in disc radii: its back from the stem to the rim, then the face.
-BACK_RADIUS, BACK_HEIGHT = np.array([0.30, 0.55, 0.80, 0.95, 1.0]), np.array([-0.40, -0.33, -0.23, -0.12, -0.04])
+BACK_RADIUS, BACK_HEIGHT = np.array([0.26, 0.62, 0.92, 1.045, 0.985]), np.array([-0.40, -0.36, -0.26, -0.14, -0.02])
 
 STEM_GREEN, STEM_RED = np.array([0.105, 0.185, 0.050]), np.array([0.12, 0.085, 0.045])
 STRAW, DARK_STRAW = np.array([0.30, 0.21, 0.095]), np.array([0.13, 0.085, 0.040])
@@ -206,7 +206,7 @@ class Head:
         """Radius of the disc: in the grown bud half of what it will be."""
         return (
             DISC
-            * (0.055 + 0.445 * ramp(tau, 0.04, GROWN + 0.03) + 0.5 * ramp(tau, GROWN, OPEN))
+            * (0.022 + 0.478 * ramp(tau, 0.05, GROWN + 0.03) + 0.5 * ramp(tau, GROWN, OPEN))
             * (1 - 0.1 * ramp(wilted(tau)))
         )
 
@@ -239,14 +239,14 @@ def layer_points(t: Array, x: Array, tau: float, head: Head, length: Array, bend
     """
     curl, pull = bend
     disc, opened, dry = head.disc(tau), layer_opening(x, tau), ramp(wilted(tau))
-    r0, end = 1.03 + 0.05 * x, 0.09 + 0.10 * x
+    r0, end = 1.005 + 0.075 * x, 0.09 + 0.10 * x
     a, b = 0.15 + 0.30 * x, 1.95 + 0.30 * x
-    bud = a - b * t
+    bud = a - b * t + 1.3 * x**2 * ramp(t, 0.55, 1.15)  # the bracts' tips stand off
     bud_length = disc * (r0 - end) * b / (np.cos(a) - np.cos(a - b))
     flat = 1.02 + 0.42 * x + (0.36 + 0.12 * x) * ramp(t, -0.1, 0.9) + 0.22 * x * t
     angle = mix(bud, flat, opened) + dry * (0.10 - 0.35 * t) * (1 - x)
     if pull is not None:
-        limp = (0.75 - 0.45 * x) * dry * ramp(t, -0.15, 0.6)
+        limp = (1.15 - 0.8 * x) * dry * ramp(t, -0.15, 0.6)
         for _ in range(2):
             angle = angle + limp * (pull[0] * np.cos(angle) - pull[1] * np.sin(angle))
     angle = angle + curl
@@ -283,7 +283,7 @@ class _Whorls:
         same = [
             2 if n % 2 == 0 or 0 < i < n - 1 else 1 for i in range(n)
         ]  # of an odd number two of a row stand side by side
-        room = 0.88 * np.pi / n * np.array(same)
+        room = 0.95 * np.pi / n * np.array(same)
         return cls(
             u,
             v,
@@ -310,7 +310,7 @@ class _Whorls:
         back = relief(tau)
         r, z = r + back * np.cos(phi), z - back * np.sin(phi)
         ring = np.maximum(r.mean(axis=2, keepdims=True), 1e-4)
-        width = half * self.half * (0.3 + 0.7 * opened.mean()) * (1 - 0.5 * dry)
+        width = half * self.half * mix(0.45 + 0.4 * self.x, 1.0, opened) * (1 - 0.5 * dry)
         angle = self.theta + self.u * self.room * np.tanh(width / (ring * self.room))
         return np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1)
 
@@ -322,7 +322,7 @@ class _Whorls:
 
 
 def _rays(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
-    n, grid = sunflower.petals, (finer(17, sunflower.detail), finer(9, sunflower.detail) | 1)
+    n, grid = sunflower.petals, (finer(15, sunflower.detail), finer(7, sunflower.detail) | 1)
     rays = _Whorls.grown(n, grid, (0.0, 0.30), rng)
     u, v = rays.u, rays.v
     half = HALF_RAY * RAY_OUTLINE(v) * (34 / n) ** 0.4
@@ -357,7 +357,7 @@ def _rays(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
 
 
 def _bracts(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
-    grid = (finer(13, sunflower.detail), finer(7, sunflower.detail) | 1)
+    grid = (finer(12, sunflower.detail), finer(5, sunflower.detail) | 1)
     bracts = _Whorls.grown(BRACTS, grid, (0.66, 1.0), rng)
     u, v = bracts.u, bracts.v
     half = HALF_BRACT * BRACT_OUTLINE(v)
@@ -383,7 +383,7 @@ def _bracts(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ
 
 def _receptacle(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
     """What the head grows on: its back, its rim and the face under the florets."""
-    sides, inner = max(10, finer(34, sunflower.detail)), np.linspace(0.985, 0.0, finer(9, sunflower.detail))
+    sides, inner = max(10, finer(34, sunflower.detail)), np.linspace(0.97, 0.0, finer(9, sunflower.detail))
     stain = 0.5 + 0.5 * np.sin(np.arange(sides) * (8 * np.pi / sides) + rng.uniform(0, 6.3))
 
     def profile(tau: float) -> tuple[Array, Array]:
@@ -414,7 +414,7 @@ def _receptacle(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> O
 # Radius and height of a floret along its rows, in its share of the disc: closed, open, spent, and the seed it leaves.
 FLORET = np.array(
     [
-        [[0.60, 0.70, 0.66, 0.46, 0.26, 0.0], [0.0, 0.45, 0.90, 1.22, 1.36, 1.40]],
+        [[0.72, 0.84, 0.80, 0.56, 0.32, 0.0], [0.0, 0.45, 0.90, 1.22, 1.36, 1.40]],
         [[0.50, 0.46, 0.56, 0.86, 0.40, 0.0], [0.0, 0.70, 1.60, 2.15, 2.30, 2.75]],
         [[0.50, 0.48, 0.52, 0.62, 0.34, 0.0], [0.0, 0.60, 1.10, 1.50, 1.62, 1.70]],
         [[0.78, 0.86, 0.80, 0.58, 0.34, 0.0], [0.0, 0.35, 0.75, 1.05, 1.20, 1.25]],
@@ -482,7 +482,7 @@ def _leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> lis
     m = np.linspace(0.24, 0.84, n) if n > 1 else np.array([0.5])
     m = m + rng.uniform(-0.25, 0.25, n) * 0.6 / max(n, 4)
     facing = rng.uniform(0, 2 * np.pi) + np.arange(n) * GOLDEN_ANGLE + rng.uniform(-0.15, 0.15, n)
-    full = (0.225 - 0.10 * ramp(m, 0.35, 0.95)) * rng.uniform(0.92, 1.08, n) * (8 / max(n, 8)) ** 0.25
+    full = (0.270 - 0.12 * ramp(m, 0.35, 0.95)) * rng.uniform(0.92, 1.08, n) * (8 / max(n, 8)) ** 0.25
     rise, haste = rng.uniform(0.72, 0.95, (n, 1)), rng.uniform(0.85, 1.2, (n, 1))
     samples, s = np.linspace(0, 1, 33), np.linspace(0, 1, finer(10, detail))
 
@@ -500,7 +500,7 @@ def _leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> lis
         points, frames = plant.spine(tau).pose(m)
         frames = frames @ turn("z", facing)
         points = points + frames[:, :, 0] * (1.05 * plant.radius(m, tau) + 0.020 * size(tau))[:, None]
-        lean = mix(0.12, rise, unfolded(tau)[:, None]) + 0.35 * samples * unfolded(tau)[:, None]
+        lean = mix(0.42, rise, unfolded(tau)[:, None]) + 0.35 * samples * unfolded(tau)[:, None]
         lean = lean + dry(tau) * (0.75 * ramp(samples, -0.2, 0.7) + 0.35)
         return [Spine.bent(*leaf, 0 * samples) for leaf in zip(points, frames, 0.5 * size(tau), lean, strict=True)]
 
@@ -519,10 +519,10 @@ def _blades(
     detail: float, full: Array, life: tuple[Callable, Callable, Callable, Callable], rng: np.random.Generator
 ) -> Organ:
     spines, size, dry, unfolded = life
-    n, rows = len(full), finer(29, detail)
-    u, v = np.linspace(-1, 1, finer(17, detail) | 1), np.linspace(0, 1, rows)
+    n, rows = len(full), finer(27, detail)
+    u, v = np.linspace(-1, 1, finer(13, detail) | 1), np.linspace(0, 1, rows)
     saw = np.abs((13 * v) % 1 - 0.35) * ramp(v, 0.05, 0.25) * ramp(1 - v, 0.0, 0.1)
-    outline = LEAF_OUTLINE(v) * (1 - 0.10 * saw)
+    outline = LEAF_OUTLINE(v) * (1 - 0.14 * saw)
     sweep = (0.20 * (1 - v)[:, None] ** 2 - 0.06 * ramp(1 - v, 0, 0.9)[:, None]) * np.abs(
         u
     ) ** 1.5  # the lobes of the heart
@@ -542,7 +542,7 @@ def _blades(
         old, young, long = dry(tau), 1 - unfolded(tau)[:, None], size(tau)
         bend = bow * v * (1 - young) + old * (0.9 * ramp(v, -0.2, 0.3) + 0.3 * v) + 0.25 - 0.3 * young
         fold, roll = 0.16 + 0.85 * young + 0.6 * old + 0 * v, -0.16 + 0.3 * young + 0.8 * old * v
-        width = long[:, None] * outline * (1 - 0.35 * old) * (1 - 0.35 * young)
+        width = long[:, None] * outline * (1 - 0.35 * old) * (1 - 0.6 * young)
         local = blade(width, long * (1 - 0.12 * old[:, 0]), u, bend, fold, roll)
         back = long[:, None, None] * sweep
         swell = (
