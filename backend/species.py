@@ -82,7 +82,7 @@ class Sunflower(_Species, tag="sunflower"):
     flower: _size("Flower", "the head") = 1.0
     petals: _count("Petals", "Ray florets about the disc", 13, 55) = 34
     leaves: _count("Leaves", "Leaves up the stem", 0, 16) = 10
-    florets: _count("Florets", "Florets of the disc, in spirals", 0, 400) = 220
+    florets: _count("Florets", "Florets of the disc, in spirals", 0, 400) = 300
 
 
 class Sprout(_Species, tag="sprout"):

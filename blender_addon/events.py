@@ -123,6 +123,7 @@ def _turn() -> float:
 
 @persistent
 def _before_load(*_) -> None:
+    _pump.orders.forget()
     _pump.arrivals.forget_file()
 
 

@@ -2,10 +2,11 @@
 
 """Buttons about jobs. Each says what went wrong in a sentence; what they do is done in pump.py.
 
-Only Generate has UNDO, and with it Blender's redo panel. A change there first undoes all since Generate was pressed,
-what has arrived of the order too, and then asks anew: so the new object takes the place of the former one. The others
-are without: their redo panel would ask for the job again, and not in place of the first. An import makes its own undo
-step.
+What asks for a result has UNDO, though it changes nothing yet and the import makes an undo step of its own: that
+brings Blender's redo panel. A change there first undoes all since the button was pressed, what has arrived of the
+order too, and then asks anew, so the new object takes the place of the former one. Only Generate has something to
+change. The others, whose panel stays empty, would leave that of an earlier Generate standing, and a change there would
+undo their work.
 """
 
 import bpy
@@ -35,7 +36,7 @@ class Waits:
 class Asks(Operation, Waits):
     """An operator that asks for jobs: ask() gives their ids."""
 
-    bl_options = {"REGISTER"}
+    bl_options = {"REGISTER", "UNDO"}
 
     def carry_out(self, context) -> None:
         jobs = self.ask(context)
@@ -75,6 +76,7 @@ class ANTHESIS_OT_generate(Waits, Operation, bpy.types.Operator):
         wish = Wish(request, self.count, self.variations)
         order = pump.generate(wish, tuple(context.scene.cursor.location), self.order if earlier else "")
         self.order = order.id
+        order.wish.show(self)
         if self.wait:
             pump.wait_for(order, self.timeout)
 
@@ -185,6 +187,7 @@ class ANTHESIS_OT_import_again(OfJob, Waits, bpy.types.Operator):
     bl_idname = "anthesis.import_again"
     bl_label = "Import Again"
     bl_description = "Read the result of the job from the cache into this file"
+    bl_options = {"REGISTER", "UNDO"}
 
     def act(self, context, job):
         pump = events.running()

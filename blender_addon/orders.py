@@ -47,6 +47,12 @@ class Wish:
     def is_read(self) -> bool:
         return self.request.specimen is not None and self.count > 0
 
+    def show(self, operator: bpy.types.Operator) -> None:
+        """In the redo panel of the operator that asked for it, once it is read: there it can be changed."""
+        if self.is_read:
+            operator.specimen.show(self.request.specimen, self.request.seed)
+            operator.count = self.count
+
     def individuals(self) -> list[protocol.Generate]:
         """One request each: seeds that follow one another, ages spread evenly."""
         distinct = max(1, min(self.count, self.variations))
@@ -110,7 +116,10 @@ class Orders:
         return sum(map(self._advance, waiting)) > 0
 
     def forget(self) -> None:
-        """The conversation that they belonged to has ended."""
+        """The file or the conversation that they belonged to is left: what was not sent is not wanted any more."""
+        for order in self._orders.values():
+            if not order.sent and order.jobs[0] in self._session.jobs:
+                self._session.remove(order.jobs[0])
         self._orders.clear()
 
     def _advance(self, order: Order) -> bool:
@@ -130,7 +139,9 @@ class Orders:
             return True
         if order.wish.is_read:
             self._send(order)
-            _show_in_redo_panel(order)
+            for operator in bpy.context.window_manager.operators:
+                if operator.bl_idname == "ANTHESIS_OT_generate" and operator.order == order.id:
+                    order.wish.show(operator)
         else:  # the backend could not say: it will say why it cannot make it
             self._session.release(job.id, order.wish.request, order.wish.title)
         return True
@@ -156,14 +167,6 @@ class Orders:
             self._arrivals.drop(job)
             if job in self._session.jobs:
                 self._session.remove(job)
-
-
-def _show_in_redo_panel(order: Order) -> None:
-    """The operator that placed it shows what the words say, to be changed there."""
-    for operator in bpy.context.window_manager.operators:
-        if operator.bl_idname == "ANTHESIS_OT_generate" and operator.order == order.id:
-            operator.specimen.show(order.wish.request.specimen, order.wish.request.seed)
-            operator.count = order.wish.count
 
 
 def regrowth(obj) -> tuple[protocol.Generate, Site]:

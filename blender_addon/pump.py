@@ -74,8 +74,8 @@ class Pump:
     def leave(self) -> None:
         """Leave the backend alone. What it goes on with is found again in its list."""
         self.session.close()
-        self.session.forget_jobs()
         self.orders.forget()
+        self.session.forget_jobs()
 
     def _reach(self, session: Session, command: launch.Command | None, starts: Starts) -> None:
         settings = self.settings

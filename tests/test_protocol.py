@@ -47,7 +47,7 @@ ANSWERS = [
         re=5, job=ID, state="failed", title="Rose", request=GENERATE, done=0.25, text="Frame 2", records=3, attempt=2,
         created=1.7e9, failure=FAILURE,
     ),
-    protocol.Reading(re=9, understood="a rose", passed_over=("ü",), specimen=protocol.SPECIES["rose"](petals=20), count=3),
+    protocol.Reading(re=9, understood="a rose", passed_over=("ü",), specimen=protocol.SPECIES["rose"](), count=3),
     protocol.Listed(re=6, jobs=4),
     protocol.Removed(re=7, job=ID),
     protocol.Chunk(stream=1, job=ID, seq=5, offset=3, total=40, digest=2**63 - 1),

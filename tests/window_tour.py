@@ -1,5 +1,5 @@
-"""A tour of the real window: install the zip, start the backend, generate, cancel, animate, play, export; a picture
-of each.
+"""A tour of the real window: install the zip, start the backend, read a prompt, generate, cancel, change what was
+made in the redo panel, regrow, make a bouquet, animate, play, export; a picture of each.
 
 python -m tests.window_tour dist/anthesis-0.1.0-linux-x64-python3.13.zip
 
@@ -23,6 +23,7 @@ SECONDS = 180.0  # that a step may take; a software renderer on a busy machine i
 GROWING_FRAMES = 240
 CANCELLED_FRAMES = 1000
 WILTING_FRAMES = 32
+CHANGED_FRAMES = 12
 
 LISTENER = """
 import bpy, contextlib, io, os, traceback
@@ -52,6 +53,7 @@ regions = {region.type: region for region in area.regions}
 def here(): return bpy.context.temp_override(window=window, area=area, region=regions["WINDOW"])
 name = next((m for m in sys.modules if m.startswith("bl_ext.") and m.endswith(".anthesis.events")), "")
 pump = sys.modules[name].running() if name else None
+def rose(): return next((o for o in bpy.data.objects if o.anthesis_specimen.kind == "rose" and not o.hide_get()), None)
 def newest(): return max(pump.session.jobs.values(), key=lambda job: job.created)
 def keys():
     meshes = [o for o in bpy.data.objects if o.type == "MESH" and o.data.shape_keys]
@@ -194,6 +196,16 @@ class Tour:
         self.facts["seconds to ready"] = self.until("pump.session.state == 'ready' and pump.session.engines")
         self.picture("backend-ready")
 
+    def read(self) -> None:
+        """What is understood stands under the field before anything is asked for."""
+        settings = "bpy.context.scene.anthesis.generate"
+        self.do(f"{settings}.prompt = 'three majestic roses blooming, then wiltnig'")
+        self.facts["seconds to a prompt that is read"] = self.until(f"pump.session.reader.answer({settings}.prompt)")
+        self.picture("understood")
+        self.do(f"{settings}.prompt = 'a steam locomotive'")
+        self.until(f"pump.session.reader.answer({settings}.prompt)")
+        self.picture("not-understood")
+
     def generate(self) -> None:
         self.do(
             "settings = bpy.context.scene.anthesis.generate\n"
@@ -224,6 +236,62 @@ class Tour:
         self.until("not pump.arrivals.open")
         self.facts["frames kept of the cancelled job"] = self.ask("newest().taken - 1")
         self.picture("cancelled")
+
+    def change(self) -> None:
+        """In the redo panel: the object that was made goes, and the changed one takes its place."""
+        self.do(
+            "for obj in bpy.data.objects: obj.hide_set(obj.type == 'MESH')\n"
+            "settings = bpy.context.scene.anthesis.generate\n"
+            f"settings.prompt, settings.frames = 'a white rose blooming', {CHANGED_FRAMES}\n"
+            "bpy.context.scene.frame_current = 1\n"
+            "with here(): bpy.ops.ed.undo_push(message='Before')\n"
+            "with here(): bpy.ops.anthesis.generate('EXEC_DEFAULT', True)"
+        )
+        self.until("newest().id in pump.arrivals.objects")
+        objects, jobs = self.ask("len(bpy.data.objects)"), self.ask("len(pump.session.jobs)")
+        self.do("with here(): bpy.ops.view3d.view_selected()")
+        self.picture("made")
+        self.do(
+            "made = bpy.context.window_manager.operators[-1]\n"
+            "made.specimen.rose.leaves, made.specimen.rose.colour = 5, (0.05, 0.1, 0.8)\n"
+            "with here(): bpy.ops.ed.undo_redo()"
+        )
+        self.facts["seconds to a changed rose"] = self.until("newest().id in pump.arrivals.objects")
+        assert self.ask("rose().anthesis_specimen.rose.leaves") == 5, "the change did not arrive"
+        left = self.ask("len(bpy.data.objects)"), self.ask("len(pump.session.jobs)")
+        assert left == (objects, jobs), f"{left} objects and jobs after a change, {objects, jobs} before"
+        self.do(f"bpy.context.scene.frame_current = {CHANGED_FRAMES}")
+        self.picture("changed")
+
+    def regrow(self) -> None:
+        """The specimen of an object that was moved and renamed is changed, and it stays what it is."""
+        self.do(
+            "obj = rose()\n"
+            "obj.name, obj.location.x, obj.anthesis_specimen.rose.petals = 'Mine', 0.05, 15\n"
+            "obj.anthesis_specimen.rose.colour = (0.8, 0.2, 0.02)\n"
+            "bpy.context.view_layer.objects.active = obj\n"
+            "with here(): bpy.ops.anthesis.regrow('EXEC_DEFAULT', True)"
+        )
+        self.until("newest().id in pump.arrivals.objects")
+        found = self.ask("[rose().name, round(rose().location.x, 3), rose().anthesis_specimen.rose.petals, keys()]")
+        assert found[:3] == ["Mine", 0.05, 15], found
+        self.picture("regrown")
+
+    def bouquet(self) -> None:
+        self.do(
+            "for obj in bpy.data.objects: obj.hide_set(obj.type == 'MESH')\n"
+            "bpy.context.scene.anthesis.generate.prompt = 'nine pink roses blooming'\n"
+            "with here(): bpy.ops.anthesis.generate('EXEC_DEFAULT', True)"
+        )
+        self.facts["seconds to a bouquet"] = self.until("not pump.arrivals.open and not pump.orders.open")
+        stands = "bpy.data.collections['nine pink roses blooming'].objects"
+        assert self.ask(f"[len({stands}), len({{o.data for o in {stands}}})]") == [9, 3], "not nine of three"
+        self.do(
+            f"for obj in {stands}: obj.select_set(True)\n"
+            f"bpy.context.scene.frame_current = {CHANGED_FRAMES // 2}\n"
+            "with here(): bpy.ops.view3d.view_selected()"
+        )
+        self.picture("bouquet")
 
     def animate(self) -> None:
         """One process, whose preview is seen first; then two of them, with the list that comes with the second."""
@@ -334,8 +402,12 @@ def main() -> int:
         tour.install(arguments.zip.resolve())
         tour.open_tab()
         tour.start_backend()
+        tour.read()
         tour.generate()
         tour.cancel()
+        tour.change()
+        tour.regrow()
+        tour.bouquet()
         tour.animate()
         tour.combine()
         tour.play()

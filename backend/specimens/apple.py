@@ -121,7 +121,7 @@ class _Lesions:
         day = np.round(distance / RING)
         ring = np.exp(-(((distance - day * RING) / (0.23 * RING)) ** 2)) * (day > 0)
         tuft = ring * (0.12 + 0.88 * ramp(Noise.grown(rng, 0.13, 2)(points), -0.9, 0.7))
-        breaks = day * RING / SPREAD + np.take_along_axis(np.broadcast_to(start, arrival.shape), chosen, -1)[..., 0] + 0.13
+        breaks = start[first] + day * RING / SPREAD + 0.13
         return cls(reached, distance, tuft, breaks)
 
     def age(self, t: float) -> Array:
@@ -346,7 +346,7 @@ def _stalk_spine(fruit: _Fruit, lean: tuple[float, float], tau: float) -> Spine:
     foot = points[0, -1].mean(axis=0) + [0, 0, 0.006 * scale]
     shrunk = fruit.apple.height * (1 - 0.12 * t)
     bend = lean[0] * (0.3 + samples) + 0.25 * t * samples
-    return Spine.bent(foot, turn("z", lean[1]), 0.46 * shrunk, bend, 0.06 * np.sin(5 * samples))
+    return Spine.bent(foot, turn("z", lean[1]), 0.42 * shrunk, bend, 0.06 * np.sin(5 * samples))
 
 
 def _stalk(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) -> Organ:
@@ -364,7 +364,7 @@ def _stalk(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) -
         albedo = tint(shade * young[None, :, None], WOOD_DARK, 0.25 * grain + 0.5 * spoilt(tau))
         return Skin(tube(spine, s, radius, sides)[None], albedo, 0.7 + 0.15 * grain)
 
-    chart = tube_chart(s, radius, sides, 0.46 * fruit.apple.height)[None]
+    chart = tube_chart(s, radius, sides, 0.42 * fruit.apple.height)[None]
     return Organ("stalk", chart, at, closed=True, poles=(True, True))
 
 
@@ -373,7 +373,7 @@ def _sepals(fruit: _Fruit, rng: np.random.Generator) -> Organ:
     n, rows, columns = 5, finer(7, fruit.apple.detail), finer(5, fruit.apple.detail) | 1
     u, v = np.linspace(-1, 1, columns), np.linspace(0, 1, rows)
     azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * (2 * np.pi / n) + rng.uniform(-0.15, 0.15, n)
-    width = 0.016 * (1 - v**1.5)[None] + 0.002 + np.zeros((n, 1))
+    width = 0.0105 * (1 - v**1.5)[None] + 0.0015 + np.zeros((n, 1))
     long = rng.uniform(0.045, 0.065, n)
     bend = rng.uniform(0.1, 0.4, (n, 1)) + rng.uniform(-0.9, -0.2, (n, 1)) * v
     local = blade(width, long, u, bend, np.full((n, rows), 0.3), np.full((n, rows), 0.2))
@@ -399,7 +399,7 @@ def _leaves(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) 
     apple, samples = fruit.apple, np.linspace(0, 1, 33)
     n, rows = apple.leaf, (1 - np.cos(np.pi * np.linspace(0, 1, finer(14, apple.detail)))) / 2
     azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * 2.6 + rng.uniform(-0.4, 0.4, n)
-    rise, long = rng.uniform(0.75, 1.0, n), rng.uniform(0.24, 0.30, n)
+    rise, long = rng.uniform(1.05, 1.25, n), rng.uniform(0.22, 0.28, n)
     radius = apple.height * mix(0.0125, 0.0085, rows) * np.sqrt(np.clip(1 - (2 * rows - 1) ** 60, 1e-3, 1))
 
     def spines(tau: float) -> list[Spine]:
@@ -407,7 +407,7 @@ def _leaves(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) 
         points, frames = _stalk_spine(fruit, lean, tau).pose(np.linspace(0.72, 0.6, n))
         frames = frames @ turn("z", azimuth)
         points = points + 0.021 * apple.height * frames[:, :, 0]
-        bends = rise[:, None] + (0.45 + 0.35 * droop) * samples
+        bends = rise[:, None] + (0.25 + 0.3 * droop) * samples
         return [
             Spine.bent(point, frame, each * apple.height, bend, 0 * samples)
             for point, frame, each, bend in zip(points, frames, long, bends, strict=True)
@@ -441,7 +441,7 @@ def _blades(fruit: _Fruit, spines: Callable[[float], list[Spine]], rng: np.rando
     def at(tau: float) -> Skin:
         dry = ramp(spoilt(tau), 0.0, 0.95)
         wavy = 0.12 * np.sin(9 * v + phase[:, 0]) * (1 + 2 * dry)
-        shape = bow * v * (1 + 0.9 * dry) - 0.15, cup + 0.7 * dry + 0 * v, wavy + 1.3 * dry * v
+        shape = bow * v * (1 + 0.9 * dry) - 0.15, cup + 0.5 * dry + 0 * v, wavy + 0.85 * dry * v
         local = blade(width * (1 - 0.2 * dry), length * (1 - 0.1 * dry), u, *shape)
         local[..., 0] += 0.002 * apple.height
         poses = [spine.pose(np.array(1.0)) for spine in spines(tau)]

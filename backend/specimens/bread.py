@@ -50,7 +50,7 @@ CRUMB = np.array([0.72, 0.56, 0.33])
 GOLD, FLOUR = np.array([0.58, 0.34, 0.12]), np.array([0.80, 0.76, 0.68])
 
 # Of the baked loaf, in its heights.
-HALF_WIDTH, BELLY = 0.66, 0.36  # half its width; how high it is widest
+HALF_WIDTH, BELLY = 0.72, 0.36  # half its width; how high it is widest
 OVAL = 2.12  # exponent of its outline from above
 GAPE = 0.125  # half width of an open cut
 EAR = 0.10  # how high an ear stands
@@ -121,7 +121,7 @@ class _Cuts:
         return float((self.along[:, 0] / self.along[:, 1])[steep].mean()) if steep.any() else 0.0
 
     def seen(self, places: Array) -> tuple[Array, Array]:
-        """From places (..., 2): q in half widths (..., m), and how much of the cut is there (..., m), 0 past its ends."""
+        """From places (..., 2): q in half widths (..., m), and how much of a cut is there, 0 past its ends."""
         away = places[..., None, :] - self.centre
         p = np.abs((away * self.along).sum(axis=-1)) / self.half
         return (away * self.across).sum(axis=-1) / self.gape, np.sqrt(np.clip(1 - p**2, 0, 1)) * ramp(1 - p, 0.0, 0.4)
@@ -150,24 +150,37 @@ class _Loaf:
         places, angle = _grid(bread, cuts.slant)
         lumps, bubbles, blisters = (Noise.grown(rng, length, 2) for length in (1.1, 0.16, 0.08))
         opened = _section(*_on_skin(bread, places, places, angle), bread, 1.0)[0]
-        shut = _section(*_on_skin(bread, _slid(places, cuts, 0.0), places, angle), bread, 1.0)[0]
+        shut = _section(
+            *_on_skin(bread, _slid(places, cuts, cuts.seen(places), np.array(_tight(bread))), places, angle), bread, 1.0
+        )[0]
         fields = (lumps(shut), lumps(opened)), bubbles(shut), blisters(opened)
         return cls(bread, places, angle, cuts, 0.05 * rng.uniform(-1, 1), *fields)
 
     @cached_property
-    def done(self) -> tuple[float, float]:
-        """Of the finished loaf before it is scaled: its height and its volume."""
+    def done(self) -> tuple[float, float, float]:
+        """Of the finished loaf before it is scaled: its height, what it lacks in length, and its volume."""
         points = self.raw(1.0)
-        return float(np.ptp(points[..., 2])), _volume(points)
+        long, _, tall = np.ptp(points, axis=(0, 1, 2))
+        longer = float(self.bread.length * tall / long)
+        return float(tall), longer, longer * _volume(points)
 
     def volume_share(self, tau: float) -> float:
         """Of the volume of the shaped dough."""
         risen = 1 + (self.bread.rise - 1) * (proved(tau) - proved(0)) / (1 - proved(0))
         return float(risen * (1 + SPRING * sprung(tau)) * (1 - SHRINKAGE * ramp(tau, SPRUNG, 1.0)))
 
+    @cached_property
+    def seen(self) -> tuple[Array, Array]:
+        """The cuts as the grid sees them, (1, rows, columns, m) each."""
+        return self.cuts.seen(self.places)
+
+    def slid(self, tau: float) -> Array:
+        """Places of the skin at tau: drawn together to the cuts as long as they are shut."""
+        return _slid(self.places, self.cuts, self.seen, _tight(self.bread) * (1 - self.cuts.open(tau)))
+
     def raw(self, tau: float) -> Array:
         """Points (1, rows, columns, 3) before they are scaled to their volume."""
-        x, angle = _on_skin(self.bread, _slid(self.places, self.cuts, tau), self.places, self.angle)
+        x, angle = _on_skin(self.bread, self.slid(tau), self.places, self.angle)
         points, normal, side = _section(x, angle, self.bread, tau)
         above = ramp(np.cos(angle), -0.8, 0.2) * ramp(_outline(x), 0.0, 0.5)
         rough = 0.014 * mix(*self.lumps, sprung(tau))
@@ -182,7 +195,7 @@ class _Loaf:
 
     def lifted(self, tau: float) -> tuple[Array, Array]:
         """How the open cuts push the skin: out (1, rows, columns), and along it (1, rows, columns, 2)."""
-        q, there = self.cuts.seen(self.places)
+        q, there = self.seen
         opened = self.cuts.open(tau) * there
         ear = self.cuts.ear * (ramp(q, 0.45, 1.1) - ramp(q, 1.0, 3.2))
         floor = (
@@ -193,18 +206,22 @@ class _Loaf:
 
     def placed(self, tau: float) -> Array:
         """Points in metres, on the floor."""
-        height, volume = self.done
-        raw = self.raw(tau)
+        tall, longer, volume = self.done
+        raw = self.raw(tau) * [longer, 1, 1]
         kept = self.volume_share(tau) / self.volume_share(1.0)
-        points = raw * (self.bread.height / height * np.cbrt(kept * volume / _volume(raw)))
+        points = raw * (self.bread.height / tall * np.cbrt(kept * volume / _volume(raw)))
         return points - [0, 0, points[..., 2].min()]
 
 
-def _slid(places: Array, cuts: _Cuts, tau: float) -> Array:
-    """Places of the skin at tau: drawn together to the cuts as long as they are shut."""
-    q, there = cuts.seen(places)
-    shut = 0.94 * (1 - cuts.open(tau)) * there * (1 - ramp(np.abs(q), 0.7, 2.4))
-    return places - (shut * q * cuts.gape) @ cuts.across
+def _tight(bread: Bread) -> float:
+    """How closely a shut cut is drawn together: a coarse grid would fold over in it."""
+    return 0.94 * min(1.0, 0.4 + bread.detail)
+
+
+def _slid(places: Array, cuts: _Cuts, seen: tuple[Array, Array], shut: Array) -> Array:
+    """Places drawn together to cuts that are shut (m,), 0 to 1."""
+    q, there = seen
+    return places - (shut * there * (1 - ramp(np.abs(q), 0.7, 2.4)) * q * cuts.gape) @ cuts.across
 
 
 def _on_skin(bread: Bread, places: Array, grid: Array, angle: Array) -> tuple[Array, Array]:
@@ -237,7 +254,7 @@ def _grid(bread: Bread, slant: float) -> tuple[Array, Array]:
     length = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x) * half, np.diff(_outline(x)) * HALF_WIDTH))])
     x = np.interp(np.linspace(0, length[-1], rows), length, x)[None, :, None]
     even = np.pi - np.arange(columns) * (2 * np.pi / columns)
-    angle = (even - 0.42 * np.sin(even))[None, None, :]  # closer on the top
+    angle = (even - 0.32 * np.sin(even))[None, None, :]  # closer on the top
     y = angle * HALF_WIDTH * _outline(x)
     sheared = slant * y * np.exp(-((y / 0.62) ** 4)) * ramp(1 - np.abs(x), 0.05, 0.6)
     return np.stack(np.broadcast_arrays(x * half + sheared, y), axis=-1), angle + 0 * x
@@ -246,7 +263,7 @@ def _grid(bread: Bread, slant: float) -> tuple[Array, Array]:
 def _section(x: Array, angle: Array, bread: Bread, tau: float) -> tuple[Array, Array, Array]:
     """The smooth loaf at x and angle: points, the way out of it, and the way along its skin, away from the top."""
     spread, spring, outline = proved(tau), sprung(tau), _outline(x)
-    wide = mix(mix(0.70, 0.78, spread), HALF_WIDTH, spring)
+    wide = mix(mix(0.74, 0.83, spread), HALF_WIDTH, spring)
     crown = mix(mix(0.56, 0.53, spread), 1 - BELLY, spring)
     belly = mix(mix(0.34, 0.30, spread), BELLY, spring)
     across, up = np.sin(angle), np.cos(angle)
@@ -264,11 +281,9 @@ def _section(x: Array, angle: Array, bread: Bread, tau: float) -> tuple[Array, A
 
 def _crust(loaf: _Loaf, rng: np.random.Generator) -> Organ:
     bread = loaf.bread
-    q, there = loaf.cuts.seen(loaf.places)
-    spot = np.concatenate([loaf.places, 0.5 * np.cos(loaf.angle)[..., None]], axis=-1)
-    stain, dust, fine = (
-        Noise.grown(rng, length, octaves)(spot) for length, octaves in ((0.5, 3), (0.42, 4), (0.07, 2))
-    )
+    q, there = loaf.seen
+    spot = _section(*_on_skin(bread, loaf.places, loaf.places, loaf.angle), bread, 1.0)[0]
+    stain, dust, fine = (Noise.grown(rng, *each)(spot) for each in ((0.5, 3), (0.40, 3), (0.09, 2)))
     top = ramp(np.cos(loaf.angle), -0.2, 0.9)
     crumb = (there**0.3 * ramp(q, -1.25, -0.85) * (1 - ramp(q, 0.75, 1.05))).sum(axis=-1)
     edge = (
@@ -278,7 +293,7 @@ def _crust(loaf: _Loaf, rng: np.random.Generator) -> Organ:
         ramp(dust + 0.35 * fine, -0.2, 1.3) * ramp(np.cos(loaf.angle), 0.05, 0.75) * (1 - np.clip(crumb + edge, 0, 1))
     )
     base = ramp(-np.cos(loaf.angle), 0.55, 0.95)
-    heat = 0.62 + 0.26 * top + 0.22 * base + 0.13 * stain + 0.05 * fine + 0.5 * edge - 0.40 * crumb
+    heat = 0.55 + 0.40 * top + 0.25 * base + 0.13 * stain + 0.05 * fine + 0.5 * edge - 0.40 * crumb
     colour = np.array(bread.colour)
 
     def at(tau: float) -> Skin:
@@ -288,7 +303,7 @@ def _crust(loaf: _Loaf, rng: np.random.Generator) -> Organ:
         brown = browned(tau) * heat * (0.75 + 0.25 * browned(tau))
         albedo = tint(dough, GOLD, ramp(brown, 0.02, 0.42))
         albedo = tint(albedo, colour, ramp(brown, 0.28, 0.85))
-        albedo = tint(albedo, 0.3 * colour, ramp(brown, 0.78, 1.45))
+        albedo = tint(albedo, 0.28 * colour, ramp(brown, 0.76, 1.4))
         dusted = floured * mix(0.35, 0.62, browned(tau))
         albedo = tint(albedo, FLOUR, dusted)
         rough = mix(0.42, 0.72, max(proved(tau) * 0.4, browned(tau))) + 0.2 * dusted + 0.12 * crumb * opened

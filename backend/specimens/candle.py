@@ -64,7 +64,7 @@ FOOT, POOLED = 0.06, 0.022  # height of the foot, thickness of what has pooled t
 CUP = 0.075  # depth of the full cup below the rim
 
 COTTON = np.array([0.72, 0.66, 0.52])
-WARMTH = np.array([1.0, 0.62, 0.26])  # what is left of light on its way through wax
+WARMTH = np.array([1.0, 0.57, 0.22])  # what is left of light on its way through wax
 
 
 def grow(candle: Candle, seed: int) -> Specimen:
@@ -315,7 +315,7 @@ def _body(wax: _Wax, surface: Surface, candle: Candle, rng: np.random.Generator)
         lit = 0.0 if wax.melts else burning(tau)
         level = inside * ramp(z, pool + 0.012 * wax.grain, pool + 0.002 * wax.grain)
         soft = ramp(tau, 0.0, 0.5) if wax.melts else level * ramp(tau, 0.01, 0.1) * (1 - ramp(tau, OUT, 1.0))
-        glow = lit * (0.10 * np.exp(-((below / 0.075) ** 1.2)) + 0.12 * inside)
+        glow = lit * (0.13 * np.exp(-((below / 0.075) ** 1.2)) + 0.12 * inside)
         albedo = tint(colour, colour * WARMTH, np.clip(4 * glow + 0.25 * soft, 0, 0.8) * (not wax.melts))
         rough = mix(0.42, 0.24 if wax.melts else 0.10, soft) + 0 * z
         return Skin(candle.height * points[None], albedo[None], rough[None], emission=glow[None])
@@ -383,14 +383,14 @@ def _flame(wax: _Wax, flicker: Flicker, spines: Curves, candle: Candle) -> Organ
         lit = burning(tau)
         size = wax.grain * (0.45 + 0.55 * candle.flame) * lit
         sleeve = 1.5 * wax.grain * WICK_RADIUS * (1 - q) ** 2 * min(1.0, 6 * lit + 0.02)
-        # A flame that is not there is a speck beyond the tip of its wick, and what is about to go out too short to turn.
+        # A flame that is not there is a speck beyond the tip of its wick, and a small one is too short to turn.
         hold, beyond = mix(1.0, 0.5, ramp(lit, 0.0, 0.5)), 0.004 * wax.grain * (1 - ramp(lit, 0.0, 0.35))
         points = []
         for k, wick in enumerate(spines(tau)):
             origin, frame = wick.pose(np.array(hold))
             length = max(size * FLAME_LENGTH * flicker.stretch(tau, k), 1e-3 * wax.grain)
             spine = flicker.spine(origin + beyond * frame[:, 2], frame[:, 2], length, tau, ramp(lit, 0.0, 0.4), k)
-            points.append(tube(spine, q, size * FLAME_RADIUS * fire.drop(q) + sleeve, sides))
+            points.append(tube(spine, q, size * FLAME_RADIUS * flicker.width(q, tau, k) + sleeve, sides))
         opacity = fire.opacity(q, lit)[:, None] * full
         return Skin(
             candle.height * np.stack(points),

@@ -12,8 +12,6 @@ from scipy.spatial.transform import Rotation
 
 from backend.specimens.core import Array, mix, ramp, turn
 
-HANGS = 0.14  # of the fall: it comes loose sideways before it sinks
-
 
 @dataclass(frozen=True)
 class Landing:
@@ -24,6 +22,7 @@ class Landing:
     arch: float  # radians that its length bends when it lies, up in the middle
     swing: tuple[float, float]
     phase: float
+    hangs: float = 0.14  # of the fall: it comes loose sideways before it sinks
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +67,7 @@ class Fall:
         points[..., :2] += aside
         held_at = (self.shape @ self.frame.T)[..., 2].min() + self.centre[2]
         size = np.ptp(self.shape[..., 1])
-        points[..., 2] += mix(held_at, 0.01 * size, _sunk(max(done - HANGS, 0.0) / (1 - HANGS))) - points[..., 2].min()
+        points[..., 2] += mix(held_at, 0.01 * size, _sunk(max(done - landing.hangs, 0.0) / (1 - landing.hangs))) - points[..., 2].min()
         return points
 
 

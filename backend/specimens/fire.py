@@ -12,18 +12,14 @@ import numpy as np
 from backend.specimens.core import Array, Spine, mix, ramp, tint, turn
 
 CHAR, EMBER = np.array([0.012, 0.011, 0.010]), np.array([1.0, 0.20, 0.02])
-ROOT, HEART = np.array([0.012, 0.030, 0.080]), np.array([0.55, 0.21, 0.012])
-BODY, TIP = np.array([1.0, 0.30, 0.045]), np.array([1.0, 0.15, 0.010])
+ROOT, HEART = np.array([0.012, 0.022, 0.050]), np.array([0.75, 0.11, 0.009])
+BODY, TIP = np.array([1.0, 0.23, 0.055]), np.array([1.0, 0.10, 0.007])
 
 
-def drop(q: Array) -> Array:
-    """Radius of a flame along it, 1 where it is widest, a third of the way up."""
-    return q**0.55 * (1 - q) ** 1.05 / (0.34**0.55 * 0.66**1.05)
-
-
-def colour(q: Array) -> Array:
-    """(..., 3) along a flame: blue at the root, darker about the fuel, bright, orange at the tip."""
-    return tint(tint(tint(ROOT, HEART, ramp(q, 0.05, 0.22)), BODY, ramp(q, 0.16, 0.42)), TIP, ramp(q, 0.65, 1.0))
+def colour(q: Array, blue: float = 1.0) -> Array:
+    """(..., 3) along a flame: as `blue` as that at the root, darker about the fuel, bright, orange at the tip."""
+    root = mix(HEART, ROOT, blue)
+    return tint(tint(tint(root, HEART, ramp(q, 0.02, 0.24)), BODY, ramp(q, 0.16, 0.50)), TIP, ramp(q, 0.60, 1.0))
 
 
 def opacity(q: Array, burning: float) -> Array:
@@ -46,6 +42,11 @@ class Flicker:
         """Of a flame's length."""
         p = self.phases[flame]
         return 1 + 0.05 * np.sin(61 * tau + p[4]) + 0.04 * np.sin(109 * tau + p[5])
+
+    def width(self, q: Array, tau: float, flame: int = 0) -> Array:
+        """Radius along a flame, 1 where it is widest, a third of the way up, with the swellings that rise in it."""
+        wave = ramp(q, 0.15, 0.6) * np.sin(9 * q - 97 * tau + self.phases[flame, 0])
+        return q**0.55 * (1 - q) ** 1.15 / (0.32**0.55 * 0.68**1.15) * (1 + 0.08 * wave)
 
     def spine(self, origin: Array, axis: Array, length: float, tau: float, turning: float, flame: int = 0) -> Spine:
         """A flame's curve: from `origin` along `axis`, the way its fuel points, then up (as far as `turning`, in

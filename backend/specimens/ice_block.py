@@ -45,6 +45,7 @@ from backend.specimens.core import (
     ramp,
     tint,
 )
+from backend.specimens.puddle import Outline, area, enclosed, puddle, unit
 
 LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 
@@ -110,16 +111,16 @@ class _Ice:
     @classmethod
     def frozen(cls, block: IceBlock, rng: np.random.Generator) -> "_Ice":
         half = np.array([block.length / 2, WIDTH / 2 * min(1.0, block.length**0.5), 1.0])
-        box = _box(half, finer(128, block.detail), finer(30, block.detail), finer(22, block.detail))
+        box = _box(half, finer(150, block.detail), finer(30, block.detail), finer(22, block.detail))
         reach = np.linalg.norm(box, axis=-1)
         rays = box / reach[..., None]
         bow, chipped, dents, ripple = (Noise.grown(rng, length, 2, 0.3) for length in (1.1, 0.22, 0.55, 1.1))
         near = np.sort(np.abs(box) / half, axis=-1)[..., 1]  # 1 at the edges, where two faces meet
-        chips = 0.006 * bow(box) - 0.035 * ramp(chipped(box), 0.9, 2.2) * ramp(near, 0.90, 1.0)
+        chips = 0.006 * bow(box) - 0.022 * ramp(chipped(box), 0.6, 2.4) * ramp(near, 0.90, 1.0)
         flowing = box * [1, 1, 0.35]  # water running down draws dents out
         scallops = ripple(flowing) - np.sqrt(dents(flowing) ** 2 + 0.3)
         scallops -= scallops.mean()
-        away = _unit(rng.uniform(0, 2 * np.pi))
+        away = unit(rng.uniform(0, 2 * np.pi))
         ice = cls(block.height, rays, half, reach, chips, scallops, away, lambda left: left, 1.0)
         lengths = np.append(np.geomspace(EDGE, 0.97 * ice.last_length, 24), ice.last_length)
         coarse = slice(None, None, 3), slice(None, None, 4)
@@ -140,7 +141,7 @@ class _Ice:
 
     def solid(self, length: float, melted: float) -> Array:
         """(rows + 2, columns, 3): its foot from the middle, its wall, its top to the middle."""
-        uneven = (1 - ramp(melted, 0.0, 0.5)) * self.chips + 0.05 * ramp(melted, 0.0, 0.5) * (
+        uneven = (1 - ramp(melted, 0.0, 0.5)) * self.chips + 0.042 * ramp(melted, 0.0, 0.5) * (
             1 - 0.5 * ramp(melted, 0.4, 1.0)
         ) * self.scallops
         wall = (_radius(self.rays, self.half, self.reach, length) * (1 + uneven))[..., None] * self.rays
@@ -168,10 +169,10 @@ def _box(half: Array, columns: int, up: int, over: int) -> Array:
     at_corner = np.append(0.0, np.cumsum(sides))
     fine = np.linspace(0, at_corner[-1], 4001)
     near = np.abs(fine[:, None] - at_corner).min(axis=1)
-    weight = np.cumsum(1 + 4 * np.exp(-((near / 0.09) ** 2)))
+    weight = np.cumsum(1 + 1.8 * np.exp(-((near / 0.09) ** 2)))
     place = np.interp(np.linspace(weight[0], weight[-1], columns + 1)[:-1], weight, fine)
     plan = np.stack([np.interp(place, at_corner, corners[:, k]) for k in range(2)], axis=-1)
-    dense = 1 - np.linspace(1, 0, up) ** 1.7
+    dense = 1 - np.linspace(1, 0, up) ** 1.4
     shrink = np.append(1 - np.linspace(0, 1, over, endpoint=False)[1:] ** 1.7, 0.0)
     wall = np.concatenate(
         [np.broadcast_to(plan, (up, columns, 2)), np.broadcast_to(dense[:, None, None], (up, columns, 1))], axis=2
@@ -197,24 +198,24 @@ def _radius(rays: Array, half: Array, reach: Array, length: float) -> Array:
 def _ice(
     block: IceBlock, ice: _Ice, melting: Callable[[float], tuple[Array, Array]], rng: np.random.Generator
 ) -> Organ:
-    cloud, crack, where = Noise.grown(rng, 0.5), Noise.grown(rng, 1.1, 2, 0.35), Noise.grown(rng, 0.8, 2)
-    clear = np.array(block.colour) * [0.40, 0.55, 0.63]
+    cloud, crack, where = Noise.grown(rng, 0.5, 2), Noise.grown(rng, 1.1, 2, 0.3), Noise.grown(rng, 0.8, 1)
+    clear = np.array(block.colour) * [0.45, 0.55, 0.60]
 
     def whiteness(inside: Array) -> Array:
         """Of the ice at points in block heights: bubbles in the middle, where it froze last, and cracks."""
         core = np.linalg.norm(inside / ice.half - [0, 0, 0.42], axis=-1)
         bubbles = ramp(0.95 - core + 0.22 * cloud(inside), 0.1, 0.9)
-        cracks = np.exp(-((crack(inside) / 0.10) ** 2)) * ramp(where(inside), 0.1, 1.1)
-        return np.clip(block.cracks * (1.1 * bubbles + 1.3 * cracks), 0, 0.95)
+        cracks = np.exp(-((crack(inside) / 0.19) ** 2)) * ramp(where(inside), 0.1, 1.1)
+        return np.clip(block.cracks * (1.1 * bubbles + 1.15 * cracks), 0, 0.95)
 
     def at(tau: float) -> Skin:
         points, kept = melting(tau)
         seen, through = np.zeros(kept.shape[:2]), np.ones(kept.shape[:2])
-        for depth in (0.0, 0.1, 0.22):
+        for depth in (0.0, 0.14):
             white = whiteness(
                 kept * (1 - depth / np.maximum(np.linalg.norm(kept, axis=-1, keepdims=True), depth + 0.02))
             )
-            seen, through = seen + through * white, through * (1 - white) * 0.75
+            seen, through = seen + through * white, through * (1 - white) * 0.8
         wet = ramp(tau, 0.0, 0.12)
         rim = np.sort(np.abs(kept) / ice.half, axis=-1)[..., 1]
         frost = (1 - wet) * (0.1 + 0.6 * ramp(rim, 0.82, 1.0))
@@ -227,7 +228,7 @@ def _ice(
 
 
 def _water(block: IceBlock, ice: _Ice, spread: "Outline", melting: Callable[[float], tuple[Array, Array]]) -> Organ:
-    rows, size = finer(20, block.detail), block.height
+    rows, size = max(12, finer(20, block.detail)), block.height
     first = 1.15 * FILM * area(spread.first)
 
     def at(tau: float) -> Skin:
@@ -252,83 +253,3 @@ def _well(ice: Array, depth: float) -> Array:
     low = np.where((ice[..., 2] < 2 * depth)[..., None], out, out[1])
     widest = low[np.linalg.norm(low, axis=-1).argmax(axis=0), np.arange(ice.shape[1])]
     return centre + widest * (1 + GAP / np.maximum(np.linalg.norm(widest, axis=-1, keepdims=True), 1e-9))
-
-
-# shared?
-
-
-def enclosed(points: Array) -> float:
-    """Volume that a closed grid (rows, columns, 3) with two poles encloses."""
-    right = np.roll(points, -1, axis=1)
-    a, b, c, d = points[:-1], right[:-1], right[1:], points[1:]
-    return float((np.cross(a, b) * c).sum() + (np.cross(a, c) * d).sum()) / 6
-
-
-def area(outline: Array) -> float:
-    """Of a polygon (columns, 2) that turns left."""
-    return float(_wedge(outline, np.roll(outline, -1, axis=0)).sum()) / 2
-
-
-def _wedge(a: Array, b: Array) -> Array:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-
-
-def _unit(angle: Array) -> Array:
-    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-
-
-@dataclass(frozen=True, eq=False)
-class Outline:
-    """Of a puddle that spreads: from one outline to others of any area. All (columns, 2), turning left."""
-
-    first: Array
-    way: Array  # how each point runs
-
-    @classmethod
-    def drawn(cls, first: Array, rng: np.random.Generator) -> "Outline":
-        """Uneven, and further to one side: no floor is level."""
-        columns = len(first)
-        turn = np.arctan2(first[0, 1], first[0, 0])
-        angle = turn + np.arange(columns) * (2 * np.pi / columns)
-        modes = np.arange(1, 9)
-        swell = rng.normal(size=(2, len(modes))) * 0.30 / (1 + modes) ** 1.1
-        radius = 1 + swell[0] @ np.cos(modes[:, None] * angle) + swell[1] @ np.sin(modes[:, None] * angle)
-        return cls(first, np.maximum(radius, 0.45)[:, None] * _unit(angle))
-
-    def holding(self, wanted: float) -> Array:
-        """The outline that has this area; not less than the first."""
-        grown = max(wanted / area(self.first), 1.002)
-        first = self.first / (1 + 0.12 * (grown - 1))  # its corners are forgotten
-        after_first, after_way = np.roll(first, -1, axis=0), np.roll(self.way, -1, axis=0)
-        square = _wedge(self.way, after_way).sum() / 2
-        linear = (_wedge(first, after_way) + _wedge(self.way, after_first)).sum() / 2
-        missing = grown * area(self.first) - area(first)
-        return first + self.way * ((np.sqrt(linear**2 + 4 * square * missing) - linear) / (2 * square))
-
-
-def puddle(foot: Array, rim: Array, lift: float, rows: int, held: tuple[float, float]) -> tuple[Array, Array]:
-    """(rows + 5, columns, 3) and how deep it is there, 1 at its deepest: a flat cap from `rim`, where it meets the floor,
-    to `foot`, with a well in it whose ground is `lift` above the floor. Outlines (columns, 2). `held` is its volume,
-    which is met, and about how thick it is."""
-    volume, thick = held
-    inward = (np.linspace(0, 1, rows + 1)[1:] ** 1.6)[:, None, None]
-    top = mix(rim, foot, inward)
-    width = np.linalg.norm(rim - foot, axis=-1)
-    from_rim, from_foot = inward[..., 0] * width, (1 - inward[..., 0]) * width
-    edge = np.minimum(1.8 * thick, 0.7 * width)
-    depth = np.sqrt(1 - (1 - np.minimum(from_rim / edge, 1)) ** 2)
-    climbs = 0.12 * np.exp(-from_foot / (0.4 * thick)) * ramp(from_rim / edge, 0.2, 1.0)
-    centre = foot.mean(axis=0)
-    flat = [centre + 0 * rim, mix(centre, rim, 0.5), rim]
-    well = [foot, mix(centre, foot, 0.5), centre + 0 * foot]
-    plan = np.concatenate([flat, top, well])
-    share = np.concatenate([np.zeros((3, len(rim))), depth + climbs, np.zeros((3, len(rim)))])
-    ground = np.concatenate([np.zeros(len(share) - 3), np.full(3, lift)])[:, None] + 0 * share
-
-    def standing(thickness: float) -> Array:
-        return np.concatenate([plan, (ground + thickness * share)[..., None]], axis=-1)
-
-    # Volume is linear in thickness, as no point moves across the floor.
-    empty, full = enclosed(standing(0.0)), enclosed(standing(1.0))
-    shown = np.concatenate([np.zeros((3, len(rim))), depth, np.ones((3, len(rim)))])
-    return standing((volume - empty) / (full - empty)), shown

@@ -11,8 +11,7 @@ volume (an overrun of AIR / (1 - AIR)), ice cream of which a share m has melted 
 
 Sources: foam, overrun (up to 100 %, a third of that in gelato), melting and collapse: Clarke, "The Science of Ice
 Cream", RSC 2004; Goff & Hartel, "Ice Cream", 7th ed., 2013. Runs of one width with a thick head: Huppert, "Flow and
-instability of a viscous current down a slope", Nature 300, 1982. A wafer's grid is square on the flat sheet and is
-rolled up with it. Departs from them: fronts follow a set pace, nothing flows; the ice's own shrinkage is left out.
+instability of a viscous current down a slope", Nature 300, 1982. Departs from them: fronts follow a set pace, nothing flows; the ice's own shrinkage is left out.
 """
 
 from dataclasses import dataclass
@@ -36,7 +35,8 @@ from backend.specimens.core import (
     ramp,
     tint,
 )
-from backend.specimens.ice_block import Outline, area, enclosed, puddle
+from backend.specimens.puddle import Outline, area, enclosed, puddle
+from backend.specimens.wafer import GOLD, LAP, RELIEF, RIM, THICK, Wafer, cone, cone_radius
 
 LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 
@@ -44,18 +44,15 @@ AIR = 0.30  # of the frozen volume: an overrun of 43 %, between gelato and plain
 LEFT = 0.15  # of the ice cream above the rim, at the end
 
 # Lengths in cones: the cone is 1 high, its tip at 0. `height` scales all.
-RIM, TIP, WAFER, LAP = 0.235, 0.012, 0.020, 0.015  # radii; thickness; how far the rolled edge stands out
-CELL, RELIEF = 0.088, 0.007  # of the wafer's grid
 GAP = 0.003  # between ice cream and wafer
 FOOT = 0.60  # how high the ice cream's foot is in the cone
 RADII, RISE = (0.300, 0.280, 0.255), (0.150, 0.345, 0.320)  # of the scoops; from the rim to the middle of each
 COLLAR = 0.022  # how far a scoop's ragged skirt stands out
 RUN_WIDTH, RUN_THICKNESS = 0.040, 0.032
-ROOT, UNDER = 0.016, 0.012  # depth at which runs begin, and the room for them under the lip
+ROOT, UNDER = 0.016, 0.017  # depth at which runs begin, and the room for them under the lip
 LIFT = 0.003  # of the tip above the floor: a film of melt runs under it
 POOL = 0.056  # thickness of the pool, which thickened milk holds
 
-GOLD, TOAST, PALE = np.array([0.50, 0.235, 0.070]), np.array([0.26, 0.095, 0.024]), np.array([0.62, 0.36, 0.14])
 FLAVOURS = {
     "strawberry": (0.74, 0.27, 0.30),
     "chocolate": (0.115, 0.045, 0.022),
@@ -67,7 +64,7 @@ FLAVOURS = {
 
 def melted(tau: float) -> float:
     """The share of the ice cream that has melted."""
-    return float(ramp(tau, -0.02, 0.98)) if tau > 0 else 0.0
+    return float(ramp(tau, 0.0, 0.98))
 
 
 def share(tau: float) -> float:
@@ -79,13 +76,13 @@ def grow(cream: IceCream, seed: int) -> Specimen:
     """A cone; `seed` picks the flavours, the scoops and where it runs."""
     rng = np.random.default_rng(seed)
     runs = _Runs.drawn(cream, rng)
-    wafer = _Wafer.rolled(runs, rng)
+    wafer = Wafer.rolled(runs.phi.ravel(), rng)
     melting = _Melting.of(_Gelato.scooped(cream, wafer, runs, rng))
     size = cream.height / (LIFT + 1 + sum(RISE[: cream.scoops]) + RADII[cream.scoops - 1])
     limp = _Limp.drawn(rng)
     colours = _flavours(cream, rng)
     organs = [
-        _cone(cream, wafer, limp, size, rng),
+        cone(wafer, limp, size, cream.detail, rng),
         _scooped(melting, limp, size, colours, rng),
         _drips(melting, limp, size, colours, rng),
         _pool(cream, melting, size, colours, rng),
@@ -122,78 +119,6 @@ class _Limp:
         across = points[..., :2] - inward
         bent = inward * squeeze + across / squeeze + soft * self.lean * ramp(z, 0.15, 1.6) * z * self.way
         return np.concatenate([bent, z + LIFT], axis=-1)
-
-
-# The wafer
-
-
-@dataclass(frozen=True, eq=False)
-class _Wafer:
-    """A sheet rolled into a cone: its radius falls round the turn, and steps up where the edge lies on itself."""
-
-    seam: float  # azimuth of the edge at the rim
-    twist: float  # how far it has turned at the tip
-    grid: float  # how the sheet's grid lies, radians
-
-    @classmethod
-    def rolled(cls, runs: "_Runs", rng: np.random.Generator) -> "_Wafer":
-        """Its edge lies between two runs."""
-        phi = runs.phi.ravel()
-        gaps = np.mod(np.roll(phi, -1) - phi, 2 * np.pi)
-        widest = int(gaps.argmax())
-        return cls(phi[widest] + gaps[widest] / 2, rng.uniform(0.10, 0.25), rng.uniform(0, np.pi / 2))
-
-    def seam_at(self, z: Array) -> Array:
-        return self.seam + self.twist * (1 - z)
-
-    def outside(self, phi: Array, z: Array) -> Array:
-        """A radius that clears the sheet and its relief."""
-        turned = np.mod(phi - self.seam_at(z), 2 * np.pi)
-        lap = np.maximum(1 - turned / (2 * np.pi), ramp(turned, 2 * np.pi - 0.2, 2 * np.pi - 0.06))
-        return _cone_radius(z) + LAP * lap * ramp(z, 0.0, 0.2) + RELIEF / 2
-
-    def ridges(self, turned: Array, z: Array) -> Array:
-        """1 on the ridges of the grid, 0 in the cells; `turned` radians from the edge."""
-        slope = (RIM - TIP) / np.hypot(1, RIM - TIP)
-        length, angle = z / np.sqrt(1 - slope**2), turned * slope + self.grid
-        sheet = np.stack([length * np.cos(angle), length * np.sin(angle)]) / CELL
-        off = np.abs(sheet - np.round(sheet))
-        return 1 - np.prod(1 - np.exp(-((off / 0.17) ** 2)), axis=0)
-
-
-def _cone_radius(z: Array) -> Array:
-    return TIP + (RIM - TIP) * z
-
-
-def _cone(cream: IceCream, wafer: _Wafer, limp: _Limp, size: float, rng: np.random.Generator) -> Organ:
-    columns = finer(124, cream.detail)
-    z = np.append(0.012 * np.linspace(0, 1, 4)[:-1] ** 2, np.linspace(0.012, 1, finer(72, cream.detail)))[:, None]
-    # The last column lies close to the first: between them the edge steps up.
-    turned = np.append(np.linspace(0, 2 * np.pi * 0.985, columns - 1), 2 * np.pi * 0.996)
-    ridges = wafer.ridges(turned, z)
-    lap = LAP * (1 - turned / (2 * np.pi)) * ramp(z, 0.0, 0.2)
-    outer = _cone_radius(z) + lap + RELIEF * (ridges - 0.5) * ramp(z, 0.02, 0.12)
-    outer = outer * np.sqrt(1 - (1 - np.minimum(z / 0.012, 1)) ** 2)
-    down = np.array([1.0, 0.985, 0.8, 0.6, 0.42, 0.40])[:, None]
-    inner = _cone_radius(down) - WAFER + 0 * turned
-    inner[-1] *= 0
-    height = np.concatenate([z, [[1.003]], down]) + 0 * turned
-    radius = np.concatenate([outer, [(outer[-1] + inner[0]) / 2], inner])
-    phi = wafer.seam_at(height) + turned
-    standing = np.stack([radius * np.cos(phi), radius * np.sin(phi), height], axis=-1)
-    uneven, specks = Noise.grown(rng, 0.35, 2)(standing), Noise.grown(rng, 0.06, 2)(standing)
-    shown = np.concatenate([ridges, np.full((7, columns), 0.5)])
-    baked = ramp(0.75 * shown + 0.22 * uneven + 0.12 * specks + 0.3 * ramp(height, 0.9, 1.0), 0.0, 1.3)
-    albedo = tint(tint(PALE, GOLD, ramp(baked, 0.0, 0.5)), TOAST, 0.75 * ramp(baked, 0.45, 1.0))
-    albedo *= 1 - 0.25 * (1 - ramp(turned, 0.0, 0.25)[None, :, None]) * (shown < 2)[..., None]
-
-    def at(tau: float) -> Skin:
-        soaked = 0.30 * ramp(ramp(height, 0.0, 1.0) + 1.6 * ramp(tau, 0.35, 1.2) - 1.1)
-        points = limp(standing, tau) * size
-        return Skin(points[None], (albedo * (1 - soaked[..., None]))[None], (0.62 - 0.5 * soaked)[None])
-
-    chart = lathe_chart(radius[None] * size, height[None] * size)
-    return Organ("cone", chart, at, closed=True, poles=(True, True))
 
 
 # The ice cream
@@ -257,7 +182,7 @@ def _room(phi: Array) -> Array:
 class _Gelato:
     """The ice cream but for its runs. Rows: inside the cone, over its rim, down to the lip, up, over the scoops."""
 
-    wafer: _Wafer
+    wafer: Wafer
     runs: _Runs
     phi: Array  # (columns,)
     lip: Array  # (columns,) depth of the ragged lip when frozen, and how ragged it is about 1
@@ -268,14 +193,16 @@ class _Gelato:
     detail: float
 
     @classmethod
-    def scooped(cls, cream: IceCream, wafer: _Wafer, runs: _Runs, rng: np.random.Generator) -> "_Gelato":
+    def scooped(cls, cream: IceCream, wafer: Wafer, runs: _Runs, rng: np.random.Generator) -> "_Gelato":
         columns = finer(104, cream.detail)
         phi = np.arange(columns) * (2 * np.pi / columns)
         ring = np.stack([np.cos(phi), np.sin(phi), 0 * phi], axis=-1)
         torn = np.clip(Noise.grown(rng, 0.22, 2)(ring * RIM), -1.6, 2)
         uneven = 1 + 0.03 * Noise.grown(rng, 1.4, 1)(ring)
         frozen, tops = _scoops(cream, ring[:, :2], rng)
-        return cls(wafer, runs, phi, 0.052 + 0.015 * torn, 1 + 0.3 * np.roll(torn, 3), frozen, uneven, tops, cream.detail)
+        return cls(
+            wafer, runs, phi, 0.052 + 0.015 * torn, 1 + 0.3 * np.roll(torn, 3), frozen, uneven, tops, cream.detail
+        )
 
     def points(self, tau: float) -> tuple[Array, int]:
         """(rows, columns, 3), and the first row of the scoops."""
@@ -285,20 +212,20 @@ class _Gelato:
 
     def drips(self, tau: float) -> Array:
         """(n, rows, columns, 3): the runs, from their heads up; flat on the wafer, round outside."""
-        runs, sides = self.runs, finer(16, self.detail)
-        length, s = runs.lengths(tau), (1 - np.linspace(0, 1, finer(30, self.detail)) ** 1.3)[:, None]
+        runs, sides = self.runs, max(10, finer(16, self.detail))
+        length, s = runs.lengths(tau), (1 - np.linspace(0, 1, max(14, finer(30, self.detail))) ** 1.3)[:, None]
         from_head = length * (1 - s)
         d, turn = ROOT + length * s, np.arange(sides) * (2 * np.pi / sides)
         z = 1 + GAP - d
         head, tail = np.minimum(1.5 * runs.width, 0.5 * length), np.minimum(0.010, 0.3 * length)
         end = np.sqrt(np.maximum(1 - (1 - np.minimum(from_head / head, 1)) ** 2, 0))
         end = end * np.sqrt(np.maximum(1 - (1 - np.minimum((d - ROOT) / tail, 1)) ** 2, 0))
-        radius = _cone_radius(z)
+        radius = cone_radius(z)
         room = mix(runs.room, runs.low_room * 0.95, ramp(d, 0.72, 0.86))
-        half = np.minimum(runs.width, room * radius) * end
+        free = d - self._lip_at(runs.phi, tau)  # of the lip
+        half = np.minimum(runs.width * mix(0.6, 1.0, ramp(free, -0.05, 0.02)), room * radius) * end
         bulb = 0.62 + 0.45 * np.exp(-(((from_head - 1.3 * runs.width) / 0.045) ** 2))
-        free = ramp(d - self._lip_at(runs.phi, tau), -0.012, 0.045)
-        thick = np.minimum(mix(0.25 * UNDER, runs.thick * bulb, free), 0.9 * half + 0.004) * end
+        thick = np.minimum(mix(0.8 * UNDER, runs.thick * bulb, ramp(free, -0.004, 0.05)), 0.9 * half + 0.004) * end
         stray = runs.wave * np.sin(9 * d + runs.phase) * ramp(d, 0.08, 0.4)
         phi = runs.phi + stray + half * np.sin(turn) / radius
         wall = self.wafer.outside(phi, z) + GAP
@@ -306,7 +233,7 @@ class _Gelato:
 
     def _inside(self) -> Array:
         z = np.array([FOOT, FOOT, FOOT + 0.02, 0.75, 0.9, 0.985, 1 + GAP])[:, None]
-        radius = (_cone_radius(z) - WAFER - GAP) * np.array([0, 0.55, 1, 1, 1, 1, 1])[:, None]
+        radius = (cone_radius(z) - THICK - GAP) * np.array([0, 0.55, 1, 1, 1, 1, 1])[:, None]
         return _placed(radius, self.phi, z)
 
     def _lip_at(self, phi: Array, tau: float) -> Array:
@@ -314,13 +241,13 @@ class _Gelato:
         runs = self.runs
         off = np.mod(phi[..., None] - runs.phi.ravel() + np.pi, 2 * np.pi) - np.pi
         near = np.exp(-((off * RIM / (1.5 * runs.width.ravel())) ** 2))
-        drawn = 0.055 * ramp(runs.lengths(tau).ravel(), 0.0, 0.25)
+        drawn = 0.075 * ramp(runs.lengths(tau).ravel(), 0.0, 0.25)
         frozen = np.interp(phi, self.phi, self.lip, period=2 * np.pi)
         return mix(frozen, 0.054, 0.75 * ramp(tau, 0.0, 0.4)) + (near * drawn).max(axis=-1)
 
     def _skirt(self, tau: float) -> Array:
         """Down to the lip, leaving room for runs under it, and up again as thick as it is."""
-        share = 1 - np.linspace(1, 0, finer(12, self.detail))[:, None] ** 1.7
+        share = 1 - np.linspace(1, 0, max(8, finer(12, self.detail)))[:, None] ** 1.7
         d = share * self._lip_at(self.phi, tau)
         z = 1 + GAP - d
         wall = self.wafer.outside(self.phi, z) + GAP + UNDER * ramp(d, 0.0, ROOT)
@@ -369,7 +296,9 @@ def _scoops(cream: IceCream, ring: Array, rng: np.random.Generator) -> tuple[Arr
         z = sphere[..., 2:] + middle[i]
         above = z - (crease[i - 1] if i else 1.0)
         skirt = np.exp(-(((above - 0.022) / 0.026) ** 2)) * (i > 0)
-        torn = (0.35 + 0.65 * np.exp(-above / 0.10)) * ramp(above, -0.01, 0.05)  # the scoop's edge tears, its top is drawn smooth
+        torn = (0.35 + 0.65 * np.exp(-above / 0.10)) * ramp(
+            above, -0.01, 0.05
+        )  # the scoop's edge tears, its top is drawn smooth
         place = sphere * [1, 1, 1.7] + [0, 0, middle[i]]
         rough = 0.008 * np.abs(fine(place))[..., None] + 0.009 * coarse(place)[..., None]
         ragged = np.clip(0.8 + 0.5 * coarse(place * [1, 1, 0])[..., None], 0.1, 1.6)
@@ -444,7 +373,7 @@ def _scooped(melting: _Melting, limp: _Limp, size: float, colours: Array, rng: n
 
 def _drips(melting: _Melting, limp: _Limp, size: float, colours: Array, rng: np.random.Generator) -> Organ:
     runs = melting.gelato.runs
-    taken = rng.uniform(0.0, 0.6, runs.phi.shape)  # by each, of the flavours above
+    taken = rng.uniform(0.0, 0.4, runs.phi.shape)  # by each, of the flavours above
 
     def at(tau: float) -> Skin:
         points = melting.gelato.drips(tau)
@@ -464,7 +393,7 @@ def _gloss(tau: float) -> float:
 
 
 def _pool(cream: IceCream, melting: _Melting, size: float, colours: Array, rng: np.random.Generator) -> Organ:
-    rows, columns = finer(20, cream.detail), finer(96, cream.detail)
+    rows, columns = max(12, finer(20, cream.detail)), max(48, finer(96, cream.detail))
     angle = np.arange(columns) * (2 * np.pi / columns)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     spread = Outline.drawn(0.026 * ring, rng)
@@ -487,13 +416,13 @@ def _pool(cream: IceCream, melting: _Melting, size: float, colours: Array, rng: 
 
 def _stood_in(drips: Array, angle: Array, depth: float) -> Array:
     """The radius at each angle within which the cone and the runs stay below `depth`."""
-    cone = _cone_radius(1.2 * depth) + LAP * ramp(1.2 * depth, 0.0, 0.2) + RELIEF / 2
+    wafer = cone_radius(1.2 * depth) + LAP * ramp(1.2 * depth, 0.0, 0.2) + RELIEF / 2
     low = drips[drips[..., 2] < 1.7 * depth + 0.006]
     if not len(low):
-        return np.full(len(angle), cone + GAP)
+        return np.full(len(angle), wafer + GAP)
     reach = np.linalg.norm(low[:, :2], axis=-1) * (1 - ramp(low[:, 2], 1.2 * depth, 1.7 * depth + 0.006))
     off = np.mod(np.arctan2(low[:, 1], low[:, 0]) - angle[:, None] + np.pi, 2 * np.pi) - np.pi
-    return cone + GAP + (np.maximum(reach - cone, 0) * np.exp(-((off / 0.5) ** 4))).max(axis=1)
+    return wafer + GAP + (np.maximum(reach - wafer, 0) * np.exp(-((off / 0.5) ** 4))).max(axis=1)
 
 
 def _chart(points: Array) -> Array:

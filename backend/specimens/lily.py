@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
-from scipy.spatial.transform import Rotation
 
 from backend.species import Lily
 from backend.specimens.core import (
@@ -45,11 +44,13 @@ from backend.specimens.core import (
     tube_chart,
     turn,
 )
+from backend.specimens.falling import Fall, Landing
 from backend.specimens.foliage import BROWN, GREEN, LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, Stalk, stem
 
 # Landmarks of life time: closed; fully open; begins to wilt; dead.
 BUD, OPEN, WILTING, DEAD = 0.0, 0.45, 0.6, 1.0
 FIRST_FALL, LAST_FALL, FALL = 0.68, 0.76, 0.23  # when tepals let go, and how long one is on its way
+HANGS = 0.2  # of its fall: the highest tepal comes loose sideways before it sinks, the lowest falls at once
 
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
@@ -338,15 +339,18 @@ def _corolla(lily: Lily, flower: Flower, azimuth: float, rng: np.random.Generato
 
     def at(tau: float) -> Skin:
         points = hung(tau)
-        for fall in falls:
-            points[fall.tepal] = fall.placed(points[fall.tepal], tau)
+        for tepal, fall in falls.items():
+            points[tepal] = fall.placed(points[tepal], tau)
         dry = tepal_wilt(tepals.late, tau)
         ripe = ramp(opened(tau), 0.0, 0.55)
         albedo = tint(young, fresh, ripe + 0 * v + 0 * u + 0 * tepals.late)
         albedo = tint(albedo, albedo * np.array([0.80, 0.72, 0.55]), dry + 0 * depth)
         brown = ramp(1.7 * dry - depth, 0.0, 0.75)
         return Skin(
-            points, tint(albedo, withered, (0.66 + 0.3 * stain) * brown), mix(0.5, 0.85, brown), opacity=1 - 0.15 * dry + 0 * depth
+            points,
+            tint(albedo, withered, (0.66 + 0.3 * stain) * brown),
+            mix(0.5, 0.85, brown),
+            opacity=1 - 0.15 * dry + 0 * depth,
         )
 
     return Organ("tepals", np.stack(np.broadcast_arrays(u * tepals.half, v * LENGTH), axis=-1) * lily.flower, at)
@@ -370,91 +374,23 @@ def _fresh(lily: Lily, tepals: _Tepals) -> Array:
 # Tepals that fall
 
 
-@dataclass(frozen=True, eq=False)
-class Fall:
-    """A sheet that lets go at `start`, flutters down and rests. All in the world, metres."""
-
-    tepal: int
-    start: float
-    centre: Array  # (3,) where it lets go
-    frame: Array  # (3, 3) then: across it, along it, off it
-    shape: Array  # (rows, columns, 3) in that frame
-    rest: Array  # (rows, columns, 3) in its own frame, when it lies
-    lying: Array  # (3, 3) the frame then
-    spot: Array  # (2,) on the ground
-    swing: Array  # (3,) amplitudes: radians, metres, phase
-
-    def placed(self, hung: Array, tau: float) -> Array:
-        """Its points at tau; `hung` where it is still held."""
-        if tau <= self.start:
-            return hung
-        done = min((tau - self.start) / FALL, 1.0)
-        drop = _terminal(done)
-        turned = Rotation.from_matrix(self.frame.T @ self.lying).as_rotvec() * ramp(done, 0.0, 0.95)
-        loose = ramp(done, 0.0, 0.35) * ramp(1 - done, 0.0, 0.35)
-        flutter = np.sin(4 * np.pi * done + self.swing[2]) * loose
-        frame = self.frame @ Rotation.from_rotvec(turned).as_matrix() @ turn("x", self.swing[0] * flutter)
-        points = mix(self.shape, self.rest, ramp(done, 0.15, 1.0)) @ frame.T
-        aside = mix(self.centre[:2], self.spot, ramp(done, -0.1, 0.9) - ramp(0.0, -0.1, 0.9) * (1 - done))
-        across = self.spot - self.centre[:2]
-        aside = aside + self.swing[1] * flutter * np.array([-across[1], across[0]]) / np.linalg.norm(across)
-        points[..., :2] += aside
-        held = (self.shape @ self.frame.T)[..., 2].min() + self.centre[2]
-        points[..., 2] += mix(held, 0.0006, drop) - points[..., 2].min()
-        return points
-
-
-def _terminal(done: float) -> float:
-    """How far a light sheet has fallen: it gathers speed for a fifth of its way, then sinks evenly and lands softly."""
-    speed = [0.0, 1.0, 1.0, 0.25]
-    x = np.array([0.0, 0.25, 0.85, 1.0])
-    whole = np.concatenate([[0.0], np.cumsum(np.diff(x) * (np.array(speed[1:]) + speed[:-1]) / 2)])
-    k = min(int(np.searchsorted(x, done, "right")) - 1, 2)
-    part = done - x[k]
-    return float((whole[k] + part * (speed[k] + (speed[k + 1] - speed[k]) * part / (x[k + 1] - x[k]) / 2)) / whole[-1])
-
-
-def _falls(lily: Lily, hung: Callable[[float], Array], azimuth: float, rng: np.random.Generator) -> list[Fall]:
+def _falls(lily: Lily, hung: Callable[[float], Array], azimuth: float, rng: np.random.Generator) -> dict[int, Fall]:
     """Those that hang lowest fall first; each lands in a lane of its own, in the order in which they hang."""
     n = min(lily.fallen, lily.petals)
-    swings = rng.uniform([0.25, 0.006, 0.0], [0.5, 0.016, 2 * np.pi], (9, 3))
+    swings = rng.uniform([0.25, 0.05, 0.0], [0.5, 0.13, 2 * np.pi], (9, 3))
     turns, curls, reach = rng.uniform(-0.45, 0.45, 9), rng.uniform(0.5, 1.1, 9), rng.uniform(0.0, 0.012, 9)
     hanging = hung(FIRST_FALL).mean(axis=(1, 2))
     lowest = np.argsort(hanging[:, 2], kind="stable")[:n]
-    lanes = np.argsort(np.argsort(hanging[lowest, :2] @ [-np.sin(azimuth), np.cos(azimuth)], kind="stable"))
-    falls = []
+    side = np.sign(hanging[lowest, :2] @ [-np.sin(azimuth), np.cos(azimuth)])
+    lanes = np.argsort(np.argsort(side * np.arange(1, n + 1), kind="stable"))  # the highest land farthest aside
+    falls = {}
     for k, (tepal, lane) in enumerate(zip(lowest, lanes, strict=True)):
         start = FIRST_FALL + (LAST_FALL - FIRST_FALL) * (k / max(n - 1, 1))
-        points = hung(start)[tepal]
-        centre, middle = points.mean(axis=(0, 1)), points.shape[1] // 2
-        frame = _frame(points[:, -1].mean(axis=0) - points[:, 0].mean(axis=0), points[-1, middle] - points[0, middle])
         way = azimuth + 0.42 * (lane - (n - 1) / 2) + 0.1 * turns[k]
         spot = (0.16 + 0.05 * (lane % 2) + reach[k]) * (0.3 + 0.7 * lily.flower) * turn("z", way)[:2, 0]
-        lying = turn("z", way + turns[k])[:, [1, 0, 2]] * [1, 1, -1]
-        shape = (points - centre) @ frame
-        rest = _lying_shape(shape, curls[k])
-        falls.append(Fall(int(tepal), start, centre, frame, shape, rest, lying, spot, swings[k]))
+        landing = Landing((spot[0], spot[1]), way + turns[k], curls[k], (swings[k, 0], swings[k, 1]), swings[k, 2], HANGS * k / 9)
+        falls[int(tepal)] = Fall.of(hung(start)[tepal], start, FALL, landing)
     return falls
-
-
-def _frame(across: Array, length: Array) -> Array:
-    """Columns across, along, off a sheet."""
-    y = length / np.linalg.norm(length)
-    x = across - (across @ y) * y
-    x = x / np.linalg.norm(x)
-    return np.stack([x, y, np.cross(x, y)], axis=-1)
-
-
-def _lying_shape(shape: Array, curl: float) -> Array:
-    """A limp sheet as it rests: its midrib an arc, its margins lifted, as wide and as long as it was."""
-    step = np.linalg.norm(np.diff(shape, axis=0), axis=-1).mean(axis=1)
-    s = np.concatenate([[0.0], np.cumsum(step)])
-    t = s / s[-1] - 0.5
-    y, z = s[-1] * np.sin(curl * 1.2 * t) / (curl * 1.2), s[-1] * (np.cos(curl * 1.2 * t) - 1) / (curl * 1.2)
-    wide = np.linalg.norm(np.diff(shape, axis=1), axis=-1).sum(axis=1)
-    u = np.linspace(-1, 1, shape.shape[1])
-    lift = 0.22 * wide[:, None] * u**2 * np.sin(5 * t + 2)[:, None]
-    return np.stack(np.broadcast_arrays(wide[:, None] / 2 * u, y[:, None], z[:, None] + 0.25 * lift), axis=-1)
 
 
 # Stamens and pistil
@@ -562,7 +498,7 @@ def _receptacle(lily: Lily, flower: Flower, stalk: Stalk) -> Organ:
     """What the tepals stand on: the stalk, widened and closed."""
     sides, end = finer(18, lily.detail), stalk.radius_at(np.array(0.99)) / lily.flower
     z = np.array([-0.0048, -0.0042, -0.0030, -0.0016, -0.0007, -0.0003, -0.0003])
-    radius = np.array([1.02 * end, 1.05 * end, max(0.0032, end), 0.0046, 0.0053, 0.0050, 1e-5])
+    radius = np.array([1.02 * end, 1.05 * end, max(0.0030, end), 0.0040, 0.0046, 0.0044, 1e-5])
     rings = lathe(*np.broadcast_arrays(radius[None, :, None], z[None, :, None] + np.zeros((1, 1, sides))))
 
     def at(tau: float) -> Skin:

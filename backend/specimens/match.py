@@ -1,15 +1,15 @@
-"""A match held upright: its head flares, then the flame eats its way down and leaves charred wood that shrinks and curls.
+"""A match held upright: its head flares, then the flame eats its way down and leaves char that shrinks and curls.
 
 The stick is a square rod about a curve. A front runs down it; what the front has passed chars. Every piece of wood that
 has charred wholly keeps CHARRED_VOLUME of its volume, less of its girth than of its length, so the law of what is left
 is the mean over the stick of what its pieces keep. The curve bends where the char shrinks more on one side.
 
-Sources: wood loses about 70 to 75 % of its mass as it chars, shrinks by about a fifth along the grain and by 30 to 40 %
-across it: Byrne & Nagle, "Carbonization of wood for advanced materials applications", Carbon 35, 1997; McGinnes, Kandeel
-& Szopa, "Some structural changes observed in the transformation of wood into charcoal", Wood and Fiber 3, 1971. Char
-cracks across the grain as it shrinks, and glows on at the edges after the flame is out: Drysdale, "An introduction to
-fire dynamics", 1985. Departs from them: shrinkage across the grain is one number, the bend is prescribed, the head keeps
-no law, and a match that is held upright burns on (in truth it may go out).
+Sources: wood loses 70 to 75 % of its mass as it chars, and shrinks by about a fifth along the grain, by 30 to 40 %
+across it: Byrne & Nagle, "Carbonization of wood for advanced materials applications", Carbon 35, 1997; McGinnes,
+Kandeel & Szopa, "Some structural changes observed in the transformation of wood into charcoal", Wood and Fiber 3, 1971.
+Char cracks across the grain, and glows on after the flame is out: Drysdale, "An introduction to fire dynamics", 1985.
+Departs from them: wood shrinks alike both ways across the grain, the bend is prescribed, the head keeps no law, and a
+match held upright burns on (in truth it may go out).
 
 All lengths here are shares of the match's height; they become metres as the organs are made.
 
@@ -52,7 +52,7 @@ HEAD_RADIUS, HEAD_FOOT = 0.036, 0.030  # where it is widest, and where it meets 
 GAP = 0.0008  # between head and stick
 CHARRED_VOLUME, CHARRED_LENGTH = 0.40, 0.84
 FRONT = 0.07  # how much of the stick is between wood and char
-FLAME_LENGTH, FLAME_RADIUS = 0.50, 0.068
+FLAME_LENGTH, FLAME_RADIUS = 0.50, 0.060
 
 WOOD, GRAIN, SCORCHED = np.array([0.60, 0.42, 0.22]), np.array([0.42, 0.26, 0.11]), np.array([0.085, 0.032, 0.010])
 ASH = np.array([0.34, 0.32, 0.30])
@@ -231,10 +231,12 @@ def _flame(wood: _Wood, match: Match, rng: np.random.Generator) -> Organ:
     rows, sides = finer(44, match.detail), finer(28, match.detail)
     q = np.linspace(0, 1, rows)
     flicker = Flicker.of(1, rng)
-    full, colour = np.ones((1, rows, sides)), fire.colour(q)[None, :, None]
+    full = np.ones((1, rows, sides))
 
     def at(tau: float) -> Skin:
         lit = burning(tau)
+        # The head brings its own oxygen: no blue while it flares.
+        colour = fire.colour(q, float(ramp(tau, FLARE, FLARE + 0.10)))[:, None]
         placed = _about(wood, flicker, q, sides, tau)
         opacity = fire.opacity(q, lit)[None, :, None] * full
         return Skin(
@@ -283,8 +285,8 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
     through, holds = _passing(body, thick, centres, frames[:, :, 2])
     away = np.linalg.norm(through, axis=1)
     # While what stands in the flame is near its middle, the flame closes round it; then it is let out.
-    hugs = 1 - ramp(away, 0.7 * HALF_SIDE, 1.8 * HALF_SIDE)
-    wide = burning(tau) * (1 + 0.25 * flaring(tau)) * FLAME_RADIUS * fire.drop(q)
+    hugs = 1 - ramp(away, 0.4 * HALF_SIDE, 1.4 * HALF_SIDE)
+    wide = np.sqrt(burning(tau)) * (1 + 0.25 * flaring(tau)) * FLAME_RADIUS * flicker.width(q, tau)
     radius = (wide**6 + (hugs * (away * np.minimum(1, holds / 0.01) + 1.15 * holds)) ** 6) ** (1 / 6) + 1e-4
 
     leaves = np.exp(-(((away - radius) / (0.6 * HALF_SIDE)) ** 2)) * (holds > 0) * (1 - hugs)
@@ -296,7 +298,13 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
     )
     gap = np.linalg.norm(sill[:, None] - body, axis=2) / thick
     nearest, gap = gap.argmin(axis=1), gap.min(axis=1)
-    width = 1.25 * thick[nearest] * ramp(gap, 2.4, 1.5) * ramp(away, 0.3 * HALF_SIDE, 0.75 * HALF_SIDE) * ramp(q, 0.05, 0.15)
+    width = (
+        1.25
+        * thick[nearest]
+        * ramp(gap, 2.4, 1.5)
+        * ramp(away, 0.3 * HALF_SIDE, 0.75 * HALF_SIDE)
+        * ramp(q, 0.05, 0.15)
+    )
     slit = np.arcsin(np.minimum(width / radius, 0.95))[:, None]
     angle = seam[:, None] + slit + np.linspace(0, 1, sides) * (2 * np.pi - 2 * slit)
     ring = np.cos(angle)[..., None] * frames[:, None, :, 0] + np.sin(angle)[..., None] * frames[:, None, :, 1]

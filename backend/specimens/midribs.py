@@ -4,7 +4,7 @@ angle  of a midrib to the shoot, radians: 0 is along it, pi / 2 straight out, pi
 side, lift, on  of a point of a leaf from its midrib: to the left, towards the upper face, further along
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,10 @@ class Nodes:
         """At s (n,) of the shoot's spine, facing `azimuth` (n,)."""
         points, frames = spine.pose(s)
         return cls(points, frames @ turn("z", azimuth), radius)
+
+    def turned(self, angle: Array) -> "Nodes":
+        """The same, turned left about the shoot by angle (n,)."""
+        return replace(self, frames=self.frames @ turn("z", angle))
 
     def down(self) -> Array:
         """(n,) the angle at which a midrib hangs, in [0, 2 pi)."""

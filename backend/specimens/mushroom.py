@@ -43,7 +43,7 @@ OPEN, ROTS = 0.55, 0.65
 LIFE = Life({"grow": Stretch(0.0, OPEN), "rot": Stretch(ROTS, 1.0)}, prime=0.6, sways=True)
 
 # Heights of the grown mushroom, radians.
-STEM, BALL, RIM = 0.90, 2.45, 0.075  # stem's length; slope of a button's margin; how high that margin stands
+STEM, BALL, RIM = 0.90, 2.45, 0.066  # stem's length; slope of a button's margin; how high that margin stands
 SAMPLES = 400  # of a meridian and of the stem
 RING = 0.70  # where on the stem the ring is
 
@@ -112,7 +112,7 @@ class _Body:
 
     def length(self, tau: float) -> float:
         young = self.reach(0.0) * (1 - np.cos(BALL)) / BALL + RIM - self.thick(0.0)
-        return mix(young, STEM, stretched(tau)) * (1 - 0.16 * ramp(rotten(tau)))
+        return mix(young, STEM, stretched(tau)) * (1 - 0.26 * ramp(rotten(tau)))
 
     def rise(self, s: Array, tau: float) -> Array:
         """Share of the stem's length below its material point s: the upper part stretches the most."""
@@ -128,10 +128,15 @@ class _Body:
     def spine(self, tau: float) -> Spine:
         """It leans a little; rotten, it gives way in its middle."""
         s, rot = np.linspace(0, 1, 121), rotten(tau)
-        limp = ramp(rot, 0.1, 1.05) * 1.15 / max(self.mushroom.cap, 1.0) ** 0.7
+        limp = ramp(rot, 0.1, 1.05) * 1.2 / max(self.mushroom.cap, 1.0) ** 0.7
         lean = self.lean * (s - 0.3) * stretched(tau) + limp * (ramp(s, 0.1, 0.62) + 0.05 * s)
         sway = stretched(tau) * self.wave[0] * np.sin(4.5 * s + 20 * self.wave[1])
         return Spine.bent(np.zeros(3), turn("z", np.array(self.facing)), self.length(tau), lean, sway)
+
+    @property
+    def clear(self) -> float:
+        """What parts on the cap keep from its skin, heights: more where a coarse skin cuts corners."""
+        return 0.003 / min(self.mushroom.detail, 1.0) ** 1.5
 
     # The cap
 
@@ -156,7 +161,7 @@ class _Body:
     def slope(self, s: Array, tau: float, limp: float) -> Array:
         """psi, radians; `limp` hangs more than the rest once it rots."""
         o, rot = opened(tau), rotten(tau)
-        flat = 0.52 * s - 0.62 * ramp(s, 0.7, 1.1)
+        flat = 0.70 * s - 0.68 * ramp(s, 0.66, 1.1)
         sag = ramp(rot, 0.0, 1.05) * (0.30 + 0.95 * limp)
         return mix(BALL * s, flat, o) + sag * ramp(s, 0.05, 1.0) - 0.25 * ramp(rot) * s * (1 - s)
 
@@ -308,7 +313,7 @@ def _gills(body: _Body, rng: np.random.Generator) -> Organ:
         s = mix(inner + (0.95 - inner) * start, 0.95, t)
         depth = mix(0.010, 0.040, o) * min(mushroom.cap, 1.4) * (1 - 0.45 * ramp(rot))
         profile = np.sin(np.pi * mix(0.10, 1.0, t) ** 0.8) ** 0.7 * np.where(long, 1.0, 0.85) + 0.03
-        points = body.on_cap(s, phi + 0 * v, body.flesh(s, tau) + 0.003 + depth * profile * v, tau)
+        points = body.on_cap(s, phi + 0 * v, body.flesh(s, tau) + body.clear + depth * profile * v, tau)
         albedo = FLESH * shade * (1 - 0.12 * (1 - v))[..., None] + 0 * points
         brown = ramp(1.6 * rot - 0.25 * v, 0.1, 1.0) + 0 * s
         return Skin(
@@ -327,7 +332,7 @@ def _ring(body: _Body, rng: np.random.Generator) -> Organ:
     phi = (np.arange(columns) * (2 * np.pi / columns))[None, :]
     pleats = sum(a * np.sin(k * phi + p) for k, a, p in
                  zip((3, 5, 8, 13), (0.5, 0.4, 0.35, 0.25), rng.uniform(0, 2 * np.pi, 4), strict=True))  # fmt: skip
-    ragged = 1 + 0.06 * sum(np.sin(k * phi + p) for k, p in zip((4, 7, 11), rng.uniform(0, 2 * np.pi, 3), strict=True))
+    ragged = 1 + 0.04 * sum(np.sin(k * phi + p) for k, p in zip((4, 7, 11), rng.uniform(0, 2 * np.pi, 3), strict=True))
 
     def at(tau: float) -> Skin:
         rot, g = rotten(tau), tau / OPEN
@@ -374,11 +379,11 @@ def _warts(body: _Body, rng: np.random.Generator) -> Organ:
     # Stereographic places keep shapes on the button's ball: one factor makes them lengths.
     room = 0.90 * extent * (2 * body.reach(0.0) / BALL / (1 + centre**2))[:, None]
     young = _at_most(room, 0.065 * mushroom.cap)
-    old = _at_most(room, mushroom.cap * 0.038 * rng.uniform(0.55, 1.2, (n, 1)))
+    old = _at_most(room, mushroom.cap * 0.036 * rng.uniform(0.4, 1.2, (n, 1)))
     s = 2 * np.arctan(centre) / BALL
     out = np.array([1.0, 0.92, 0.66, 0.36, 0.0])[None, :, None]
     up = np.array([0.0, 0.52, 0.86, 1.0, 1.06])[None, :, None]
-    tall = mushroom.cap * rng.uniform(0.010, 0.020, (n, 1, 1))
+    tall = mushroom.cap * rng.uniform(0.006, 0.014, (n, 1, 1))
     waves = rng.uniform(0, 2 * np.pi, (n, 1, 3)) + np.multiply.outer(around, [1, 2, 3])
     lumps = 1 + 0.16 * np.sin(waves).sum(axis=-1)[:, None]
     tone = rng.uniform(0.92, 1.05, (n, 1, 1, 1))
@@ -391,10 +396,10 @@ def _warts(body: _Body, rng: np.random.Generator) -> Organ:
         # Places move as vectors: about the middle of the cap azimuth is no measure.
         x = s[:, None, None] + out * size * np.cos(around) / body.reach(tau)
         y = (s / np.maximum(wide, 1e-9))[:, None, None] * out * size * np.sin(around)
-        high = 0.0016 + up * lumps * tall * mix(0.45, 1.0, o) * withered
+        high = 0.55 * body.clear + up * lumps * tall * mix(0.45, 1.0, o) * withered
         points = body.on_cap(np.minimum(np.hypot(x, y), 0.99), phi[:, None, None] + np.arctan2(y, x), -high, tau)
         albedo = tone * tint(WART, WART_OLD, 0.55 * (1 - up) * o + 0 * y)
-        brown = ramp(rotten(tau), 0.1, 0.9) * (0.75 - 0.2 * up) + 0 * y
+        brown = ramp(rotten(tau), 0.1, 0.9) * (0.95 - 0.25 * up) + 0 * y
         return Skin(points, tint(albedo, 0.6 * PALE_ROT, brown), 0.9 + 0 * y)
 
     flat = np.stack([out * (old * np.cos(around))[:, None], out * (old * np.sin(around))[:, None]], axis=-1)

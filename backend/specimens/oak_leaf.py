@@ -50,7 +50,7 @@ LIFE = Life(
     prime=0.0,
     sways=True,
 )
-FALL = 0.165  # life time from the twig to the floor
+FALL = 0.185  # life time from the twig to the floor
 SHRINKS = 0.10  # of a blade's length and width, as it dries
 DIVERGENCE = 2 * np.pi * 2 / 5
 
@@ -244,7 +244,7 @@ class _Leaves:
             azimuth,
             length,
             rise=mix(1.5, 0.95, s) + rng.uniform(-0.05, 0.1, n),
-            bow=np.stack([rng.uniform(0.35, 0.9, n), rng.uniform(-0.9, 1.6, n)], axis=-1),
+            bow=np.stack([rng.uniform(0.35, 0.9, n), np.minimum(rng.uniform(-0.9, 1.6, n), 5 * s - 2.2)], axis=-1),
             rolls=rng.uniform(1.1, 2.1, (n, 2)),
             twist=np.stack([rng.uniform(-0.25, 0.25, n), rng.uniform(-0.9, 0.9, n)], axis=-1),
             tilt=rng.uniform(-0.55, 0.55, n),
@@ -395,9 +395,7 @@ class _Paint:
             0.50 * np.exp(-((y / 0.05) ** 2)) + 0.5 * ramp(lobe, 0.3, 1.0) * (1 - np.abs(u)) - 0.25 * edge, -0.3, 1
         )
         hue = leaves.tone[:, None, None, :1]
-        colour = (
-            mix(np.array(oak.colour), YELLOW, 0.6 * ramp(hue, 0.85, 1.2)) * leaves.tone[:, None, None, 1:2]
-        )
+        colour = mix(np.array(oak.colour), YELLOW, 0.6 * ramp(hue, 0.85, 1.2)) * leaves.tone[:, None, None, 1:2]
         return cls(leaves, colour, hold, vein, spots, edge)
 
     def at(self, tau: float) -> tuple[Array, Array]:
@@ -443,7 +441,7 @@ class _Flight:
         hinge = blades.mean(axis=1)
         dry = np.concatenate([blades, stalks], axis=1) - hinge[:, None]
         return cls(
-            order, start, hinge, dry, *_landing(dry, hinge, rng), rng.uniform([1.5, 0], [2.5, 2 * np.pi], (fallen, 2))
+            order, start, hinge, dry, *_landing(dry, hinge, rng), rng.uniform([1.0, 0], [1.7, 2 * np.pi], (fallen, 2))
         )
 
     def moved(self, points: Array, tau: float) -> Array:
@@ -458,16 +456,17 @@ class _Flight:
     def _pose(self, i: int, fall: float) -> tuple[Array, Array]:
         """Rotation and place of the middle of a leaf, `fall` of its way down."""
         count, phase = self.swings[i]
+        smooth = fall * fall * (3 - 2 * fall)
         swing = 2 * np.pi * count * fall + phase
         free = ramp(fall, 0.0, 0.2) * (1 - ramp(fall, 0.65, 1.0))
-        pitch = Rotation.from_rotvec(self.axis[i] * (0.75 * np.cos(swing) * free))
+        pitch = Rotation.from_rotvec(self.axis[i] * (0.5 * np.cos(swing) * free))
         turned = (pitch * Rotation.from_rotvec(self.spin[i] * ramp(fall, 0.0, 0.95))).as_matrix()
         rest = -self._lowest(i, Rotation.from_rotvec(self.spin[i]).as_matrix())
         # It sinks fast in the middle of a swing and hovers where it turns.
-        sunk = fall**1.3 + 0.6 * free * np.sin(2 * swing) / (4 * np.pi * count)
+        sunk = fall**1.2 + 0.4 * free * np.sin(2 * swing) / (4 * np.pi * count)
         height = max(mix(self.hinge[i, 2], rest, sunk), -self._lowest(i, turned), rest)
-        glide = np.cross(self.axis[i], [0, 0, 1]) * (0.10 * np.sin(swing) * free)
-        flat = mix(self.hinge[i, :2], self.spot[i], fall * (2 - fall))
+        glide = np.cross(self.axis[i], [0, 0, 1]) * (0.08 * np.sin(swing) * free)
+        flat = mix(self.hinge[i, :2], self.spot[i], smooth)
         return turned, np.array([*flat, height + 0.002]) + glide * [1, 1, 0]
 
     def _lowest(self, i: int, turned: Array) -> float:
@@ -482,16 +481,18 @@ def _landing(dry: Array, hinge: Array, rng: np.random.Generator) -> tuple[Array,
     far, way = ring.reshape(-1, 2).T
     choices = np.stack([far * np.cos(way), far * np.sin(way)], axis=-1)
     for points, middle in zip(dry, hinge, strict=True):
-        heading = rng.uniform(0, 2 * np.pi)
-        rotation = turn("z", heading) @ _stable(points)
-        spins.append(Rotation.from_matrix(rotation).as_rotvec())
+        lying = Rotation.from_matrix(_stable(points))
+        ways = [Rotation.from_rotvec([0, 0, way]) * lying for way in rng.uniform(0, 2 * np.pi, 12)]
+        turned = min(ways, key=Rotation.magnitude)  # no wild spin
+        rotation, heading = turned.as_matrix(), rng.uniform(0, 2 * np.pi)
+        spins.append(turned.as_rotvec())
         size = np.linalg.norm((points @ rotation.T)[:, :2], axis=1).max()
         away = [
             np.linalg.norm(choices - spot, axis=1) > 1.02 * (size + other)
             for spot, other in zip(spots, reach, strict=True)
         ]
         free = np.logical_and.reduce([far > size + 0.02, *away])
-        spots.append(choices[free][np.linalg.norm(choices[free] - middle[:2], axis=1).argmin()])
+        spots.append(choices[free][np.linalg.norm(choices[free] - 1.5 * middle[:2], axis=1).argmin()])
         reach.append(size)
         axes.append(turn("z", heading) @ [1.0, 0, 0])
     return np.array(spots), np.array(spins), np.array(axes)

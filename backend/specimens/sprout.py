@@ -73,13 +73,13 @@ def grow(sprout: Sprout, seed: int) -> Specimen:
     shoot = _Shoot.grown(sprout, rng)
     stem, cotyledons = _stem(shoot, sprout.detail), _cotyledons(shoot, sprout, rng)
     heap = Mound.grown(MOUND_RADIUS, MOUND_HEIGHT, rng)
-    coat = _coat(shoot, heap, sprout.detail, rng)
+    coat, bare = _coat(shoot, heap, sprout.detail, rng)
 
     def buried(tau: float) -> Array:
         young = (stem, cotyledons, coat) if tau < COAT_SLIPS else (stem, cotyledons)
         return np.concatenate([organ.at(tau).points.reshape(-1, 3) for organ in young])
 
-    soil = [mound(heap, buried, CLEAR, sprout.detail), crumbs(heap, 110, sprout.detail, rng)]
+    soil = [mound(heap, buried, CLEAR, sprout.detail), crumbs(heap, 110, bare, sprout.detail, rng)]
     organs = [*soil, stem, cotyledons, coat, *_leaves(shoot, sprout, rng)]
     top = max(float(organ.at(GROWN).points[..., 2].max()) for organ in organs)
     return join([_scaled(organ, sprout.height / top) for organ in organs])
@@ -122,7 +122,7 @@ class _Shoot:
         first = FIRST_LEAF + np.arange(pairs) * (min(0.1, (LAST_LEAF - FIRST_LEAF) / max(pairs - 1, 1)))
         starts = np.concatenate([[-0.13], first, [LAST_LEAF]])
         nutation = np.array([rng.uniform(0.05, 0.08), rng.uniform(2.4, 3.2), rng.uniform(0, 2 * np.pi)])
-        nod = np.array([rng.uniform(0.25, 0.4), rng.uniform(0.9, 1.2)])
+        nod = np.array([rng.uniform(0.2, 0.35), rng.uniform(0.6, 0.85)])
         return cls(lengths, starts, rng.uniform(0, 2 * np.pi), rng.uniform(-0.07, 0.07, 2), nutation, nod)
 
     @property
@@ -138,7 +138,7 @@ class _Shoot:
     def hook(self, tau: float) -> float:
         """Radians: bends on until the seed is drawn from the ground, is kept, and opens in the light."""
         long = self.lengths[0] * self.grownness(tau)[0]
-        return (1.9 + 0.9 * ramp(long, 0.10, 0.22)) * (1 - ramp(tau, *HOOK_OPENS))
+        return (1.9 + 0.9 * ramp(long, 0.06, 0.14)) * (1 - ramp(tau, *HOOK_OPENS))
 
     def spine(self, tau: float) -> Spine:
         """Its curve at life time tau."""
@@ -152,8 +152,10 @@ class _Shoot:
         sweep = size * ramp(tau, 0.1, 0.3) * (1 - 0.7 * ramp(tau, 0.55, GROWN)) * ramp(s, 0.05, 0.9)
         up = ramp(tau, 0.1, 0.4)
         lean = self.hook(tau) * ramp(s, 0.5 - bent, 0.5) + (self.lean[0] * up + self.nod[0] * limp) * ramp(s, 0.0, 0.5)
-        lean = lean + self.nod[1] * limp * ramp(s, 0.42, 0.9) + sweep * np.cos(way)
-        side = self.lean[1] * up * s + 0.6 * sweep * np.sin(way)
+        nod = self.nod[1] * limp * ramp(s, 0.42, 0.9)
+        # Between the planes of the leaves, so that none is bent back on to the shoot.
+        lean = lean + nod + sweep * np.cos(way)
+        side = self.lean[1] * up * s + 0.6 * sweep * np.sin(way) - nod
         frames = turn("z", self.azimuth) @ turn("y", lean) @ turn("x", side)
         middle = (frames[1:, :, 2] + frames[:-1, :, 2]) / 2 * step[:, None]
         points = np.concatenate([np.zeros((1, 3)), np.cumsum(middle, axis=0)])
@@ -223,11 +225,11 @@ def _cotyledons(shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> Orga
         fresh = parted * (1.12 + uneven + 0.42 * along_v)
         angle = mix(fresh, nodes.down()[:, None], limp * (0.6 + 0.3 * along_v)) - 1.3 * curl * limp**2 * along_v**2
         half, deep = grown * length[:, None, None] * wide, grown * length[:, None, None] * thick
-        half, deep = half * (1 - 0.45 * limp[..., None]), deep * (1 - 0.75 * limp[..., None])
+        half, deep = half * (1 - 0.45 * limp[..., None]), deep * (1 - 0.6 * limp[..., None])
         flat = np.where(np.cos(phi) < 0, 0.35, 1.0)  # the upper face bulges less
         eaten = 1 + 0.14 * limp[..., None] * np.sin(11 * v + 6 * curl[..., None])
         shut = (1 - parted)[..., None] * (_gap(v, nodes.radius[:, None, None], grown) - 0.35 * deep)
-        rolled = (0.06 * parted + 0.5 * limp)[..., None] * half * across**2
+        rolled = (0.06 * parted + 0.4 * limp)[..., None] * half * across**2
         section = half * across * eaten, shut - deep * flat * np.cos(phi) + rolled, 0 * phi
         start = 1.06 * nodes.radius, 0 * nodes.radius
         local, _ = surface(start, angle + 0 * along_v, grown * length * (1 - 0.3 * limp[:, 0]), section)
@@ -267,8 +269,9 @@ def _cotyledon_thickness(v: Array) -> Array:
     return 0.066 * np.sqrt(v * (1 - v)) * 2
 
 
-def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -> Organ:
-    """The husk of the seed: a cup over the tips of the seed leaves, which slips off and drops on the ground."""
+def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -> tuple[Organ, Array]:
+    """The husk of the seed: a cup over the tips of the seed leaves, which slips off and drops on the ground. Also
+    where it lies then (x, y, radius)."""
     rows, columns = finer(14, detail), finer(20, detail)
     q = (np.sin(np.pi / 2 * np.linspace(0, 1, rows)))[:, None]
     phi = np.arange(columns) * (2 * np.pi / columns)
@@ -297,7 +300,7 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
     start, frame = worn(COAT_OFF)
     start = start + frame @ centre
     heading = np.arctan2(frame[1, 2], frame[0, 2]) + rest_way
-    lying = turn("z", heading) @ turn("y", np.array(np.pi / 2 + 0.2)) @ turn("z", roll)
+    lying = turn("z", heading) @ turn("y", np.array(np.pi / 2 + 0.4)) @ turn("z", roll)
     spot = 0.62 * MOUND_RADIUS * np.array([np.cos(heading), np.sin(heading)])
     spun = Rotation.from_matrix(frame.T @ lying).as_rotvec()
 
@@ -316,7 +319,8 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
         return Skin(points[None], albedo, np.full((1, rows, columns), 0.55))
 
     chart = np.stack(np.broadcast_arrays(np.arange(columns + 1) / columns * 0.1, q * COAT), axis=-1)
-    return Organ("seed coat", chart[None], at, closed=True, poles=(False, True))
+    organ = Organ("seed coat", chart[None], at, closed=True, poles=(False, True))
+    return organ, np.append(spot, 0.75 * COAT)
 
 
 def _leaves(shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> list[Organ]:
@@ -351,7 +355,9 @@ class _Leaf:
         return cls(shoot, pair, azimuth, length, stalk, rise, bow, rng.uniform(0.0, 0.05, n) + 0.02 * pair)
 
     def nodes(self, tau: float) -> Nodes:
-        return self.shoot.nodes(tau, self.shoot.bounds[self.pair + 2], self.azimuth)
+        nodes = self.shoot.nodes(tau, self.shoot.bounds[self.pair + 2], self.azimuth)
+        # A limp leaf on the upper side of a shoot that nods falls off it to the side.
+        return nodes.turned(-1.3 * self.limp(tau) * nodes.frames[:, 2, 1])
 
     def size(self, tau: float) -> Array:
         """(n,) length, as a share of the grown one."""

@@ -59,13 +59,17 @@ RADIUS = (0.0150, 0.0095)  # of the stem, at the ground and at the neck
 DISC = 0.080  # radius of the open disc
 RAY, HALF_RAY = 0.104, 0.0175  # length and half width
 BRACT, HALF_BRACT, BRACTS = 0.062, 0.0165, 26
-SEED = 0.075  # of its grown length, what a piece of the stem has in the seedling
+SEED = 0.19, 0.035  # of its grown length, what a piece of the seedling's stem has: under its seed leaves, and above
 
 RAY_OUTLINE = PchipInterpolator([0, 0.08, 0.3, 0.55, 0.8, 0.93, 1], [0.30, 0.42, 0.85, 1.0, 0.74, 0.36, 0.04])
 BRACT_OUTLINE = PchipInterpolator([0, 0.15, 0.35, 0.55, 0.75, 0.9, 1], [0.66, 0.95, 1.0, 0.74, 0.34, 0.12, 0.02])
-LEAF_OUTLINE = PchipInterpolator([0, 0.1, 0.25, 0.45, 0.7, 0.88, 1], [0.30, 0.41, 0.455, 0.40, 0.225, 0.078, 0.002])
+# Half width, and how far the margin lies behind the midrib, in lengths: rounded lobes beside the stalk.
+LEAF_OUTLINE = PchipInterpolator(
+    [0, 0.04, 0.1, 0.2, 0.35, 0.6, 0.8, 0.92, 1], [0.15, 0.29, 0.4, 0.46, 0.44, 0.3, 0.155, 0.06, 0.002]
+)
+LEAF_LOBES = PchipInterpolator([0, 0.04, 0.1, 0.2, 0.4, 1], [0.075, 0.125, 0.14, 0.085, 0.015, 0])
 # The receptacle by its radius and height in disc radii: its back from the stem to the rim, then the face.
-BACK_RADIUS, BACK_HEIGHT = np.array([0.26, 0.62, 0.92, 1.045, 0.985]), np.array([-0.40, -0.36, -0.26, -0.14, -0.02])
+BACK_RADIUS, BACK_HEIGHT = np.array([0.20, 0.52, 0.85, 1.032, 0.985]), np.array([-0.47, -0.39, -0.28, -0.14, -0.02])
 
 STEM_GREEN, STEM_RED = np.array([0.105, 0.185, 0.050]), np.array([0.12, 0.085, 0.045])
 STRAW, DARK_STRAW = np.array([0.30, 0.21, 0.095]), np.array([0.13, 0.085, 0.040])
@@ -100,6 +104,7 @@ def grow(sunflower: Sunflower, seed: int) -> Specimen:
         organs.append(_florets(sunflower, head, rng))
     if sunflower.leaves:
         organs += _leaves(sunflower, plant, rng)
+    organs.append(_seed_leaves(sunflower, plant, rng))
     return join([_scaled(organ, sunflower.height / USUAL_HEIGHT) for organ in organs])
 
 
@@ -132,6 +137,7 @@ class Plant:
     lean: float
     wave: float
     phase: float
+    flower: float  # size of the head that it carries
 
     @classmethod
     def grown(cls, sunflower: Sunflower, rng: np.random.Generator) -> "Plant":
@@ -141,10 +147,11 @@ class Plant:
             USUAL_HEIGHT - rise + 0.05,
             rng.uniform(0, 2 * np.pi),
             tilt,
-            rng.uniform(2.45, 2.7),
+            rng.uniform(2.45, 2.7) - 0.4 * max(sunflower.flower - 1, 0),
             rng.uniform(-0.03, 0.03),
             rng.uniform(0.015, 0.04),
             rng.uniform(0, 2 * np.pi),
+            sunflower.flower,
         )
 
     def spine(self, tau: float) -> Spine:
@@ -159,14 +166,22 @@ class Plant:
         lean = self.lean + self.wave * np.sin(5 * m + self.phase) * grown_at(m, tau) + face + hang
         sway = self.wave * np.cos(4 * m + self.phase) * grown_at(m, tau)
         frames = turn("z", self.azimuth) @ turn("y", lean) @ turn("x", sway)
-        step = self.length * mix(SEED, 1.0, grown_at((m[1:] + m[:-1]) / 2, tau)) / (len(m) - 1)
+        step = (
+            self.length
+            * mix(mix(*SEED, ramp(m[1:], 0.12, 0.38)), 1.0, grown_at((m[1:] + m[:-1]) / 2, tau))
+            / (len(m) - 1)
+        )
         middle = (frames[1:, :, 2] + frames[:-1, :, 2]) / 2 * step[:, None]
         return Spine(np.concatenate([np.zeros((1, 3)), np.cumsum(middle, axis=0)]), frames)
 
     def radius(self, m: Array, tau: float) -> Array:
         """Metres: thin in the seedling, drier and thinner in the end."""
         thick = 0.14 + 0.86 * ramp(tau - 0.12 * m, -0.02, 0.30)
-        return mix(*RADIUS, m) * thick * (1 - 0.18 * ramp(wilted(tau)) * (0.4 + 0.6 * m))
+        return (
+            mix(RADIUS[0] * (0.6 + 0.4 * self.flower), RADIUS[1] * (0.25 + 0.75 * self.flower), m)
+            * thick
+            * (1 - 0.18 * ramp(wilted(tau)) * (0.4 + 0.6 * m))
+        )
 
 
 def _stem(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> Organ:
@@ -174,7 +189,7 @@ def _stem(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> Organ
     m = np.append(0.0, np.linspace(0, 1 - 0.001, rows))
     close = np.append(0.04, np.ones(rows))  # the cut end is closed
     angle = np.arange(sides) * (2 * np.pi / sides)
-    ribs = 1 + 0.035 * np.cos(6 * angle + 9 * m[:, None])
+    ribs = 1 + 0.035 * np.cos(6 * angle + 9 * m[:, None]) * ramp(1 - m[:, None], 0.0, 0.08)
     streak = 0.5 + 0.5 * np.sin(5 * angle + 25 * m[:, None] + rng.uniform(0, 6.3)) * np.cos(3 * angle + 11 * m[:, None])
     tone = 0.86 + 0.28 * streak
 
@@ -206,7 +221,7 @@ class Head:
         """Radius of the disc: in the grown bud half of what it will be."""
         return (
             DISC
-            * (0.022 + 0.478 * ramp(tau, 0.05, GROWN + 0.03) + 0.5 * ramp(tau, GROWN, OPEN))
+            * (0.022 + 0.478 * ramp(tau, 0.12, GROWN + 0.03) + 0.5 * ramp(tau, GROWN, OPEN))
             * (1 - 0.1 * ramp(wilted(tau)))
         )
 
@@ -239,14 +254,14 @@ def layer_points(t: Array, x: Array, tau: float, head: Head, length: Array, bend
     """
     curl, pull = bend
     disc, opened, dry = head.disc(tau), layer_opening(x, tau), ramp(wilted(tau))
-    r0, end = 1.005 + 0.075 * x, 0.09 + 0.10 * x
+    r0, end = 1.005 + 0.05 * x, 0.09 + 0.10 * x
     a, b = 0.15 + 0.30 * x, 1.95 + 0.30 * x
     bud = a - b * t + 1.3 * x**2 * ramp(t, 0.55, 1.15)  # the bracts' tips stand off
     bud_length = disc * (r0 - end) * b / (np.cos(a) - np.cos(a - b))
     flat = 1.02 + 0.42 * x + (0.36 + 0.12 * x) * ramp(t, -0.1, 0.9) + 0.22 * x * t
     angle = mix(bud, flat, opened) + dry * (0.10 - 0.35 * t) * (1 - x)
     if pull is not None:
-        limp = (1.15 - 0.8 * x) * dry * ramp(t, -0.15, 0.6)
+        limp = (1.05 - 0.75 * x) * dry * ramp(t, -0.15, 0.6)
         for _ in range(2):
             angle = angle + limp * (pull[0] * np.cos(angle) - pull[1] * np.sin(angle))
     angle = angle + curl
@@ -310,7 +325,7 @@ class _Whorls:
         back = relief(tau)
         r, z = r + back * np.cos(phi), z - back * np.sin(phi)
         ring = np.maximum(r.mean(axis=2, keepdims=True), 1e-4)
-        width = half * self.half * mix(0.45 + 0.4 * self.x, 1.0, opened) * (1 - 0.5 * dry)
+        width = half * self.half * mix((0.9 + 0.8 * self.x) * head.disc(tau) / DISC, 1.0, opened) * (1 - 0.5 * dry)
         angle = self.theta + self.u * self.room * np.tanh(width / (ring * self.room))
         return np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1)
 
@@ -361,7 +376,7 @@ def _bracts(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ
     bracts = _Whorls.grown(BRACTS, grid, (0.66, 1.0), rng)
     u, v = bracts.u, bracts.v
     half = HALF_BRACT * BRACT_OUTLINE(v)
-    fresh = tint(BRACT_GREEN, BRACT_PALE, 0.25 * (1 - v) + 0.5 * np.exp(-((u / 0.2) ** 2)) + 0.25 * np.abs(u) ** 4)
+    fresh = tint(BRACT_GREEN, BRACT_PALE, 0.12 * (1 - v) + 0.5 * np.exp(-((u / 0.2) ** 2)) + 0.25 * np.abs(u) ** 4)
     fresh = fresh * bracts.tone[..., None]
     depth = 1.1 * (1 - v) + 0.4 * (1 - np.abs(u))
 
@@ -401,9 +416,11 @@ def _receptacle(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> O
         points = rings(tau)
         front = (np.arange(points.shape[1]) >= 6)[None, :, None]
         dry = ramp(wilted(tau))
-        back = tint(BRACT_PALE, BACK_YELLOW, ramp(2 * dry, 0, 1.0) * (0.6 + 0.4 * stain))
+        back = tint(0.6 * BRACT_GREEN + 0.4 * BRACT_PALE, BACK_YELLOW, ramp(2 * dry, 0, 1.0) * (0.6 + 0.4 * stain))
         back = tint(back, DARK_STRAW, 0.85 * ramp(1.8 * dry - 0.6 - 0.3 * stain, 0.0, 0.8))
-        albedo = np.where(front[..., None], mix(CLOSED, CORE, dry), np.broadcast_to(back, points.shape))
+        albedo = np.where(
+            front[..., None], mix(0.5 * (CLOSED + CORE), 0.6 * CORE, dry), np.broadcast_to(back, points.shape)
+        )
         return Skin(head.placed(points, tau), albedo, np.full(points.shape[:3], 0.75))
 
     r, z = profile(OPEN)
@@ -414,10 +431,10 @@ def _receptacle(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> O
 # Radius and height of a floret along its rows, in its share of the disc: closed, open, spent, and the seed it leaves.
 FLORET = np.array(
     [
-        [[0.72, 0.84, 0.80, 0.56, 0.32, 0.0], [0.0, 0.45, 0.90, 1.22, 1.36, 1.40]],
-        [[0.50, 0.46, 0.56, 0.86, 0.40, 0.0], [0.0, 0.70, 1.60, 2.15, 2.30, 2.75]],
-        [[0.50, 0.48, 0.52, 0.62, 0.34, 0.0], [0.0, 0.60, 1.10, 1.50, 1.62, 1.70]],
-        [[0.78, 0.86, 0.80, 0.58, 0.34, 0.0], [0.0, 0.35, 0.75, 1.05, 1.20, 1.25]],
+        [[0.84, 0.98, 0.74, 0.38, 0.0], [0.0, 0.50, 1.10, 1.34, 1.40]],
+        [[0.60, 0.58, 1.00, 0.42, 0.0], [0.0, 1.20, 2.10, 2.30, 2.75]],
+        [[0.70, 0.66, 0.76, 0.38, 0.0], [0.0, 0.80, 1.50, 1.62, 1.70]],
+        [[0.86, 0.98, 0.66, 0.36, 0.0], [0.0, 0.40, 1.05, 1.20, 1.25]],
     ]
 )
 
@@ -426,8 +443,8 @@ def _florets(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Orga
     """Pegs in Vogel's spirals. They open from the rim inwards, spill pollen, fade, and leave their seeds."""
     n, sides = sunflower.florets, max(5, finer(6, sunflower.detail))
     k = np.arange(n)
-    r, theta = 0.95 * np.sqrt((k + 0.5) / n), k * GOLDEN_ANGLE
-    share = 0.5 * 0.95 * np.sqrt(np.pi / n)  # half the way to the next one, in disc radii
+    r, theta = 0.96 * np.sqrt((k + 0.5) / n), k * GOLDEN_ANGLE
+    share = 0.46 * np.sqrt(np.pi / n)  # half the way to the next one, in disc radii
     share = min(share, 0.10)
     early, tone = rng.uniform(-0.05, 0.05, n), rng.uniform(0.82, 1.15, (n, 1, 1, 1))
     drop = rng.uniform(0.0, 0.5, n)
@@ -454,7 +471,9 @@ def _florets(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Orga
         high = (np.arange(rows) / (rows - 1))[None, :, None]
         young = tint(CLOSED, CORE, 0.8 * (1 - r) + 0.15)[:, None, None] + 0 * points
         fresh = (
-            tint(tint(COROLLA, CORE, ramp(high, 0.7, 0.8) * (1 - ramp(high, 0.85, 1.0))), POLLEN, ramp(high, 0.85, 1.0))
+            tint(
+                tint(COROLLA, CORE, ramp(high, 0.55, 0.7) * (1 - ramp(high, 0.85, 1.0))), POLLEN, ramp(high, 0.85, 1.0)
+            )
             + 0 * points
         )
         albedo = tint(
@@ -479,16 +498,16 @@ def _florets(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Orga
 def _leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> list[Organ]:
     """Heart-shaped, serrate blades on stalks, in a spiral; each unfolds when its piece of the stem has stretched."""
     n, detail = sunflower.leaves, sunflower.detail
-    m = np.linspace(0.24, 0.84, n) if n > 1 else np.array([0.5])
+    m = np.linspace(0.24, 0.84 - 0.12 * max(sunflower.flower - 1, 0), n) if n > 1 else np.array([0.5])
     m = m + rng.uniform(-0.25, 0.25, n) * 0.6 / max(n, 4)
     facing = rng.uniform(0, 2 * np.pi) + np.arange(n) * GOLDEN_ANGLE + rng.uniform(-0.15, 0.15, n)
-    full = (0.270 - 0.12 * ramp(m, 0.35, 0.95)) * rng.uniform(0.92, 1.08, n) * (8 / max(n, 8)) ** 0.25
+    full = (0.270 - 0.12 * ramp(m, 0.35, 0.95)) * rng.uniform(0.92, 1.08, n) * (10 / max(n, 10)) ** 0.9
     rise, haste = rng.uniform(0.72, 0.95, (n, 1)), rng.uniform(0.85, 1.2, (n, 1))
     samples, s = np.linspace(0, 1, 33), np.linspace(0, 1, finer(10, detail))
 
     def unfolded(tau: float) -> Array:
         """(n,) from a leaf of the terminal bud (0) to a grown one (1)."""
-        return ramp(tau - 0.19 * m, -0.10, 0.15)
+        return ramp(tau - 0.19 * m, -0.135, 0.19)
 
     def size(tau: float) -> Array:
         return full * mix(0.035, 1.0, unfolded(tau))
@@ -499,9 +518,9 @@ def _leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> lis
     def spines(tau: float) -> list[Spine]:
         points, frames = plant.spine(tau).pose(m)
         frames = frames @ turn("z", facing)
-        points = points + frames[:, :, 0] * (1.05 * plant.radius(m, tau) + 0.020 * size(tau))[:, None]
-        lean = mix(0.42, rise, unfolded(tau)[:, None]) + 0.35 * samples * unfolded(tau)[:, None]
-        lean = lean + dry(tau) * (0.75 * ramp(samples, -0.2, 0.7) + 0.35)
+        points = points + frames[:, :, 0] * (1.04 * plant.radius(m, tau) + 0.013 * size(tau))[:, None]
+        lean = mix(0.5, rise, unfolded(tau)[:, None]) + 0.35 * samples * unfolded(tau)[:, None]
+        lean = lean + dry(tau) * (0.55 * ramp(samples, -0.2, 0.7) + 0.20)
         return [Spine.bent(*leaf, 0 * samples) for leaf in zip(points, frames, 0.5 * size(tau), lean, strict=True)]
 
     def stalks(tau: float) -> Skin:
@@ -515,21 +534,47 @@ def _leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> lis
     return [Organ("leaf stalks", chart, stalks, closed=True), blades]
 
 
+def _seed_leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> Organ:
+    """The two cotyledons, which shrivel once true leaves have unfolded."""
+    m, facing = np.full(2, 0.15), rng.uniform(0, 2 * np.pi) + np.array([0, np.pi]) + rng.uniform(-0.1, 0.1, 2)
+    u, v = np.linspace(-1, 1, finer(5, sunflower.detail) | 1), np.linspace(0, 1, finer(13, sunflower.detail))
+    outline = 0.30 * np.sin(np.pi * v**0.8) ** 0.6 * ramp(v, -0.1, 0.5) + 0.03
+    bow, length = rng.uniform(0.2, 0.5, (2, 1)), 0.034 * rng.uniform(0.95, 1.05, 2)
+    full = np.ones((2, len(v), len(u)))
+
+    def at(tau: float) -> Skin:
+        dry = ramp(tau, 0.10, 0.30)
+        long = length * (1 + 0.2 * ramp(tau, 0.0, 0.1)) * (1 - 0.35 * dry)
+        bend = bow * v - 0.45 + 1.6 * dry * ramp(v, -0.4, 0.3)
+        local = blade(
+            long[:, None] * outline * (1 - 0.6 * dry), long, u, bend, 0.12 + 0.5 * dry + 0 * v + 0 * bow, 0.2 + 0 * bend
+        )
+        local[..., 0] += 1.1 * plant.radius(m, tau)[:, None, None]
+        points, frames = plant.spine(tau).pose(m)
+        placed = points[:, None, None] + np.einsum("nij,nrcj->nrci", frames @ turn("z", facing), local)
+        return Skin(
+            placed, tint(tint(LEAF_GREEN, VEIN, 0.6 * full), LEAF_BROWN, 0.95 * dry * full), (0.5 + 0.3 * dry) * full
+        )
+
+    chart = np.stack(
+        np.broadcast_arrays(u * outline[:, None] * length[:, None, None], v[:, None] * length[:, None, None]), axis=-1
+    )
+    return Organ("seed leaves", chart, at)
+
+
 def _blades(
     detail: float, full: Array, life: tuple[Callable, Callable, Callable, Callable], rng: np.random.Generator
 ) -> Organ:
     spines, size, dry, unfolded = life
-    n, rows = len(full), finer(27, detail)
+    n, rows = len(full), finer(33, detail)
     u, v = np.linspace(-1, 1, finer(13, detail) | 1), np.linspace(0, 1, rows)
     saw = np.abs((13 * v) % 1 - 0.35) * ramp(v, 0.05, 0.25) * ramp(1 - v, 0.0, 0.1)
     outline = LEAF_OUTLINE(v) * (1 - 0.14 * saw)
-    sweep = (0.20 * (1 - v)[:, None] ** 2 - 0.06 * ramp(1 - v, 0, 0.9)[:, None]) * np.abs(
-        u
-    ) ** 1.5  # the lobes of the heart
+    sweep = LEAF_LOBES(v)[:, None] * np.abs(u) ** 1.5
     bow, twist, tone = rng.uniform(0.5, 0.95, (n, 1)), rng.uniform(-0.2, 0.2, n), rng.uniform(0.85, 1.15, (n, 1, 1, 1))
     stain, phase = Noise.grown(rng, 0.08), rng.uniform(0, 2 * np.pi, (n, 1, 1))
-    rib = np.cos(2 * np.pi * (6.5 * v[:, None] - 2.6 * np.abs(u) * (1 - 0.4 * v[:, None]) + 0.35))
-    veins = np.maximum(np.exp(-((u / 0.07) ** 2)), 0.55 * ramp(rib, 0.75, 1.0)) + 0 * v[:, None]
+    rib = 0.5 + 0.5 * np.cos(2 * np.pi * (4.5 * v[:, None] - 1.5 * np.abs(u) + 0.4))
+    veins = np.maximum(np.exp(-((u / 0.09) ** 2)), 0.5 * rib**3 * (1 - 0.5 * np.abs(u))) + 0 * v[:, None]
     flat = np.stack(
         np.broadcast_arrays(u * outline[:, None] * 0.2, v[:, None] * 0.2, np.arange(n)[:, None, None] * 1.0), axis=-1
     )
@@ -540,9 +585,9 @@ def _blades(
 
     def at(tau: float) -> Skin:
         old, young, long = dry(tau), 1 - unfolded(tau)[:, None], size(tau)
-        bend = bow * v * (1 - young) + old * (0.9 * ramp(v, -0.2, 0.3) + 0.3 * v) + 0.25 - 0.3 * young
+        bend = bow * v * (1 - young) + old * (0.6 * ramp(v, -0.2, 0.3) + 0.25 * v) + 0.25 - 0.3 * young
         fold, roll = 0.16 + 0.85 * young + 0.6 * old + 0 * v, -0.16 + 0.3 * young + 0.8 * old * v
-        width = long[:, None] * outline * (1 - 0.35 * old) * (1 - 0.6 * young)
+        width = long[:, None] * outline * (1 - 0.35 * old) * (1 - 0.68 * young)
         local = blade(width, long * (1 - 0.12 * old[:, 0]), u, bend, fold, roll)
         back = long[:, None, None] * sweep
         swell = (

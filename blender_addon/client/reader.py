@@ -14,6 +14,7 @@ class Reader:
 
     def __init__(self, gateway: Gateway):
         self.typed = ""  # the newest text; what was typed before it and not yet asked is never asked
+        self.newest: protocol.Reading | None = None  # the answer that came last
         self._gateway = gateway
         self._answers: OrderedDict[str, protocol.Reading] = OrderedDict()
         self._needed: dict[str, None] = {}  # prompts, in order
@@ -58,7 +59,7 @@ class Reader:
 
     def forget(self) -> None:
         """Another connection, perhaps to a backend that knows other words."""
-        self._asked = None
+        self._asked = self.newest = None
         self._answers.clear()
 
     def _next(self) -> str | None:
@@ -72,6 +73,6 @@ class Reader:
     def _keep(self, prompt: str, answer: protocol.Reading) -> None:
         self._asked = None
         self._needed.pop(prompt, None)
-        self._answers[prompt] = answer
+        self._answers[prompt] = self.newest = answer
         while len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)

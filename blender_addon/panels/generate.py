@@ -37,6 +37,8 @@ def draw_understood(layout, context, words: str, session) -> None:
             draw_text(layout, context, f"The built-in engine knows: {', '.join(session.engines.makes)}", "INFO")
         return
     reading = session.reader.answer(words)
+    if reading is None and session.reader.busy:
+        reading = session.reader.newest  # of what was typed before: the panel shall not jump with each letter
     if reading is None:
         return
     if reading.refusal:

@@ -102,6 +102,8 @@ def enliven(obj) -> None:
 
     Raises ValueError where its keys are no longer all there.
     """
+    if obj.data.users - obj.data.use_fake_user > 1:
+        obj.data = obj.data.copy()  # the others go on as they are
     facts, names = provenance.read(obj), live.of(obj)
     found = keys.ours(obj)
     labels = list(dict.fromkeys(keys.label_of(name) for name in found))

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import trimesh
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from tests.benchmarks.lifebench.metrics.align import STAY, Freedom, Placing, place, right_angles
@@ -35,6 +37,9 @@ def test_another_turn_gives_other_points_and_the_same_turn_the_same():
     first, again, other = (spread(faces, weights, 100, turn).on(vertices) for turn in (0, 0, 1))
     assert np.array_equal(first, again)
     assert np.linalg.norm(first - other, axis=1).min() > 1e-4
+    fine = trimesh.creation.icosphere(subdivisions=5)  # of smaller faces than the points are apart
+    one, two = (spread(fine.faces, fine.area_faces, 500, turn).on(fine.vertices) for turn in (0, 1))
+    assert np.median(KDTree(one).query(two)[0]) > 0.2 * np.sqrt(4 * np.pi / 500)
 
 
 def test_points_of_a_life_are_by_the_area_that_faces_have_while_they_are_there():
@@ -84,6 +89,14 @@ def test_upright_does_not_tilt_and_none_does_not_move():
     found = place([points], [tilted], Freedom.UPRIGHT)
     assert np.array_equal(found.turn[2], [0, 0, 1]) and np.ptp(found.scale) == 0
     assert place([points], [tilted], Freedom.NONE) is STAY
+
+
+def test_a_mirror_image_is_not_turned_inside_out():
+    vertices, faces = lopsided()
+    points = spread(faces, areas(vertices, faces), 500).on(vertices)
+    for freedom in (Freedom.FREE, Freedom.AXES):
+        found = place([points * [1, 1, -1]], [points], freedom)
+        assert np.linalg.det(found.turn) == pytest.approx(1) and found.scale.min() > 0
 
 
 def test_what_is_in_its_place_stays_there():

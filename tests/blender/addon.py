@@ -72,6 +72,8 @@ class Script:
             self.pump.tick()
 
     def take(self, job):
+        if job not in self.records:  # it was submitted, and nothing was written down for it
+            return None
         seq = self.given[job]
         if seq >= min(self.allowed[job], len(self.records[job])):
             return None
@@ -80,6 +82,8 @@ class Script:
         return seq, *self.records[job][seq]
 
     def fetched(self, job):
+        if job not in self.records:
+            return False
         return self.session.jobs[job].final and self.given[job] >= min(self.allowed[job], len(self.records[job]))
 
     def fetch(self, job, from_seq=0):

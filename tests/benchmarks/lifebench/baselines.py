@@ -1,14 +1,14 @@
 """What can be had without any system: five answers to a truth, each made of as little of it as its text says.
 
-Every one is given the mesh of one frame, `start`, with its colours, and keeps them: none can brown or char. The colours
-and the topology are therefore the truth's own, and what is scored is motion. Some are oracles: they see what no system
-is given, and show how far their kind of motion reaches even so.
+Every one starts from the mesh of one frame, the one that was given or else the first, with its colours, and keeps
+those: none can brown or char. Topology and the colours at the start are therefore the truth's own, and what is scored
+is motion. Some are oracles: they see what no system is given, and show how far their kind of motion reaches even so.
 
-    still       start                                       nothing moves: what every system must beat
-    similarity  start, and every vertex of every frame      turns, scales and moves as one (Umeyama 1991)
-    amberg      start, and the surface of every frame       non-rigid registration (Amberg et al. 2007), by trimesh
-    sumner      start, and the surface of every frame       (Sumner and Popovic 2004, its section on correspondence)
-    arap        start, and the paths of a few vertices      as rigid as possible (Sorkine and Alexa 2007), by libigl
+    still       that mesh alone                             nothing moves: what every system must beat
+    similarity  and every vertex of every frame             turns, scales and moves as one (Umeyama 1991)
+    amberg      and the surface of every frame              non-rigid registration (Amberg et al. 2007), by trimesh
+    sumner      and the surface of every frame              (Sumner and Popovic 2004, its section on correspondence)
+    arap        and the paths of a few vertices             as rigid as possible (Sorkine and Alexa 2007), by libigl
 """
 
 import subprocess
@@ -39,47 +39,56 @@ class Unavailable(RuntimeError):
     """A baseline whose library is not installed here; the message says what to do."""
 
 
-def still(truth: Truth, start: int = 0) -> Sequence:
-    """The frame `start`, held."""
-    return _answer(truth, start, np.repeat(truth.sequence.positions[start][None], len(truth.tau), axis=0), "still")
+def still(truth: Truth) -> Sequence:
+    """The mesh it starts from, held."""
+    return _answer(truth, np.repeat(_start(truth)[None], len(truth.tau), axis=0), "still")
 
 
-def similarity(truth: Truth, start: int = 0) -> Sequence:
-    """The frame `start`, turned, scaled and moved so that its vertices come as near as may be to each frame's own."""
-    positions = truth.sequence.positions
-    return _answer(
-        truth, start, np.stack([_nearest_similar(positions[start], each) for each in positions]), "similarity"
-    )
+def similarity(truth: Truth) -> Sequence:
+    """The mesh it starts from, turned, scaled and moved so that its vertices come as near as may be to each frame's."""
+    start = _start(truth)
+    return _answer(truth, np.stack([_nearest_similar(start, each) for each in truth.sequence.positions]), "similarity")
 
 
-def amberg(truth: Truth, start: int = 0) -> Sequence:
-    """The frame `start` registered to the surface of each frame, by trimesh.registration.nricp_amberg."""
-    return _answer(truth, start, _registered(truth, start, registration.nricp_amberg), "amberg")
+def amberg(truth: Truth) -> Sequence:
+    """The mesh it starts from, registered to the surface of each frame, by trimesh.registration.nricp_amberg."""
+    return _answer(truth, _registered(truth, registration.nricp_amberg), "amberg")
 
 
-def sumner(truth: Truth, start: int = 0) -> Sequence:
-    """The frame `start` registered to the surface of each frame, by trimesh.registration.nricp_sumner."""
-    return _answer(truth, start, _registered(truth, start, registration.nricp_sumner), "sumner")
+def sumner(truth: Truth) -> Sequence:
+    """The mesh it starts from, registered to the surface of each frame, by trimesh.registration.nricp_sumner."""
+    return _answer(truth, _registered(truth, registration.nricp_sumner), "sumner")
 
 
-def arap(truth: Truth, start: int = 0) -> Sequence:
-    """The frame `start` with a few vertices led along their true paths, by libigl, frame after frame both ways.
+def arap(truth: Truth) -> Sequence:
+    """The mesh it starts from, of which a few vertices are led along their true paths, by libigl: frame after frame,
+    both ways.
 
     Raises Unavailable where there is no environment with libigl.
     """
-    sound, positions = Sound.of(truth, start), truth.sequence.positions
+    sound, positions, start = Sound.of(truth), truth.sequence.positions, _number(truth)
     handles = chosen_handles(sound.vertices, sound.faces)
     paths = positions[:, sound.kept[handles]]
     after = _led(sound, handles, paths[start:])
     before = _led(sound, handles, paths[: start + 1][::-1])
-    return _answer(truth, start, sound.whole(np.concatenate([before[:0:-1], after])), "arap")
+    return _answer(truth, sound.whole(np.concatenate([before[:0:-1], after])), "arap")
 
 
-BASELINES: tuple[Callable[[Truth, int], Sequence], ...] = (still, similarity, amberg, sumner, arap)
+BASELINES: tuple[Callable[[Truth], Sequence], ...] = (still, similarity, amberg, sumner, arap)
 
 
-def _answer(truth: Truth, start: int, positions: Reals, name: str) -> Sequence:
-    known, frames = truth.sequence, len(positions)
+def _number(truth: Truth) -> int:
+    """Of the frame to start from."""
+    return 0 if truth.given is None else truth.given
+
+
+def _start(truth: Truth) -> Reals:
+    """(V, 3)"""
+    return truth.sequence.positions[_number(truth)]
+
+
+def _answer(truth: Truth, positions: Reals, name: str) -> Sequence:
+    known, start, frames = truth.sequence, _number(truth), len(positions)
 
     def held(look: Reals | None) -> Reals | None:
         return None if look is None else np.repeat(look[start][None], frames, axis=0)
@@ -120,9 +129,9 @@ class Sound:
     beside: Reals  # (V, 3) from its leader to each vertex
 
     @classmethod
-    def of(cls, truth: Truth, start: int) -> Self:
-        """The frame `start` of a truth."""
-        vertices, faces = truth.sequence.frames[start]
+    def of(cls, truth: Truth) -> Self:
+        """The frame of a truth to start from."""
+        vertices, faces = truth.sequence.frames[_number(truth)]
         count, least = len(vertices), FLAT * truth.size
         edges = np.stack([faces.ravel(), np.roll(faces, -1, axis=1).ravel()])
         short = edges[:, np.linalg.norm(vertices[edges[0]] - vertices[edges[1]], axis=1) < least]
@@ -147,10 +156,10 @@ class Sound:
         return positions[..., self.leader, :] + self.beside
 
 
-def _registered(truth: Truth, start: int, fit: Callable) -> Reals:
+def _registered(truth: Truth, fit: Callable) -> Reals:
     """(T, V, 3). Every match counts, however far: a piece without one would have no place, and nothing is missing in
     the truth. The surface is given as points on it, which asks for no more packages than the tests have."""
-    positions, sound = truth.sequence.positions, Sound.of(truth, start)
+    positions, sound, start = truth.sequence.positions, Sound.of(truth), _number(truth)
     found = np.empty_like(positions)
     for number, shape in enumerate(positions):
         if number == start or not len(truth.sequence.there(number)):

@@ -96,15 +96,20 @@ class Truth:
 
     @classmethod
     def grown(
-        cls, record: Species, seed: int, frames: int = 32, fps: float = 24.0, stretch: tuple[float, float] = (0.0, 1.0)
+        cls,
+        record: Species,
+        seed: int,
+        frames: int = 32,
+        fps: float = 24.0,
+        stretch: tuple[float, float] = (0.0, 1.0),
+        given: int | None = None,
     ) -> Self:
         """The life of one individual at even steps of tau along `stretch`, backwards where it falls."""
         specimen = grow(record, seed)
         told = {"specimen": type(record).__name__, "seed": str(seed), "engine": "specimens"}
         moments = [specimen.at(tau) for tau in np.linspace(*stretch, frames)]
-        return cls(
-            Clip.from_frames(specimen.mesh, moments, fps, provenance=told), record, seed, specimen.matter, specimen.at
-        )
+        clip = Clip.from_frames(specimen.mesh, moments, fps, provenance=told)
+        return cls(clip, record, seed, specimen.matter, specimen.at, given)
 
     @property
     def tau(self) -> Reals:

@@ -8,9 +8,10 @@ from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.metrics.align import Freedom, place
 from tests.benchmarks.lifebench.metrics.sampling import Samples, of_frame, of_life
-from tests.benchmarks.lifebench.nouns import GONE, Ints, Reals, Sequence, Truth, areas
+from tests.benchmarks.lifebench.nouns import Bools, Ints, Reals, Sequence, Truth, areas
 
 NEAR = 0.005  # of the size: points this near to one another at the anchor may stand for one another
+LIKE = 1e-4  # of the size: what a difference in colour from black to white counts for where points are as near
 CHOICES = 8  # points of the answer among which the one that stands for a point of the truth is found
 PLACED_IN, PLACED_BY = 8, 3_000  # frames, and points of each, by which a sequence is put in its place
 FOLLOWED = 20_000  # points of the answer's surface beside its vertices
@@ -67,20 +68,23 @@ class Pair:
         """(V,) points of the answer, and (T, V) how far they are from the truth's, shares of the size."""
         anchor, truth = self.truth.anchor, self.truth.sequence.positions
         paths = self.points.on(self.answer.positions)
-        used = paths[anchor]
-        if self.answer.opacity is not None:
-            there = self.points.on(np.stack(self.answer.opacity)[..., None])[anchor, :, 0] >= GONE
-            used = np.where(there[:, None], used, np.inf)
-        real = np.flatnonzero(np.isfinite(used[:, 0]))
-        gap, choice = KDTree(used[real]).query(truth[anchor], k=min(CHOICES, len(real)))
-        gap, choice = gap.reshape(len(gap), -1), real[choice.reshape(len(gap), -1)]
+        gap, choice = KDTree(paths[anchor]).query(truth[anchor], k=CHOICES)
         far = np.full(choice.shape, np.inf)
-        for k in range(choice.shape[1]):
+        for k in range(CHOICES):
             allowed = gap[:, k] <= np.maximum(gap[:, 0], NEAR * self.size)
             way = paths[:, choice[allowed, k]] - truth[:, allowed]
             far[allowed, k] = np.sqrt(np.einsum("tvk,tvk->tv", way, way)).mean(axis=0)
+            far[allowed, k] += LIKE * self.size * self._unlike(choice[:, k], allowed)
         chosen = choice[np.arange(len(far)), far.argmin(axis=1)]
         return chosen, np.linalg.norm(paths[:, chosen] - truth, axis=2) / self.size
+
+    def _unlike(self, choice: Ints, allowed: Bools) -> Reals:
+        """(A,) how far colours are from the truth's, of those that are allowed: it tells points at one place apart."""
+        own, real = self.answer.albedo, self.truth.clip.albedo
+        if own is None or real is None:
+            return np.zeros(allowed.sum())
+        first, last = (self.points.at(choice[allowed]).on(np.asarray(own[t])) - real[t][allowed] for t in (0, -1))
+        return (np.abs(first) + np.abs(last)).mean(axis=1)
 
     @property
     def match(self) -> Ints:

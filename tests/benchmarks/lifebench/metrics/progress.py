@@ -6,24 +6,28 @@ moment is found whose surface is nearest, both ways, with colour as three more c
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.metrics.pair import Pair
-from tests.benchmarks.lifebench.metrics.sampling import of_life, present, spread
-from tests.benchmarks.lifebench.nouns import Reals, Sequence, areas
+from tests.benchmarks.lifebench.metrics.sampling import in_frame, of_life, present
+from tests.benchmarks.lifebench.nouns import Reals, Sequence
 
 FROM, TO = 400, 4_000  # points of each surface, to measure from and to measure to
 COLOUR = 0.1  # of the size: how far white is from black
 TRAVEL = 0.005  # of the size: what it costs to go through a whole life, so that noise goes nowhere
+REST = 2 * TRAVEL  # of the size: a life that changes more slowly than by this from start to end is at rest
 
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """`moments` (T,) of the life, 0 its start and 1 its end, that the frames of an answer are."""
+    """`moments` (T,) of the life, 0 its start and 1 its end, that the frames of an answer are, and `due` (T,) those of
+    the truth."""
 
     moments: Reals
+    due: Reals
 
     @property
     def covered(self) -> float:
@@ -41,21 +45,28 @@ class Progress:
     @property
     def late(self) -> float:
         """Mean distance from the moment that was due, as a share of the life."""
-        return float(np.abs(self.moments - np.linspace(0, 1, len(self.moments))).mean())
+        return float(np.abs(self.moments - self.due).mean())
 
 
 def progress(pair: Pair) -> Progress:
     """Of an answer along the truth."""
     coloured = pair.answer.albedo is not None and pair.truth.clip.albedo is not None
     answer, truth = (_states(of, pair.size, coloured) for of in (pair.answer, pair.truth.sequence))
-    return Progress(moments(apart(answer, truth)))
+    due = lived([_apart(here, there) for here, there in pairwise(truth)])
+    return Progress(moments(np.array([[_apart(own, real) for real in truth] for own in answer]), due), due)
 
 
-def moments(distances: Reals) -> Reals:
-    """(T,) in [0, 1] of distances (T, T'), shares of the size, from each frame to each moment in order: the way whose
-    distances and travel are least together (Viterbi 1967)."""
-    count = distances.shape[1]
-    places = np.linspace(0.0, 1.0, count)
+def lived(steps: list[float]) -> Reals:
+    """(T,) in [0, 1]: how much of a life is over at each of its frames, of the change (T - 1,) between them in shares
+    of the size. Its time, less the time in which it rests: nothing tells moments of rest apart."""
+    least = REST / max(len(steps), 1)
+    passed = np.concatenate([[0.0], np.cumsum(np.minimum(np.array(steps) / least, 1.0))])
+    return passed / max(passed[-1], 1e-300)
+
+
+def moments(distances: Reals, places: Reals) -> Reals:
+    """(T,) of distances (T, T'), shares of the size, from each frame to each of the moments at `places` (T',): the way
+    whose distances and travel are least together (Viterbi 1967)."""
     travel = TRAVEL * np.abs(places[:, None] - places)
     cost, came = distances[0], np.empty(distances.shape, int)
     for t in range(1, len(distances)):
@@ -69,25 +80,30 @@ def moments(distances: Reals) -> Reals:
     return places[found]
 
 
-def apart(answer: list[Reals], truth: list[Reals]) -> Reals:
-    """(T, T') half the Chamfer distance between each two of the surfaces (n, K)."""
-    few, some = ([state[:: max(1, len(state) // FROM)] for state in states] for states in (answer, truth))
-    trees, others = [KDTree(state) for state in answer], [KDTree(state) for state in truth]
-    found = np.empty((len(answer), len(truth)))
-    for i, j in np.ndindex(*found.shape):
-        found[i, j] = (others[j].query(few[i])[0].mean() + trees[i].query(some[j])[0].mean()) / 2
-    return found
+@dataclass(frozen=True, eq=False)
+class State:
+    """A surface and its look at one moment: points to measure from and a tree of more to measure to."""
+
+    few: Reals  # (n, K) shares of the size
+    all: KDTree
 
 
-def _states(sequence: Sequence, size: float, coloured: bool) -> list[Reals]:
-    """(n, 3 or 6) of each frame: points that are followed where they can be, less what is gone."""
+def _apart(one: State, other: State) -> float:
+    """Half the Chamfer distance."""
+    return float(other.all.query(one.few)[0].mean() + one.all.query(other.few)[0].mean()) / 2
+
+
+def _states(sequence: Sequence, size: float, coloured: bool) -> list[State]:
+    """Of each frame: points that are followed where they can be, less what is gone."""
     followed, states = of_life(sequence, TO) if sequence.tracked else None, []
     for t, (vertices, _) in enumerate(sequence.frames):
         if followed is None:
-            faces = sequence.there(t)
-            samples = spread(faces, areas(vertices, faces), TO)
+            samples = in_frame(sequence, t, TO)
         else:
-            samples = followed.at(np.flatnonzero(present(sequence, followed, t)))
+            shown = present(sequence, followed, t)
+            samples = followed.at(np.flatnonzero(shown)) if shown.any() else followed
         state = samples.on(vertices) / size
-        states.append(np.concatenate([state, COLOUR * samples.on(sequence.albedo[t])], axis=1) if coloured else state)
+        if coloured:
+            state = np.concatenate([state, COLOUR * samples.on(sequence.albedo[t])], axis=1)
+        states.append(State(state[:: max(1, len(state) // FROM)], KDTree(state)))
     return states

@@ -36,8 +36,8 @@ def spread(faces: Ints, weights: Reals, count: int, turn: int = 0) -> Samples:
     """`count` points on triangles (F, 3), as many to each as its weight (F,) asks for: strata of equal weight, one
     point in each. Another `turn` gives other points."""
     total = np.cumsum(weights)
-    if not total[-1] > 0.0:
-        raise ValueError("a surface without area has no points")
+    if not total[-1] > 0.0:  # it has shrunk to nothing: any of its points will do
+        total = np.arange(1.0, len(faces) + 1)
     index = np.arange(count)
     place = (index + (OFFSET + turn / PLASTIC**3) % 1.0) * (total[-1] / count)
     face = np.minimum(np.searchsorted(total, place, side="right"), len(faces) - 1)
@@ -47,12 +47,16 @@ def spread(faces: Ints, weights: Reals, count: int, turn: int = 0) -> Samples:
     return Samples(faces[face], np.stack([1.0 - u - v, u, v], axis=1))
 
 
+def in_frame(sequence: Sequence, frame: int, count: int, turn: int = 0) -> Samples:
+    """Points of one frame, by its own areas."""
+    vertices, faces = sequence.frames[frame][0], sequence.there(frame)
+    faces = faces if len(faces) else sequence.frames[frame][1]  # all is gone: it is where it was
+    return spread(faces, areas(vertices, faces), count, turn)
+
+
 def of_frame(sequence: Sequence, frame: int, count: int, turn: int = 0) -> Reals:
     """(count, 3) metres: points of one frame, by its own areas."""
-    vertices, faces = sequence.frames[frame][0], sequence.there(frame)
-    if not areas(vertices, faces).sum() > 0.0:
-        return vertices[:1].repeat(count, axis=0)  # all is gone, or shrunk to a point: it is where it was
-    return spread(faces, areas(vertices, faces), count, turn).on(vertices)
+    return in_frame(sequence, frame, count, turn).on(sequence.frames[frame][0])
 
 
 def of_life(sequence: Sequence, count: int, turn: int = 0) -> Samples:

@@ -5,11 +5,13 @@ beyond it.
 """
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from kernels.crossings import crossings
 from tests.benchmarks.lifebench.metrics.pair import Pair
-from tests.benchmarks.lifebench.nouns import Bools, Reals, Sequence, areas
+from tests.benchmarks.lifebench.nouns import Bools, Ints, Reals, Sequence
 
 QUANTILES = (0.01, 0.5, 0.99)  # of the length of edges
 SHORT = 1e-4  # of the size: a shorter edge has no stretch that could be told
@@ -74,15 +76,20 @@ def _crossing(sequence: Sequence, frame: int) -> float:
     if not len(faces):
         return 0.0
     size = np.ptp(vertices, axis=0).max()
-    place = np.round((vertices - vertices.min(axis=0)) / (SLACK * size)).astype(np.int64)
-    names = np.unique(place, axis=0, return_inverse=True)[1].reshape(-1)  # a seam that splits vertices is no gap
-    return float(crossings(vertices[faces], names[faces].astype(np.int32), SLACK * size).mean())
+    return float(crossings(vertices[faces], _places(vertices)[faces].astype(np.int32), SLACK * size).mean())
+
+
+def _places(vertices: Reals) -> Ints:
+    """(V,) a number for the place of each: a seam that splits vertices is no gap."""
+    step = SLACK * np.ptp(vertices, axis=0).max() or 1.0
+    place = np.round((vertices - vertices.min(axis=0)) / step).astype(np.int64)
+    return np.unique(place, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def volume_error(pair: Pair) -> float:
     """Where matter is kept by a law: how far the volume of an answer's parts is from it, in the mean frame, both as
-    shares of the largest that it allows. Faces are of the part that the nearest vertex of the truth is of; what they
-    leave open is closed by a fan to their middle."""
+    shares of the largest that it allows. Faces are of the part that the nearest vertex of the truth is of; a hole
+    that they leave is closed by a fan to the middle of its rim."""
     matter, subject = pair.truth.matter, pair.truth.clip.subject
     law = np.array([matter.share(tau) for tau in pair.truth.tau])
     kept = np.isin(subject.parts, [subject.part_names.index(part) for part in matter.parts])
@@ -99,7 +106,23 @@ def _volume(pair: Pair, frame: int, kept: Bools) -> float:
     faces = faces[kept[nearest][faces].all(axis=1)]
     if not len(faces):
         return 0.0
-    corners = vertices[faces] - np.average(
-        vertices[faces].mean(axis=1), axis=0, weights=areas(vertices, faces) + 1e-300
-    )
+    rims, centres = _holes(vertices, _places(pair.answer.frames[of][0])[faces], faces)
+    corners = np.concatenate([vertices[faces], np.stack([vertices[rims[:, 1]], vertices[rims[:, 0]], centres], axis=1)])
+    corners = corners - vertices[faces[0, 0]]
     return float(np.einsum("fk,fk->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6.0)
+
+
+def _holes(vertices: Reals, names: Ints, faces: Ints) -> tuple[Ints, Reals]:
+    """(R, 2) the edges that only one face has, along it, and (R, 3) the middle of the rim that each is part of; faces
+    (F, 3) whose vertices at one place have one of `names` (F, 3)."""
+    ends, own = (np.concatenate([of[:, [0, 1]], of[:, [1, 2]], of[:, [2, 0]]]) for of in (names, faces))
+    count = int(names.max()) + 1
+    way, back = ends @ [count, 1], ends @ [1, count]
+    alone = ~np.isin(way, back) & (ends[:, 0] != ends[:, 1])
+    rims, places = own[alone], ends[alone]
+    graph = coo_array((np.ones(len(places)), places.T), shape=(count, count))
+    rim = connected_components(graph, directed=False)[1][places[:, 0]]
+    share = np.bincount(rim, minlength=count)[rim][:, None]
+    sums = np.zeros((count, 3))
+    np.add.at(sums, rim, vertices[rims].mean(axis=1))
+    return rims, sums[rim] / share

@@ -1,0 +1,126 @@
+"""LifeBench: the open benchmark of growth and decay.
+
+    python -m tests.benchmarks.lifebench data                       everything there is to see, into out/lifebench
+    python -m tests.benchmarks.lifebench score FILE --case mesh/rose-9001
+    python -m tests.benchmarks.lifebench entries                    baselines and our own engines, scored
+    python -m tests.benchmarks.lifebench page                       RESULTS.md from what was scored
+
+`data` needs the environment "learned" (torch), the others "backend"; the entry `arap` finds libigl in "learned".
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+from backend.species import SPECIES
+from tests.benchmarks.lifebench.tasks import FRAMES, SEEDS, Case, Task, cases
+from tools.environments import ROOT
+
+MODULE = "tests.benchmarks.lifebench"
+OUT = ROOT / "out" / "lifebench"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.lifebench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+
+    def action(function, name: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=function.__doc__.split("\n")[0])
+        added.set_defaults(action=function)
+        added.add_argument("--out", type=Path, default=OUT, help="folder of data and scores (out/lifebench)")
+        return added
+
+    for function in (data, entries):
+        added = action(function, function.__name__)
+        added.add_argument("--only", nargs="+", choices=list(SPECIES), default=list(SPECIES), metavar="SPECIMEN")
+        added.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+        added.add_argument("--tasks", nargs="+", type=Task, default=list(Task), metavar="TASK")
+        added.add_argument("--frames", type=int, default=FRAMES)
+        added.add_argument("--detail", type=float, default=1.0, help="of the meshes; published results have 1")
+        if function is data:
+            added.add_argument("--side", type=int, default=256, help="pixels of a picture")
+        else:
+            added.add_argument("--entries", nargs="+", metavar="NAME", help="only these")
+    added = action(scored, "score")
+    added.add_argument("answer", type=Path, help="a file, or a folder of .obj or .ply, one a frame")
+    added.add_argument("--case", required=True, help="TASK/SPECIMEN-SEED, such as mesh/rose-9001")
+    added.add_argument("--up", choices=("Y", "Z"), help="which way is up in it (default: by format)")
+    added.add_argument("--fps", type=float, help="of a folder of meshes")
+    action(page, "page").add_argument("--page", type=Path, default=Path(__file__).parent / "RESULTS.md")
+    arguments = parser.parse_args()
+    arguments.action(arguments)
+
+
+def data(arguments: argparse.Namespace) -> None:
+    """Make what there is to see of every life, and what each task gives."""
+    from tests.benchmarks.lifebench import data as making
+
+    for task in arguments.tasks:
+        for case in cases(task, arguments.only, arguments.seeds, arguments.detail):
+            began = time.perf_counter()
+            making.make(case, arguments.out, arguments.frames, arguments.side)
+            home = making.give(case, arguments.out, arguments.frames, arguments.side)
+            print(f"{home}  {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def scored(arguments: argparse.Namespace) -> None:
+    """Score one answer."""
+    from tests.benchmarks.lifebench.metrics import score
+    from tests.benchmarks.lifebench.readers import read
+
+    task, _, name = arguments.case.partition("/")
+    specimen, _, seed = name.rpartition("-")
+    if specimen not in SPECIES or not seed.isdigit() or task not in [one.value for one in Task]:
+        sys.exit(f"{arguments.case} is no case: write TASK/SPECIMEN-SEED, such as mesh/rose-9001")
+    case = Case(Task(task), specimen, int(seed))
+    sequence = read(arguments.answer, fps=arguments.fps, up=arguments.up)
+    for one in score(sequence, case.truth(), case.task.freedom).scores:
+        value = f"{one.value:12.4g}" if one.told else f"{'-':>12}"
+        print(f"{one.name:<18}{value}  {one.unit}  ({one.sense.value} is better)")
+
+
+def entries(arguments: argparse.Namespace) -> None:
+    """Let the baselines and our own engines answer, and score them; what was scored is left as it is."""
+    from tests.benchmarks.lifebench.baselines import Unavailable
+    from tests.benchmarks.lifebench.entries import ENTRIES
+    from tests.benchmarks.lifebench.metrics import score
+    from tests.benchmarks.lifebench.page import keep, path_of
+
+    for task in arguments.tasks:
+        for case in cases(task, arguments.only, arguments.seeds, arguments.detail):
+            truth = case.truth(arguments.frames)
+            for entry in ENTRIES[task]:
+                path = path_of(arguments.out, case, entry.name)
+                if path.exists() or (arguments.entries and entry.name not in arguments.entries):
+                    continue
+                began = time.perf_counter()
+                try:
+                    answer = entry.answer(case, truth)
+                except Unavailable as missing:
+                    print(f"{path.parent.name} is left out: {missing}", flush=True)
+                    continue
+                took = time.perf_counter() - began
+                keep(score(answer, truth, task.freedom), path, took)
+                print(f"{path}  {took:.1f} s, {time.perf_counter() - began - took:.1f} s to score", flush=True)
+
+
+def page(arguments: argparse.Namespace) -> None:
+    """Write the page of results."""
+    from tests.benchmarks.lifebench.page import write
+
+    command = "python -m tests.benchmarks.lifebench entries && python -m tests.benchmarks.lifebench " + shlex.join(
+        sys.argv[1:]
+    )
+    write(arguments.out, arguments.page, command, date.today().isoformat())
+    print(arguments.page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Who takes part: what can be had without a system, and what this project makes of each task.
+
+physics      mesh + words: the built-in life-cycle process that comes nearest to the words, with its usual sliders
+individual   words: the specimen engine, growing another individual than the one that is looked for. It is what
+             truths are made by: no competitor, but how far apart two lives of one kind are
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from backend import protocol
+from backend.clip import Clip
+from backend.pipelines.lifecycle import Life
+from backend.report import silent
+from tests.benchmarks.lifebench import baselines
+from tests.benchmarks.lifebench.nouns import Sequence, Truth
+from tests.benchmarks.lifebench.tasks import FPS, Case, Task
+
+OTHER = 100_000  # from the seed of a truth to that of another individual
+
+
+class Entry(NamedTuple):
+    """One row of a table. `answer` sees the truth: what it may use of it stands in its docstring."""
+
+    name: str
+    given: str  # more than the task gives
+    answer: Callable[[Case, Truth], Sequence]
+
+
+def physics(case: Case, truth: Truth) -> Sequence:
+    """Animate Selected on the mesh that is given: nothing else of the truth is used."""
+    mesh = truth.clip.subject.at(truth.clip.positions[truth.given])
+    (stage,) = protocol.from_words(case.happening.process, {})
+    asked = protocol.Animate(stages=(stage,), frames=len(truth.tau), fps=FPS, preview=False)
+    frames = list(Life(mesh, asked, silent).frames(silent))
+    return Sequence.from_clip(Clip.from_frames(mesh, frames, FPS), "physics")
+
+
+def individual(case: Case, truth: Truth) -> Sequence:
+    """The same words, another seed."""
+    other = Case(case.task, case.specimen, case.seed + OTHER, case.detail).truth(len(truth.tau))
+    return Sequence.from_clip(other.clip, "individual")
+
+
+def _starting(of: Callable[[Truth], Sequence]) -> Callable[[Case, Truth], Sequence]:
+    """A baseline that starts from the mesh that is given, or, where none is, from the one that stands at its best."""
+
+    def answer(case: Case, truth: Truth) -> Sequence:
+        best = int(np.abs(truth.tau - truth.prime).argmin())
+        return of(truth if truth.given is not None else replace(truth, given=best))
+
+    return answer
+
+
+_GIVEN = {
+    "still": "",
+    "similarity": "every vertex of every frame",
+    "amberg": "the surface of every frame",
+    "sumner": "the surface of every frame",
+    "arap": "the paths of a few vertices",
+}
+_BASELINES = [Entry(of.__name__, _GIVEN[of.__name__], _starting(of)) for of in baselines.BASELINES]
+ENTRIES = {
+    Task.VIDEO: [*(entry._replace(given=f"the mesh; {entry.given}".rstrip("; ")) for entry in _BASELINES)],
+    Task.MESH: [*_BASELINES, Entry("physics", "", physics)],
+    Task.WORDS: [
+        _BASELINES[0]._replace(given="the mesh"),
+        Entry("individual", "the generator of the truth", individual),
+    ],
+}

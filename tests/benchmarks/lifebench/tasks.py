@@ -1,0 +1,107 @@
+"""What LifeBench asks of a system: three tasks, each with what is given and what is expected back.
+
+    video   a film of a life from one fixed camera -> the life as a mesh in motion
+    mesh    a mesh and words -> that mesh, living
+    words   words alone -> a living mesh
+
+An answer may be any file that `readers` reads. It may have as many frames as it likes: it is read at the truth's times,
+as shares of its whole length.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from backend.species import SPECIES, Species
+from backend.specimens import module_of
+from tests.benchmarks.lifebench.metrics import Freedom
+from tests.benchmarks.lifebench.nouns import Truth
+
+SEEDS = (9001, 9002, 9003, 9004, 9005)  # held out: no specimen and no method was ever made with them
+FRAMES = 32
+FPS = 24.0
+
+
+class Task(Enum):
+    """How freely an answer is put in the truth's place goes with what is given."""
+
+    VIDEO = "video"
+    MESH = "mesh"
+    WORDS = "words"
+
+    @property
+    def freedom(self) -> Freedom:
+        return Freedom.NONE if self is Task.MESH else Freedom.UPRIGHT
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What happens to a specimen in the task `mesh`: the stretch of its life, and what an animator would ask for."""
+
+    stretch: str  # a process of the specimen's
+    process: str  # the life-cycle process that comes nearest, by its word in protocol.PROCESSES
+    born: bool = False  # the mesh that is given is the last frame: it shows how that came to be
+
+
+HAPPENINGS = {
+    "rose": Happening("wilt", "wilt"),
+    "lily": Happening("bloom", "bloom", born=True),
+    "sunflower": Happening("wilt", "wilt"),
+    "sprout": Happening("grow", "grow", born=True),
+    "mushroom": Happening("rot", "rot"),
+    "oak_leaf": Happening("dry", "shrivel"),
+    "apple": Happening("rot", "rot"),
+    "bread": Happening("rise", "swell"),
+    "candle": Happening("burn", "melt"),
+    "ice_cream": Happening("melt", "melt"),
+    "ice_block": Happening("melt", "melt"),
+    "match": Happening("burn", "burn"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One individual in one task."""
+
+    task: Task
+    specimen: str
+    seed: int
+    detail: float = 1.0  # of its mesh: less is quicker, and not what is published
+
+    @property
+    def name(self) -> str:
+        """As in the names of files: "rose-9001"."""
+        return f"{self.specimen}-{self.seed}"
+
+    @property
+    def words(self) -> str:
+        """What is said: the object and, with a mesh, what happens to it."""
+        noun = self.specimen.replace("_", " ")
+        article = "an" if noun[0] in "aeiou" else "a"
+        return f"{article} {noun}" + (f", {SAID[self.happening.stretch]}" if self.task is Task.MESH else "")
+
+    @property
+    def happening(self) -> Happening:
+        return HAPPENINGS[self.specimen]
+
+    @property
+    def record(self) -> Species:
+        return SPECIES[self.specimen](detail=self.detail)
+
+    def truth(self, frames: int = FRAMES) -> Truth:
+        """The life that is looked for: with a mesh the stretch of what happens, else all of it."""
+        if self.task is not Task.MESH:
+            return Truth.grown(self.record, self.seed, frames, FPS)
+        stretch = module_of(type(self.record)).LIFE.stretches[self.happening.stretch]
+        given = frames - 1 if self.happening.born else 0
+        return Truth.grown(self.record, self.seed, frames, FPS, tuple(stretch), given)
+
+
+SAID = {
+    "wilt": "wilting", "bloom": "blooming", "grow": "growing", "rot": "rotting", "dry": "drying", "rise": "rising",
+    "burn": "burning down", "melt": "melting",
+}  # fmt: skip
+
+
+def cases(task: Task, specimens: list[str], seeds: list[int], detail: float = 1.0) -> list[Case]:
+    """Every individual of some specimens in a task."""
+    return [Case(task, specimen, seed, detail) for specimen in specimens for seed in seeds]
