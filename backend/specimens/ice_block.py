@@ -12,10 +12,11 @@ which takes heat per area as r^(-1/4): r^(5/4) falls steadily, and with it the i
 The water is a flat cap about the foot of the ice, which stands in it as in a well; it keeps the mass of what melted.
 
 Sources: products of one-dimensional solutions, Carslaw & Jaeger, "Conduction of Heat in Solids", 2nd ed., 1959.
-Scallops, and sides that melt unevenly: Weady, Tong, Zidovska & Ristroph, "Anomalous convective flows carve pinnacles
-and scallops in melting ice", Phys. Rev. Lett. 128, 2022; Hester et al., "Aspect ratio affects iceberg melting", Phys.
-Rev. Fluids 6, 2021. Convection: Incropera et al., "Fundamentals of Heat and Mass Transfer", 6th ed., 2007. Density of ice at 0 C, 0.917 of water's: Petrenko & Whitworth, "Physics of Ice", 1999. A puddle
-is as thick as capillarity holds it: de Gennes, Brochard-Wyart & Quere, "Capillarity and Wetting Phenomena", 2004.
+Laminar convection: Incropera et al., "Fundamentals of Heat and Mass Transfer", 6th ed., 2007. Scallops, and sides that
+melt unevenly: Weady, Tong, Zidovska & Ristroph, "Anomalous convective flows carve pinnacles and scallops in melting
+ice", Phys. Rev. Lett. 128, 2022; Hester et al., "Aspect ratio affects iceberg melting", Phys. Rev. Fluids 6, 2021.
+Density of ice at 0 C, 0.917 of water's: Petrenko & Whitworth, "Physics of Ice", 1999. Bubbles gather in the middle,
+which freezes last: Carte, "Air bubbles in ice", Proc. Phys. Soc. 77, 1961.
 Departs from them: latent heat only sets the pace; scallops are drawn, not solved; a puddle's thickness is a share of
 the block's height (that of a block of 4 cm), and no water evaporates or runs away.
 """
@@ -123,8 +124,12 @@ class _Ice:
         away = unit(rng.uniform(0, 2 * np.pi))
         ice = cls(block.height, rays, half, reach, chips, scallops, away, lambda left: left, 1.0)
         lengths = np.append(np.geomspace(EDGE, 0.97 * ice.last_length, 24), ice.last_length)
-        coarse = slice(None, None, 3), slice(None, None, 4)
-        left = np.array([(_radius(rays[coarse], half, reach[coarse], s) ** 3).sum() for s in lengths[:-1]])
+        coarse = _box(half, 36, 10, 8)
+        far = np.linalg.norm(coarse, axis=-1)
+        melts = [
+            _radius(coarse / far[..., None], half, far, s)[..., None] * coarse / far[..., None] for s in lengths[:-1]
+        ]
+        left = np.array([enclosed(np.concatenate([0 * wall[:1], wall])) for wall in melts])
         left = np.append(left / left[0], 0.0)
         diffusion = PchipInterpolator(left[::-1], lengths[::-1])
         solid = enclosed(ice.solid(EDGE, 0.0))

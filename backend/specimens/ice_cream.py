@@ -11,7 +11,8 @@ volume (an overrun of AIR / (1 - AIR)), ice cream of which a share m has melted 
 
 Sources: foam, overrun (up to 100 %, a third of that in gelato), melting and collapse: Clarke, "The Science of Ice
 Cream", RSC 2004; Goff & Hartel, "Ice Cream", 7th ed., 2013. Runs of one width with a thick head: Huppert, "Flow and
-instability of a viscous current down a slope", Nature 300, 1982. Departs from them: fronts follow a set pace, nothing flows; the ice's own shrinkage is left out.
+instability of a viscous current down a slope", Nature 300, 1982. Departs from them: fronts follow a set pace, nothing
+flows; the ice's own shrinkage is left out.
 """
 
 from dataclasses import dataclass

@@ -2,9 +2,9 @@
 capillarity or a thick liquid's own stiffness holds it, and a well in it in which that something stands. So neither
 passes through the other.
 
-Source: de Gennes, Brochard-Wyart & Quere, "Capillarity and Wetting Phenomena", 2004: gravity flattens what is wider than
-a few capillary lengths, and its thickness no longer depends on its volume. Departs from it: the rim is a quarter of an
-ellipse, and the outline is drawn by chance.
+Source: de Gennes, Brochard-Wyart & Quere, "Capillarity and Wetting Phenomena", 2004: gravity flattens what is wider
+than a few capillary lengths, and its thickness no longer depends on its volume. Departs from it: the rim is a quarter
+of an ellipse, and the outline is drawn by chance.
 """
 
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ def _wedge(a: Array, b: Array) -> Array:
 
 
 def unit(angle: Array) -> Array:
+    """Directions (..., 2) in the plane."""
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
@@ -64,9 +65,9 @@ class Outline:
 
 
 def puddle(foot: Array, rim: Array, lift: float, rows: int, held: tuple[float, float]) -> tuple[Array, Array]:
-    """(rows + 5, columns, 3) and how deep it is there, 1 at its deepest: a flat cap from `rim`, where it meets the floor,
-    to `foot`, with a well in it whose ground is `lift` above the floor. Outlines (columns, 2). `held` is its volume,
-    which is met, and about how thick it is."""
+    """(rows + 6, columns, 3) and how deep it is there, 1 at its deepest: a flat cap from `rim`, where it meets the
+    floor, to `foot`, with a well in it whose ground is `lift` above the floor. Outlines (columns, 2). `held` is its
+    volume, which is met, and about how thick it is."""
     volume, thick = held
     inward = (np.linspace(0, 1, rows + 1)[1:] ** 1.6)[:, None, None]
     top = mix(rim, foot, inward)

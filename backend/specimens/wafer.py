@@ -1,5 +1,5 @@
-"""A wafer cone: a flat waffle, baked on a square grid, rolled up. So its cells lie along straight lines of the sheet, the
-radius falls round the turn by the sheet's thickness, and there is a step where the edge lies on itself.
+"""A wafer cone: a flat waffle, baked on a square grid, rolled up. So its cells lie along straight lines of the sheet,
+the radius falls round the turn by the sheet's thickness, and there is a step where the edge lies on itself.
 """
 
 from collections.abc import Callable
@@ -35,6 +35,7 @@ class Wafer:
         return cls(runs[widest] + gaps[widest] / 2, rng.uniform(0.10, 0.25), rng.uniform(0, np.pi / 2))
 
     def seam_at(self, z: Array) -> Array:
+        """Its azimuth."""
         return self.seam + self.twist * (1 - z)
 
     def outside(self, phi: Array, z: Array) -> Array:
@@ -53,13 +54,14 @@ class Wafer:
 
 
 def cone_radius(z: Array) -> Array:
+    """Of the sheet's outside, before its relief and its lap."""
     return TIP + (RIM - TIP) * z
 
 
 def cone(wafer: Wafer, limp: Warp, size: float, detail: float, rng: np.random.Generator) -> Organ:
     """`size` is its height in metres; `limp` bends it."""
-    columns = finer(124, detail)
-    z = np.append(0.012 * np.linspace(0, 1, 4)[:-1] ** 2, np.linspace(0.012, 1, finer(72, detail)))[:, None]
+    columns = finer(116, detail)
+    z = np.append(0.012 * np.linspace(0, 1, 4)[:-1] ** 2, np.linspace(0.012, 1, finer(66, detail)))[:, None]
     # The last column lies close to the first: between them the edge steps up.
     turned = np.append(np.linspace(0, 2 * np.pi * 0.985, columns - 1), 2 * np.pi * 0.996)
     ridges = wafer.ridges(turned, z)
@@ -77,7 +79,7 @@ def cone(wafer: Wafer, limp: Warp, size: float, detail: float, rng: np.random.Ge
     shown = np.concatenate([ridges, np.full((7, columns), 0.5)])
     baked = ramp(0.75 * shown + 0.22 * uneven + 0.12 * specks + 0.3 * ramp(height, 0.9, 1.0), 0.0, 1.3)
     albedo = tint(tint(PALE, GOLD, ramp(baked, 0.0, 0.5)), TOAST, 0.75 * ramp(baked, 0.45, 1.0))
-    albedo *= 1 - 0.25 * (1 - ramp(turned, 0.0, 0.25)[None, :, None]) * (shown < 2)[..., None]
+    albedo *= 1 - 0.25 * (1 - ramp(turned, 0.0, 0.25)[:, None])  # edges brown first
 
     def at(tau: float) -> Skin:
         soaked = 0.30 * ramp(ramp(height, 0.0, 1.0) + 1.6 * ramp(tau, 0.35, 1.2) - 1.1)

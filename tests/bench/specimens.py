@@ -1,11 +1,14 @@
 """Specimens: how long one takes from its prompt to the finished clip, what is measured of it, and what it looks like.
 
     python build.py bench specimens [--only rose lily] [--out looked] [--seed 1] [--set petals=20]
+    python build.py bench specimens --gallery docs/specimens.png
 
---out draws eight moments from four sides of each (in the environment "learned"), into NAME.png.
+--out draws eight moments from four sides of each (in the environment "learned"), into NAME.png; --gallery draws six
+moments of each into one picture, and measures nothing.
 """
 
 import argparse
+import tempfile
 import time
 from itertools import islice
 from pathlib import Path
@@ -30,6 +33,9 @@ LOOKED_AT = np.linspace(0, 1, 17)  # life times at which faces are looked at
 
 def main() -> None:
     arguments = _arguments()
+    if arguments.gallery:
+        gallery(arguments.only or list(SPECIES), arguments.seed, arguments.gallery)
+        return
     settings = dict(pair.split("=", 1) for pair in arguments.set)
     for name in arguments.only or SPECIES:
         record = SPECIES[name](**{key: float(value) if "." in value else int(value) for key, value in settings.items()})
@@ -86,10 +92,24 @@ def draw(record: Species, seed: int, path: Path) -> None:
     living.look([kept], "-o", path, *views)
 
 
+def gallery(names: list[str], seed: int, path: Path) -> None:
+    """A row of moments of each, with its name."""
+    with tempfile.TemporaryDirectory(prefix="gallery-") as folder:
+        kept = []
+        for name in names:
+            specimen = grow(SPECIES[name](), seed)
+            frames = [specimen.at(tau) for tau in np.linspace(0, 1, 6)]
+            told = {"title": name.replace("_", " ")}
+            kept.append(Path(folder) / f"{name}.npz")
+            npz.save(Clip.from_frames(specimen.mesh, frames, 24.0, provenance=told), kept[-1])
+        living.look(kept, "-o", path, "--moments", 6, "--size", 200)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=list(SPECIES), metavar="NAME")
     parser.add_argument("--out", type=Path, help="a folder for pictures")
+    parser.add_argument("--gallery", type=Path, help="one picture of all, .png")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", nargs="+", default=[], metavar="PARAMETER=NUMBER")
     return parser.parse_known_args()[0]

@@ -18,7 +18,7 @@ from tests.benchmarks.lifebench.nouns import Reals
 STAGES = ((200, 6, 3), (600, 30, 1))  # points a frame, rounds, placings kept; the last stage has all points
 LAST = 30  # rounds
 GAIN = 0.8  # a turn must bring the squared distance below this share of what it is without one
-STEADY = 1e-5  # of the distance: a round that gains less is the last
+STEADY = 1e-4  # of the distance: a round that gains less is the last
 
 
 class Freedom(Enum):
@@ -74,21 +74,21 @@ def place(answer: list[Reals], truth: list[Reals], freedom: Freedom) -> Placing:
     if freedom is Freedom.NONE:
         return STAY
     turns = about_z(12) if freedom is Freedom.UPRIGHT else right_angles()
-    placings = [_centred(answer, truth, turn) for turn in turns]
+    turned = [_centred(answer, truth, turn) for turn in turns]
+    unturned = [STAY, _centred(answer, truth, np.eye(3))]
     for count, rounds, kept in STAGES:
         few, aim = ([frame[:: max(1, len(frame) // count)] for frame in frames] for frames in (answer, truth))
-        tried = [_closest(few, aim, placing, freedom, rounds) for placing in placings]
-        placings = [placing for _, placing in sorted(tried, key=_distance)[:kept]]
-    as_it_is = STAY, _centred(answer, truth, np.eye(3))
-    unturned, turned = (
-        min((_closest(answer, truth, start, freedom, LAST) for start in starts), key=_distance)
-        for starts in (as_it_is, placings)
-    )
-    return min(unturned, (turned[0] / GAIN, turned[1]), key=_distance)[1]
+        turned = _best(few, aim, turned, freedom, rounds)[:kept]
+        unturned = _best(few, aim, unturned, freedom, rounds)[:kept]
+        turned, unturned = ([placing for _, placing in found] for found in (turned, unturned))
+    turned, unturned = (_best(answer, truth, found, freedom, LAST)[0] for found in (turned, unturned))
+    return turned[1] if turned[0] < GAIN * unturned[0] else unturned[1]
 
 
-def _distance(found: tuple[float, Placing]) -> float:
-    return found[0]
+def _best(answer, truth, placings: list[Placing], freedom: Freedom, rounds: int) -> list[tuple[float, Placing]]:
+    """What each becomes, the best first."""
+    found = [_closest(answer, truth, placing, freedom, rounds) for placing in placings]
+    return sorted(found, key=lambda one: one[0])
 
 
 def _centred(answer: list[Reals], truth: list[Reals], turn: Reals) -> Placing:

@@ -45,16 +45,17 @@ def distances(answer: Sequence, truth: Truth, counts: Counts) -> tuple[float, fl
         aim = of_frame(truth.sequence, t, counts.to) * unit
         placing = place([_some(points, counts.placing)], [_some(aim, counts.placing)], Freedom.AXES)
         first = placing if first is None else first
-        each.append(chamfer(placing(points), aim, counts.frm))
-        whole.append(chamfer(first(points), aim, counts.frm))
+        tree = KDTree(aim)
+        each.append(chamfer(placing(points), tree, counts.frm))
+        whole.append(each[0] if t == 0 else chamfer(first(points), tree, counts.frm))
     moving = motion(answer, truth, first, counts) if answer.tracked else np.nan
     return float(np.mean(each)), float(np.mean(whole)), moving
 
 
-def chamfer(points: Reals, others: Reals, count: int) -> float:
-    """Mean distance from `count` of (n, 3) to the nearest of (m, 3), and the same back, added."""
-    forth = KDTree(others).query(_some(points, count))[0].mean()
-    return float(forth + KDTree(points).query(_some(others, count))[0].mean())
+def chamfer(points: Reals, others: KDTree, count: int) -> float:
+    """Mean distance from `count` of points (n, 3) to the nearest of the others, and the same back, added."""
+    forth = others.query(_some(points, count))[0].mean()
+    return float(forth + KDTree(points).query(_some(others.data, count))[0].mean())
 
 
 def motion(answer: Sequence, truth: Truth, placing: Placing, counts: Counts) -> float:
