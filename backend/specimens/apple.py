@@ -288,7 +288,7 @@ def _skin_colours(apple: Apple, points: Array, s: Array, phi: Array, rng: np.ran
     spots = _lenticels(points, rng)
     cavity = ramp(s, 0.875, 0.955) * (0.75 + 0.25 * np.cos(9 * phi) * (1 - ramp(s, 0.9, 1.0)))
     out = []
-    for skin, pale in ((green, 0.35), (ripe, 0.5)):
+    for skin, pale in ((green, 0.30), (ripe, 0.42)):
         skin = tint(skin, LENTICEL, pale * spots)
         skin = tint(skin, RUSSET, 0.75 * np.clip(cavity, 0, 1))
         out.append(tint(skin, UNRIPE, 0.5 * (1 - ramp(s, 0.02, 0.16)) + 0 * phi))
@@ -320,14 +320,14 @@ def _body(fruit: _Fruit) -> Organ:
         albedo = tint(fruit.green, fruit.sunny, ramp(1.5 * tau / RIPE - 0.25 + 0.08 * fruit.stain))
         age = lesions.age(t)
         leather = (1 - damp) * ramp(t, 0.0, 1.1)
-        albedo = tint(albedo, LEATHER * tone[..., None], leather * (0.72 + 0.26 * fruit.folds))
+        albedo = tint(albedo, LEATHER * tone[..., None], leather * (0.80 + 0.18 * fruit.folds))
         brown = damp * ramp(age, -0.012, 0.016)
         old = ramp(age + 0.03 * fruit.stain, 0.12, 0.85)
         zones = 0.5 + 0.5 * np.cos(2 * np.pi * lesions.distance / RING)
         rot = tint(ROTTEN, OLD_ROT, old) * ((1 - 0.25 * zones * ramp(age, 0.02, 0.1)) * tone)[..., None]
         albedo = tint(albedo, rot, brown)
         tufted = damp * lesions.tuft * ramp(t - lesions.breaks, -0.03, 0.07)
-        albedo = tint(albedo, tint(BUFF, GREY, ramp(age, 0.25, 0.8)), (0.92 - 0.5 * ramp(age, 0.4, 0.9)) * tufted)
+        albedo = tint(albedo, tint(BUFF, GREY, ramp(age, 0.25, 0.8)), (0.92 - 0.62 * ramp(age, 0.35, 0.85)) * tufted)
         furry = damp * ramp(age, 0.45, 1.0) * ramp(fruit.dents, 0.0, 1.0)
         albedo = tint(albedo, GREY, 0.7 * furry)
         rough = mix(mix(bloom, 0.62, leather), 0.55 + 0.3 * old, brown)

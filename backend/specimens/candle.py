@@ -191,7 +191,7 @@ class _Wax:
         radius = max(candle.girth, LEAST_GIRTH[candle.wicks]) / 2
         grain = float(np.sqrt(radius / USUAL_RADIUS))
         columns = finer(132, candle.detail)
-        rows = tuple(finer(n, candle.detail) for n in (4, 11, 58, 8, 20))
+        rows = tuple(max(finer(n, candle.detail), least) for n, least in ((4, 3), (11, 5), (58, 9), (8, 5), (20, 9)))
         runs = _Runs.grown(candle.drips, grain, draught, rng)
         angle = np.arange(columns) * (2 * np.pi / columns)
         noise = Noise.grown(rng, 2.2)
@@ -380,8 +380,8 @@ def _flame(wax: _Wax, flicker: Flicker, spines: Curves, candle: Candle) -> Organ
     full, colour = np.ones((candle.wicks, rows, sides)), fire.colour(q)[None, :, None]
 
     def at(tau: float) -> Skin:
-        lit = burning(tau)
-        size = wax.grain * (0.45 + 0.55 * candle.flame) * lit
+        lit = burning(tau) * (0.45 + 0.55 * candle.flame)
+        size = wax.grain * lit
         sleeve = 1.5 * wax.grain * WICK_RADIUS * (1 - q) ** 2 * min(1.0, 6 * lit + 0.02)
         # A flame that is not there is a speck beyond the tip of its wick, and a small one is too short to turn.
         hold, beyond = mix(1.0, 0.5, ramp(lit, 0.0, 0.5)), 0.004 * wax.grain * (1 - ramp(lit, 0.0, 0.35))

@@ -37,7 +37,7 @@ from backend.specimens.core import (
     tint,
 )
 from backend.specimens.puddle import Outline, area, enclosed, puddle
-from backend.specimens.wafer import GOLD, LAP, RELIEF, RIM, THICK, Wafer, cone, cone_radius
+from backend.specimens.wafer import GOLD, LAP, RELIEF, RIM, ROOT, THICK, Runs, Wafer, cone, cone_radius
 
 LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 
@@ -49,8 +49,7 @@ GAP = 0.003  # between ice cream and wafer
 FOOT = 0.60  # how high the ice cream's foot is in the cone
 RADII, RISE = (0.300, 0.280, 0.255), (0.150, 0.345, 0.320)  # of the scoops; from the rim to the middle of each
 COLLAR = 0.022  # how far a scoop's ragged skirt stands out
-RUN_WIDTH, RUN_THICKNESS = 0.040, 0.032
-ROOT, UNDER = 0.016, 0.017  # depth at which runs begin, and the room for them under the lip
+UNDER = 0.017  # the lip's: room for the runs that begin there
 LIFT = 0.003  # of the tip above the floor: a film of melt runs under it
 POOL = 0.056  # thickness of the pool, which thickened milk holds
 
@@ -76,7 +75,7 @@ def share(tau: float) -> float:
 def grow(cream: IceCream, seed: int) -> Specimen:
     """A cone; `seed` picks the flavours, the scoops and where it runs."""
     rng = np.random.default_rng(seed)
-    runs = _Runs.drawn(cream, rng)
+    runs = Runs.drawn(cream.drips, rng)
     wafer = Wafer.rolled(runs.phi.ravel(), rng)
     melting = _Melting.of(_Gelato.scooped(cream, wafer, runs, rng))
     size = cream.height / (LIFT + 1 + sum(RISE[: cream.scoops]) + RADII[cream.scoops - 1])
@@ -126,65 +125,11 @@ class _Limp:
 
 
 @dataclass(frozen=True, eq=False)
-class _Runs:
-    """n runs of melt down the wafer. Arrays (n, 1, 1), in order of azimuth; lengths in cones."""
-
-    phi: Array
-    wave: Array  # radians, how far it strays, and where it begins to
-    phase: Array
-    room: Array  # radians to either side, and where only those that come to the floor are left
-    low_room: Array
-    width: Array  # half
-    thick: Array
-    starts: Array  # life time
-    takes: Array  # life time from its start to its end
-    reach: Array  # depth of its end
-
-    @classmethod
-    def drawn(cls, cream: IceCream, rng: np.random.Generator) -> "_Runs":
-        n = cream.drips
-        gap = 2 * np.pi / n
-        phi = rng.uniform(0, gap) + (np.arange(n) + rng.uniform(-0.22, 0.22, n)) * gap
-        rank = rng.permutation(n) / (n - 1)  # the first one comes to the floor, and so does half of them
-        reach = np.where(rank <= 0.5, 0.975, rng.uniform(0.25, 0.70, n))
-        room, low_room = _room(phi), np.ones(n)
-        low_room[reach > 0.9] = _room(phi[reach > 0.9])
-        each = (
-            phi,
-            rng.uniform(-0.2, 0.2, n) * room,
-            rng.uniform(0, 2 * np.pi, n),
-            room,
-            low_room,
-            np.minimum(RUN_WIDTH * rng.uniform(0.75, 1.3, n), 0.8 * room * RIM),
-            RUN_THICKNESS * rng.uniform(0.8, 1.2, n),
-            0.03 + 0.36 * rank + rng.uniform(0, 0.04, n),
-            rng.uniform(0.30, 0.38, n) * reach**0.5,
-            reach,
-        )
-        return cls(*(array[:, None, None] for array in each))
-
-    @property
-    def arrival(self) -> float:
-        """Life time at which the first comes to the floor."""
-        return float((self.starts + self.takes)[self.reach > 0.9].min())
-
-    def lengths(self, tau: float) -> Array:
-        """(n, 1, 1) from under the lip to their heads."""
-        return 0.014 + (self.reach - 0.014 - ROOT) * ramp((tau - self.starts) / self.takes)
-
-
-def _room(phi: Array) -> Array:
-    """Radians that each of some directions, rising, has to either side."""
-    after = np.mod(np.roll(phi, -1) - phi - 1e-9, 2 * np.pi)
-    return 0.42 * np.minimum(after, np.roll(after, 1))
-
-
-@dataclass(frozen=True, eq=False)
 class _Gelato:
     """The ice cream but for its runs. Rows: inside the cone, over its rim, down to the lip, up, over the scoops."""
 
     wafer: Wafer
-    runs: _Runs
+    runs: Runs
     phi: Array  # (columns,)
     lip: Array  # (columns,) depth of the ragged lip when frozen, and how ragged it is about 1
     ragged: Array
@@ -194,16 +139,15 @@ class _Gelato:
     detail: float
 
     @classmethod
-    def scooped(cls, cream: IceCream, wafer: Wafer, runs: _Runs, rng: np.random.Generator) -> "_Gelato":
+    def scooped(cls, cream: IceCream, wafer: Wafer, runs: Runs, rng: np.random.Generator) -> "_Gelato":
         columns = finer(104, cream.detail)
         phi = np.arange(columns) * (2 * np.pi / columns)
         ring = np.stack([np.cos(phi), np.sin(phi), 0 * phi], axis=-1)
         torn = np.clip(Noise.grown(rng, 0.22, 2)(ring * RIM), -1.6, 2)
         uneven = 1 + 0.03 * Noise.grown(rng, 1.4, 1)(ring)
         frozen, tops = _scoops(cream, ring[:, :2], rng)
-        return cls(
-            wafer, runs, phi, 0.052 + 0.015 * torn, 1 + 0.3 * np.roll(torn, 3), frozen, uneven, tops, cream.detail
-        )
+        lip, ragged = 0.052 + 0.015 * torn, 1 - 0.3 * torn
+        return cls(wafer, runs, phi, lip, ragged, frozen, uneven, tops, cream.detail)
 
     def points(self, tau: float) -> tuple[Array, int]:
         """(rows, columns, 3), and the first row of the scoops."""
@@ -253,7 +197,7 @@ class _Gelato:
         z = 1 + GAP - d
         wall = self.wafer.outside(self.phi, z) + GAP + UNDER * ramp(d, 0.0, ROOT)
         collar = mix(COLLAR * self.ragged, 0.020, ramp(tau, 0.0, 0.4))
-        thick = 0.003 + collar * np.sqrt(1 - np.minimum(share, 1) ** 2) + (UNDER - UNDER * ramp(d, 0.0, ROOT))
+        thick = 0.003 + collar * np.sqrt(1 - share**2) + UNDER * (1 - ramp(d, 0.0, ROOT))
         return np.concatenate([_placed(wall, self.phi, z), _placed(wall + thick, self.phi, z)[::-1]])
 
     def _above(self, tau: float, foot: Array) -> Array:
@@ -290,21 +234,17 @@ def _scoops(cream: IceCream, ring: Array, rng: np.random.Generator) -> tuple[Arr
         high = np.arccos(-upper[i] / radius[i]) if i < n - 1 else np.pi
         rows = finer(26 if i == n - 1 else 18, cream.detail)
         psi = np.linspace(low, high, rows + 1)[1 if i else 0 : None if i == n - 1 else -1][:, None]
-        sphere = radius[i] * np.concatenate(
-            [np.sin(psi)[..., None] * ring, np.broadcast_to(-np.cos(psi)[..., None], (*psi.shape[:1], len(ring), 1))],
-            axis=2,
-        )
+        across, up = np.broadcast_arrays(np.sin(psi)[..., None] * ring, -np.cos(psi)[..., None])
+        sphere = radius[i] * np.concatenate([across, up[..., :1]], axis=2)
         z = sphere[..., 2:] + middle[i]
         above = z - (crease[i - 1] if i else 1.0)
         skirt = np.exp(-(((above - 0.022) / 0.026) ** 2)) * (i > 0)
-        torn = (0.35 + 0.65 * np.exp(-above / 0.10)) * ramp(
-            above, -0.01, 0.05
-        )  # the scoop's edge tears, its top is drawn smooth
+        # A scoop's edge tears, its top is drawn smooth.
+        torn = (0.35 + 0.65 * np.exp(-above / 0.10)) * ramp(above, -0.01, 0.05)
         place = sphere * [1, 1, 1.7] + [0, 0, middle[i]]
         rough = 0.008 * np.abs(fine(place))[..., None] + 0.009 * coarse(place)[..., None]
         ragged = np.clip(0.8 + 0.5 * coarse(place * [1, 1, 0])[..., None], 0.1, 1.6)
-        grown = 1 + (torn * rough + 0.032 * skirt * ragged) / radius[i]
-        sphere = sphere * grown
+        sphere = sphere * (1 + (torn * rough + 0.027 * skirt * ragged) / radius[i])
         sphere[..., 2:] -= 0.012 * skirt * ragged
         sphere[..., :2] += away[i] * ramp(above, 0.0, 0.12)
         pieces.append(sphere + [0, 0, middle[i]])

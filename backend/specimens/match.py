@@ -51,6 +51,7 @@ STICK, HALF_SIDE, EDGE = 0.925, 0.022, 0.006  # length, half the side of the squ
 HEAD_RADIUS, HEAD_FOOT = 0.036, 0.030  # where it is widest, and where it meets the stick
 GAP = 0.0008  # between head and stick
 CHARRED_VOLUME, CHARRED_LENGTH = 0.40, 0.84
+FURTHEST = 2.1  # radians from upright that char bends: less would be a hook, more reaches the floor
 FRONT = 0.07  # how much of the stick is between wood and char
 FLAME_LENGTH, FLAME_RADIUS = 0.50, 0.060
 
@@ -121,6 +122,7 @@ class _Wood:
         shrunk = self.charred(tau, s, 0.02, 0.30) + 0.35 * self.charred(tau, s) * ramp(tau, STARVING, 1.0)
         uneven = 1 + 0.55 * np.sin(11 * s + self.waves[0]) + 0.30 * np.sin(23 * s + self.waves[1])
         bend = np.cumsum(self.curl * shrunk * uneven) / 160
+        bend = FURTHEST * np.tanh(bend / FURTHEST)
         wag = np.cumsum(0.5 * self.curl * shrunk * np.sin(9 * s + self.waves[2])) / 160
         frames = turn("z", np.array(self.azimuth)) @ turn("y", bend) @ turn("x", wag)
         steps = (frames[1:, :, 2] + frames[:-1, :, 2]) / 2 * length[:, None]
@@ -257,8 +259,10 @@ def _body(wood: _Wood, tau: float) -> tuple[Array, Array]:
     points, frames = wood.spine(tau).pose(s)
     thick = 1.28 * HALF_SIDE * wood.kept(tau, s)[0]
     thick[-1] = max(thick[-1], HEAD_FOOT)
-    r, z = head_outline(np.linspace(0, 1, 24)[1:])
-    return np.concatenate([points, points[-1] + z[:, None] * frames[-1, :, 2]]), np.concatenate([thick, 1.12 * r])
+    r, z = head_outline(np.linspace(0, 0.7, 20)[1:])
+    # A pointed hat over the round end: a flame that closes over it in a cone does not touch it.
+    r, z = np.append(1.12 * r, [0.5 * r[-1], 1e-4]), np.append(z, [1 - STICK + 0.01, 1 - STICK + 0.04])
+    return np.concatenate([points, points[-1] + z[:, None] * frames[-1, :, 2]]), np.concatenate([thick, r])
 
 
 def _hung(wood: _Wood, flicker: Flicker, body: Array, tau: float) -> tuple[Spine, int]:
@@ -284,8 +288,11 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
     centres, frames = spine.pose(q)
     through, holds = _passing(body, thick, centres, frames[:, :, 2])
     away = np.linalg.norm(through, axis=1)
-    # While what stands in the flame is near its middle, the flame closes round it; then it is let out.
-    hugs = 1 - ramp(away, 0.4 * HALF_SIDE, 1.4 * HALF_SIDE)
+    # A flame clings to what stands near its middle and closes round it; what is farther out it lets go.
+    near = np.maximum(holds, HALF_SIDE)
+    hugs = 1 - ramp(away, 0.5 * near, 1.5 * near)
+    pull = 0.8 * hugs * ramp(holds, 0.0, HALF_SIDE)
+    centres, through, away = centres + pull[:, None] * through, (1 - pull)[:, None] * through, (1 - pull) * away
     wide = np.sqrt(burning(tau)) * (1 + 0.25 * flaring(tau)) * FLAME_RADIUS * flicker.width(q, tau)
     radius = (wide**6 + (hugs * (away * np.minimum(1, holds / 0.01) + 1.15 * holds)) ** 6) ** (1 / 6) + 1e-4
 
@@ -302,7 +309,7 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
         1.25
         * thick[nearest]
         * ramp(gap, 2.4, 1.5)
-        * ramp(away, 0.3 * HALF_SIDE, 0.75 * HALF_SIDE)
+        * (1 - hugs)
         * ramp(q, 0.05, 0.15)
     )
     slit = np.arcsin(np.minimum(width / radius, 0.95))[:, None]

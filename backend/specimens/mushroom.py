@@ -341,12 +341,11 @@ def _ring(body: _Body, rng: np.random.Generator) -> Organ:
         s = np.array(RING)
         hold = float(body.girth(s, tau)) * (1.06 + 0.3 * ramp(rot)) + 0.002
         # As long as it holds: to the margin, which stands where the cap's frame puts it.
-        r, z, _ = body.meridian(tau, 0.5)
-        drop = body.length(tau) * (1 - float(body.rise(s, tau)))
-        edge = (
-            float(r[-1]) - 1.6 * float(body.flesh(np.array(0.9), tau)),
-            float(z[-1]) + drop + body.thick(tau) + body.gap(tau),
-        )
+        hem = int(0.98 * (SAMPLES - 1))
+        r, z, psi = (float(line[hem]) for line in body.meridian(tau, 0.5))
+        below = float(body.flesh(np.array(0.98), tau)) + 0.004
+        drop = body.length(tau) * (1 - float(body.rise(s, tau))) + body.thick(tau) + body.gap(tau)
+        edge = r - below * np.sin(psi), z - below * np.cos(psi) + drop
         held = mix(hold, edge[0], w**2.6), edge[1] * (1 - (1 - w) ** 1.5)
         flare = 0.062 * (1 - 0.7 * ramp(rot)) * (1 - (1 - w) ** 1.4)
         fall = -0.125 * w**1.2 * ragged + 0.012 * np.sin(np.pi * w)

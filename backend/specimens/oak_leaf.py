@@ -456,17 +456,18 @@ class _Flight:
     def _pose(self, i: int, fall: float) -> tuple[Array, Array]:
         """Rotation and place of the middle of a leaf, `fall` of its way down."""
         count, phase = self.swings[i]
-        smooth = fall * fall * (3 - 2 * fall)
+        loose, sinking = min(fall / 0.75, 1.0), max(fall - 0.1, 0.0) / 0.9  # it comes off sideways
+        eased = np.array([loose, sinking]) ** 2 * (3 - 2 * np.array([loose, sinking]))
         swing = 2 * np.pi * count * fall + phase
-        free = ramp(fall, 0.0, 0.2) * (1 - ramp(fall, 0.65, 1.0))
+        free = ramp(fall, 0.1, 0.35) * (1 - ramp(fall, 0.65, 1.0))
         pitch = Rotation.from_rotvec(self.axis[i] * (0.5 * np.cos(swing) * free))
         turned = (pitch * Rotation.from_rotvec(self.spin[i] * ramp(fall, 0.0, 0.95))).as_matrix()
         rest = -self._lowest(i, Rotation.from_rotvec(self.spin[i]).as_matrix())
         # It sinks fast in the middle of a swing and hovers where it turns.
-        sunk = fall**1.2 + 0.4 * free * np.sin(2 * swing) / (4 * np.pi * count)
+        sunk = sinking**1.2 + 0.4 * free * np.sin(2 * swing) / (4 * np.pi * count)
         height = max(mix(self.hinge[i, 2], rest, sunk), -self._lowest(i, turned), rest)
         glide = np.cross(self.axis[i], [0, 0, 1]) * (0.08 * np.sin(swing) * free)
-        flat = mix(self.hinge[i, :2], self.spot[i], smooth)
+        flat = mix(self.hinge[i, :2], self.spot[i], eased[0])
         return turned, np.array([*flat, height + 0.002]) + glide * [1, 1, 0]
 
     def _lowest(self, i: int, turned: Array) -> float:

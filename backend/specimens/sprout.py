@@ -357,7 +357,8 @@ class _Leaf:
     def nodes(self, tau: float) -> Nodes:
         nodes = self.shoot.nodes(tau, self.shoot.bounds[self.pair + 2], self.azimuth)
         # A limp leaf on the upper side of a shoot that nods falls off it to the side.
-        return nodes.turned(-1.3 * self.limp(tau) * nodes.frames[:, 2, 1])
+        upwards, left = nodes.frames[:, 2, 0], nodes.frames[:, 2, 1]
+        return nodes.turned(-3.0 * self.limp(tau) * upwards.clip(0, 1) * left)
 
     def size(self, tau: float) -> Array:
         """(n,) length, as a share of the grown one."""

@@ -18,6 +18,7 @@ from tests.benchmarks.lifebench.nouns import Truth
 from tests.benchmarks.lifebench.readers import Unreadable, read
 from tests.benchmarks.lifebench.readers.blender import ENVIRONMENT
 from tests.benchmarks.lifebench.readers.gltf_animation import Curve
+from tests.benchmarks.lifebench.readers.moments import moments_between
 from tests.benchmarks.lifebench.readers.textures import bilinear
 from tools.environments import ROOT
 
@@ -165,7 +166,9 @@ def strip(path, material=None):
         np.array([(0, 0, 3)], "<f4"),
         np.array([0, 1, 4], "<f4"),  # key times
         np.array([0, 1, 0.5], "<f4"),  # weights
-        np.array([(0, 0, 0), (0, 0, 0), (9, 0, 0)] + 2 * [(0, 0, 0), (2, 0, 0), (0, 0, 0)], "<f4"),  # a cubic spline
+        np.array(  # a cubic spline: slope in, value, slope out
+            [(0, 0, 0), (0, 0, 0), (9, 0, 0), (0, 0, 0), (2, 0, 0), (0, 0, 6), (0, 12, 0), (2, 0, 0), (0, 0, 0)], "<f4"
+        ),
         np.array([(1, 1, 1), (0, 0, 0), (1, 1, 1)], "<f4"),  # there, gone, there
     ]
     float_, byte, short = 5126, 5121, 5123
@@ -238,9 +241,15 @@ def test_glb_has_the_look_of_its_material(tmp_path):
 def test_glb_is_looked_at_as_often_as_one_asks(tmp_path):
     again = read(strip(tmp_path / "a.glb"), fps=2.0)
     np.testing.assert_allclose(again.times, np.arange(9) / 2)
-    half = again.frames[1][0]  # hermite: 9 of slope out, 2 at the end after one second; half of the target
-    np.testing.assert_allclose(half[2], [9 * (0.125 - 0.5 + 0.5) + 0.5 * 2, -1.5, 1])
-    assert len(again.frames[1][0]) == 8 and len(again.frames[2][0]) == 4
+    # half way, by hermite: an eighth of what the slopes would make of the whole span, and half of both values
+    np.testing.assert_allclose(again.frames[1][0][2], [9 / 8 + 1, -1.5, 1])
+    np.testing.assert_allclose(again.frames[5][0][2], [2, -3 * 6 / 8 - 0.75 * 3, 1 - 3 * 12 / 8])
+    assert [len(vertices) for vertices, _ in again.frames] == [8, 8, 4, 4, 4, 4, 4, 4, 8]  # STEP
+
+
+def test_what_two_curves_round_differently_is_one_time():
+    np.testing.assert_array_equal(moments_between([0.0, 0.1, 0.1 + 1e-8, 0.25], None), [0.0, 0.1, 0.25])
+    np.testing.assert_allclose(moments_between([0.2, 1.1], 10.0), 0.2 + np.arange(10) / 10)
 
 
 def test_quaternions_turn_the_short_way_round():
