@@ -54,6 +54,8 @@ def here(): return bpy.context.temp_override(window=window, area=area, region=re
 name = next((m for m in sys.modules if m.startswith("bl_ext.") and m.endswith(".anthesis.events")), "")
 pump = sys.modules[name].running() if name else None
 def rose(): return next((o for o in bpy.data.objects if o.anthesis_specimen.kind == "rose" and not o.hide_get()), None)
+def redo():  # False while shaders are compiled: the redo panel is grey then
+    with here(): return "FINISHED" in bpy.ops.ed.undo_redo()
 def newest(): return max(pump.session.jobs.values(), key=lambda job: job.created)
 def keys():
     meshes = [o for o in bpy.data.objects if o.type == "MESH" and o.data.shape_keys]
@@ -253,9 +255,9 @@ class Tour:
         self.picture("made")
         self.do(
             "made = bpy.context.window_manager.operators[-1]\n"
-            "made.specimen.rose.leaves, made.specimen.rose.colour = 5, (0.05, 0.1, 0.8)\n"
-            "with here(): bpy.ops.ed.undo_redo()"
+            "made.specimen.rose.leaves, made.specimen.rose.colour = 5, (0.05, 0.1, 0.8)"
         )
+        self.until("redo()")
         self.facts["seconds to a changed rose"] = self.until("newest().id in pump.arrivals.objects")
         assert self.ask("rose().anthesis_specimen.rose.leaves") == 5, "the change did not arrive"
         left = self.ask("len(bpy.data.objects)"), self.ask("len(pump.session.jobs)")

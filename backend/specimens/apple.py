@@ -6,9 +6,7 @@ normals it had when ripe; then it is scaled about its foot so that it encloses w
 
     s    along a meridian, 0 at the calyx, 1 at the stalk     phi  round the fruit, radians
 
-Rot is brown rot, Monilinia fructigena: lesions start at wounds, widen by the same length a day, and bear their spores
-in buff tufts on rings, one for each day (Byrde & Willetts, "The Brown Rot Fungi of Fruit", 1977; Hall, "Concentric
-ring formation of Sclerotinia fructigena", Ann. Bot. 47, 1933). Drying: a fruit shrinks by nearly the volume of the
+Rot is brown rot (brown_rot.py). Drying: a fruit shrinks by nearly the volume of the
 water it loses (Lozano, Rotstein & Urbicain, "Shrinkage, porosity and bulk density of foodstuffs", J. Food Sci. 48,
 1983), while its skin keeps much of its area and wrinkles (Yin, Cao, Li, Sheinman & Chen, "Stress-driven buckling
 patterns in spheroidal core/shell structures", PNAS 105, 2008). Departs from them: wrinkles and sagging are
@@ -22,6 +20,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from backend.species import Apple
+from backend.specimens.brown_rot import RING, Lesions, closest
 from backend.specimens.core import (
     Array,
     Life,
@@ -45,6 +44,7 @@ from backend.specimens.core import (
     turn,
 )
 from backend.specimens.foliage import LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, UPPER_SIDE
+from backend.specimens.solids import enclosed
 
 RIPE = 0.35
 LIFE = Life({"ripen": Stretch(0.0, RIPE), "rot": Stretch(RIPE, 1.0), "dry": Stretch(RIPE, 1.0)}, prime=RIPE)
@@ -65,8 +65,6 @@ WOOD, WOOD_DARK = np.array([0.12, 0.075, 0.03]), np.array([0.045, 0.026, 0.014])
 
 SWELLING = 0.14  # of the volume, while it ripens
 ROTTED, DRIED = 0.52, 0.45  # shares of the ripe volume that are left
-RING = 0.13  # heights between two rings of tufts: a day's growth of a lesion
-SPREAD = 1.75  # heights that a lesion grows by from RIPE to the end
 
 
 def grow(apple: Apple, seed: int) -> Specimen:
@@ -85,71 +83,6 @@ def spoilt(tau: float) -> float:
     return float(np.clip((tau - RIPE) / (1 - RIPE), 0, 1))
 
 
-def _ring_volume(points: Array) -> float:
-    """What a closed grid (1, rows, columns, 3) with a pole at each end encloses."""
-    a = points[0]
-    b = np.roll(a, -1, axis=1)
-    first = np.einsum("rck,rck->", a[:-1], np.cross(b[:-1], b[1:]))
-    return float(first + np.einsum("rck,rck->", a[:-1], np.cross(b[1:], a[1:]))) / 6
-
-
-@dataclass(frozen=True, eq=False)
-class _Lesions:
-    """Where rot has been, told at each vertex of a grid. Times in [0, 1] of the stretch that spoils."""
-
-    reached: Array  # when the rot comes
-    distance: Array  # heights, from the wound it comes from
-    tuft: Array  # in [0, 1], how much of a tuft of spores grows here
-    breaks: Array  # when that tuft breaks through the skin
-
-    @classmethod
-    def grown(cls, points: Array, rng: np.random.Generator) -> "_Lesions":
-        """On the ripe fruit's points (1, rows, columns, 3), in heights."""
-        n = int(rng.integers(3, 5))
-        wobble = Noise.grown(rng, 0.55, 3)
-        azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * (2.4 + rng.uniform(-0.4, 0.4, n))
-        rise = rng.uniform(0.3, 0.85, n)
-        start = np.concatenate([[0.0], np.sort(rng.uniform(0.08, 0.4, n - 1))])
-        wounds = _nearest(points, azimuth, rise)
-        away = _over_skin(points, wounds)
-        reach = away * (1 + 0.045 * wobble(points))[..., None]
-        arrival = start + reach / SPREAD
-        first = arrival.argmin(axis=-1)
-        chosen = first[..., None]
-        distance = np.take_along_axis(reach, chosen, -1)[..., 0]
-        reached = np.take_along_axis(arrival, chosen, -1)[..., 0]
-        day = np.round(distance / RING)
-        ring = np.exp(-(((distance - day * RING) / (0.23 * RING)) ** 2)) * (day > 0)
-        tuft = ring * (0.12 + 0.88 * ramp(Noise.grown(rng, 0.13, 2)(points), -0.9, 0.7))
-        breaks = start[first] + day * RING / SPREAD + 0.13
-        return cls(reached, distance, tuft, breaks)
-
-    def age(self, t: float) -> Array:
-        """Since the rot came, in shares of the stretch; negative where it has not."""
-        return t - self.reached
-
-
-def _closest(points: Array, places: Array) -> tuple[Array, Array]:
-    """For points (..., 3) the nearest of places (m, 3): which it is, and how far."""
-    square = (places**2).sum(axis=-1) - 2 * points @ places.T
-    nearest = square.argmin(axis=-1)
-    return nearest, np.linalg.norm(points - places[nearest], axis=-1)
-
-
-def _nearest(points: Array, azimuth: Array, rise: Array) -> Array:
-    """(n, 3) points of the skin at azimuths and heights (n,), outside the cavity."""
-    flat = points.reshape(-1, 3)
-    flat = flat[np.hypot(flat[:, 0], flat[:, 1]) > 0.4]
-    wanted = np.stack([0.55 * np.cos(azimuth), 0.55 * np.sin(azimuth), rise], axis=-1)
-    return flat[np.linalg.norm(flat[None] - wanted[:, None], axis=-1).argmin(axis=1)]
-
-
-def _over_skin(points: Array, wounds: Array) -> Array:
-    """(..., n) distances over a nearly round fruit: along the chord's arc."""
-    chord = np.linalg.norm(points[..., None, :] - wounds, axis=-1)
-    return 1.12 * np.arcsin(np.clip(chord / 1.12, 0, 1))
-
-
 @dataclass(frozen=True, eq=False)
 class _Fruit:
     """The fruit's grid (1, rows, columns), in heights, and what of it is drawn once for an individual."""
@@ -158,7 +91,7 @@ class _Fruit:
     ripe: Array  # points
     normals: Array
     free: Array  # 1 on the skin, 0 at both poles: how much of wrinkles and rot is let through
-    lesions: _Lesions
+    lesions: Lesions
     folds: Array  # in [0, 1], where the dried skin falls in
     dents: Array  # about 0, in standard deviations
     sunny: Array  # skin colour when ripe
@@ -173,13 +106,13 @@ class _Fruit:
         ripe, s, phi = _uneven(rows, columns, rng)
         normals = _normals(ripe)
         free = ramp(s, 0.06, 0.26) * (1 - ramp(s, 0.70, 0.88)) + 0 * phi
-        lesions = _Lesions.grown(ripe, rng)
+        lesions = Lesions.grown(ripe, rng)
         folds, dents = _folds(ripe, s, phi, rng), Noise.grown(rng, 0.8, 2)(ripe)
         green, sunny = _skin_colours(apple, ripe, s, phi, rng)
         stain = Noise.grown(rng, 0.25, 3)(ripe)
         size = 1 / float(np.ptp(ripe[..., 2]))
         return cls(
-            apple, ripe, normals, free, lesions, folds, dents, sunny, green, stain, size, _ring_volume(ripe)
+            apple, ripe, normals, free, lesions, folds, dents, sunny, green, stain, size, enclosed(ripe)
         )  # fmt: skip
 
     def volume_share(self, tau: float) -> float:
@@ -206,7 +139,7 @@ class _Fruit:
         """Points in metres; how many metres a height of raw points is; where their origin lies, metres."""
         raw = self.raw(tau)
         share = self.volume_share(tau) / (1 + SWELLING)
-        scale = self.apple.height * self.size * np.cbrt(share * self.whole / _ring_volume(raw))
+        scale = self.apple.height * self.size * np.cbrt(share * self.whole / enclosed(raw))
         down = np.array([0, 0, -scale * raw[..., 2].min()])
         return scale * raw + down, scale, down
 
@@ -303,8 +236,8 @@ def _lenticels(points: Array, rng: np.random.Generator) -> Array:
     radius = 0.56 * np.sqrt(np.clip(1 - ((rise - 0.55) / 0.62) ** 2, 0.05, 1))
     places = np.stack([radius * np.cos(around), radius * np.sin(around), rise], axis=-1)
     flat = points.reshape(-1, 3)
-    places = flat[_closest(places, flat)[0]]  # a pore is as wide as a vertex is near
-    nearest, gap = _closest(points, places)
+    places = flat[closest(places, flat)[0]]  # a pore is as wide as a vertex is near
+    nearest, gap = closest(points, places)
     return rng.uniform(0.2, 1.0, n)[nearest] * np.exp(-((gap / (0.008 + 0.006 * rise)[nearest]) ** 2))
 
 

@@ -38,6 +38,7 @@ from backend.specimens.core import (
     ramp,
     tint,
 )
+from backend.specimens.solids import enclosed
 
 # Landmarks of life time: risen and put in the oven; the spring is over; out of the oven; cool.
 RISEN, SPRUNG, BAKED = 0.45, 0.62, 0.93
@@ -162,7 +163,7 @@ class _Loaf:
         points = self.raw(1.0)
         long, _, tall = np.ptp(points, axis=(0, 1, 2))
         longer = float(self.bread.length * tall / long)
-        return float(tall), longer, longer * _volume(points)
+        return float(tall), longer, longer * enclosed(points)
 
     def volume_share(self, tau: float) -> float:
         """Of the volume of the shaped dough."""
@@ -209,7 +210,7 @@ class _Loaf:
         tall, longer, volume = self.done
         raw = self.raw(tau) * [longer, 1, 1]
         kept = self.volume_share(tau) / self.volume_share(1.0)
-        points = raw * (self.bread.height / tall * np.cbrt(kept * volume / _volume(raw)))
+        points = raw * (self.bread.height / tall * np.cbrt(kept * volume / enclosed(raw)))
         return points - [0, 0, points[..., 2].min()]
 
 
@@ -229,15 +230,6 @@ def _on_skin(bread: Bread, places: Array, grid: Array, angle: Array) -> tuple[Ar
     x, before = (np.clip(each[..., 0] / (bread.length / 2), -1, 1) for each in (places, grid))
     moved = (places[..., 1] - grid[..., 1]) / (HALF_WIDTH * np.maximum(_outline(before), 0.01))
     return x, angle + moved
-
-
-def _volume(points: Array) -> float:
-    """What a closed grid (1, rows, columns, 3) with a pole at each end encloses."""
-    a = points[0].copy()
-    a[0], a[-1] = a[0].mean(axis=0), a[-1].mean(axis=0)
-    b = np.roll(a, -1, axis=1)
-    first = np.einsum("rck,rck->", a[:-1], np.cross(b[:-1], b[1:]))
-    return float(first + np.einsum("rck,rck->", a[:-1], np.cross(b[1:], a[1:]))) / 6
 
 
 def _outline(x: Array) -> Array:

@@ -227,7 +227,7 @@ class _Wax:
         bare, runs, wall_z = self.side(level - bevel, tau, height)
         wall, rim_width = bare + runs, bevel + runs[-1]
         foot, foot_z = self.foot(wall[0], wall_z[0], tau)
-        bottom = np.linspace(0, 0.96, self.rows[0])[:, None] * foot[0]
+        bottom = np.linspace(0, 1, self.rows[0])[:, None] * (foot[0] - 0.3 * foot_z[0])
         arc = np.arange(1, self.rows[3] + 1)[:, None] / self.rows[3] * (np.pi / 2)
         rim, rim_z = wall[-1] - rim_width * (1 - np.cos(arc)), wall_z[-1] + bevel * np.sin(arc)
         cup = rim[-1] * (1 - (np.arange(1, self.rows[4] + 1)[:, None] / self.rows[4]) ** 1.5)
@@ -250,7 +250,7 @@ class _Wax:
         """Radius and z of what has run down and pooled, out to in: a flat drop that meets the wall in a fillet."""
         e = 1 - np.linspace(0, 1, self.rows[1])[:, None] ** 1.5
         thick = top * POOLED / FOOT
-        z = thick * np.sqrt(np.maximum(1 - e * e, 0)) + (top - thick) * (1 - e) ** 4
+        z = thick * np.sqrt(1 - (0.93 * e) ** 2) + (top - thick) * (1 - e) ** 4
         return wall + self.runs.pooled(self.angle, tau) * (1 + 0.15 * self.noise(14 + 0.3 * tau)) * e, z
 
     def slumped(self, tau: float) -> Array:
@@ -352,7 +352,7 @@ def _wicks(wax: _Wax, surface: Surface, candle: Candle, rng: np.random.Generator
 
 
 def _wick(wax: _Wax, spines: Curves, candle: Candle) -> Organ:
-    rows, sides = finer(22, candle.detail), finer(9, candle.detail)
+    rows, sides = finer(22, candle.detail), max(5, finer(9, candle.detail))
     s = np.linspace(0, 1, rows)
     radius = wax.grain * WICK_RADIUS * (0.55 + 0.45 * ramp(s, 0.0, 0.1)) * (1 - 0.35 * ramp(s, 0.75, 1.0))
     radius[[0, -1]] = 0

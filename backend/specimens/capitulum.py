@@ -29,7 +29,7 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 # Metres, for a head of size 1.
 DISC = 0.080  # radius of the open disc
-RAY, HALF_RAY = 0.104, 0.0175  # length and half width
+RAY, HALF_RAY = 0.104, 0.0205  # length and half width
 BRACT, HALF_BRACT, BRACTS = 0.062, 0.0165, 26
 RAY_OUTLINE = PchipInterpolator([0, 0.08, 0.3, 0.55, 0.8, 0.93, 1], [0.30, 0.42, 0.85, 1.0, 0.74, 0.36, 0.04])
 BRACT_OUTLINE = PchipInterpolator([0, 0.15, 0.35, 0.55, 0.75, 0.9, 1], [0.66, 0.95, 1.0, 0.74, 0.34, 0.12, 0.02])
@@ -44,6 +44,7 @@ COROLLA, POLLEN, SPENT = np.array([0.60, 0.27, 0.015]), np.array([0.78, 0.45, 0.
 ACHENE, RAY_BROWN = np.array([0.030, 0.026, 0.023]), np.array([0.17, 0.088, 0.032])
 
 Pose = tuple[Array, Array]  # a point (3,) and a frame (3, 3)
+Pull = tuple[Array, Array]  # gravity along r and z, parts of 1
 
 
 def wilted(tau: float) -> float:
@@ -88,7 +89,9 @@ def layer_opening(x: Array, tau: float) -> Array:
     return ramp(done * 1.45 - 0.40 * (1 - x), 0.0, 1.0)
 
 
-def layer_points(t: Array, x: Array, tau: float, head: Head, length: Array, bend: tuple = (0.0, None)):
+def layer_points(
+    t: Array, x: Array, tau: float, head: Head, length: Array, bend: tuple[Array | float, Pull | None] = (0.0, None)
+) -> tuple[Array, Array, Array]:
     """(r, z) metres and phi of layers x at t, all (n, rows, columns), t rising from 0 along the rows.
 
     length (n, 1, 1) metres in the open head. `bend`: what is added to phi, and the part of gravity along r and z that
@@ -121,7 +124,7 @@ class _Whorls:
     x: Array  # their layers
     theta: Array
     room: Array  # half angle that is never passed
-    half: Array
+    half: Array  # widths and lengths, as shares of the usual ones
     length: Array
     curl: Array
     late: Array  # in wilting, 0 to 1
@@ -137,9 +140,8 @@ class _Whorls:
 
         outer = np.arange(n) % 2 == 0
         theta = (np.arange(n) + 0.10 * rng.uniform(-1, 1, n)) * (2 * np.pi / n) + rng.uniform(0, 2 * np.pi)
-        same = [
-            2 if n % 2 == 0 or 0 < i < n - 1 else 1 for i in range(n)
-        ]  # of an odd number two of a row stand side by side
+        # Of an odd number two of one row stand side by side.
+        same = [2 if n % 2 == 0 or 0 < i < n - 1 else 1 for i in range(n)]
         room = 0.95 * np.pi / n * np.array(same)
         return cls(
             u,
@@ -147,12 +149,12 @@ class _Whorls:
             np.where(outer, layers[1], layers[0])[:, None, None] + 0 * u,
             theta[:, None, None],
             room[:, None, None],
-            each(0.88, 1.1),
-            each(0.88, 1.08),
-            each(-1, 1),
-            each(0, 1),
-            each(-1, 1),
-            each(0.9, 1.07),
+            half=each(0.88, 1.1),
+            length=each(0.88, 1.08),
+            curl=each(-1, 1),
+            late=each(0, 1),
+            twist=each(-1, 1),
+            tone=each(0.9, 1.07),
         )
 
     def points(self, tau: float, head: Head, half: Array, length: float, relief: Callable[[float], Array]) -> Array:
@@ -167,24 +169,27 @@ class _Whorls:
         back = relief(tau)
         r, z = r + back * np.cos(phi), z - back * np.sin(phi)
         ring = np.maximum(r.mean(axis=2, keepdims=True), 1e-4)
-        width = half * self.half * mix((0.9 + 0.8 * self.x) * head.disc(tau) / DISC, 1.0, opened) * (1 - 0.5 * dry)
+        width = half * self.half * mix((0.9 + 0.8 * self.x) * head.disc(tau) / DISC, 1.0, opened) * (1 - 0.6 * dry)
         angle = self.theta + self.u * self.room * np.tanh(width / (ring * self.room))
         return np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1)
 
     def dry(self, tau: float) -> Array:
+        """How far each has wilted, 0 to 1."""
         return ramp(wilted(tau) * 1.5 - 0.3 * self.late, 0.0, 1.0)
 
     def chart(self, half: Array, length: float) -> Array:
+        """(n, rows, columns, 2) metres: laid flat."""
         return np.stack(np.broadcast_arrays(self.u * half * self.half, self.v * length * self.length), axis=-1)
 
 
 def rays(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
+    """The ray florets: ligules in two rows."""
     n, grid = sunflower.petals, (finer(15, sunflower.detail), finer(7, sunflower.detail) | 1)
     whorls = _Whorls.grown(n, grid, (0.0, 0.30), rng)
     u, v = whorls.u, whorls.v
     half = HALF_RAY * RAY_OUTLINE(v) * (34 / n) ** 0.4
     colour = np.array(sunflower.colour)
-    deep, pale = colour * [0.80, 0.50, 0.5], colour + (np.array([0.95, 0.62, 0.05]) - colour) * 0.35
+    deep, pale = colour * [0.80, 0.50, 0.5], 1 - (1 - colour) ** 1.4
     stripe = 0.5 + 0.5 * np.cos(5 * np.pi * u)
     fresh = tint(
         tint(colour, pale, 0.7 * v + 0.2 * stripe), deep, np.clip(0.75 * ramp(0.35 - v, 0, 0.35) + 0.16 * stripe, 0, 1)
@@ -196,8 +201,8 @@ def rays(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
     def relief(tau: float) -> Array:
         opened, dry = layer_opening(whorls.x, tau), whorls.dry(tau)
         grooves = 0.0007 * np.cos(3 * np.pi * u) * ramp(v, 0.0, 0.3) * (1 - v)
-        trough = -half * (0.14 + 0.5 * dry * ramp(v, 0.2, 0.6)) * u**2 * ramp(v, 0.1, 0.5)
-        wrung = half * u * np.sin(3 * v + 3 * whorls.twist) * (0.12 + 0.5 * dry) * ramp(v, 0.25, 0.8) * whorls.twist
+        trough = -half * (0.14 + 0.35 * dry * ramp(v, 0.2, 0.6)) * u**2 * ramp(v, 0.1, 0.5)
+        wrung = half * u * np.sin(3 * v + 3 * whorls.twist) * (0.12 + 0.3 * dry) * ramp(v, 0.25, 0.8) * whorls.twist
         return opened * (grooves + trough + wrung)
 
     def at(tau: float) -> Skin:
@@ -214,6 +219,7 @@ def rays(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
 
 
 def bracts(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
+    """The involucre: two rows of green bracts, which wrap the bud."""
     grid = (finer(12, sunflower.detail), finer(5, sunflower.detail) | 1)
     whorls = _Whorls.grown(BRACTS, grid, (0.66, 1.0), rng)
     u, v = whorls.u, whorls.v
@@ -297,7 +303,7 @@ def florets(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ
         """(n,) how far each has opened, faded, and become a seed."""
         front = 1.1 - 1.25 * np.clip((tau - 0.49) / 0.33, 0, 1)  # radius at which florets are open
         open_ = ramp(r + early - front, -0.12, 0.06)
-        return open_, ramp(r + early - front, 0.12, 0.40), ramp(wilted(tau) + drop * 0.3 * (tau > 0) - 0.45, 0.0, 0.55)
+        return open_, ramp(r + early - front, 0.12, 0.40), ramp(wilted(tau) + 0.3 * drop - 0.45, 0.0, 0.55)
 
     def at(tau: float) -> Skin:
         opened, faded, seed = stages(tau)

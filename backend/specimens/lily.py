@@ -83,10 +83,12 @@ def grow(lily: Lily, seed: int) -> Specimen:
         pistil(lily, flower),
         receptacle(lily, flower, float(stalk.radius_at(np.array(0.99)))),
         *_buds(lily, stalk, rng),
-        stem(stalk, 1 - 0.0050 * lily.flower / stalk.length, finer(64, lily.detail), finer(14, lily.detail), rng),
     ]
     if lily.leaves:
         organs.append(_leaves(lily, stalk, rng))
+    # The last to draw random numbers: how many depends on the detail.
+    top = 1 - 0.0050 * lily.flower / stalk.length
+    organs.append(stem(stalk, top, finer(64, lily.detail), finer(14, lily.detail), rng))
     return join([_scaled(organ, lily.height / USUAL_HEIGHT) for organ in organs])
 
 
@@ -120,7 +122,7 @@ class NoddingStalk(Stalk):
 
 
 def _falls(lily: Lily, hung: Callable[[float], Array], azimuth: float, rng: np.random.Generator) -> dict[int, Fall]:
-    """Those that hang lowest fall first; each lands in a lane of its own, in the order in which they hang."""
+    """Those that hang lowest fall first; each lands in a lane of its own."""
     n = min(lily.fallen, lily.petals)
     swings = rng.uniform([0.25, 0.05, 0.0], [0.5, 0.13, 2 * np.pi], (9, 3))
     turns, curls, reach = rng.uniform(-0.45, 0.45, 9), rng.uniform(0.5, 1.1, 9), rng.uniform(0.0, 0.012, 9)

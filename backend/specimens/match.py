@@ -277,7 +277,8 @@ def _hung(wood: _Wood, flicker: Flicker, body: Array, tau: float) -> tuple[Spine
     beyond = 0.004 * (1 - ramp(lit, 0.0, 0.3)) if tau < FLARE else 0.0
     length = max(lit * (1 + 0.25 * flaring(tau)) * FLAME_LENGTH * flicker.stretch(tau, 0), 2e-3)
     origin = mix(body[low], body[low + 1], place - low) + beyond * axis
-    return flicker.spine(origin, axis, length, tau, ramp(lit, 0.0, 0.4)), low
+    # A flame clings to char that stands straight in it.
+    return flicker.spine(origin, axis, length, tau, ramp(lit, 0.0, 0.4) * ramp(wood.curl, 0.0, 0.8)), low
 
 
 def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> Array:
@@ -288,13 +289,14 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
     centres, frames = spine.pose(q)
     through, holds = _passing(body, thick, centres, frames[:, :, 2])
     away = np.linalg.norm(through, axis=1)
-    # A flame clings to what stands near its middle and closes round it; what is farther out it lets go.
+    # While what stands in the flame is near its middle, the flame closes round it; then it is let out.
     near = np.maximum(holds, HALF_SIDE)
-    hugs = 1 - ramp(away, 0.5 * near, 1.5 * near)
-    pull = 0.8 * hugs * ramp(holds, 0.0, HALF_SIDE)
-    centres, through, away = centres + pull[:, None] * through, (1 - pull)[:, None] * through, (1 - pull) * away
+    hugs = 1 - ramp(away, 0.4 * near, 1.4 * near)
     wide = np.sqrt(burning(tau)) * (1 + 0.25 * flaring(tau)) * FLAME_RADIUS * flicker.width(q, tau)
-    radius = (wide**6 + (hugs * (away * np.minimum(1, holds / 0.01) + 1.15 * holds)) ** 6) ** (1 / 6) + 1e-4
+    need = hugs * (away * np.minimum(1, holds / 0.01) + 1.15 * holds)
+    up = np.linalg.norm(centres[-1] - centres[0]) * q
+    need = (need - 0.16 * np.abs(up - up[:, None])).max(axis=1)  # a bulge in a flame has gentle slopes
+    radius = (wide**6 + np.maximum(need, 0) ** 6) ** (1 / 6) + 1e-4
 
     leaves = np.exp(-(((away - radius) / (0.6 * HALF_SIDE)) ** 2)) * (holds > 0) * (1 - hugs)
     bend = 1e-4 * np.array([np.cos(wood.azimuth), np.sin(wood.azimuth), 0.0])
@@ -305,13 +307,8 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
     )
     gap = np.linalg.norm(sill[:, None] - body, axis=2) / thick
     nearest, gap = gap.argmin(axis=1), gap.min(axis=1)
-    width = (
-        1.25
-        * thick[nearest]
-        * ramp(gap, 2.4, 1.5)
-        * (1 - hugs)
-        * ramp(q, 0.05, 0.15)
-    )
+    leaving = ramp(away, 0.3 * HALF_SIDE, 0.75 * HALF_SIDE) * ramp(q, 0.05, 0.15)
+    width = 1.25 * thick[nearest] * ramp(gap, 2.4, 1.5) * leaving
     slit = np.arcsin(np.minimum(width / radius, 0.95))[:, None]
     angle = seam[:, None] + slit + np.linspace(0, 1, sides) * (2 * np.pi - 2 * slit)
     ring = np.cos(angle)[..., None] * frames[:, None, :, 0] + np.sin(angle)[..., None] * frames[:, None, :, 1]

@@ -247,7 +247,7 @@ class _Leaves:
             bow=np.stack([rng.uniform(0.35, 0.9, n), np.minimum(rng.uniform(-0.9, 1.6, n), 5 * s - 2.2)], axis=-1),
             rolls=rng.uniform(1.1, 2.1, (n, 2)),
             twist=np.stack([rng.uniform(-0.25, 0.25, n), rng.uniform(-0.9, 0.9, n)], axis=-1),
-            tilt=rng.uniform(-0.55, 0.55, n),
+            tilt=rng.uniform(-0.65, 0.65, n),
             outline=_Outline.grown(n, oak.lobes, rng),
             ripple=rng.uniform(0, 2 * np.pi, (n, 3)),
             haste=rng.permutation(n) / max(n, 1) * (1 - TURNS_WITHIN),
@@ -381,6 +381,7 @@ class _Paint:
     vein: Array
     spots: Array
     edge: Array
+    flecks: Array
 
     @classmethod
     def of(cls, leaves: _Leaves, oak: OakLeaf, grid: tuple[Array, ...]) -> "_Paint":
@@ -396,7 +397,8 @@ class _Paint:
         )
         hue = leaves.tone[:, None, None, :1]
         colour = mix(np.array(oak.colour), YELLOW, 0.6 * ramp(hue, 0.85, 1.2)) * leaves.tone[:, None, None, 1:2]
-        return cls(leaves, colour, hold, vein, spots, edge)
+        flecks = ramp(leaves.mottle(4 * np.stack(np.broadcast_arrays(x, y, own), axis=-1)), 0.9, 2.4)
+        return cls(leaves, colour, hold, vein, spots, edge, flecks)
 
     def at(self, tau: float) -> tuple[Array, Array]:
         """Albedo and roughness."""
@@ -406,11 +408,12 @@ class _Paint:
         green = tint(GREEN * tone, GREEN_VEIN, 0.9 * self.vein) * (1 + 0.07 * self.spots)[..., None]
         yellowed = ramp(1.9 * turned - 0.75 * (self.hold + 0.4) - 0.12 * self.spots, 0.0, 0.55)
         coloured = ramp(1.9 * turned - 0.75 * (self.hold + 0.4) - 0.22 * self.spots - 0.35, 0.0, 0.6)
-        ripe = self.colour * (1 + 0.12 * self.spots - 0.18 * self.vein)[..., None]
+        ripe = self.colour * (1 + 0.16 * self.spots)[..., None]
+        ripe = tint(tint(ripe, 0.55 * self.colour + 0.4 * YELLOW, 0.6 * self.vein), CRISP_DARK, 0.75 * self.flecks)
         albedo = tint(tint(green, YELLOW * tone, yellowed * 0.9), ripe, coloured)
         crisp = tint(CRISP, CRISP_DARK, np.clip(0.30 + 0.25 * self.spots + 0.25 * self.edge, 0, 1))
         crisp = tint(crisp, 0.55 * self.colour + 0.03, 0.3 + 0.2 * self.vein) * tone
-        rust = ramp(1.5 * dry + 0.55 * self.edge * ramp(turned, 0.3, 1.0) + 0.14 * self.spots - 0.62, 0.0, 0.8)
+        rust = ramp(1.5 * dry + 0.55 * self.edge * ramp(turned, 0.3, 1.0) + 0.16 * self.spots - 0.48, 0.0, 0.8)
         return tint(albedo, crisp, rust), mix(0.45, 0.85, np.maximum(rust, 0.5 * coloured))
 
 

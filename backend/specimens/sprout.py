@@ -51,7 +51,7 @@ LIFE = Life(
 )
 
 # Life times: the hook opens; the seed coat slips off and has fallen; the seed leaves part; the first true leaf grows.
-HOOK_OPENS, COAT_SLIPS, COAT_OFF, COAT_DOWN, PARTING, FIRST_LEAF = (0.24, 0.40), 0.27, 0.31, 0.38, (0.34, 0.50), 0.38
+HOOK_OPENS, COAT_SLIPS, COAT_OFF, COAT_DOWN, PARTING, FIRST_LEAF = (0.24, 0.40), 0.27, 0.31, 0.42, (0.34, 0.50), 0.38
 LEAF_TAKES, LAST_LEAF = 0.22, 0.52  # life time that a leaf needs; when the last begins
 
 COTYLEDON, COAT = 0.15, 0.044  # lengths
@@ -75,8 +75,10 @@ def grow(sprout: Sprout, seed: int) -> Specimen:
     heap = Mound.grown(MOUND_RADIUS, MOUND_HEIGHT, rng)
     coat, bare = _coat(shoot, heap, sprout.detail, rng)
 
+    close = _stem(shoot, 1.5)  # at any detail: the pit's wall finds its way between its rows
+
     def buried(tau: float) -> Array:
-        young = (stem, cotyledons, coat) if tau < COAT_SLIPS else (stem, cotyledons)
+        young = (close, cotyledons, coat) if tau < COAT_SLIPS else (close, cotyledons)
         return np.concatenate([organ.at(tau).points.reshape(-1, 3) for organ in young])
 
     soil = [mound(heap, buried, CLEAR, sprout.detail), crumbs(heap, 110, bare, sprout.detail, rng)]
@@ -314,7 +316,7 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
             local = (shed - centre) @ turned.T
             flat = mix(start[:2], spot, fall * (2 - fall)) + local[..., :2]
             ground = (heap.top(*np.moveaxis(flat, -1, 0)) - local[..., 2]).max() + 0.05 * MOUND_HEIGHT
-            height = mix(start[2], ground, fall**2)
+            height = mix(start[2], ground, fall**1.6)
             points = np.concatenate([flat, local[..., 2:] + max(height, ground)], axis=-1)
         return Skin(points[None], albedo, np.full((1, rows, columns), 0.55))
 
@@ -363,7 +365,7 @@ class _Leaf:
     def size(self, tau: float) -> Array:
         """(n,) length, as a share of the grown one."""
         start = self.shoot.starts[self.pair + 1]
-        return mix(0.05 * 0.3**self.pair, 1.0, growth(tau, start, start + LEAF_TAKES))
+        return mix(0.010 / self.length * 0.2**self.pair, 1.0, growth(tau, start, start + LEAF_TAKES))
 
     def opened(self, tau: float) -> Array:
         start = self.shoot.starts[self.pair + 1]

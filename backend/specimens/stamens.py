@@ -4,6 +4,8 @@ Six filaments bear anthers that hinge on their tips (versatile) and tip over as 
 three lobes: Tamura, "Liliaceae", in Kubitzki (ed.), The Families and Genera of Vascular Plants III, 1998.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
@@ -26,72 +28,82 @@ FILAMENT_GREEN, STYLE_GREEN, STIGMA = (
 
 
 def stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ]:
-    """Six filaments and their anthers, which hinge on the filament's tip and tip over as they open."""
-    n, rows, sides = 6, finer(18, lily.detail), max(6, finer(7, lily.detail))
-    theta = (np.arange(n) * (2 * np.pi / n) + rng.uniform(0, 2 * np.pi) + rng.uniform(-0.06, 0.06, n))[:, None]
-    share, bend = FILAMENT * rng.uniform(0.95, 1.03, (n, 1)), rng.uniform(-0.06, 0.14, (n, 1))
-    tilt, drowsy = rng.uniform(1.1, 1.65, (n, 1)), rng.uniform(0.0, 1.0, (n, 1))
-    s = np.append(np.linspace(0, 1, rows), 1.0)[None]
-    radius = np.append(mix(0.0008, 0.00038, s[0, :-1]), 1e-5)
+    """Filaments and anthers."""
+    six = _Six.grown(rng)
+    return [_filaments(lily, flower, six), _anthers(lily, flower, six)]
 
-    def lines(tau: float) -> tuple[Array, Array, Array]:
-        """Points (n, rows, 3) of the filaments, their tangents and the way off the axis."""
-        curl = bend * s * opened(tau) + (0.5 * bend - 0.12) * s * ramp(wilted(tau))
-        r, z, phi = (
-            a[..., 0] for a in layer_points((s * share)[..., None], np.full((n, 1, 1), STAMENS), tau, curl[..., None])
-        )
-        cos, sin = np.cos(theta), np.sin(theta)
+
+@dataclass(frozen=True, eq=False)
+class _Six:
+    """The stamens' lines; arrays (6, 1)."""
+
+    theta: Array
+    share: Array  # of a tepal's length
+    bend: Array
+    tilt: Array  # of the open anther to its filament
+    drowsy: Array
+
+    @classmethod
+    def grown(cls, rng: np.random.Generator) -> "_Six":
+        def each(low: float, high: float) -> Array:
+            return rng.uniform(low, high, (6, 1))
+
+        theta = np.arange(6)[:, None] * (np.pi / 3) + rng.uniform(0, 2 * np.pi) + each(-0.06, 0.06)
+        return cls(theta, FILAMENT * each(0.95, 1.03), each(-0.06, 0.14), each(1.1, 1.65), each(0.0, 1.0))
+
+    def lines(self, s: Array, tau: float) -> tuple[Array, Array, Array]:
+        """Points (6, rows, 3) of the filaments at s (rows,), their tangents and the way off the axis."""
+        dry = ramp(wilted(tau))
+        curl = self.bend * s * opened(tau) + (0.5 * self.bend - 0.12) * s * dry
+        t, x = (s * self.share)[..., None], np.full((6, 1, 1), STAMENS)
+        r, z, phi = (a[..., 0] for a in layer_points(t, x, tau, curl[..., None]))
+        cos, sin = np.cos(self.theta), np.sin(self.theta)
         points = np.stack([r * cos, r * sin, z], axis=-1)
         tangent = np.stack([np.sin(phi) * cos, np.sin(phi) * sin, np.cos(phi)], axis=-1)
         return points, tangent, np.stack([np.cos(phi) * cos, np.cos(phi) * sin, -np.sin(phi)], axis=-1)
 
-    def filaments(tau: float) -> Skin:
-        points, tangent, off = lines(tau)
-        ring = np.arange(sides) * (2 * np.pi / sides)
-        across = np.cross(tangent, off)
-        around = off[:, :, None] * np.cos(ring)[:, None] + across[:, :, None] * np.sin(ring)[:, None]
-        skin = flower.lifted(points[:, :, None] + radius[:, None, None] * (1 - 0.35 * ramp(wilted(tau))) * around, tau)
+
+def _filaments(lily: Lily, flower: Flower, six: _Six) -> Organ:
+    rows, sides = finer(18, lily.detail), max(6, finer(7, lily.detail))
+    s = np.append(np.linspace(0, 1, rows), 1.0)
+    radius = np.append(mix(0.0008, 0.00038, s[:-1]), 1e-5)[:, None, None]
+    ring = np.arange(sides + 1) * (2 * np.pi / sides)
+
+    def at(tau: float) -> Skin:
+        points, tangent, off = (a[:, :, None] for a in six.lines(s, tau))
+        around = off * np.cos(ring[:-1, None]) + np.cross(tangent, off) * np.sin(ring[:-1, None])
+        skin = flower.lifted(points + radius * (1 - 0.35 * ramp(wilted(tau))) * around, tau)
         dry = np.full(skin.shape[:3], 0.85 * ramp(wilted(tau), 0.2, 1.0))
         return Skin(flower.placed(skin, tau), tint(FILAMENT_GREEN, TAN, dry), 0.5 + 0.3 * dry)
 
-    lobes, length = max(8, finer(13, lily.detail)), max(7, finer(12, lily.detail) | 1)
-    w = np.linspace(0, 1, length)
-    girth = np.sin(np.pi * w) ** 0.55
-    turns = np.arange(lobes) * (2 * np.pi / lobes)
-    thecae = 1 - 0.16 * np.cos(2 * turns)
+    chart = np.stack(np.broadcast_arrays(ring * 0.0007, s[:, None] * LENGTH * FILAMENT), axis=-1)[None] * lily.flower
+    return Organ("stamens", np.repeat(chart, 6, axis=0), at, closed=True, poles=(False, True))
 
-    def anthers(tau: float) -> Skin:
-        points, tangent, off = (a[:, -1] for a in lines(tau))
-        burst = ramp(opened(tau), 0.55, 0.95)
-        tipped = (tilt - 0.05) * ramp(opened(tau) + 0.1 * drowsy, 0.5, 1.05)
-        angle = 0.05 + tipped * (1 - (0.5 + 0.4 * drowsy) * ramp(wilted(tau)))
-        long, side = np.cos(angle) * tangent + np.sin(angle) * off, np.sin(angle) * tangent - np.cos(angle) * off
-        thick = 0.0015 * (1 + 0.5 * burst) * (1 - 0.35 * ramp(wilted(tau)))
-        half = ANTHER * (1 - 0.12 * burst - 0.15 * ramp(wilted(tau)))
-        centre = points + side * (1.2 * thick + 0.0007)
-        local = lathe(
-            thick * (girth[:, None] * thecae)[None], ((w - 0.5) * 2 * half)[None, :, None] + np.zeros((1, 1, lobes))
-        )
+
+def _anthers(lily: Lily, flower: Flower, six: _Six) -> Organ:
+    """They lie along their filaments in the bud, then tip over, burst and are covered with rust-brown pollen."""
+    sides, w = max(8, finer(13, lily.detail)), np.linspace(-1, 1, max(7, finer(12, lily.detail) | 1))
+    angle = np.arange(sides) * (2 * np.pi / sides)
+    girth = (1 - w**2).clip(0)[:, None] ** 0.4 * (1 - 0.16 * np.cos(2 * angle))  # two thecae
+    ends = np.linspace(0, 1, 5)
+
+    def at(tau: float) -> Skin:
+        points, tangent, off = (a[:, -1] for a in six.lines(ends, tau))
+        burst, dry = ramp(opened(tau), 0.55, 0.95), ramp(wilted(tau))
+        tipped = (six.tilt - 0.05) * ramp(opened(tau) + 0.1 * six.drowsy, 0.5, 1.05)
+        tilt = 0.05 + tipped * (1 - (0.5 + 0.4 * six.drowsy) * dry)
+        long, side = np.cos(tilt) * tangent + np.sin(tilt) * off, np.sin(tilt) * tangent - np.cos(tilt) * off
+        thick, half = 0.0015 * (1 + 0.5 * burst) * (1 - 0.35 * dry), ANTHER * (1 - 0.12 * burst - 0.15 * dry)
+        centre = flower.lifted(points, tau) + side * (1.2 * thick + 0.0007)
+        local = lathe((thick * girth)[None], (half * w)[None, :, None] + np.zeros((1, 1, sides)))
         frame = np.stack([side, np.cross(long, side), long], axis=-1)
-        placed = centre[:, None, None] + np.einsum("nij,rcj->nrci", frame, local[0])
-        # Warped as one: an anther is stiff.
-        moved = flower.lifted(centre, tau) - centre
-        skin = placed + moved[:, None, None]
-        dust = burst * (0.75 + 0.25 * np.cos(2 * turns + 9 * w[:, None])) + np.zeros((n, 1, 1))
-        albedo = tint(tint(YOUNG_ANTHER, RUST, dust), 0.45 * RUST, 0.7 * ramp(wilted(tau)) + 0 * dust)
+        skin = centre[:, None, None] + np.einsum("nij,rcj->nrci", frame, local[0])
+        dust = burst * (0.75 + 0.25 * np.cos(2 * angle + 4.5 * w[:, None])) + np.zeros((6, 1, 1))
+        albedo = tint(tint(YOUNG_ANTHER, RUST, dust), 0.45 * RUST, 0.7 * dry + 0 * dust)
         return Skin(flower.placed(skin, tau), albedo, 0.6 + 0.35 * dust)
 
-    ring = np.arange(sides + 1) * (2 * np.pi / sides)
-    long = LENGTH * FILAMENT
-    chart = np.stack(np.broadcast_arrays(ring * 0.0007, (s * long)[..., None]), axis=-1) * lily.flower
-    sheet = lathe_chart(
-        0.0018 * girth[None, :, None] + np.zeros((1, 1, lobes)),
-        (w * 2 * ANTHER)[None, :, None] + np.zeros((1, 1, lobes)),
-    )
-    return [
-        Organ("stamens", np.repeat(chart, n, axis=0), filaments, closed=True, poles=(False, True)),
-        Organ("anthers", np.repeat(sheet, n, axis=0) * lily.flower, anthers, closed=True, poles=(True, True)),
-    ]
+    chart = lathe_chart((0.0018 * girth)[None], (ANTHER * w)[None, :, None] + np.zeros((1, 1, sides))) * lily.flower
+    return Organ("anthers", np.repeat(chart, 6, axis=0), at, closed=True, poles=(True, True))
 
 
 def pistil(lily: Lily, flower: Flower) -> Organ:

@@ -58,6 +58,7 @@ BUD_GREEN = np.array([0.28, 0.40, 0.12])
 TAN, UMBER = np.array([0.34, 0.19, 0.075]), np.array([0.10, 0.045, 0.018])
 
 Pose = tuple[Array, Array]  # a point (3,) and a frame (3, 3)
+Pull = tuple[Array, Array]  # gravity along r and z, parts of 1
 
 
 def opened(tau: float) -> float:
@@ -89,7 +90,9 @@ def layer_angle(t: Array, x: Array, tau: float) -> Array:
     return mix(mix(bud, trumpet + reflex, layer_opening(t, x, tau)), limp, ramp(wilted(tau)))
 
 
-def layer_points(t: Array, x: Array, tau: float, curl: Array | float = 0.0, pull: Pose | None = None):
+def layer_points(
+    t: Array, x: Array, tau: float, curl: Array | float = 0.0, pull: Pull | None = None
+) -> tuple[Array, Array, Array]:
     """(r, z) metres and phi of layers x at t, all (n, rows, columns), t rising from 0 along the rows.
 
     `curl` is added to phi. `pull`, the part of gravity along r and z, turns limp layers towards itself.
@@ -119,7 +122,7 @@ class Flower:
         return self.size * self.creased(points, ramp(wilted(tau))) @ frame.T + origin
 
     def creased(self, points: Array, dry: float) -> Array:
-        """Space warped by less than its own gradient: what nests before nests after."""
+        """Space warped with a gradient below 1: what nests before nests after."""
         if dry == 0:
             return points
         away = dry * ramp(np.linalg.norm(points, axis=-1, keepdims=True), 0.01, 0.05)
@@ -238,7 +241,7 @@ Falls = Callable[[Callable[[float], Array]], dict[int, Fall]]  # of tepals that 
 
 
 def corolla(lily: Lily, flower: Flower, falls_of: Falls, rng: np.random.Generator) -> Organ:
-    """The tepals."""
+    """The tepals: freckled and ruffled, then translucent and brown from tips and margins."""
     tepals = _Tepals.grown(lily, rng)
     u, v = tepals.u, tepals.v
     fresh = _fresh(lily, tepals)
@@ -276,7 +279,8 @@ def _fresh(lily: Lily, tepals: _Tepals) -> Array:
     """Colours of the open tepals: deep along the midrib, pale margins, a green throat, freckles."""
     u, v = tepals.u, tepals.v
     colour = np.array(lily.colour)
-    deep, pale = colour**1.9, colour + (0.92 - colour) * 0.72
+    light = 0.25 + 0.9 * colour @ [0.21, 0.72, 0.07]  # dark lilies have hardly paler margins
+    deep, pale = colour**1.9, colour + (0.92 - colour) * min(light, 0.75)
     albedo = tint(colour, pale, ramp(np.abs(u), 0.45, 1.0) + 0 * v)
     albedo = tint(albedo, deep, 0.75 * np.exp(-((u / 0.28) ** 2)) * ramp(v, 0.1, 0.45) * (1 - 0.6 * ramp(v, 0.6, 1.0)))
     albedo = tint(albedo, pale, 0.8 * ramp(0.42 - v, 0.0, 0.35) + 0 * u)

@@ -1,8 +1,8 @@
 """Files for the readers' tests, written by Blender: `python -m tests.benchmarks.in_blender ROSE.npz FOLDER`.
 
 FOLDER gets rose.glb, .fbx, .abc and .usdc, a clip as the add-on exports it; and scene.* of the same endings with
-scene.npz, what Blender itself shows of them: a bar bent by two bones, and beside it a mirrored plate that a moving,
-turning parent carries. positions (T, V, 3) metres; bar (B,) tells how many of the vertices are the bar's.
+scene.npz, what Blender itself shows of them: a bar bent by two bones, with a quad that one of them folds, and a
+mirrored plate that a moving, turning parent carries. positions (T, V, 3) metres; bar (B,) tells how many of the vertices are the bar's.
 """
 
 import os
@@ -65,12 +65,14 @@ def write_scene(folder: Path) -> None:
 
 
 def bent_bar():
-    """A prism of four sides along z, whose upper half follows a bone that turns."""
+    """A prism of four sides along z, whose upper half follows a bone that turns; and a quad of which one corner does,
+    past the line between its neighbours, so that Blender cuts it otherwise."""
     rings = np.array([[(x, y, z) for x, y in ((0, 0), (0.4, 0), (0.4, 0.2), (0, 0.2))] for z in np.linspace(0, 2, 9)])
     quads = [
         [4 * r + k, 4 * r + (k + 1) % 4, 4 * r + 4 + (k + 1) % 4, 4 * r + 4 + k] for r in range(8) for k in range(4)
     ]
-    obj = samples.add("Bar", rings.reshape(-1, 3), quads)
+    dart = [(1, -0.5, 1), (1, 0.28, 0.9), (1, 0.5, 1), (1, 0, 1.5)]
+    obj = samples.add("Bar", [*rings.reshape(-1, 3), *dart], [*quads, [36, 37, 38, 39]])
     bpy.ops.object.armature_add(enter_editmode=True)
     rig = bpy.context.object
     lower = rig.data.edit_bones[0]
@@ -82,7 +84,7 @@ def bent_bar():
     for name, up in zip(names, (False, True), strict=True):
         group = obj.vertex_groups.new(name=name)
         for vertex in obj.data.vertices:
-            share = float(np.clip((vertex.co.z - 0.6) / 0.8, 0, 1))
+            share = float(np.clip((vertex.co.z - 0.6) / 0.8, 0, 1)) if vertex.index < 36 else vertex.index == 37
             group.add([vertex.index], share if up else 1 - share, "REPLACE")
     obj.parent = rig
     obj.modifiers.new("Rig", "ARMATURE").object = rig

@@ -8,7 +8,9 @@ from scipy.spatial import KDTree
 
 from backend.specimens.core import Matter
 from tests.benchmarks.lifebench.metrics import Counts, Freedom, Pair, Score, Sense, score
+from tests.benchmarks.lifebench.metrics.align import STAY
 from tests.benchmarks.lifebench.metrics.chamfer import chamfer, distances
+from tests.benchmarks.lifebench.metrics.chamfer import motion as motion_distance
 from tests.benchmarks.lifebench.metrics.colour import albedo_psnr, encoded, texel_flicker
 from tests.benchmarks.lifebench.metrics.playing import bytes_per_second, loop_seam
 from tests.benchmarks.lifebench.metrics.progress import Progress, lived, moments, progress
@@ -107,6 +109,22 @@ def test_what_is_gone_is_not_measured():
     assert trajectory_error(own(alone, truth)) < 1e-7
 
 
+def test_motion_is_measured_both_ways_and_while_it_is_there():
+    vertices, faces = sphere(fine=3)
+    both, two = np.concatenate([vertices, vertices + [6.0, 0, 0]]), np.concatenate([faces, faces + len(vertices)])
+    truth = life(both[None].repeat(3, axis=0), two)
+    unit = 2.0 / truth.size
+    alone = replace(truth.sequence, frames=[(vertices, faces)] * 3)
+    # Half of the truth's points are d = 6 from the middle of the one sphere: d + 1 / (3 d) - 1 from it in the mean.
+    expected = (6 + 1 / 18 - 1) / 2 * unit
+    assert motion_distance(alone, truth, STAY, FEW) == pytest.approx(expected, rel=0.02)
+    flying = both + shifts(3, (0, 0, 5.0)) * (np.arange(len(both)) >= len(vertices))[:, None]
+    opacity = np.ones((3, len(both)), np.float32)
+    opacity[1:, len(vertices) :] = 0.0
+    fading = life(flying, two, opacity=opacity)
+    assert motion_distance(moved(fading, both[None].repeat(3, axis=0)), fading, STAY, FEW) < FLOOR
+
+
 def test_what_has_shrunk_to_nothing_is_measured_where_it_was():
     vertices, faces = sphere(fine=2)
     sizes = np.array([1.0, 0.5, 0.0])[:, None, None]
@@ -127,6 +145,14 @@ def test_the_order_of_vertices_means_nothing():
     answer = replace(truth.sequence, frames=[(v[order], np.argsort(order)[f]) for v, f in truth.sequence.frames])
     assert trajectory_error(own(answer, truth)) == 0.0
     assert motion(own(answer, truth)) == pytest.approx(1)
+
+
+def test_vertices_without_faces_are_no_answer():
+    vertices, faces = sphere(fine=2)
+    truth = life(vertices + shifts(3, (0, 0, 1.0)), faces)
+    still = moved(truth, vertices[None].repeat(3, axis=0))
+    loose = [np.concatenate([v, aim]) for (v, _), aim in zip(still.frames, truth.sequence.positions, strict=True)]
+    assert trajectory_error(own(moved(truth, loose), truth)) == trajectory_error(own(still, truth)) > 0.1
 
 
 def test_spheres_that_change_places_look_still_at_the_end():
@@ -160,15 +186,54 @@ def test_points_are_matched_where_there_is_most_surface():
     assert trajectory_error(own(moved(at_birth, grown + noise), at_birth)) > 0.05
 
 
+def test_points_at_one_place_are_told_apart_by_their_paths_and_colours():
+    vertices, faces = sphere(fine=2)
+    both, faces = np.concatenate([vertices, vertices]), np.concatenate([faces, faces + len(vertices)])
+    side = np.repeat([-1.0, 1.0], len(vertices))
+    parting = both + np.linspace(0, 1, 4)[:, None, None] * side[:, None] * [2.0, 0, 0]
+    noise = np.random.default_rng(4).normal(size=parting.shape) * 1e-3
+    truth = life(parting, faces)
+    assert trajectory_error(own(moved(truth, parting + noise), truth)) < 1e-3
+    colours = np.maximum(side, 0)[:, None] * np.ones((2, 1, 3))
+    together = life(both[None].repeat(2, axis=0), faces, colours=colours)
+    order = np.roll(np.arange(len(both)), len(vertices))  # the same, the other sphere first
+    answer = replace(together.sequence, albedo=colours[:, order])
+    assert albedo_psnr(own(answer, together)) == 100
+
+
+def test_what_shrinks_to_nothing_still_counts():
+    vertices, faces = sphere(fine=2)
+    sizes = np.array([1.0, 0.5, 0.0])
+    small = np.array([3.0, 0, 0]) + sizes[:, None, None] * vertices
+    both = np.concatenate([vertices[None].repeat(3, axis=0), small], axis=1)
+    truth = life(both, np.concatenate([faces, faces + len(vertices)]))
+    answer = moved(truth, both[:1].repeat(3, axis=0))
+    weight = (sizes**2).mean() / (1 + (sizes**2).mean())  # by area over its life
+    assert trajectory_error(own(answer, truth)) == pytest.approx(weight * 0.5 / truth.size, rel=0.01)
+
+
 def test_a_part_of_the_motion_is_that_part():
     vertices, faces = sphere(fine=2)
     sway = np.sin(np.linspace(0, 2 * np.pi, 9))[:, None, None] * np.array([0, 0, 0.5])
     truth = life(vertices + sway, faces)
     for share in (0.0, 0.5, 2.0):
         assert motion(own(moved(truth, vertices + share * sway), truth)) == pytest.approx(share, abs=1e-6)
+    ramp = np.linspace(0, 0.5, 9)
+    assert motion(own(moved(truth, vertices + ramp[:, None, None] * [1.0, 0, 0]), truth)) == pytest.approx(
+        ramp.std() / sway[:, 0, 2].std(), rel=1e-5
+    )
     still = untracked(moved(truth, (vertices + 0 * sway)))
     assert motion(own(still, truth)) == 0.0
     assert motion(own(untracked(truth.sequence), truth)) == pytest.approx(1)
+
+
+def test_vanishing_is_as_much_motion_as_appearing():
+    vertices, faces = sphere(fine=3)
+    both, two = np.concatenate([vertices, vertices + [6.0, 0, 0]]), np.concatenate([faces, faces + len(vertices)])
+    appears = np.where(np.arange(len(both)) < len(vertices), 1.0, [[0.0], [1.0]])
+    truth = life(np.stack([both, both]), two, opacity=appears)
+    vanishing = replace(untracked(truth.sequence), frames=[(both, two), (vertices, faces)], opacity=None)
+    assert motion(own(vanishing, truth)) == pytest.approx(1, rel=1e-6)  # of one that is not tracked
 
 
 def test_shaking_is_seen_and_the_truths_own_is_not():

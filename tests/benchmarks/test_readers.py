@@ -84,6 +84,8 @@ def test_our_own_files_hold_the_rose(clip, tmp_path, name):
     if name == "life.glb":  # only the first frame's colour is in it
         albedo = np.broadcast_to(albedo[:1], albedo.shape)
     np.testing.assert_allclose(again.albedo, albedo, atol=1.01e-4 if name == "life" else 1e-5)
+    if name == "life.npz":
+        np.testing.assert_allclose(read(tmp_path / name, fps=5.0).times, np.arange(FRAMES) / 5)
     if name in ("life.usdc", "life.npz"):
         np.testing.assert_allclose(again.roughness, clip.roughness[:, which], atol=1e-6)
 
@@ -102,6 +104,17 @@ def test_what_the_add_on_exports_holds_the_rose(clip, written, ending):
     seen, wanted = again.albedo, clip.albedo[:, which] if over_life else clip.albedo[:1, which]
     steps = (linear_to_srgb(each.astype(np.float32)) * 255 for each in (seen, np.broadcast_to(wanted, seen.shape)))
     assert np.abs(np.subtract(*steps)).max() < 1.1  # of 255: that is what the add-on is sent
+
+
+@needs_blender
+@pytest.mark.parametrize("ending", BLENDERS)
+def test_between_its_frames_a_file_is_where_it_goes_straight(clip, written, ending):
+    again = read(written / f"rose{ending}", fps=2.5 * FPS)
+    number = np.arange(18) / 2.5
+    low, share = number.astype(int), (number % 1)[:, None, None]
+    expected = (1 - share) * clip.positions[low] + share * clip.positions[np.minimum(low + 1, FRAMES - 1)]
+    which = followed(again, expected)
+    np.testing.assert_allclose(again.positions, expected[:, which], atol=BLENDERS[ending])
 
 
 @needs_blender
@@ -286,6 +299,8 @@ def test_usd_in_other_units_with_y_up_and_a_mesh_that_comes_later(tmp_path):
         colour = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("displayColor", Sdf.ValueTypeNames.Color3fArray)
         colour.SetInterpolation(UsdGeom.Tokens.faceVarying)
         colour.Set([(0.1 * k, 0, 1) for k in range(4)])
+        for name, way, values in (("roughness", "constant", [0.3]), ("displayOpacity", "uniform", [0.6])):
+            UsdGeom.PrimvarsAPI(mesh).CreatePrimvar(name, Sdf.ValueTypeNames.FloatArray, way).Set(values)
     mesh.CreateOrientationAttr(UsdGeom.Tokens.leftHanded)
     mesh.AddTranslateOp().Set((0, 0, 300), 5)
     visible = mesh.CreateVisibilityAttr()
@@ -298,6 +313,8 @@ def test_usd_in_other_units_with_y_up_and_a_mesh_that_comes_later(tmp_path):
     np.testing.assert_allclose(again.frames[0][0], [[0, 0, 0], [1, 0, 0], [1, 0, 2], [0, 0, 2]], atol=1e-7)
     np.testing.assert_allclose(again.frames[1][0][4:, 1], -3, atol=1e-6)
     assert again.frames[1][1].tolist() == [[0, 1, 2], [0, 2, 3], [5, 6, 7], [4, 5, 7]]
+    np.testing.assert_allclose(again.roughness[1], np.full(8, 0.3), rtol=1e-6)
+    np.testing.assert_allclose(again.opacity[1], np.full(8, 0.6), rtol=1e-6)
     np.testing.assert_allclose(again.albedo[1][:, 0], [0, 0.1, 0.2, 0.3, 0.3, 0.2, 0.1, 0], atol=1e-6)
 
 
@@ -312,6 +329,12 @@ def test_a_folder_is_counted_as_people_count_and_may_change_its_topology(tmp_pat
     np.testing.assert_allclose(again.times, [0, 0.2, 0.4])
     turned = read(tmp_path, up="Y")
     assert round(turned.frames[0][0][:, 1].mean()) == -5
+
+
+def test_a_frame_far_from_the_origin_stays_there(tmp_path):
+    place = np.array([(1e7, 0, 2e7), (1e7 + 0.25, 0, 2e7), (1e7, 0.5, 2e7)])
+    (tmp_path / "a_1.obj").write_text("".join(f"v {x} {y} {z}\n" for x, y, z in place) + "f 1 2 3\n")
+    np.testing.assert_allclose(read(tmp_path, up="Z").frames[0][0], place, rtol=0, atol=1e-6)
 
 
 def test_a_texture_is_read_between_its_pixels_and_repeats():

@@ -174,6 +174,21 @@ def test_what_is_typed_is_answered_by_a_backend_that_runs(addon):
     assert "locomotive" in pump.session.reader.answer("a locomotive").refusal
 
 
+def test_a_job_on_hold_is_not_sent_before_it_is_released():
+    from blender_addon.client.session import Session
+
+    session, sent = Session("test"), []
+    session.gateway.state = "ready"
+    session.gateway.send = lambda call, payload=None: sent.append(call) or True
+    job = session.submit(REQUEST, "held", hold=True)
+    session._look_after_jobs()
+    session.cancel(session.submit(REQUEST, "held as well", hold=True))
+    assert not sent
+    later = msgspec.structs.replace(REQUEST, specimen=ROSE)
+    session.release(job, later, "released")
+    assert [(call.job, call.request, call.title) for call in sent] == [(job, later, "released")]
+
+
 # --- Orders
 
 

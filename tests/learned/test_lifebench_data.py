@@ -71,7 +71,8 @@ def test_flow_is_where_each_point_goes(ball, name):
         points = eye + way * seen.depth[..., None].astype(float) - CENTRES[frame]
         c, s = np.cos(TURN), np.sin(TURN)
         after = points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) + CENTRES[frame + 1]
-        pixel, _ = view.project(after, frame + 1)
+        local = after @ view.matrices[frame + 1][:, :3].T + view.matrices[frame + 1][:, 3]
+        pixel = view.focal * local[..., :2] / -local[..., 2:] * [1, -1] + SIDE / 2
         j, i = np.meshgrid(np.arange(SIDE) + 0.5, np.arange(SIDE) + 0.5)
         expected = pixel - np.stack([j, i], axis=-1)
         assert np.abs(seen.flow - expected)[seen.mask].max() < 0.02

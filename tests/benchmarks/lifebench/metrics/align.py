@@ -15,8 +15,8 @@ from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.nouns import Reals
 
-STAGES = ((200, 6, 3), (600, 30, 1))  # points a frame, rounds, placings kept; the last stage has all points
-LAST = 30  # rounds
+STAGES = ((150, 4, 3), (600, 15, 1))  # points a frame, rounds, placings kept; the last stage has all points
+LAST = 20  # rounds
 GAIN = 0.8  # a turn must bring the squared distance below this share of what it is without one
 STEADY = 1e-4  # of the distance: a round that gains less is the last
 
@@ -124,7 +124,7 @@ def _fitted(points: Reals, onto: Reals, weights: Reals, placing: Placing, freedo
     weights = weights / weights.sum()
     middle, target = weights @ points, weights @ onto
     points, onto = points - middle, onto - target
-    turn = _turn((onto * weights[:, None]).T @ (points * placing.scale), upright=freedom is Freedom.UPRIGHT)
+    turn = best_turn((onto * weights[:, None]).T @ (points * placing.scale), upright=freedom is Freedom.UPRIGHT)
     back = onto @ turn
     spread = weights @ points**2
     if freedom is Freedom.AXES:
@@ -135,7 +135,7 @@ def _fitted(points: Reals, onto: Reals, weights: Reals, placing: Placing, freedo
     return replace(fitted, shift=target - fitted(middle))
 
 
-def _turn(covariance: Reals, upright: bool) -> Reals:
+def best_turn(covariance: Reals, upright: bool) -> Reals:
     """The rotation R that makes the trace of R^T C largest."""
     if upright:
         angle = np.arctan2(covariance[1, 0] - covariance[0, 1], covariance[0, 0] + covariance[1, 1])

@@ -45,21 +45,22 @@ class Pair:
 
     @cached_property
     def weights(self) -> Reals:
-        """(T, V) of the truth's vertices: a third of the faces about each, 0 where these are gone; they add up to 1."""
+        """(T, V) of the truth's vertices: a third of the faces about each, the mean of its life, so that a leaf which
+        shrinks to nothing is still to be found there; 0 where it is gone. They add up to 1."""
         sequence = self.truth.sequence
-        weights = np.zeros((len(sequence.frames), len(sequence.frames[0][0])))
-        for row, (t, (vertices, _)) in zip(weights, enumerate(sequence.frames), strict=True):
+        around, shown = np.zeros((2, len(sequence.frames), len(sequence.frames[0][0])))
+        for t, (vertices, _) in enumerate(sequence.frames):
             faces = sequence.there(t)
-            np.add.at(row, faces, areas(vertices, faces)[:, None] / 3)
-        # One weight for a point's whole life: a leaf that shrinks to nothing is still to be found there.
-        weights = np.where(weights > 0, weights.mean(axis=0), 0.0)
+            np.add.at(around[t], faces, areas(vertices, faces)[:, None] / 3)
+            shown[t, faces] = 1.0
+        weights = shown * around.mean(axis=0)
         return weights / weights.sum()
 
     @cached_property
     def points(self) -> Samples:
-        """Of the answer: its vertices, and points on its surface where these are far apart."""
-        count = len(self.answer.frames[0][0])
-        own = Samples(np.arange(count)[:, None].repeat(3, axis=1), np.tile([1.0, 0.0, 0.0], (count, 1)))
+        """Of the answer: the vertices of its faces, and points on its surface where these are far apart."""
+        used = np.unique(self.answer.frames[0][1])
+        own = Samples(used[:, None].repeat(3, axis=1), np.tile([1.0, 0.0, 0.0], (len(used), 1)))
         more = of_life(self.answer, FOLLOWED)
         return Samples(np.concatenate([own.corners, more.corners]), np.concatenate([own.shares, more.shares]))
 
