@@ -140,9 +140,9 @@ class Candle(_Species, tag="candle"):
     colour: _colour("the wax") = (0.82, 0.76, 0.60)
     height: _height("the new candle without its wick") = 0.18
     girth: _share("Girth", "Diameter, in heights", 0.05, 1.5) = 0.28
-    wicks: _count("Wicks", "Wicks, each with a flame", 1, 4) = 1
+    wicks: _count("Wicks", "Wicks, each with a flame; several widen a thin candle", 1, 4) = 1
     drips: _count("Drips", "Runs of wax down its side", 0, 16) = 8
-    flame: _share("Flame", "Whether it burns (1), or softens and slumps in the heat (0)") = 1.0
+    flame: _share("Flame", "Size of the flames; 0: it has none, and softens and slumps in the heat") = 1.0
     needs = {"burn": {"flame": 1.0}, "melt": {"flame": 0.0}}
     within = {"melt": "burn"}
 
@@ -171,7 +171,7 @@ class Match(_Species, tag="match"):
     colour: _colour("the head") = (0.40, 0.020, 0.014)
     height: _height("the standing match") = 0.05
     curl: _share("Curl", "How far the charred wood bends") = 0.6
-    length: _share("Burnt", "How much of the wood burns in the end", 0.2, 1.0) = 0.85
+    length: _share("Burnt", "Share of the stick that has burnt in the end", 0.2, 1.0) = 0.85
 
 
 Species = (

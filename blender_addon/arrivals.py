@@ -209,7 +209,9 @@ class Arrivals:
         """It plays, or nothing of it is in the file."""
         notes, name = [arrival.broken] if arrival.broken else [], arrival.landed_as
         if name:
-            notes += [f'Imported as "{name}"', *arrival.writing.notes]
+            copies = len(arrival.writing.copies)
+            shared = f", with {copies} {'copies' if copies > 1 else 'copy'} sharing its mesh" if copies else ""
+            notes += [f'Imported as "{name}"{shared}', *arrival.writing.notes]
             _keep_specimen(arrival, name)
             self.objects[arrival.job] = name
             self.landed.append(name)

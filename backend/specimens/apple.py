@@ -6,11 +6,11 @@ normals it had when ripe; then it is scaled about its foot so that it encloses w
 
     s    along a meridian, 0 at the calyx, 1 at the stalk     phi  round the fruit, radians
 
-Rot is brown rot (brown_rot.py). Drying: a fruit shrinks by nearly the volume of the
-water it loses (Lozano, Rotstein & Urbicain, "Shrinkage, porosity and bulk density of foodstuffs", J. Food Sci. 48,
-1983), while its skin keeps much of its area and wrinkles (Yin, Cao, Li, Sheinman & Chen, "Stress-driven buckling
-patterns in spheroidal core/shell structures", PNAS 105, 2008). Departs from them: wrinkles and sagging are
-prescribed, nothing elastic is solved, and the rot's share of the volume is set, not measured.
+The rot is brown rot (brown_rot.py). Drying, a fruit shrinks by nearly the volume of the water it loses (Lozano,
+Rotstein & Urbicain, "Shrinkage, porosity and bulk density of foodstuffs at changing moisture contents", J. Food Sci.
+48, 1983), while its skin keeps much of its area and wrinkles (Yin, Cao, Li, Sheinman & Chen, "Stress-driven buckling
+patterns in spheroidal core/shell structures", PNAS 105, 2008). Departs from them: wrinkles and sagging are prescribed,
+nothing elastic is solved, and the share of the volume that rot takes is set, not measured.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from backend.species import Apple
-from backend.specimens.brown_rot import RING, Lesions, closest
+from backend.specimens.brown_rot import RING, Lesions
 from backend.specimens.core import (
     Array,
     Life,
@@ -228,6 +228,13 @@ def _skin_colours(apple: Apple, points: Array, s: Array, phi: Array, rng: np.ran
     return out[0], out[1]
 
 
+def _closest(points: Array, places: Array) -> tuple[Array, Array]:
+    """For points (..., 3) the nearest of places (m, 3): which it is, and how far."""
+    square = (places**2).sum(axis=-1) - 2 * points @ places.T
+    nearest = square.argmin(axis=-1)
+    return nearest, np.linalg.norm(points - places[nearest], axis=-1)
+
+
 def _lenticels(points: Array, rng: np.random.Generator) -> Array:
     """In [0, 1]: pale pores, small and close at the calyx, larger and sparse towards the stalk."""
     n = 380
@@ -236,8 +243,8 @@ def _lenticels(points: Array, rng: np.random.Generator) -> Array:
     radius = 0.56 * np.sqrt(np.clip(1 - ((rise - 0.55) / 0.62) ** 2, 0.05, 1))
     places = np.stack([radius * np.cos(around), radius * np.sin(around), rise], axis=-1)
     flat = points.reshape(-1, 3)
-    places = flat[closest(places, flat)[0]]  # a pore is as wide as a vertex is near
-    nearest, gap = closest(points, places)
+    places = flat[_closest(places, flat)[0]]  # a pore is as wide as a vertex is near
+    nearest, gap = _closest(points, places)
     return rng.uniform(0.2, 1.0, n)[nearest] * np.exp(-((gap / (0.008 + 0.006 * rise)[nearest]) ** 2))
 
 

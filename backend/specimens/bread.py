@@ -53,7 +53,7 @@ GOLD, FLOUR = np.array([0.58, 0.34, 0.12]), np.array([0.80, 0.76, 0.68])
 # Of the baked loaf, in its heights.
 HALF_WIDTH, BELLY = 0.72, 0.36  # half its width; how high it is widest
 OVAL = 2.12  # exponent of its outline from above
-GAPE = 0.125  # half width of an open cut
+GAPE = 0.125  # half width of an open cut where there are several; a single one opens wider
 EAR = 0.10  # how high an ear stands
 
 
@@ -96,17 +96,17 @@ class _Cuts:
         m, half_length = bread.cuts, bread.length / 2
         if m == 1:
             angle, x, half = rng.uniform(-0.1, 0.1, 1), np.zeros(1), np.array([0.7 * half_length])
-            y, pitch = rng.choice([-1.0, 1.0]) * rng.uniform(0.03, 0.1, 1), np.ones(1)
+            y, widest = rng.choice([-1.0, 1.0]) * rng.uniform(0.03, 0.1, 1), 1.4 * GAPE
         else:
             step = 2 * 0.7 * half_length / max(m, 1)
             x = (np.arange(m) - (m - 1) / 2) * step + rng.uniform(-0.03, 0.03, m) * step
             slant = np.arcsin(np.clip(0.36 / step, 0.78, 1.0))
             angle = rng.choice([-1.0, 1.0]) * (slant + rng.uniform(-0.05, 0.05, m))
-            pitch = step * np.sin(np.abs(angle))
+            widest = np.minimum(GAPE, 0.27 * step * np.sin(np.abs(angle)))
             half = 0.52 * np.sqrt(np.clip(1 - (x / half_length) ** 2, 0.3, 1)) * rng.uniform(0.92, 1.08, m)
             y = rng.uniform(-0.03, 0.03, m)
         along = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-        gape = np.minimum(GAPE, 0.27 * pitch) * rng.uniform(0.9, 1.05, m)
+        gape = widest * rng.uniform(0.9, 1.05, m)
         ear = EAR * gape / GAPE * rng.uniform(0.7, 1.15, m)
         return cls(np.stack([x, y], axis=-1), along, half, gape, ear, rng.uniform(0, 0.25, m))
 
@@ -151,9 +151,8 @@ class _Loaf:
         places, angle = _grid(bread, cuts.slant)
         lumps, bubbles, blisters = (Noise.grown(rng, length, 2) for length in (1.1, 0.16, 0.08))
         opened = _section(*_on_skin(bread, places, places, angle), bread, 1.0)[0]
-        shut = _section(
-            *_on_skin(bread, _slid(places, cuts, cuts.seen(places), np.array(_tight(bread))), places, angle), bread, 1.0
-        )[0]
+        before = _slid(places, cuts, cuts.seen(places), np.array(_tight(bread)))
+        shut = _section(*_on_skin(bread, before, places, angle), bread, 1.0)[0]
         fields = (lumps(shut), lumps(opened)), bubbles(shut), blisters(opened)
         return cls(bread, places, angle, cuts, 0.05 * rng.uniform(-1, 1), *fields)
 
@@ -282,7 +281,7 @@ def _crust(loaf: _Loaf, rng: np.random.Generator) -> Organ:
         there**0.5 * np.exp(-(((q - 1.15) / 0.28) ** 2)) + 0.45 * there**0.5 * np.exp(-(((q + 1.3) / 0.3) ** 2))
     ).sum(axis=-1)
     floured = (
-        ramp(dust + 0.35 * fine, -0.2, 1.3) * ramp(np.cos(loaf.angle), 0.05, 0.75) * (1 - np.clip(crumb + edge, 0, 1))
+        ramp(dust + 0.35 * fine, -0.2, 1.3) * ramp(np.cos(loaf.angle), 0.2, 0.8) * (1 - np.clip(crumb + edge, 0, 1))
     )
     base = ramp(-np.cos(loaf.angle), 0.55, 0.95)
     heat = 0.55 + 0.40 * top + 0.25 * base + 0.13 * stain + 0.05 * fine + 0.5 * edge - 0.40 * crumb

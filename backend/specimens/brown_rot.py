@@ -53,13 +53,6 @@ class Lesions:
         return t - self.reached
 
 
-def closest(points: Array, places: Array) -> tuple[Array, Array]:
-    """For points (..., 3) the nearest of places (m, 3): which it is, and how far."""
-    square = (places**2).sum(axis=-1) - 2 * points @ places.T
-    nearest = square.argmin(axis=-1)
-    return nearest, np.linalg.norm(points - places[nearest], axis=-1)
-
-
 def _nearest(points: Array, azimuth: Array, rise: Array) -> Array:
     """(n, 3) points of the skin at azimuths and heights (n,), outside the cavity."""
     flat = points.reshape(-1, 3)

@@ -67,7 +67,8 @@ class Fall:
         points[..., :2] += aside
         held_at = (self.shape @ self.frame.T)[..., 2].min() + self.centre[2]
         size = np.ptp(self.shape[..., 1])
-        points[..., 2] += mix(held_at, 0.01 * size, _sunk(max(done - landing.hangs, 0.0) / (1 - landing.hangs))) - points[..., 2].min()
+        sunk = _sunk(max(done - landing.hangs, 0.0) / (1 - landing.hangs))
+        points[..., 2] += mix(held_at, 0.01 * size, sunk) - points[..., 2].min()
         return points
 
 

@@ -23,7 +23,7 @@ the block's height (that of a block of 4 cm), and no water evaporates or runs aw
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -107,7 +107,6 @@ class _Ice:
     scallops: Array  # (rows, columns) mean 0
     away: Array  # (2,) in the plane, the way in which the last ice lies
     diffusion: Callable[[Array], Array]  # diffusion length by the share of ice that is left
-    volume: float  # of the new block
 
     @classmethod
     def frozen(cls, block: IceBlock, rng: np.random.Generator) -> "_Ice":
@@ -122,33 +121,18 @@ class _Ice:
         scallops = ripple(flowing) - np.sqrt(dents(flowing) ** 2 + 0.3)
         scallops -= scallops.mean()
         away = unit(rng.uniform(0, 2 * np.pi))
-        ice = cls(block.height, rays, half, reach, chips, scallops, away, lambda left: left, 1.0)
-        lengths = np.append(np.geomspace(EDGE, 0.97 * ice.last_length, 24), ice.last_length)
-        coarse = _box(half, 36, 10, 8)
-        far = np.linalg.norm(coarse, axis=-1)
-        melts = [
-            _radius(coarse / far[..., None], half, far, s)[..., None] * coarse / far[..., None] for s in lengths[:-1]
-        ]
-        left = np.array([enclosed(np.concatenate([0 * wall[:1], wall])) for wall in melts])
-        left = np.append(left / left[0], 0.0)
-        diffusion = PchipInterpolator(left[::-1], lengths[::-1])
-        solid = enclosed(ice.solid(EDGE, 0.0))
-        return cls(block.height, rays, half, reach, chips, scallops, away, diffusion, solid)
+        return cls(block.height, rays, half, reach, chips, scallops, away, _diffusion(half))
 
-    @property
-    def last_length(self) -> float:
-        """The diffusion length at which the isotherm has shrunk to the middle of the foot."""
-        low, high = 0.05, 20.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if erf(self.half / middle).prod() > LEVEL else (low, middle)
-        return low
+    @cached_property
+    def volume(self) -> float:
+        """Of the new block."""
+        return enclosed(self.solid(EDGE, 0.0))
 
     def solid(self, length: float, melted: float) -> Array:
         """(rows + 2, columns, 3): its foot from the middle, its wall, its top to the middle."""
-        uneven = (1 - ramp(melted, 0.0, 0.5)) * self.chips + 0.042 * ramp(melted, 0.0, 0.5) * (
-            1 - 0.5 * ramp(melted, 0.4, 1.0)
-        ) * self.scallops
+        worn = ramp(melted, 0.0, 0.5)
+        deep = 0.042 * worn * (1 - 0.5 * ramp(melted, 0.4, 1.0))
+        uneven = (1 - worn) * self.chips + deep * self.scallops
         wall = (_radius(self.rays, self.half, self.reach, length) * (1 + uneven))[..., None] * self.rays
         wall[..., 2] *= 1 - 0.4 * melted  # its foot melts in the water
         inner = wall[:1] * np.array([0.0, 0.6])[:, None, None]
@@ -186,6 +170,20 @@ def _box(half: Array, columns: int, up: int, over: int) -> Array:
     return np.concatenate([wall, top])
 
 
+def _diffusion(half: Array) -> PchipInterpolator:
+    """Diffusion length by the share of ice that is left; at the last one the isotherm is the middle of the foot."""
+    low, last = 0.05, 20.0
+    for _ in range(60):
+        middle = (low + last) / 2
+        low, last = (middle, last) if erf(half / middle).prod() > LEVEL else (low, middle)
+    box = _box(half, 36, 10, 8)
+    reach = np.linalg.norm(box, axis=-1, keepdims=True)
+    lengths = np.geomspace(EDGE, 0.97 * low, 24)
+    walls = [_radius(box / reach, half, reach[..., 0], length)[..., None] * box / reach for length in lengths]
+    left = np.array([enclosed(np.concatenate([0 * wall[:1], wall])) for wall in walls])
+    return PchipInterpolator(np.append(0.0, left[::-1] / left[0]), np.append(low, lengths[::-1]))
+
+
 def _radius(rays: Array, half: Array, reach: Array, length: float) -> Array:
     """Along the rays to the isotherm. Newton's steps on the logarithm, which is concave along a ray: they come from
     outside and never pass it."""
@@ -193,10 +191,10 @@ def _radius(rays: Array, half: Array, reach: Array, length: float) -> Array:
     slope, wide = rays / length, half / length
     for _ in range(9):
         x = radius[..., None] * slope
-        share = np.maximum(erf(wide - x) + erf(wide + x), 1e-30) / 2
+        cold = np.maximum(erf(wide - x) + erf(wide + x), 1e-30) / 2
         steep = (np.exp(-((wide + x) ** 2)) - np.exp(-((wide - x) ** 2))) / np.sqrt(np.pi) * slope
-        fall = np.minimum((steep / share).sum(axis=-1), -1e-9)
-        radius = np.maximum(radius - (np.log(share).sum(axis=-1) - np.log(LEVEL)) / fall, 0.0)
+        fall = np.minimum((steep / cold).sum(axis=-1), -1e-9)
+        radius = np.maximum(radius - (np.log(cold).sum(axis=-1) - np.log(LEVEL)) / fall, 0.0)
     return radius
 
 
@@ -233,7 +231,7 @@ def _ice(
 
 
 def _water(block: IceBlock, ice: _Ice, spread: "Outline", melting: Callable[[float], tuple[Array, Array]]) -> Organ:
-    rows, size = max(12, finer(20, block.detail)), block.height
+    rows, size = max(16, finer(20, block.detail)), block.height
     first = 1.15 * FILM * area(spread.first)
 
     def at(tau: float) -> Skin:

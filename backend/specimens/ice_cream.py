@@ -185,7 +185,7 @@ class _Gelato:
         """Its depth: lower where a run leaves it."""
         runs = self.runs
         off = np.mod(phi[..., None] - runs.phi.ravel() + np.pi, 2 * np.pi) - np.pi
-        near = np.exp(-((off * RIM / (1.5 * runs.width.ravel())) ** 2))
+        near = np.exp(-(np.abs(off * RIM / (1.6 * runs.width.ravel())) ** 3))
         drawn = 0.075 * ramp(runs.lengths(tau).ravel(), 0.0, 0.25)
         frozen = np.interp(phi, self.phi, self.lip, period=2 * np.pi)
         return mix(frozen, 0.054, 0.75 * ramp(tau, 0.0, 0.4)) + (near * drawn).max(axis=-1)
@@ -334,7 +334,7 @@ def _gloss(tau: float) -> float:
 
 
 def _pool(cream: IceCream, melting: _Melting, size: float, colours: Array, rng: np.random.Generator) -> Organ:
-    rows, columns = max(12, finer(20, cream.detail)), max(48, finer(96, cream.detail))
+    rows, columns = max(16, finer(20, cream.detail)), max(48, finer(96, cream.detail))
     angle = np.arange(columns) * (2 * np.pi / columns)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     spread = Outline.drawn(0.026 * ring, rng)

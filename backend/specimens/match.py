@@ -45,7 +45,7 @@ from backend.specimens.fire import Flicker
 # Landmarks of life time: the head catches; it flares; the flame starves; it is out; nothing glows.
 STRUCK, FLARE, STARVING, OUT, COLD = 0.02, 0.11, 0.78, 0.89, 0.985
 
-LIFE = Life({"burn": Stretch(0.0, 1.0)}, prime=0.3)
+LIFE = Life({"burn": Stretch(0.0, 1.0)}, prime=0.0)
 
 STICK, HALF_SIDE, EDGE = 0.925, 0.022, 0.006  # length, half the side of the square, radius of its rounded edges
 HEAD_RADIUS, HEAD_FOOT = 0.036, 0.030  # where it is widest, and where it meets the stick
@@ -53,7 +53,7 @@ GAP = 0.0008  # between head and stick
 CHARRED_VOLUME, CHARRED_LENGTH = 0.40, 0.84
 FURTHEST = 2.1  # radians from upright that char bends: less would be a hook, more reaches the floor
 FRONT = 0.07  # how much of the stick is between wood and char
-FLAME_LENGTH, FLAME_RADIUS = 0.50, 0.060
+FLAME_LENGTH, FLAME_RADIUS = 0.39, 0.052
 
 WOOD, GRAIN, SCORCHED = np.array([0.60, 0.42, 0.22]), np.array([0.42, 0.26, 0.11]), np.array([0.085, 0.032, 0.010])
 ASH = np.array([0.34, 0.32, 0.30])
@@ -230,7 +230,8 @@ def head_outline(v: Array) -> tuple[Array, Array]:
 
 
 def _flame(wood: _Wood, match: Match, rng: np.random.Generator) -> Organ:
-    rows, sides = finer(44, match.detail), finer(28, match.detail)
+    # A coarse flame would cut into what leaves it.
+    rows, sides = max(30, finer(44, match.detail)), max(20, finer(28, match.detail))
     q = np.linspace(0, 1, rows)
     flicker = Flicker.of(1, rng)
     full = np.ones((1, rows, sides))
@@ -275,7 +276,7 @@ def _hung(wood: _Wood, flicker: Flicker, body: Array, tau: float) -> tuple[Spine
     axis = body[low + 1] - body[low]
     axis = axis / np.linalg.norm(axis)
     beyond = 0.004 * (1 - ramp(lit, 0.0, 0.3)) if tau < FLARE else 0.0
-    length = max(lit * (1 + 0.25 * flaring(tau)) * FLAME_LENGTH * flicker.stretch(tau, 0), 2e-3)
+    length = max(lit * (1 + 0.06 * flaring(tau)) * FLAME_LENGTH * flicker.stretch(tau, 0), 2e-3)
     origin = mix(body[low], body[low + 1], place - low) + beyond * axis
     # A flame clings to char that stands straight in it.
     return flicker.spine(origin, axis, length, tau, ramp(lit, 0.0, 0.4) * ramp(wood.curl, 0.0, 0.8)), low
@@ -292,7 +293,7 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
     # While what stands in the flame is near its middle, the flame closes round it; then it is let out.
     near = np.maximum(holds, HALF_SIDE)
     hugs = 1 - ramp(away, 0.4 * near, 1.4 * near)
-    wide = np.sqrt(burning(tau)) * (1 + 0.25 * flaring(tau)) * FLAME_RADIUS * flicker.width(q, tau)
+    wide = np.sqrt(burning(tau)) * (1 + 0.40 * flaring(tau)) * FLAME_RADIUS * flicker.width(q, tau)
     need = hugs * (away * np.minimum(1, holds / 0.01) + 1.15 * holds)
     up = np.linalg.norm(centres[-1] - centres[0]) * q
     need = (need - 0.16 * np.abs(up - up[:, None])).max(axis=1)  # a bulge in a flame has gentle slopes

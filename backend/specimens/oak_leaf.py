@@ -58,7 +58,6 @@ BLADE = 0.41  # length of a usual leaf
 TWIG = 0.72  # length
 TWIG_RADIUS = 0.0105, 0.0068
 TURNS_WITHIN = 0.6  # of the stretch of turning that one leaf takes
-SHEAR = 0.62  # how far forwards a side vein runs for each length outwards
 
 GREEN, GREEN_VEIN = np.array([0.038, 0.092, 0.016]), np.array([0.15, 0.22, 0.06])
 YELLOW = np.array([0.58, 0.40, 0.045])
@@ -411,7 +410,7 @@ class _Paint:
         ripe = self.colour * (1 + 0.16 * self.spots)[..., None]
         ripe = tint(tint(ripe, 0.55 * self.colour + 0.4 * YELLOW, 0.6 * self.vein), CRISP_DARK, 0.75 * self.flecks)
         albedo = tint(tint(green, YELLOW * tone, yellowed * 0.9), ripe, coloured)
-        crisp = tint(CRISP, CRISP_DARK, np.clip(0.30 + 0.25 * self.spots + 0.25 * self.edge, 0, 1))
+        crisp = tint(CRISP, CRISP_DARK, np.clip(0.28 + 0.28 * self.spots + 0.25 * self.edge + 0.3 * self.flecks, 0, 1))
         crisp = tint(crisp, 0.55 * self.colour + 0.03, 0.3 + 0.2 * self.vein) * tone
         rust = ramp(1.5 * dry + 0.55 * self.edge * ramp(turned, 0.3, 1.0) + 0.16 * self.spots - 0.48, 0.0, 0.8)
         return tint(albedo, crisp, rust), mix(0.45, 0.85, np.maximum(rust, 0.5 * coloured))

@@ -63,7 +63,6 @@ CLEAR = 0.004  # between the seedling and the wall of its pit
 PALE = np.array([0.62, 0.60, 0.24])  # of what has not yet seen light
 STEM_GREEN, STEM_RED = np.array([0.20, 0.34, 0.085]), np.array([0.34, 0.12, 0.085])
 YELLOW, BROWN = np.array([0.46, 0.36, 0.06]), np.array([0.17, 0.095, 0.035])
-SOIL_DARK, SOIL_LIGHT = np.array([0.022, 0.013, 0.008]), np.array([0.115, 0.072, 0.043])
 COAT_BROWN, COAT_PALE = np.array([0.10, 0.055, 0.028]), np.array([0.36, 0.27, 0.17])
 
 
@@ -262,7 +261,7 @@ def _cotyledon_width(v: Array) -> Array:
         0.26
         * np.sqrt(np.clip(1 - np.abs(2 * np.maximum(v - 0.12, 0) / 0.88 - 1.1) ** 2.3 / 1.0, 0, 1))
         * ramp(v, 0.05, 0.45)
-        + 0.065 * np.sqrt(v * (1 - v)) * 2
+        + 0.095 * np.sqrt(v * (1 - v)) * 2
     )
 
 

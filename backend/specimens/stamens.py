@@ -54,7 +54,7 @@ class _Six:
     def lines(self, s: Array, tau: float) -> tuple[Array, Array, Array]:
         """Points (6, rows, 3) of the filaments at s (rows,), their tangents and the way off the axis."""
         dry = ramp(wilted(tau))
-        curl = self.bend * s * opened(tau) + (0.5 * self.bend - 0.12) * s * dry
+        curl = self.bend * s * opened(tau) + 0.5 * self.bend * s * dry
         t, x = (s * self.share)[..., None], np.full((6, 1, 1), STAMENS)
         r, z, phi = (a[..., 0] for a in layer_points(t, x, tau, curl[..., None]))
         cos, sin = np.cos(self.theta), np.sin(self.theta)

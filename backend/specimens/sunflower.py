@@ -162,7 +162,7 @@ class Plant:
         """Metres: thin in the seedling, drier and thinner in the end."""
         thick = 0.14 + 0.86 * ramp(tau - 0.12 * m, -0.02, 0.30)
         return (
-            mix(RADIUS[0] * (0.6 + 0.4 * self.flower), RADIUS[1] * (0.25 + 0.75 * self.flower), m)
+            mix(RADIUS[0] * (0.6 + 0.4 * self.flower), RADIUS[1] * (0.1 + 0.9 * self.flower), m)
             * thick
             * (1 - 0.18 * ramp(wilted(tau)) * (0.4 + 0.6 * m))
         )

@@ -19,7 +19,8 @@ class ANTHESIS_PT_specimen(Tab, bpy.types.Panel):
     def draw(self, context):
         layout, obj = self.layout, context.active_object
         facts = provenance.read(obj)
-        draw_text(layout, context, ", ".join(facts.get("understood", ())) or facts["made_by"]["prompt"], "CHECKMARK")
+        said = ", ".join(facts.get("understood", ())) or facts["made_by"]["prompt"]
+        draw_text(layout, context, said[:1].upper() + said[1:], "CHECKMARK")
         layout.use_property_split, layout.use_property_decorate = True, False
         obj.anthesis_specimen.draw(layout)
         layout.operator("anthesis.regrow", icon="FILE_REFRESH")

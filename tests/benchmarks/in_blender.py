@@ -2,7 +2,8 @@
 
 FOLDER gets rose.glb, .fbx, .abc and .usdc, a clip as the add-on exports it; and scene.* of the same endings with
 scene.npz, what Blender itself shows of them: a bar bent by two bones, with a quad that one of them folds, and a
-mirrored plate that a moving, turning parent carries. positions (T, V, 3) metres; bar (B,) tells how many of the vertices are the bar's.
+mirrored plate that a moving, turning parent carries. It holds positions (T, V, 3) metres, and in `bar` how many of the
+vertices are the bar's, which come first.
 """
 
 import os

@@ -8,6 +8,7 @@ import trimesh
 from backend.clip import Clip, Mesh
 from backend.species import Rose
 from backend.specimens.core import Matter
+from tests.benchmarks.lifebench.metrics import Freedom, Pair
 from tests.benchmarks.lifebench.nouns import Reals, Sequence, Truth
 
 
@@ -55,3 +56,13 @@ def lopsided():
     tail.apply_translation((-0.5, -0.3, 0.3))
     mesh = trimesh.util.concatenate([body, ear, tail])
     return np.array(mesh.vertices), np.array(mesh.faces)
+
+
+def shifts(steps: int, way: tuple[float, float, float]) -> Reals:
+    """(T, 1, 3) even steps along a straight line."""
+    return np.linspace(0, 1, steps)[:, None, None] * np.array(way)
+
+
+def own(answer: Sequence, truth: Truth) -> Pair:
+    """An answer that is in its place."""
+    return Pair.of(answer, truth, Freedom.NONE)

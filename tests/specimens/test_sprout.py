@@ -57,10 +57,11 @@ def test_growth_is_logistic():
 
 def test_leaves_grow_in_turn_and_across_those_below():
     blades = islands(6)[6:]
-    times = np.linspace(0, GROWN + 0.1, 60)
-    spans = np.array([[np.ptp(sprout(6).at(t).positions[b], axis=0).max() for b in blades] for t in times])
+    times = np.linspace(0.38, GROWN + 0.05, 24)
+    young = [sprout(6).at(t).positions for t in times]
+    spans = np.array([[np.ptp(points[blade], axis=0).max() for blade in blades] for points in young])
     half = times[(spans > 0.5 * spans[-1]).argmax(axis=0)].reshape(3, 2)
-    assert (np.diff(half.mean(axis=1)) > 0.03).all() and np.abs(np.diff(half, axis=1)).max() < 0.02
+    assert (np.diff(half.mean(axis=1)) > 0.03).all() and np.abs(np.diff(half, axis=1)).max() < 0.04
     grown = sprout(6).at(GROWN).positions.astype(float)
     centres = [grown[blade].mean(axis=0)[:2] for blade in blades]
     ways = [a - b for a, b in zip(centres[::2], centres[1::2], strict=True)]
@@ -80,10 +81,10 @@ def test_the_husk_caps_the_seed_leaves_then_lies_on_the_ground():
 
 def test_the_tip_circles_while_it_grows():
     """Circumnutation: the way the tip moves turns round at least once."""
-    tips = np.array([of("stem", t)[-1, :2] for t in np.linspace(0.42, 0.6, 40)])
+    tips = np.array([of("stem", t)[-1, :2] for t in np.linspace(0.4, 0.66, 30)])
     moves = np.diff(tips, axis=0)
     turned = np.unwrap(np.arctan2(moves[:, 1], moves[:, 0]))
-    assert abs(turned[-1] - turned[0]) > 0.9 * np.pi
+    assert abs(turned[-1] - turned[0]) > 1.5 * np.pi
     assert np.linalg.norm(np.ptp(tips, axis=0)) > 0.005 * HEIGHT
 
 
