@@ -56,7 +56,7 @@ Curves = Callable[[float], list[Spine]]
 LIFE = Life({"burn": Stretch(0.0, 1.0), "melt": Stretch(0.0, 1.0)}, prime=0.25)
 
 USUAL_RADIUS = 0.14  # what does not grow with the girth in step (flame, wick, runs) grows with its square root
-LEAST_GIRTH = {1: 0.05, 2: 0.30, 3: 0.36, 4: 0.42}  # that leaves room for so many flames
+LEAST_GIRTH = {1: 0.0, 2: 0.30, 3: 0.36, 4: 0.42}  # that leaves room for so many flames
 RING = {1: 0.0, 2: 0.46, 3: 0.48, 4: 0.52}  # where the wicks stand, in radii of the candle
 WICK_LENGTH, WICK_RADIUS, WICK_GAP = 0.062, 0.0045, 0.0006
 FLAME_LENGTH, FLAME_RADIUS = 0.175, 0.027
@@ -81,7 +81,7 @@ def grow(candle: Candle, seed: int) -> Specimen:
 
 
 def share_left(tau: float) -> float:
-    """Of the wax, while it burns: all until the flame stands, then less by the same in the same time."""
+    """Of the wax, while it burns: a flame takes as much as it is large."""
     return 1 - BURNT * _steady(tau)
 
 
@@ -391,14 +391,9 @@ def _flame(wax: _Wax, flicker: Flicker, spines: Curves, candle: Candle) -> Organ
             length = max(size * FLAME_LENGTH * flicker.stretch(tau, k), 1e-3 * wax.grain)
             spine = flicker.spine(origin + beyond * frame[:, 2], frame[:, 2], length, tau, ramp(lit, 0.0, 0.4), k)
             points.append(tube(spine, q, size * FLAME_RADIUS * flicker.width(q, tau, k) + sleeve, sides))
-        opacity = fire.opacity(q, lit)[:, None] * full
-        return Skin(
-            candle.height * np.stack(points),
-            np.broadcast_to(colour, (*full.shape, 3)),
-            full,
-            opacity=opacity,
-            emission=min(1.0, 3 * lit) * full,
-        )
+        placed = candle.height * np.stack(points)
+        opacity, glow = fire.opacity(q, lit)[:, None] * full, min(1.0, 3 * lit) * full
+        return Skin(placed, np.broadcast_to(colour, placed.shape), full, opacity=opacity, emission=glow)
 
     chart = tube_chart(q, np.full(rows, 0.7 * wax.grain * FLAME_RADIUS), sides, wax.grain * FLAME_LENGTH)
     charts = candle.height * np.repeat(chart[None], candle.wicks, axis=0)

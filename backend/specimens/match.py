@@ -141,48 +141,55 @@ def _square(detail: float) -> Array:
     return np.concatenate([quarter @ t.T for t in turns])
 
 
-def _stick(wood: _Wood, match: Match, rng: np.random.Generator) -> Organ:
-    square = _square(match.detail)
-    s = np.concatenate([[0, 0], wood.s[1:-1], [1, 1]])
-    ring = np.concatenate([square, np.zeros((len(square), 1))], axis=1)
-    rest = np.concatenate(
-        [ring[None, :, :2] + 0 * s[:, None, None], np.broadcast_to(s[:, None, None] * STICK, (len(s), len(square), 1))],
-        axis=2,
-    )
-    fibre, crack, lump = Noise.grown(rng, 0.02), Noise.grown(rng, 0.05, 2), Noise.grown(rng, 0.09, 2)
-    grain = fibre(rest * [1.0, 1.0, 0.04])
-    cracks = np.exp(-((crack(rest * [0.5, 0.5, 1.6]) / 0.22) ** 2))
-    uneven = 0.05 * lump(rest) - 0.06 * cracks
-    edge = 0.018 * lump(rest * 1.3)
-    fresh = tint(WOOD, GRAIN, np.clip(0.28 + 0.22 * grain, 0, 1)) * (1 + 0.04 * grain[..., None])
+@dataclass(frozen=True, eq=False)
+class _Grain:
+    """What one stick's surface is like, (rows, columns) each: of mean 0 and deviation 1 but for `cracks`, in [0, 1]."""
 
-    def at(tau: float) -> Skin:
-        girth, _ = wood.kept(tau, s)
-        points, frames = wood.spine(tau).pose(s)
-        charred = wood.charred(tau, s)
-        rough = 1 + uneven * charred[:, None]
-        rough /= np.sqrt((rough**2).mean(axis=1, keepdims=True))
-        placed = points[:, None] + (girth[:, None] * rough)[..., None] * (ring @ frames.transpose(0, 2, 1))
-        depth = wood.front(tau) - (1 - s)[:, None] + edge * ramp(tau, 0.06, 0.12)
+    fibre: Array
+    cracks: Array  # across the grain, as it chars
+    lump: Array
+    edge: Array  # how ragged the front is
+
+    @classmethod
+    def grown(cls, rest: Array, rng: np.random.Generator) -> "_Grain":
+        """Over the new stick's points (rows, columns, 3)."""
+        fibre, crack, lump = Noise.grown(rng, 0.02), Noise.grown(rng, 0.05, 2), Noise.grown(rng, 0.09, 2)
+        cracks = np.exp(-((crack(rest * [0.5, 0.5, 1.6]) / 0.22) ** 2))
+        return cls(fibre(rest * [1.0, 1.0, 0.04]), cracks, lump(rest), lump(rest * 1.3))
+
+    def swelling(self, charred: Array) -> Array:
+        """What to take radii times; it leaves the area of a ring as it is."""
+        swelling = 1 + (0.05 * self.lump - 0.06 * self.cracks) * charred[:, None]
+        return swelling / np.sqrt((swelling**2).mean(axis=1, keepdims=True))
+
+    def look(self, wood: _Wood, s: Array, tau: float) -> tuple[Array, Array, Array]:
+        """Albedo, roughness and emission at s (rows,): wood, scorched, an ember, char, ash."""
+        depth = wood.front(tau) - (1 - s)[:, None] + 0.018 * self.edge * ramp(tau, 0.06, 0.12)
         heat = ramp(tau, STRUCK, FLARE)
         brown, black = heat * ramp(depth, -0.055, 0.015), heat * ramp(depth, 0.0, 0.05)
-        alight = ramp(tau, 0.06, FLARE) * (1 - ramp(tau, OUT, COLD))
-        ember = alight * np.exp(-(((depth - 0.035) / 0.018) ** 2))
-        late = ramp(tau, STARVING, OUT) * (1 - ramp(tau, OUT + 0.02, COLD))
-        ember = np.maximum(ember, late * ramp(s, 0.80, 0.98)[:, None] * (0.35 + 0.65 * cracks))
-        ash = (
-            black
-            * (0.15 + 0.85 * ramp(s, 0.72, 1.0)[:, None])
-            * ramp(depth, 0.15, 0.5)
-            * (0.25 + 0.6 * ramp(grain, -0.5, 1.2))
-        )
+        line = np.exp(-(((depth - 0.035) / 0.018) ** 2)) * ramp(tau, 0.06, FLARE) * (1 - ramp(tau, OUT, COLD))
+        end = ramp(tau, STARVING, OUT) * (1 - ramp(tau, OUT + 0.02, COLD)) * ramp(s, 0.80, 0.98)[:, None]
+        ember = np.maximum(line, end * (0.35 + 0.65 * self.cracks))
+        ash = ramp(depth, 0.15, 0.5) * (0.15 + 0.85 * ramp(s, 0.72, 1.0)[:, None]) * (1 - 0.6 * self.cracks)
+        ash = black * ash * (0.25 + 0.6 * ramp(self.fibre, -0.5, 1.2))
+        fresh = tint(WOOD, GRAIN, np.clip(0.28 + 0.22 * self.fibre, 0, 1)) * (1 + 0.04 * self.fibre[..., None])
         albedo = tint(tint(fresh, SCORCHED, 0.92 * brown), fire.CHAR, black)
-        albedo = tint(
-            tint(albedo, ASH, np.clip(ash * (1 - 0.6 * cracks), 0, 0.85)), fire.EMBER, np.clip(1.2 * ember, 0, 1)
-        )
-        return Skin(
-            match.height * placed[None], albedo[None], mix(0.62, 0.95, black)[None], emission=(0.55 * ember)[None]
-        )
+        albedo = tint(tint(albedo, ASH, np.minimum(ash, 0.85)), fire.EMBER, np.minimum(1.2 * ember, 1))
+        return albedo, mix(0.62, 0.95, black), 0.55 * ember
+
+
+def _stick(wood: _Wood, match: Match, rng: np.random.Generator) -> Organ:
+    square = _square(match.detail)
+    s = np.concatenate([[0, 0], wood.s[1:-1], [1, 1]])  # twice where a pole closes it
+    ring = np.concatenate([square, np.zeros((len(square), 1))], axis=1)
+    grain = _Grain.grown(ring + (STICK * s)[:, None, None] * [0, 0, 1], rng)
+
+    def at(tau: float) -> Skin:
+        points, frames = wood.spine(tau).pose(s)
+        girth = wood.kept(tau, s)[0][:, None] * grain.swelling(wood.charred(tau, s))
+        placed = points[:, None] + girth[..., None] * (ring @ frames.transpose(0, 2, 1))
+        albedo, rough, glow = grain.look(wood, s, tau)
+        return Skin(match.height * placed[None], albedo[None], rough[None], emission=glow[None])
 
     chart = tube_chart(s, np.full(len(s), HALF_SIDE * 1.2), len(square), STICK)
     return Organ("stick", match.height * chart[None], at, closed=True, poles=(True, True))
@@ -210,12 +217,8 @@ def _head(wood: _Wood, match: Match, rng: np.random.Generator) -> Organ:
         late = 0.5 * ramp(tau, STARVING, OUT) * (1 - ramp(tau, OUT, COLD)) * ramp(blisters, 0.2, 1.0)
         ember = np.maximum(hot * (0.7 + 0.3 * ramp(blisters, -1, 1)), late)
         albedo = tint(albedo, fire.EMBER, 0.9 * ember)
-        return Skin(
-            match.height * placed[None],
-            albedo[None],
-            mix(0.55, 0.92, burnt) + 0 * ember[None],
-            emission=0.6 * ember[None],
-        )
+        rough = np.full((1, *ember.shape), mix(0.55, 0.92, burnt))
+        return Skin(match.height * placed[None], albedo[None], rough, emission=0.6 * ember[None])
 
     chart = tube_chart(np.linspace(0, 1, rows + 1), np.full(rows + 1, HEAD_RADIUS), sides, 1.3 * (1 - STICK))
     return Organ("head", match.height * chart[None], at, closed=True, poles=(True, True))
@@ -240,15 +243,9 @@ def _flame(wood: _Wood, match: Match, rng: np.random.Generator) -> Organ:
         lit = burning(tau)
         # The head brings its own oxygen: no blue while it flares.
         colour = fire.colour(q, float(ramp(tau, FLARE, FLARE + 0.10)))[:, None]
-        placed = _about(wood, flicker, q, sides, tau)
-        opacity = fire.opacity(q, lit)[None, :, None] * full
-        return Skin(
-            match.height * placed[None],
-            np.broadcast_to(colour, (*full.shape, 3)),
-            full,
-            opacity=opacity,
-            emission=min(1.0, 3 * lit) * full,
-        )
+        placed = match.height * _about(wood, flicker, q, sides, tau)[None]
+        opacity, glow = fire.opacity(q, lit)[:, None] * full, min(1.0, 3 * lit) * full
+        return Skin(placed, np.broadcast_to(colour, placed.shape), full, opacity=opacity, emission=glow)
 
     chart = tube_chart(q, np.full(rows, 0.7 * FLAME_RADIUS), sides - 1, FLAME_LENGTH)
     return Organ("flame", match.height * chart[None], at)
@@ -262,7 +259,7 @@ def _body(wood: _Wood, tau: float) -> tuple[Array, Array]:
     thick[-1] = max(thick[-1], HEAD_FOOT)
     r, z = head_outline(np.linspace(0, 0.7, 20)[1:])
     # A pointed hat over the round end: a flame that closes over it in a cone does not touch it.
-    r, z = np.append(1.12 * r, [0.5 * r[-1], 1e-4]), np.append(z, [1 - STICK + 0.01, 1 - STICK + 0.04])
+    r, z = np.append(1.12 * r, [0.4 * r[-1], 1e-4]), np.append(z, [1 - STICK + 0.005, 1 - STICK + 0.022])
     return np.concatenate([points, points[-1] + z[:, None] * frames[-1, :, 2]]), np.concatenate([thick, r])
 
 
@@ -303,10 +300,8 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
     bend = 1e-4 * np.array([np.cos(wood.azimuth), np.sin(wood.azimuth), 0.0])
     to = np.einsum("k,rkj->rj", (leaves[:, None] * through).sum(axis=0) + bend, frames)
     seam = np.arctan2(to[:, 1], to[:, 0])
-    sill = centres + radius[:, None] * (
-        np.cos(seam)[:, None] * frames[:, :, 0] + np.sin(seam)[:, None] * frames[:, :, 1]
-    )
-    gap = np.linalg.norm(sill[:, None] - body, axis=2) / thick
+    sill = np.cos(seam)[:, None] * frames[:, :, 0] + np.sin(seam)[:, None] * frames[:, :, 1]
+    gap = np.linalg.norm((centres + radius[:, None] * sill)[:, None] - body, axis=2) / thick
     nearest, gap = gap.argmin(axis=1), gap.min(axis=1)
     leaving = ramp(away, 0.3 * HALF_SIDE, 0.75 * HALF_SIDE) * ramp(q, 0.05, 0.15)
     width = 1.25 * thick[nearest] * ramp(gap, 2.4, 1.5) * leaving

@@ -168,7 +168,7 @@ class _Shoot:
         above = np.linspace(0.0084, 0.0052, len(parts) - 1) * parts[1:]
         foot, node = np.array([0.0115, 0.0098]) * mix(0.72, 1.0, parts[0])
         # A young internode narrows within its lower third, so that what sits at its end finds an even stem.
-        knots, ends = [0.0, self.bounds[1]], [foot, node]
+        knots, ends = [0.0, self.bounds[1] - 0.03, self.bounds[1]], [foot, node, 0.72 * node]
         for low, high, thick in zip(self.bounds[1:-1], self.bounds[2:], above, strict=True):
             knots += [mix(low, high, 0.3), high]
             ends += [thick, 0.97 * thick]
@@ -256,13 +256,9 @@ def _cotyledon_size(tau: float) -> float:
 
 
 def _cotyledon_width(v: Array) -> Array:
-    """Half width over length: a stalk, then oblong and blunt."""
-    return (
-        0.26
-        * np.sqrt(np.clip(1 - np.abs(2 * np.maximum(v - 0.12, 0) / 0.88 - 1.1) ** 2.3 / 1.0, 0, 1))
-        * ramp(v, 0.05, 0.45)
-        + 0.095 * np.sqrt(v * (1 - v)) * 2
-    )
+    """Half width over length: a short stalk, then oblong and blunt."""
+    oblong = np.clip(1 - np.abs(2 * (np.maximum(v - 0.1, 0) / 0.9) ** 1.05 - 1) ** 3.6, 0, 1)
+    return 0.25 * oblong**0.5 * ramp(v, 0.05, 0.5) + 0.055 * np.sqrt(np.clip(v / 0.06, 0, 1)) * (1 - v)
 
 
 def _cotyledon_thickness(v: Array) -> Array:
@@ -435,8 +431,7 @@ class _Leaf:
             lift = lift + ripple + 0.05 * o * half * quilt + half * (twist * o + 0.5 * w * crumple) * u * v
             side = half * np.sin(cup * u) / cup
             on = -0.5 * np.abs(side) * (1 - v) ** 6 * o
-            ahead = 0.3 * stalk[2]
-            start = start[0] + ahead * np.sin(angle[:, 0]), start[1] + ahead * np.cos(angle[:, 0])
+            lift = lift + 0.8 * stalk[2][:, None, None] * np.exp(-((v / 0.08) ** 2))  # it lies on the end of its stalk
             points = nodes.placed(surface(start, angle, length, (side, lift, on))[0])
             young = ramp(size, 0.15, 0.95)[:, None, None]
             colour = tint(
@@ -455,7 +450,7 @@ class _Leaf:
 
 def _leaf_width(v: Array) -> Array:
     """Half width over length: broad below the middle, drawn out to a point."""
-    return 0.36 * np.sin(np.pi * v**0.62) ** 0.8 * (1 - 0.3 * v) * 1.15 * ramp(v, -0.05, 0.2) + 0.006
+    return 0.36 * np.sin(np.pi * v**0.62) ** 0.8 * (1 - 0.3 * v) * 1.15 * ramp(v, -0.05, 0.2) + 0.018 * (1 - v)
 
 
 def _veins(u: Array, v: Array) -> tuple[Array, Array]:

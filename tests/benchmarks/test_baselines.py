@@ -158,6 +158,7 @@ def test_handles_are_spread_over_every_piece():
     assert counts[1:] == [LEAST, LEAST] and counts[0] == round(HANDLES * len(parts[0].vertices) / len(vertices))
     alone = chosen_handles(parts[0].vertices, parts[0].faces)
     assert len(alone) == len(set(alone)) == HANDLES
+    assert len(set(chosen_handles(np.zeros((5, 3)), np.array([(0, 1, 2), (2, 3, 4)])))) == 5
     apart = np.linalg.norm(parts[0].vertices[alone][:, None] - parts[0].vertices[alone][None], axis=2)
     # as far apart as 32 points on a sphere can be is 0.66 (Tammes); farthest points come within a factor of two
     assert apart[np.triu_indices(HANDLES, 1)].min() > 0.35
@@ -195,16 +196,21 @@ def test_what_no_solver_takes_is_left_out_and_follows():
     assert np.flatnonzero(np.abs(whole[:, 2]) > 1).tolist() == [3, 9, 10]
 
 
+def test_pieces_that_touch_do_not_lead_each_other():
+    vertices = np.array([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 0), (-1, 0, 0), (0, -1, 0.0)])
+    sound = Sound.of(truth_of([vertices], np.array([(0, 1, 2), (3, 4, 5)])))
+    assert sound.leader.tolist() == list(range(6))
+
+
 @needs_igl
 @pytest.mark.parametrize("baseline", [amberg, sumner, arap])
 def test_a_mesh_that_no_solver_takes_gets_an_answer(baseline):
     ball = trimesh.creation.icosphere(2)
-    doubled = np.concatenate([ball.vertices, ball.vertices[:1]])
-    faces = ball.faces.copy()
-    mine = np.flatnonzero((faces == 0).any(axis=1))[:2]
-    faces[mine] = np.where(faces[mine] == 0, len(ball.vertices), faces[mine])
-    other = faces[mine[0]][faces[mine[0]] != len(ball.vertices)][0]
-    faces = np.concatenate([faces, [(0, len(ball.vertices), other)]])
+    doubled = np.concatenate([ball.vertices[:1], ball.vertices])  # 0 and 1 are at one place
+    faces = ball.faces + 1
+    mine = np.flatnonzero((faces == 1).any(axis=1))[:2]
+    faces[mine] = np.where(faces[mine] == 1, 0, faces[mine])
+    faces = np.concatenate([faces, [(1, 0, faces[mine[0]].max())]])
     truth = truth_of([doubled, 1.2 * doubled], faces)
     answer = baseline(truth)
     assert error(answer, truth, 1) < 0.5 * error(still(truth), truth, 1)

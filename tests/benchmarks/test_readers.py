@@ -291,15 +291,15 @@ def test_usd_in_other_units_with_y_up_and_a_mesh_that_comes_later(tmp_path):
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
     UsdGeom.SetStageMetersPerUnit(stage, 0.01)
     stage.SetTimeCodesPerSecond(10)
-    for name, corners in (("A", [0, 1, 2, 3]), ("B", [3, 2, 1, 0])):
+    for name, corners in (("A", [0, 1, 2, 0, 2, 3]), ("B", [3, 2, 1, 3, 1, 0])):
         mesh = UsdGeom.Mesh.Define(stage, f"/{name}")
         mesh.CreatePointsAttr([(0, 0, 0), (100, 0, 0), (100, 200, 0), (0, 200, 0)])
-        mesh.CreateFaceVertexCountsAttr([4])
+        mesh.CreateFaceVertexCountsAttr([3, 3])
         mesh.CreateFaceVertexIndicesAttr(corners)
         colour = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("displayColor", Sdf.ValueTypeNames.Color3fArray)
         colour.SetInterpolation(UsdGeom.Tokens.faceVarying)
-        colour.Set([(0.1 * k, 0, 1) for k in range(4)])
-        for name, way, values in (("roughness", "constant", [0.3]), ("displayOpacity", "uniform", [0.6])):
+        colour.Set([(0.1 * k, 0, 1) for k in (0, 1, 2, 0, 2, 3)])
+        for name, way, values in (("roughness", "constant", [0.3]), ("displayOpacity", "uniform", [0.6, 0.2])):
             UsdGeom.PrimvarsAPI(mesh).CreatePrimvar(name, Sdf.ValueTypeNames.FloatArray, way).Set(values)
     mesh.CreateOrientationAttr(UsdGeom.Tokens.leftHanded)
     mesh.AddTranslateOp().Set((0, 0, 300), 5)
@@ -314,7 +314,7 @@ def test_usd_in_other_units_with_y_up_and_a_mesh_that_comes_later(tmp_path):
     np.testing.assert_allclose(again.frames[1][0][4:, 1], -3, atol=1e-6)
     assert again.frames[1][1].tolist() == [[0, 1, 2], [0, 2, 3], [5, 6, 7], [4, 5, 7]]
     np.testing.assert_allclose(again.roughness[1], np.full(8, 0.3), rtol=1e-6)
-    np.testing.assert_allclose(again.opacity[1], np.full(8, 0.6), rtol=1e-6)
+    np.testing.assert_allclose(again.opacity[1], [0.4, 0.6, 0.4, 0.2, 0.2, 0.4, 0.6, 0.4], rtol=1e-6)
     np.testing.assert_allclose(again.albedo[1][:, 0], [0, 0.1, 0.2, 0.3, 0.3, 0.2, 0.1, 0], atol=1e-6)
 
 

@@ -107,10 +107,8 @@ def _of_vertices(primvar: UsdGeom.Primvar, code: float, count: int, corners: Int
     way = primvar.GetInterpolation()
     if way in (UsdGeom.Tokens.vertex, UsdGeom.Tokens.varying):
         return values
-    if way == UsdGeom.Tokens.constant:
-        return np.tile(values[:1], (count, 1))
     if way == UsdGeom.Tokens.uniform:
         values = np.repeat(values, sizes, axis=0)
     total = np.zeros((count, values.shape[1]))
-    np.add.at(total, corners, values)
+    np.add.at(total, corners, values)  # the one value of a constant goes to every corner
     return total / np.maximum(np.bincount(corners, minlength=count), 1)[:, None]
