@@ -259,7 +259,7 @@ def _body(wood: _Wood, tau: float) -> tuple[Array, Array]:
     thick[-1] = max(thick[-1], HEAD_FOOT)
     r, z = head_outline(np.linspace(0, 0.7, 20)[1:])
     # A pointed hat over the round end: a flame that closes over it in a cone does not touch it.
-    r, z = np.append(1.12 * r, [0.4 * r[-1], 1e-4]), np.append(z, [1 - STICK + 0.005, 1 - STICK + 0.022])
+    r, z = np.append(1.12 * r, [0.45 * r[-1], 1e-4]), np.append(z, [1 - STICK + 0.007, 1 - STICK + 0.03])
     return np.concatenate([points, points[-1] + z[:, None] * frames[-1, :, 2]]), np.concatenate([thick, r])
 
 
@@ -273,8 +273,13 @@ def _hung(wood: _Wood, flicker: Flicker, body: Array, tau: float) -> tuple[Spine
     axis = body[low + 1] - body[low]
     axis = axis / np.linalg.norm(axis)
     beyond = 0.004 * (1 - ramp(lit, 0.0, 0.3)) if tau < FLARE else 0.0
-    length = max(lit * (1 + 0.06 * flaring(tau)) * FLAME_LENGTH * flicker.stretch(tau, 0), 2e-3)
     origin = mix(body[low], body[low + 1], place - low) + beyond * axis
+    length = max(lit * (1 + 0.06 * flaring(tau)) * FLAME_LENGTH * flicker.stretch(tau, 0), 2e-3)
+    # Round a head that is still near its middle it closes, and for that is longer for a while.
+    over = body[-1] - origin
+    closed = max(over[2], 0.0) + 0.14 * ramp(lit, 0.0, 0.4)
+    closed = max(length, min(closed, max(1.4 * lit * FLAME_LENGTH, 0.22)))
+    length = mix(closed, length, ramp(np.hypot(over[0], over[1]), 1.2 * HALF_SIDE, 3.0 * HALF_SIDE))
     # A flame clings to char that stands straight in it.
     return flicker.spine(origin, axis, length, tau, ramp(lit, 0.0, 0.4) * ramp(wood.curl, 0.0, 0.8)), low
 
@@ -292,19 +297,20 @@ def _about(wood: _Wood, flicker: Flicker, q: Array, sides: int, tau: float) -> A
     hugs = 1 - ramp(away, 0.4 * near, 1.4 * near)
     wide = np.sqrt(burning(tau)) * (1 + 0.40 * flaring(tau)) * FLAME_RADIUS * flicker.width(q, tau)
     need = hugs * (away * np.minimum(1, holds / 0.01) + 1.15 * holds)
-    up = np.linalg.norm(centres[-1] - centres[0]) * q
-    need = (need - 0.16 * np.abs(up - up[:, None])).max(axis=1)  # a bulge in a flame has gentle slopes
+    # A bulge in a flame slopes gently below and closes above.
+    rise = np.linalg.norm(centres[-1] - centres[0]) * (q[:, None] - q)
+    need = (need - np.where(rise > 0, 0.8, 0.16) * np.abs(rise)).max(axis=1)
     radius = (wide**6 + np.maximum(need, 0) ** 6) ** (1 / 6) + 1e-4
 
     leaves = np.exp(-(((away - radius) / (0.6 * HALF_SIDE)) ** 2)) * (holds > 0) * (1 - hugs)
-    bend = 1e-4 * np.array([np.cos(wood.azimuth), np.sin(wood.azimuth), 0.0])
+    bend = 0.02 * np.array([np.cos(wood.azimuth), np.sin(wood.azimuth), 0.0])
     to = np.einsum("k,rkj->rj", (leaves[:, None] * through).sum(axis=0) + bend, frames)
     seam = np.arctan2(to[:, 1], to[:, 0])
     sill = np.cos(seam)[:, None] * frames[:, :, 0] + np.sin(seam)[:, None] * frames[:, :, 1]
-    gap = np.linalg.norm((centres + radius[:, None] * sill)[:, None] - body, axis=2) / thick
+    gap = np.linalg.norm((centres + radius[:, None] * sill)[:, None] - body, axis=2) - thick
     nearest, gap = gap.argmin(axis=1), gap.min(axis=1)
     leaving = ramp(away, 0.3 * HALF_SIDE, 0.75 * HALF_SIDE) * ramp(q, 0.05, 0.15)
-    width = 1.25 * thick[nearest] * ramp(gap, 2.4, 1.5) * leaving
+    width = 1.25 * thick[nearest] * ramp(gap, 1.3 * HALF_SIDE, 0.5 * HALF_SIDE) * leaving
     slit = np.arcsin(np.minimum(width / radius, 0.95))[:, None]
     angle = seam[:, None] + slit + np.linspace(0, 1, sides) * (2 * np.pi - 2 * slit)
     ring = np.cos(angle)[..., None] * frames[:, None, :, 0] + np.sin(angle)[..., None] * frames[:, None, :, 1]

@@ -274,7 +274,7 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
     phi = np.arange(columns) * (2 * np.pi / columns)
     stripe = ramp(np.cos(7 * phi), 0.2, 0.9) * (1 - 0.5 * q)
     albedo = (tint(COAT_BROWN, COAT_PALE, 0.75 * stripe) * rng.uniform(0.85, 1.15))[None]
-    rest_way, roll = rng.uniform(-0.7, 0.7), rng.uniform(-0.5, 0.5)
+    rest_way, roll = rng.uniform(-0.7, 0.7), rng.uniform(-0.25, 0.25)
 
     def cup(tau: float) -> Array:
         """(rows, columns, 3) in the node's frame: about the seed leaves, COAT long."""
@@ -298,7 +298,7 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
     start = start + frame @ centre
     heading = np.arctan2(frame[1, 2], frame[0, 2]) + rest_way
     lying = turn("z", heading) @ turn("y", np.array(np.pi / 2 + 0.4)) @ turn("z", roll)
-    spot = 0.62 * MOUND_RADIUS * np.array([np.cos(heading), np.sin(heading)])
+    spot = _level(heap, heading, (shed - centre) @ lying.T)
     spun = Rotation.from_matrix(frame.T @ lying).as_rotvec()
 
     def at(tau: float) -> Skin:
@@ -310,7 +310,7 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
             turned = frame @ Rotation.from_rotvec(spun * ramp(fall)).as_matrix()
             local = (shed - centre) @ turned.T
             flat = mix(start[:2], spot, fall * (2 - fall)) + local[..., :2]
-            ground = (heap.top(*np.moveaxis(flat, -1, 0)) - local[..., 2]).max() + 0.05 * MOUND_HEIGHT
+            ground = (heap.top(*np.moveaxis(flat, -1, 0)) - local[..., 2]).max() + 0.02 * MOUND_HEIGHT
             height = mix(start[2], ground, fall**1.6)
             points = np.concatenate([flat, local[..., 2:] + max(height, ground)], axis=-1)
         return Skin(points[None], albedo, np.full((1, rows, columns), 0.55))
@@ -318,6 +318,15 @@ def _coat(shoot: _Shoot, heap: Mound, detail: float, rng: np.random.Generator) -
     chart = np.stack(np.broadcast_arrays(np.arange(columns + 1) / columns * 0.1, q * COAT), axis=-1)
     organ = Organ("seed coat", chart[None], at, closed=True, poles=(False, True))
     return organ, np.append(spot, 0.75 * COAT)
+
+
+def _level(heap: Mound, heading: float, lying: Array) -> Array:
+    """A place (2,) of the mound near `heading` where `lying` (..., 3) comes nearest to the ground."""
+    far, way = np.meshgrid(MOUND_RADIUS * np.linspace(0.5, 0.72, 8), heading + np.linspace(-0.6, 0.6, 12))
+    spots = np.stack([far * np.cos(way), far * np.sin(way)], axis=-1).reshape(-1, 2)
+    x, y = np.moveaxis(spots[:, None] + lying[..., :2].reshape(1, -1, 2), -1, 0)
+    gap = heap.top(x, y) - lying[..., 2].reshape(1, -1)
+    return spots[(gap.max(axis=1) - heap.top(*spots.T)).argmin()]
 
 
 def _leaves(shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> list[Organ]:
@@ -345,7 +354,8 @@ class _Leaf:
     def grown(cls, shoot: _Shoot, sprout: Sprout, rng: np.random.Generator) -> "_Leaf":
         n = sprout.leaves
         pair = np.arange(n) // 2
-        azimuth = np.pi / 2 + pair * np.pi / 2 + (np.arange(n) % 2) * np.pi + rng.uniform(-0.22, 0.22, n)
+        askew = rng.uniform(-0.22, 0.22, 4)[pair] + rng.uniform(-0.04, 0.04, n)  # a pair together, as in the bud
+        azimuth = np.pi / 2 + pair * np.pi / 2 + (np.arange(n) % 2) * np.pi + askew
         length = 0.235 * sprout.size * 0.9**pair * rng.uniform(0.92, 1.08, n)
         stalk = length * rng.uniform(0.26, 0.36, n)
         rise, bow = rng.uniform(0.8, 1.05, n) - 0.1 * pair, rng.uniform(0.45, 0.85, n)

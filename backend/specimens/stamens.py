@@ -54,7 +54,7 @@ class _Six:
     def lines(self, s: Array, tau: float) -> tuple[Array, Array, Array]:
         """Points (6, rows, 3) of the filaments at s (rows,), their tangents and the way off the axis."""
         dry = ramp(wilted(tau))
-        curl = self.bend * s * opened(tau) + 0.5 * self.bend * s * dry
+        curl = self.bend * s * opened(tau) + (0.3 * self.bend - 0.06) * s * dry
         t, x = (s * self.share)[..., None], np.full((6, 1, 1), STAMENS)
         r, z, phi = (a[..., 0] for a in layer_points(t, x, tau, curl[..., None]))
         cos, sin = np.cos(self.theta), np.sin(self.theta)
@@ -93,7 +93,7 @@ def _anthers(lily: Lily, flower: Flower, six: _Six) -> Organ:
         tipped = (six.tilt - 0.05) * ramp(opened(tau) + 0.1 * six.drowsy, 0.5, 1.05)
         tilt = 0.05 + tipped * (1 - (0.5 + 0.4 * six.drowsy) * dry)
         long, side = np.cos(tilt) * tangent + np.sin(tilt) * off, np.sin(tilt) * tangent - np.cos(tilt) * off
-        thick, half = 0.0015 * (1 + 0.5 * burst) * (1 - 0.35 * dry), ANTHER * (1 - 0.12 * burst - 0.15 * dry)
+        thick, half = 0.0015 * (1 + 0.5 * burst) * (1 - 0.45 * dry), ANTHER * (1 - 0.12 * burst - 0.35 * dry)
         centre = flower.lifted(points, tau) + side * (1.2 * thick + 0.0007)
         local = lathe((thick * girth)[None], (half * w)[None, :, None] + np.zeros((1, 1, sides)))
         frame = np.stack([side, np.cross(long, side), long], axis=-1)

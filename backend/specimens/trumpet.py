@@ -51,6 +51,7 @@ BUD_SHARE = 0.82  # of its open length that a tepal has in the bud
 STAMENS, INNER, OUTER = 0.10, 0.75, 1.0  # layers
 WIDTH = PchipInterpolator([0, 0.12, 0.3, 0.5, 0.68, 0.84, 0.94, 1], [0.22, 0.36, 0.76, 1.0, 0.93, 0.62, 0.31, 0.035])
 EDGE_GROWTH, RIPPLES = 0.14, 3.0  # how much longer a margin is than the midrib in the end; waves along it
+INWARDS = 0.25  # of the way that limp tepals sag outwards, how far they sag onto the stamens
 CREASE = 0.0013  # metres: how far what has dried is pushed aside
 
 THROAT = np.array([0.42, 0.55, 0.10])
@@ -99,9 +100,11 @@ def layer_points(
     """
     angle = layer_angle(t, x, tau)
     if pull is not None:
-        limp = 0.55 * ramp(wilted(tau)) * ramp(t, -0.05, 0.7) * ramp(x, -0.2, 0.8)
+        limp = 0.55 * ramp(wilted(tau)) * ramp(t, -0.05, 0.7)
         for _ in range(2):
-            angle = angle + limp * (pull[0] * np.cos(angle) - pull[1] * np.sin(angle))
+            towards = pull[0] * np.cos(angle) - pull[1] * np.sin(angle)
+            # Inwards all layers turn alike and little: they rest on the stamens.
+            angle = angle + limp * towards * np.where(towards > 0, ramp(x, -0.2, 0.8), INWARDS)
     angle = angle + curl
     length = LENGTH * (BUD_SHARE + (1 - BUD_SHARE) * ramp(opened(tau))) * (1 - 0.22 * ramp(wilted(tau)))
     r, z = along(angle, np.diff(t, axis=1) * length)
@@ -279,8 +282,8 @@ def _fresh(lily: Lily, tepals: _Tepals) -> Array:
     """Colours of the open tepals: deep along the midrib, pale margins, a green throat, freckles."""
     u, v = tepals.u, tepals.v
     colour = np.array(lily.colour)
-    light = 0.25 + 0.9 * colour @ [0.21, 0.72, 0.07]  # dark lilies have hardly paler margins
-    deep, pale = colour**1.9, colour + (0.92 - colour) * min(light, 0.75)
+    light = 1.4 * colour @ [0.21, 0.72, 0.07]  # dark lilies have hardly paler margins
+    deep, pale = colour**1.9, colour + (0.92 - colour) * min(light, 0.72)
     albedo = tint(colour, pale, ramp(np.abs(u), 0.45, 1.0) + 0 * v)
     albedo = tint(albedo, deep, 0.75 * np.exp(-((u / 0.28) ** 2)) * ramp(v, 0.1, 0.45) * (1 - 0.6 * ramp(v, 0.6, 1.0)))
     albedo = tint(albedo, pale, 0.8 * ramp(0.42 - v, 0.0, 0.35) + 0 * u)

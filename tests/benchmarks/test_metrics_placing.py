@@ -110,6 +110,20 @@ def test_what_is_in_its_place_stays_there():
         assert np.abs(place([points], [points], freedom)(vertices) - vertices).max() < 1e-9
 
 
+def test_a_placing_is_never_worse_than_none():
+    vertices, faces = lopsided()
+    points = spread(faces, areas(vertices, faces), 300).on(vertices)
+
+    def apart(one, other):
+        return (KDTree(one).query(other)[0] ** 2).mean() + (KDTree(other).query(one)[0] ** 2).mean()
+
+    for place_of_the_rest in (2.0, 9.0, 30.0):  # which the answer lacks, and which its middle and spread are without
+        whole = np.concatenate([points, points[:20] * 0.1 + [place_of_the_rest, 0, 0]])
+        for freedom in (Freedom.UPRIGHT, Freedom.FREE):
+            found = place([points], [whole], freedom)
+            assert apart(found(points), whole) <= apart(points, whole)
+
+
 def test_one_placing_serves_all_frames():
     vertices, faces = lopsided()
     steps = np.linspace(0, 0.5, 3)[:, None, None] * [1.0, 0, 0]
@@ -122,8 +136,9 @@ def test_a_round_thing_is_not_turned_for_nothing():
     vertices, faces = sphere(fine=3)
     points, others = (spread(faces, areas(vertices, faces), 400, turn).on(vertices) for turn in (0, 1))
     for freedom in (Freedom.UPRIGHT, Freedom.FREE, Freedom.AXES):
-        found = place([points * 1.5 + [0.2, 0.1, 0.3]], [others], freedom)
-        assert np.trace(found.turn) > 2.9 and np.allclose(found.scale, 1 / 1.5, rtol=0.03)
+        for away in ([0.2, 0.1, 0.3], [20.0, -30, 10]):
+            found = place([points * 1.5 + away], [others], freedom)
+            assert np.trace(found.turn) > 2.9 and np.allclose(found.scale, 1 / 1.5, rtol=0.03)
 
 
 def test_other_frame_counts_are_brought_to_the_truths():

@@ -145,16 +145,20 @@ def test_a_law_may_let_it_grow():
 
 def test_a_hole_is_closed_where_it_is():
     vertices, faces = cube(fine=0)
-    longer = vertices * [1.0, 1, 8]
-    path = np.stack([longer, longer * [1, 1, 0.5]])
-    truth = life(
-        path, faces, parts=np.zeros(8, np.int32), part_names=("rod",), matter=Matter(("rod",), lambda tau: 1 - tau / 2)
-    )
-    lid = (longer[faces][:, :, 2] > 7).all(axis=1)
-    assert lid.sum() == 2
-    stretched = moved(truth, np.stack([longer, np.where(longer[:, 2:] > 0, longer * [1, 1, 0.0], longer)]))
-    for answer in (stretched, replace(stretched, frames=[(v, f[~lid]) for v, f in stretched.frames])):
+    rod = vertices * [1.0, 1, 8]
+    tapered = np.where(rod[:, 2:] > 0, rod * [0.5, 0.5, 1], rod)  # (1 + 1/2 + 1/4) / 3 of the volume
+    parts = {"parts": np.zeros(8, np.int32), "part_names": ("rod",)}
+    truth = life(np.stack([rod, rod]), faces, matter=Matter(("rod",), lambda tau: 1 - tau * 5 / 12), **parts)
+    whole = moved(truth, np.stack([rod, tapered]))
+    split = replace(whole, frames=[(v[f].reshape(-1, 3), np.arange(f.size).reshape(-1, 3)) for v, f in whole.frames])
+    for answer in (whole, split):
         assert volume_error(own(answer, truth)) == pytest.approx(0.0, abs=1e-6)
+        for axis, end in ((0, 0.9), (0, -0.9), (1, 0.9), (2, 7.0), (2, -7.0)):
+            corners = answer.frames[0][0][answer.frames[0][1]][:, :, axis] / end
+            side = (corners > 1).all(axis=1)
+            assert side.sum() == 2
+            open_box = replace(answer, frames=[(v, f[~side]) for v, f in answer.frames])
+            assert volume_error(own(open_box, truth)) == pytest.approx(0.0, abs=1e-6)
 
 
 # --- Playing
@@ -167,6 +171,15 @@ def test_the_seam_of_a_loop():
     assert loop_seam(own(loop.sequence, loop)) < 1e-6
     running = moved(loop, vertices + np.arange(12)[:, None, None] * np.array([0, 0, 0.05]))
     assert loop_seam(own(running, loop)) == pytest.approx(12 * 0.05 / loop.size, rel=1e-5)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_change_of_pace_at_the_seam(first):
+    vertices, faces = sphere(fine=2)
+    bounce = np.abs(np.sin(np.pi * (np.arange(12) + first) / 12))[:, None, None] * np.array([0, 0, 0.4])
+    loop = life(vertices + bounce, faces, loop=True)
+    turn, top = 2 * np.sin(np.pi / 12), 2 * (1 - np.cos(np.pi / 12))  # at its ends, and within
+    assert loop_seam(own(loop.sequence, loop)) == pytest.approx(0.4 * (turn - top) / loop.size, rel=1e-4)
 
 
 def test_bytes_by_the_time_they_play():

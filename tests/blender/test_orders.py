@@ -402,7 +402,7 @@ def test_a_copy_can_be_given_a_life_of_its_own(script, orders):
     assert other.data == first.data != copy.data
 
 
-def test_what_is_dropped_of_a_bouquet_takes_its_copies_with_it(script, orders):
+def test_what_is_imported_again_of_a_bouquet_is_one_object(script, orders):
     order = bouquet(script, orders, count=3, variations=1)
     script.pump.arrivals.again(order.jobs[0])  # which is one object, and no bouquet
     script.give(script.session.jobs[order.jobs[0]], 0)

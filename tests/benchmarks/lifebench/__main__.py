@@ -73,14 +73,17 @@ def data(arguments: argparse.Namespace) -> None:
 def scored(arguments: argparse.Namespace) -> None:
     """Score one answer."""
     from tests.benchmarks.lifebench.metrics import score
-    from tests.benchmarks.lifebench.readers import read
+    from tests.benchmarks.lifebench.readers import Unreadable, read
 
     task, _, name = arguments.case.partition("/")
     specimen, _, seed = name.rpartition("-")
     if specimen not in SPECIES or not seed.isdigit() or task not in [one.value for one in Task]:
         sys.exit(f"{arguments.case} is no case: write TASK/SPECIMEN-SEED, such as mesh/rose-9001")
     case = Case(Task(task), specimen, int(seed))
-    sequence = read(arguments.answer, fps=arguments.fps, up=arguments.up)
+    try:
+        sequence = read(arguments.answer, fps=arguments.fps, up=arguments.up)
+    except Unreadable as error:
+        sys.exit(str(error))
     for one in score(sequence, case.truth(), case.task.freedom).scores:
         value = f"{one.value:12.4g}" if one.told else f"{'-':>12}"
         print(f"{one.name:<18}{value}  {one.unit}  ({one.sense.value} is better)")

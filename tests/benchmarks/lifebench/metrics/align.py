@@ -68,14 +68,14 @@ def about_z(count: int) -> Reals:
 def place(answer: list[Reals], truth: list[Reals], freedom: Freedom) -> Placing:
     """The one placing of all frames that brings points of an answer, (n, 3) a frame, nearest to the truth's, (m, 3).
 
-    It is sought from many starts. One is that all is well as it is, and it stays so unless a turn brings much: a round
-    thing fits as well however it is turned, and would go off in any direction in the frames that are not looked at.
+    It is sought from many starts. One is not turned, and is left only where a turn brings much: a round thing fits as
+    well however it is turned, and would go off in any direction in the frames that are not looked at.
     """
     if freedom is Freedom.NONE:
         return STAY
     turns = about_z(12) if freedom is Freedom.UPRIGHT else right_angles()
     turned = [_centred(answer, truth, turn) for turn in turns]
-    unturned = [STAY, _centred(answer, truth, np.eye(3))]
+    unturned = [_centred(answer, truth, np.eye(3))]
     for count, rounds, kept in STAGES:
         few, aim = ([frame[:: max(1, len(frame) // count)] for frame in frames] for frames in (answer, truth))
         turned = _best(few, aim, turned, freedom, rounds)[:kept]
