@@ -279,7 +279,7 @@ def _hung(wood: _Wood, flicker: Flicker, body: Array, tau: float) -> tuple[Spine
     over = body[-1] - origin
     closed = max(over[2], 0.0) + 0.14 * ramp(lit, 0.0, 0.4)
     closed = max(length, min(closed, max(1.4 * lit * FLAME_LENGTH, 0.22)))
-    length = mix(closed, length, ramp(np.hypot(over[0], over[1]), 1.2 * HALF_SIDE, 3.0 * HALF_SIDE))
+    length = mix(closed, length, ramp(np.hypot(over[0], over[1]), 1.0 * HALF_SIDE, 4.0 * HALF_SIDE))
     # A flame clings to char that stands straight in it.
     return flicker.spine(origin, axis, length, tau, ramp(lit, 0.0, 0.4) * ramp(wood.curl, 0.0, 0.8)), low
 

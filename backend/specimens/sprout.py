@@ -365,7 +365,7 @@ class _Leaf:
         nodes = self.shoot.nodes(tau, self.shoot.bounds[self.pair + 2], self.azimuth)
         # A limp leaf on the upper side of a shoot that nods falls off it to the side.
         upwards, left = nodes.frames[:, 2, 0], nodes.frames[:, 2, 1]
-        return nodes.turned(-3.0 * self.limp(tau) * upwards.clip(0, 1) * left)
+        return nodes.turned(-4.5 * self.limp(tau) * upwards.clip(0, 1) * left)
 
     def size(self, tau: float) -> Array:
         """(n,) length, as a share of the grown one."""

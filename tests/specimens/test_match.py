@@ -82,7 +82,7 @@ def test_the_flame_hangs_on_the_front_and_holds_the_head_while_it_flares(match):
         ember = frame.emission[stick] > 0.25
         front = frame.positions[stick][ember, 2].mean()
         assert frame.positions[flame, 2].min() == pytest.approx(front - 0.03, abs=0.025)
-    lengths = [np.ptp(match.at(tau).positions[flame, 2]) for tau in (FLARE, 0.4, 0.8)]
+    lengths = [np.ptp(match.at(tau).positions[flame, 2]) for tau in (FLARE, 0.65, 0.8)]
     assert lengths[0] > lengths[1] > lengths[2]
 
 

@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 
 from backend.species import SPECIES
+from tests.benchmarks.lifebench.metrics import Counts
 from tests.benchmarks.lifebench.tasks import FRAMES, SEEDS, Case, Task, cases
 from tools.environments import ROOT
 
@@ -48,6 +49,9 @@ def main() -> None:
             added.add_argument("--side", type=int, default=256, help="pixels of a picture")
         else:
             added.add_argument("--entries", nargs="+", metavar="NAME", help="only these")
+            added.add_argument(
+                "--points", type=int, default=Counts().to, help="on each surface; ActionBench has 100,000"
+            )
     added = action(scored, "score")
     added.add_argument("answer", type=Path, help="a file, or a folder of .obj or .ply, one a frame")
     added.add_argument("--case", required=True, help="TASK/SPECIMEN-SEED, such as mesh/rose-9001")
@@ -110,7 +114,9 @@ def entries(arguments: argparse.Namespace) -> None:
                     print(f"{path.parent.name} is left out: {missing}", flush=True)
                     continue
                 took = time.perf_counter() - began
-                keep(score(answer, truth, task.freedom), path, took)
+                counts = Counts(arguments.points, arguments.points // 10)
+                told = f"{arguments.frames} frames, {arguments.points:,} points, meshes of detail {arguments.detail:g}"
+                keep(score(answer, truth, task.freedom, counts), path, took, told)
                 print(f"{path}  {took:.1f} s, {time.perf_counter() - began - took:.1f} s to score", flush=True)
 
 

@@ -1,5 +1,6 @@
 """Who takes part: what can be had without a system, and what this project makes of each task.
 
+    truth        what is looked for, held against itself: where a measure's floor is not 0, it shows it
 physics      mesh + words: the built-in life-cycle process that comes nearest to the words, with its usual sliders
 individual   words: the specimen engine, growing another individual than the one that is looked for. It is what
              truths are made by: no competitor, but how far apart two lives of one kind are
@@ -28,6 +29,11 @@ class Entry(NamedTuple):
     name: str
     given: str  # more than the task gives
     answer: Callable[[Case, Truth], Sequence]
+
+
+def truth_itself(case: Case, truth: Truth) -> Sequence:
+    """Everything of the truth."""
+    return truth.sequence
 
 
 def physics(case: Case, truth: Truth) -> Sequence:
@@ -63,10 +69,12 @@ _GIVEN = {
     "arap": "the paths of a few vertices",
 }
 _BASELINES = [Entry(of.__name__, _GIVEN[of.__name__], _starting(of)) for of in baselines.BASELINES]
+_TRUTH = Entry("truth", "all of it", truth_itself)
 ENTRIES = {
-    Task.VIDEO: [*(entry._replace(given=f"the mesh; {entry.given}".rstrip("; ")) for entry in _BASELINES)],
-    Task.MESH: [*_BASELINES, Entry("physics", "", physics)],
+    Task.VIDEO: [_TRUTH, *(entry._replace(given=f"the mesh; {entry.given}".rstrip("; ")) for entry in _BASELINES)],
+    Task.MESH: [_TRUTH, *_BASELINES, Entry("physics", "", physics)],
     Task.WORDS: [
+        _TRUTH,
         _BASELINES[0]._replace(given="the mesh"),
         Entry("individual", "the generator of the truth", individual),
     ],

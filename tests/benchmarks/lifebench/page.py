@@ -27,14 +27,14 @@ def path_of(folder: Path, case: Case, entry: str) -> Path:
     return folder / "scores" / case.task.value / entry / f"{case.name}.json"
 
 
-def keep(scores: Scores, path: Path, seconds: float) -> None:
-    """As JSON; what cannot be told is null."""
+def keep(scores: Scores, path: Path, seconds: float, conditions: str) -> None:
+    """As JSON; what cannot be told is null. `conditions` is what makes numbers comparable: only equal ones are."""
     told = [
         {"name": one.name, "value": one.value if one.told else None, "unit": one.unit, "better": one.sense.value}
         for one in scores.scores
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"entry": scores.name, "seconds": round(seconds, 2), "scores": told}, indent=1))
+    path.write_text(json.dumps({"conditions": conditions, "seconds": round(seconds, 2), "scores": told}, indent=1))
 
 
 def write(folder: Path, path: Path, command: str, date: str) -> None:
@@ -56,12 +56,13 @@ def write(folder: Path, path: Path, command: str, date: str) -> None:
 
 
 def _table(folder: Path, task: Task) -> list[str]:
-    rows, lives, senses = {}, set(), {}
+    rows, lives, senses, conditions = {}, set(), {}, set()
     for entry in ENTRIES[task]:
         values, seconds = defaultdict(list), []
         for found in sorted((folder / "scores" / task.value / entry.name).glob("*.json")):
             told = json.loads(found.read_text())
             lives.add(found.stem)
+            conditions.add(told["conditions"])
             seconds.append(told["seconds"])
             for one in told["scores"]:
                 senses[one["name"]] = (one["unit"], Sense(one["better"]))
@@ -76,7 +77,13 @@ def _table(folder: Path, task: Task) -> list[str]:
         return []
     names = [name for name in senses if name not in LEFT_OUT]
     kinds = len({life.rpartition("-")[0] for life in lives})
-    lines = ["", f"## {task.value}", "", f"{ABOUT[task]} {len(lives)} lives of {kinds} specimens.", ""]
+    lines = [
+        "",
+        f"## {task.value}",
+        "",
+        f"{ABOUT[task]} {len(lives)} lives of {kinds} specimens; {' and '.join(sorted(conditions))}.",
+        "",
+    ]
     lines.append("| measure | unit | better | " + " | ".join(entry.name for entry in rows) + " |")
     lines.append("|---|---|---|" + "---|" * len(rows))
     lines.append("| *given beyond the task* | | | " + " | ".join(entry.given or "-" for entry in rows) + " |")
