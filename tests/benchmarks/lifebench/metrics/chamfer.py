@@ -7,10 +7,11 @@ Mesh Generation with Temporal 3D Diffusion", CVPR 2026, arXiv 2601.16148, and th
            and then followed; the mean distance to its match over all frames, both ways added
 
 Kept: distances not squared; two ways added, not halved; lengths where the whole life fits [-1, 1]; 100,000 points to
-measure to, 10,000 to measure from; a scale for each axis. Departs in three ways, because things here grow. The truth's points are spread anew over each frame (for CD-M: over the mean of all): points of the first frame
-alone would leave a grown leaf bare. What is gone is not measured. The placing is found by closed-form steps from 2,000 points, not 10,000 (align.py).
-A surface measured against itself does not get 0: other points of it are some way off.
-The truth's own numbers beside an answer's say how far.
+measure to, 10,000 to measure from; a scale for each axis. Departs in three ways, because things here grow. The
+truth's points are spread anew over each frame (for CD-M: over the mean of all): points of the first frame alone would
+leave a grown leaf bare. What is gone is not measured. The placing is found by closed-form steps from 2,000 points,
+not 10,000 (align.py). A surface measured against itself does not get 0: other points of it are some way off. The
+truth's own numbers beside an answer's say how far.
 """
 
 from dataclasses import dataclass
