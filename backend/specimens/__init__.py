@@ -1,5 +1,9 @@
-"""Procedural living things. Each file but core and foliage is one, named as its record in backend.species: it holds
-LIFE and `grow(record, seed)`."""
+"""Procedural living things: one module for each record in backend.species, of its name. It holds LIFE and
+`grow(record, seed)`.
+
+The other modules are what specimens are made of: core (grids joined into a mesh), foliage, midribs, falling, fire,
+puddle, solids; and what is done with whole ones: wind, bouquet.
+"""
 
 import importlib
 from types import ModuleType
@@ -8,7 +12,7 @@ from backend.species import Species
 
 
 def module_of(kind: type[Species]) -> ModuleType:
-    """The file of a specimen, imported only now."""
+    """The module of a specimen, imported only now."""
     return importlib.import_module(f"backend.specimens.{kind.__struct_config__.tag}")
 
 

@@ -38,7 +38,7 @@ from backend.specimens.core import (
     ramp,
     tint,
 )
-from backend.specimens.solids import enclosed
+from backend.specimens.solids import enclosed, poled
 
 # Landmarks of life time: risen and put in the oven; the spring is over; out of the oven; cool.
 RISEN, SPRUNG, BAKED = 0.45, 0.62, 0.93
@@ -162,7 +162,7 @@ class _Loaf:
         points = self.raw(1.0)
         long, _, tall = np.ptp(points, axis=(0, 1, 2))
         longer = float(self.bread.length * tall / long)
-        return float(tall), longer, longer * enclosed(points)
+        return float(tall), longer, longer * enclosed(poled(points[0]))
 
     def volume_share(self, tau: float) -> float:
         """Of the volume of the shaped dough."""
@@ -209,7 +209,7 @@ class _Loaf:
         tall, longer, volume = self.done
         raw = self.raw(tau) * [longer, 1, 1]
         kept = self.volume_share(tau) / self.volume_share(1.0)
-        points = raw * (self.bread.height / tall * np.cbrt(kept * volume / enclosed(raw)))
+        points = raw * (self.bread.height / tall * np.cbrt(kept * volume / enclosed(poled(raw[0]))))
         return points - [0, 0, points[..., 2].min()]
 
 

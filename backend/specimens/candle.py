@@ -44,6 +44,7 @@ from backend.specimens.core import (
     turn,
 )
 from backend.specimens.fire import Flicker
+from backend.specimens.solids import enclosed
 
 # Landmarks of life time: the flame stands; it starves; it is out; nothing glows.
 LIT, STARVING, OUT, COLD = 0.07, 0.88, 0.95, 0.985
@@ -206,14 +207,14 @@ class _Wax:
         target, height, slope = share_left(tau) * self.whole, share_left(tau), 1 / (np.pi * self.radius**2)
         points = self.burning(tau, height)
         for _ in range(2):  # a candle is a column but for its ends, so this is Newton's method
-            height = max(height + (target - volume(points)) * slope, 0.02)
+            height = max(height + (target - enclosed(points)) * slope, 0.02)
             points = self.burning(tau, height)
         return points
 
     @cached_property
     def whole(self) -> float:
         """Volume of the new candle."""
-        return volume(self.burning(0.0, 1.0))
+        return enclosed(self.burning(0.0, 1.0))
 
     def noise(self, over: float) -> Array:
         """(columns,) a field about the candle that changes with `over`."""
@@ -276,7 +277,7 @@ class _Wax:
         r = mix(r, np.where(bottom, x, across) * lobed, spread)
         z = mix(z, 0.3 * wide * np.sqrt(1 - across**2.5) * ~bottom, warm)
         points = np.stack([r * np.cos(self.angle), r * np.sin(self.angle), z], axis=-1)
-        points[..., :2] *= np.sqrt(volume(new) / volume(points))
+        points[..., :2] *= np.sqrt(enclosed(new) / enclosed(points))
         # A shear keeps volumes and never brings the wax to cross itself.
         lean = 0.55 * ramp(tau, 0.05, 0.9) * (z / z.max()) ** 1.7 * z.max()
         return points + lean[..., None] * np.array([np.cos(self.draught), np.sin(self.draught), 0])
@@ -293,13 +294,6 @@ class _Wax:
             mix(points[row + 1, left], points[row + 1, right], t),
         )
         return mix(lower, upper, place - row)
-
-
-def volume(points: Array) -> float:
-    """That a closed grid (rows, columns, 3) encloses whose first and last row are poles."""
-    a, b = points[:-1], np.roll(points, -1, axis=1)[:-1]
-    c, d = np.roll(points, -1, axis=1)[1:], points[1:]
-    return float(((np.cross(a, b) + np.cross(d, a)) * c).sum() / 6)
 
 
 def _body(wax: _Wax, surface: Surface, candle: Candle, rng: np.random.Generator) -> Organ:

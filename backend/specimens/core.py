@@ -9,7 +9,7 @@ call of `join`. `blade`, `tube` and `lathe` are the surfaces that most organs st
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -147,6 +147,16 @@ def join(organs: list[Organ], matter: Matter | None = None) -> Specimen:
         part_names=names,
     )
     return Specimen(mesh, at, matter)
+
+
+def scaled(organ: Organ, size: float) -> Organ:
+    """The same organ, `size` times as large about the origin."""
+
+    def at(tau: float) -> Skin:
+        skin = organ.at(tau)
+        return replace(skin, points=skin.points * size)
+
+    return replace(organ, chart=organ.chart * size, at=at)
 
 
 def _poled(points: Array, organ: Organ) -> Array:

@@ -46,7 +46,8 @@ from backend.specimens.core import (
     ramp,
     tint,
 )
-from backend.specimens.puddle import Outline, area, enclosed, puddle, unit
+from backend.specimens.puddle import Outline, area, puddle, unit
+from backend.specimens.solids import enclosed
 
 LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 

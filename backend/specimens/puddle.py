@@ -12,13 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.specimens.core import Array, mix, ramp
-
-
-def enclosed(points: Array) -> float:
-    """Volume that a closed grid (rows, columns, 3) with two poles encloses."""
-    right = np.roll(points, -1, axis=1)
-    a, b, c, d = points[:-1], right[:-1], right[1:], points[1:]
-    return float((np.cross(a, b) * c).sum() + (np.cross(a, c) * d).sum()) / 6
+from backend.specimens.solids import enclosed
 
 
 def area(outline: Array) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 from backend.species import IceCream
 from backend.specimens.ice_cream import AIR, grow
-from backend.specimens.wafer import CELL, LAP, RIM, TIP, Wafer
+from backend.specimens.ice_cream.wafer import CELL, LAP, RIM, TIP, Wafer
 from tests.growth import islands, volume
 
 LIFE = np.linspace(0, 1, 21)

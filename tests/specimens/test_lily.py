@@ -5,9 +5,8 @@ import pytest
 
 from backend.geometry.fields import parts
 from backend.species import Lily
-from backend.specimens import trumpet
-from backend.specimens.lily import FALL, FIRST_FALL, LAST_FALL, grow
-from backend.specimens.trumpet import BUD, DEAD, OPEN, WILTING, layer_points
+from backend.specimens.lily import FALL, FIRST_FALL, LAST_FALL, grow, trumpet
+from backend.specimens.lily.trumpet import BUD, DEAD, OPEN, WILTING, layer_points
 
 SEED = 11
 TEPAL = 53, 27  # rows and columns of a tepal at detail 1

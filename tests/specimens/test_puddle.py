@@ -5,7 +5,8 @@ import pytest
 import trimesh
 
 from backend.specimens.core import grid_quads
-from backend.specimens.puddle import Outline, area, enclosed, puddle, unit
+from backend.specimens.puddle import Outline, area, puddle, unit
+from backend.specimens.solids import enclosed
 
 ANGLE = np.arange(60) * (2 * np.pi / 60)
 

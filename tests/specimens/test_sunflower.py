@@ -5,8 +5,8 @@ import pytest
 
 from backend.geometry.fields import parts
 from backend.species import Sunflower
-from backend.specimens.capitulum import DEAD, GROWN, OPEN, SEEDLING, Head, layer_points
 from backend.specimens.sunflower import grow
+from backend.specimens.sunflower.capitulum import DEAD, GROWN, OPEN, SEEDLING, Head, layer_points
 
 SEED = 11
 COARSE = Sunflower(detail=0.5)

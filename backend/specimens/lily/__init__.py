@@ -6,7 +6,7 @@ one flower of the raceme opens, not each in its turn.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -27,6 +27,7 @@ from backend.specimens.core import (
     lathe,
     lathe_chart,
     ramp,
+    scaled,
     tint,
     tube,
     tube_chart,
@@ -34,8 +35,8 @@ from backend.specimens.core import (
 )
 from backend.specimens.falling import Fall, Landing
 from backend.specimens.foliage import BROWN, GREEN, LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, Stalk, stem
-from backend.specimens.stamens import pistil, stamens
-from backend.specimens.trumpet import (
+from backend.specimens.lily.stamens import pistil, stamens
+from backend.specimens.lily.trumpet import (
     BUD,
     BUD_GREEN,
     DEAD,
@@ -89,15 +90,7 @@ def grow(lily: Lily, seed: int) -> Specimen:
     # The last to draw random numbers: how many depends on the detail.
     top = 1 - 0.0050 * lily.flower / stalk.length
     organs.append(stem(stalk, top, finer(64, lily.detail), finer(14, lily.detail), rng))
-    return join([_scaled(organ, lily.height / USUAL_HEIGHT) for organ in organs])
-
-
-def _scaled(organ: Organ, size: float) -> Organ:
-    def at(tau: float) -> Skin:
-        skin = organ.at(tau)
-        return replace(skin, points=skin.points * size)
-
-    return replace(organ, chart=organ.chart * size, at=at)
+    return join([scaled(organ, lily.height / USUAL_HEIGHT) for organ in organs])
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ in Steward (ed.), Plant Physiology VA, 1969. Simplified: growth is uniform withi
 decussate throughout (as in the first nodes of bean and sunflower), roots are not shown.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -35,13 +35,14 @@ from backend.specimens.core import (
     join,
     mix,
     ramp,
+    scaled,
     tint,
     tube,
     tube_chart,
     turn,
 )
 from backend.specimens.midribs import Nodes, petiole_chart, petioles, surface
-from backend.specimens.soil import Mound, crumbs, mound
+from backend.specimens.sprout.soil import Mound, crumbs, mound
 
 GROWN, WILTING, DEAD = 0.7, 0.75, 1.0
 LIFE = Life(
@@ -83,7 +84,7 @@ def grow(sprout: Sprout, seed: int) -> Specimen:
     soil = [mound(heap, buried, CLEAR, sprout.detail), crumbs(heap, 110, bare, sprout.detail, rng)]
     organs = [*soil, stem, cotyledons, coat, *_leaves(shoot, sprout, rng)]
     top = max(float(organ.at(GROWN).points[..., 2].max()) for organ in organs)
-    return join([_scaled(organ, sprout.height / top) for organ in organs])
+    return join([scaled(organ, sprout.height / top) for organ in organs])
 
 
 def growth(tau: Array, start: Array, end: Array) -> Array:
@@ -91,14 +92,6 @@ def growth(tau: Array, start: Array, end: Array) -> Array:
     x = np.clip((tau - start) / (np.asarray(end) - start), 0, 1)
     low, high = 1 / (1 + np.exp(5.0)), 1 / (1 + np.exp(-5.0))
     return (1 / (1 + np.exp(-10 * x + 5)) - low) / (high - low)
-
-
-def _scaled(organ: Organ, scale: float) -> Organ:
-    def at(tau: float) -> Skin:
-        skin = organ.at(tau)
-        return replace(skin, points=skin.points * scale)
-
-    return replace(organ, chart=organ.chart * scale, at=at)
 
 
 # The shoot

@@ -13,7 +13,6 @@ solved, gills are sheets without thickness, and rot is prescribed.
 import numpy as np
 
 from backend.species import Mushroom
-from backend.specimens.agaric import BALL, OPEN, ROTS, SAMPLES, STEM, Agaric, opened, rotten, stretched
 from backend.specimens.core import (
     Array,
     Life,
@@ -29,6 +28,7 @@ from backend.specimens.core import (
     tint,
     tube_chart,
 )
+from backend.specimens.mushroom.agaric import BALL, OPEN, ROTS, SAMPLES, STEM, Agaric, opened, rotten, stretched
 
 LIFE = Life({"grow": Stretch(0.0, OPEN), "rot": Stretch(ROTS, 1.0)}, prime=0.6, sways=True)
 

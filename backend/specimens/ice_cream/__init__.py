@@ -36,8 +36,9 @@ from backend.specimens.core import (
     ramp,
     tint,
 )
-from backend.specimens.puddle import Outline, area, enclosed, puddle
-from backend.specimens.wafer import GOLD, LAP, RELIEF, RIM, ROOT, THICK, Runs, Wafer, cone, cone_radius
+from backend.specimens.ice_cream.wafer import GOLD, LAP, RELIEF, RIM, ROOT, THICK, Runs, Wafer, cone, cone_radius
+from backend.specimens.puddle import Outline, area, puddle
+from backend.specimens.solids import enclosed
 
 LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 

@@ -12,13 +12,34 @@ first pairs of a real one are opposite), and the stem's hairs are only roughness
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from backend.species import Sunflower
-from backend.specimens.capitulum import (
+from backend.specimens.core import (
+    Array,
+    Life,
+    Noise,
+    Organ,
+    Skin,
+    Specimen,
+    Spine,
+    Stretch,
+    blade,
+    finer,
+    join,
+    mix,
+    ramp,
+    scaled,
+    tint,
+    tube,
+    tube_chart,
+    turn,
+)
+from backend.specimens.foliage import LEAF_BROWN, LEAF_YELLOW, UPPER_SIDE
+from backend.specimens.sunflower.capitulum import (
     DARK_STRAW,
     DEAD,
     DISC,
@@ -36,26 +57,6 @@ from backend.specimens.capitulum import (
     receptacle,
     wilted,
 )
-from backend.specimens.core import (
-    Array,
-    Life,
-    Noise,
-    Organ,
-    Skin,
-    Specimen,
-    Spine,
-    Stretch,
-    blade,
-    finer,
-    join,
-    mix,
-    ramp,
-    tint,
-    tube,
-    tube_chart,
-    turn,
-)
-from backend.specimens.foliage import LEAF_BROWN, LEAF_YELLOW, UPPER_SIDE
 
 # Metres, for a plant of the usual height; all of it scales with the plant.
 USUAL_HEIGHT = 1.5
@@ -94,15 +95,7 @@ def grow(sunflower: Sunflower, seed: int) -> Specimen:
     if sunflower.leaves:
         organs += _leaves(sunflower, plant, rng)
     organs.append(_seed_leaves(sunflower, plant, rng))
-    return join([_scaled(organ, sunflower.height / USUAL_HEIGHT) for organ in organs])
-
-
-def _scaled(organ: Organ, size: float) -> Organ:
-    def at(tau: float) -> Skin:
-        skin = organ.at(tau)
-        return replace(skin, points=skin.points * size)
-
-    return replace(organ, chart=organ.chart * size, at=at)
+    return join([scaled(organ, sunflower.height / USUAL_HEIGHT) for organ in organs])
 
 
 def grown_at(m: Array, tau: float) -> Array:

@@ -37,6 +37,7 @@ from backend.specimens.core import (
     lathe,
     mix,
     ramp,
+    scaled,
     tint,
     tube,
     tube_chart,
@@ -78,15 +79,7 @@ def grow(oak: OakLeaf, seed: int) -> Specimen:
     organs = [_bark(twig, leaves, oak.detail, rng), _buds(twig, leaves, oak.detail, rng)]
     organs += [leaves.stalks(oak.detail), leaves.blades(oak)]
     top = max(float(organ.at(0.0).points[..., 2].max()) for organ in organs)
-    return join([_scaled(organ, oak.height / top) for organ in organs])
-
-
-def _scaled(organ: Organ, scale: float) -> Organ:
-    def at(tau: float) -> Skin:
-        skin = organ.at(tau)
-        return replace(skin, points=skin.points * scale)
-
-    return replace(organ, chart=organ.chart * scale, at=at)
+    return join([scaled(organ, oak.height / top) for organ in organs])
 
 
 # The twig

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from backend.species import Apple
-from backend.specimens.brown_rot import RING, Lesions
+from backend.specimens.apple.brown_rot import RING, Lesions
 from backend.specimens.core import (
     Array,
     Life,
@@ -44,7 +44,7 @@ from backend.specimens.core import (
     turn,
 )
 from backend.specimens.foliage import LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, UPPER_SIDE
-from backend.specimens.solids import enclosed
+from backend.specimens.solids import enclosed, poled
 
 RIPE = 0.35
 LIFE = Life({"ripen": Stretch(0.0, RIPE), "rot": Stretch(RIPE, 1.0), "dry": Stretch(RIPE, 1.0)}, prime=RIPE)
@@ -112,7 +112,7 @@ class _Fruit:
         stain = Noise.grown(rng, 0.25, 3)(ripe)
         size = 1 / float(np.ptp(ripe[..., 2]))
         return cls(
-            apple, ripe, normals, free, lesions, folds, dents, sunny, green, stain, size, enclosed(ripe)
+            apple, ripe, normals, free, lesions, folds, dents, sunny, green, stain, size, enclosed(poled(ripe[0]))
         )  # fmt: skip
 
     def volume_share(self, tau: float) -> float:
@@ -139,7 +139,7 @@ class _Fruit:
         """Points in metres; how many metres a height of raw points is; where their origin lies, metres."""
         raw = self.raw(tau)
         share = self.volume_share(tau) / (1 + SWELLING)
-        scale = self.apple.height * self.size * np.cbrt(share * self.whole / enclosed(raw))
+        scale = self.apple.height * self.size * np.cbrt(share * self.whole / enclosed(poled(raw[0])))
         down = np.array([0, 0, -scale * raw[..., 2].min()])
         return scale * raw + down, scale, down
 

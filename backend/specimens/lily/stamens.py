@@ -11,7 +11,7 @@ from scipy.interpolate import PchipInterpolator
 
 from backend.species import Lily
 from backend.specimens.core import Array, Organ, Skin, finer, lathe, lathe_chart, mix, ramp, tint
-from backend.specimens.trumpet import BUD_SHARE, LENGTH, STAMENS, TAN, Flower, layer_points, opened, wilted
+from backend.specimens.lily.trumpet import BUD_SHARE, LENGTH, STAMENS, TAN, Flower, layer_points, opened, wilted
 
 FILAMENT, ANTHER = 0.62, 0.0100  # share of a tepal's length; half length, metres
 PISTIL_RADIUS = PchipInterpolator(
