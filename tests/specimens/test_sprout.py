@@ -7,7 +7,8 @@ import pytest
 
 from backend.geometry.fields import parts
 from backend.species import Sprout
-from backend.specimens.sprout import COAT_DOWN, COAT_SLIPS, GROWN, HOOK_OPENS, grow, growth
+from backend.specimens.sprout import COAT_DOWN, COAT_SLIPS, GROWN, grow
+from backend.specimens.sprout.shoot import HOOK_OPENS, growth
 from tests.growth import volume
 
 HEIGHT = Sprout().height

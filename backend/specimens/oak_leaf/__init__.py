@@ -18,8 +18,6 @@ and flight are prescribed, neither is solved for; a blade has one colour on both
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial import ConvexHull
-from scipy.spatial.transform import Rotation
 
 from backend.species import OakLeaf
 from backend.specimens.core import (
@@ -44,6 +42,7 @@ from backend.specimens.core import (
     turn,
 )
 from backend.specimens.midribs import Nodes, petiole_chart, petioles
+from backend.specimens.oak_leaf.flight import FALL, Flight
 
 TURNED, DRIED, FALLEN = 0.4, 0.75, 1.0
 LIFE = Life(
@@ -51,7 +50,6 @@ LIFE = Life(
     prime=0.0,
     sways=True,
 )
-FALL = 0.185  # life time from the twig to the floor
 SHRINKS = 0.10  # of a blade's length and width, as it dries
 DIVERGENCE = 2 * np.pi * 2 / 5
 
@@ -222,7 +220,7 @@ class _Leaves:
     haste: Array  # (n,) share of the turning after which each begins
     tone: Array
     mottle: Noise
-    flight: "_Flight | None"
+    flight: Flight | None
 
     @classmethod
     def grown(cls, oak: OakLeaf, twig: _Twig, rng: np.random.Generator) -> "_Leaves":
@@ -248,7 +246,17 @@ class _Leaves:
             flight=None,
         )
         fallen = min(oak.fallen, n)
-        return replace(leaves, flight=_Flight.grown(leaves, fallen, rng)) if fallen else leaves
+        return replace(leaves, flight=leaves.flown(fallen, rng)) if fallen else leaves
+
+    def flown(self, fallen: int, rng: np.random.Generator) -> Flight:
+        """How so many of them fall, the lowest first with exceptions."""
+        order = np.argsort(np.arange(len(self.s)) + rng.uniform(0, 2.5, len(self.s)))[:fallen]
+        start = DRIED + 0.005 + np.linspace(0, FALLEN - DRIED - FALL - 0.01, fallen)
+        nodes = self.nodes()
+        blades = nodes.placed(self.blade_points(1.0, np.linspace(1, -1, 17), _rows(62)))
+        stalks = nodes.placed(self.stalk_points(1.0, 8, 8)[0])
+        points = (each[order].reshape(fallen, -1, 3) for each in (blades, stalks))
+        return Flight.grown(order, start, *points, rng)
 
     def dry(self, tau: float) -> Array:
         """(n,) how far each has dried, 0 to 1."""
@@ -407,101 +415,3 @@ class _Paint:
         crisp = tint(crisp, 0.55 * self.colour + 0.03, 0.3 + 0.2 * self.vein) * tone
         rust = ramp(1.5 * dry + 0.55 * self.edge * ramp(turned, 0.3, 1.0) + 0.16 * self.spots - 0.48, 0.0, 0.8)
         return tint(albedo, crisp, rust), mix(0.45, 0.85, np.maximum(rust, 0.5 * coloured))
-
-
-# Falling
-
-
-@dataclass(frozen=True, eq=False)
-class _Flight:
-    """Of the leaves that fall: how each goes from the twig to its place on the floor."""
-
-    which: Array  # (m,) leaves, in order of falling
-    start: Array  # (m,) life times
-    hinge: Array  # (m, 3) the middle of each as it leaves the twig
-    dry: Array  # (m, K, 3) points of each about its middle
-    spot: Array  # (m, 2)
-    spin: Array  # (m, 3) rotation vector from the twig to the floor
-    axis: Array  # (m, 3) that it flutters about
-    swings: Array  # (m, 2) number and phase
-
-    @classmethod
-    def grown(cls, leaves: _Leaves, fallen: int, rng: np.random.Generator) -> "_Flight":
-        order = np.argsort(np.arange(len(leaves.s)) + rng.uniform(0, 2.5, len(leaves.s)))[:fallen]
-        start = DRIED + 0.005 + np.linspace(0, FALLEN - DRIED - FALL - 0.01, fallen)
-        u, v = np.linspace(1, -1, 17), _rows(62)
-        nodes = leaves.nodes()
-        blades = nodes.placed(leaves.blade_points(1.0, u, v))[order].reshape(fallen, -1, 3)
-        stalks = nodes.placed(leaves.stalk_points(1.0, 8, 8)[0])[order].reshape(fallen, -1, 3)
-        hinge = blades.mean(axis=1)
-        dry = np.concatenate([blades, stalks], axis=1) - hinge[:, None]
-        return cls(
-            order, start, hinge, dry, *_landing(dry, hinge, rng), rng.uniform([1.0, 0], [1.7, 2 * np.pi], (fallen, 2))
-        )
-
-    def moved(self, points: Array, tau: float) -> Array:
-        """Points (n, ..., 3) of all leaves on the twig, to where the falling and the fallen ones are."""
-        points = points.copy()
-        for i, leaf in enumerate(self.which):
-            if tau > self.start[i]:
-                turned, middle = self._pose(i, min((tau - self.start[i]) / FALL, 1.0))
-                points[leaf] = (points[leaf] - self.hinge[i]) @ turned.T + middle
-        return points
-
-    def _pose(self, i: int, fall: float) -> tuple[Array, Array]:
-        """Rotation and place of the middle of a leaf, `fall` of its way down."""
-        count, phase = self.swings[i]
-        loose, sinking = min(fall / 0.75, 1.0), max(fall - 0.1, 0.0) / 0.9  # it comes off sideways
-        eased = np.array([loose, sinking]) ** 2 * (3 - 2 * np.array([loose, sinking]))
-        swing = 2 * np.pi * count * fall + phase
-        free = ramp(fall, 0.1, 0.35) * (1 - ramp(fall, 0.65, 1.0))
-        pitch = Rotation.from_rotvec(self.axis[i] * (0.5 * np.cos(swing) * free))
-        turned = (pitch * Rotation.from_rotvec(self.spin[i] * ramp(fall, 0.0, 0.95))).as_matrix()
-        rest = -self._lowest(i, Rotation.from_rotvec(self.spin[i]).as_matrix())
-        # It sinks fast in the middle of a swing and hovers where it turns.
-        sunk = sinking**1.2 + 0.4 * free * np.sin(2 * swing) / (4 * np.pi * count)
-        height = max(mix(self.hinge[i, 2], rest, sunk), -self._lowest(i, turned), rest)
-        glide = np.cross(self.axis[i], [0, 0, 1]) * (0.08 * np.sin(swing) * free)
-        flat = mix(self.hinge[i, :2], self.spot[i], eased[0])
-        return turned, np.array([*flat, height + 0.002]) + glide * [1, 1, 0]
-
-    def _lowest(self, i: int, turned: Array) -> float:
-        return float((self.dry[i] @ turned[2]).min())
-
-
-def _landing(dry: Array, hinge: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Where leaves (m, K, 3) come to lie, apart from each other and from the twig: (m, 2) places, (m, 3) rotation
-    vectors and the axes (m, 3) that they flutter about."""
-    spots, spins, axes, reach = [], [], [], []
-    ring = np.stack(np.meshgrid(np.linspace(0.2, 1.4, 25), np.linspace(0, 2 * np.pi, 48, endpoint=False)), axis=-1)
-    far, way = ring.reshape(-1, 2).T
-    choices = np.stack([far * np.cos(way), far * np.sin(way)], axis=-1)
-    for points, middle in zip(dry, hinge, strict=True):
-        lying = Rotation.from_matrix(_stable(points))
-        ways = [Rotation.from_rotvec([0, 0, way]) * lying for way in rng.uniform(0, 2 * np.pi, 12)]
-        turned = min(ways, key=Rotation.magnitude)  # no wild spin
-        rotation, heading = turned.as_matrix(), rng.uniform(0, 2 * np.pi)
-        spins.append(turned.as_rotvec())
-        size = np.linalg.norm((points @ rotation.T)[:, :2], axis=1).max()
-        away = [
-            np.linalg.norm(choices - spot, axis=1) > 1.02 * (size + other)
-            for spot, other in zip(spots, reach, strict=True)
-        ]
-        free = np.logical_and.reduce([far > size + 0.02, *away])
-        spots.append(choices[free][np.linalg.norm(choices[free] - 1.5 * middle[:2], axis=1).argmin()])
-        reach.append(size)
-        axes.append(turn("z", heading) @ [1.0, 0, 0])
-    return np.array(spots), np.array(spins), np.array(axes)
-
-
-def _stable(points: Array) -> Array:
-    """The rotation that lays points (K, 3) about their middle on the floor, where that is nearest to it."""
-    hull = ConvexHull(points)
-    best, chosen = np.inf, np.array([0.0, 0.0, -1.0])
-    for normal, height, corners in zip(hull.equations[:, :3], -hull.equations[:, 3], hull.simplices, strict=True):
-        weights = np.linalg.lstsq(
-            np.vstack([points[corners].T, np.ones(3)]), np.append(normal * height, 1.0), rcond=None
-        )[0]
-        if height < best and weights.min() > 0:
-            best, chosen = height, normal
-    return Rotation.align_vectors([[0.0, 0, -1]], [chosen])[0].as_matrix()
