@@ -54,7 +54,8 @@ Individuals = Annotated[
     Meta(title="Count", description="How many are made, as one mesh; left open: as many as the prompt says"),
 ]
 Age = Annotated[
-    float, Meta(ge=-1.0, le=1.0, title="Age", description="1: ahead of the others in its life; -1: behind them")
+    float,
+    Meta(ge=-1.0, le=1.0, title="Age", description="Of one: 1 is ahead of the others in its life, -1 behind them"),
 ]
 Engine = Annotated[Literal["builtin"], Meta(title="Engine", description="What makes the result")]
 
@@ -181,6 +182,16 @@ class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
 
 
+def check_size(prompt: str) -> None:
+    """Raises ValueError with a sentence for what is no text or too much of it."""
+    try:
+        size = len(prompt.encode())
+    except UnicodeEncodeError:
+        raise ValueError("The prompt is not valid text (UTF-8): type it again or paste it as plain text") from None
+    if size > PROMPT_BYTES:
+        raise ValueError(f"The prompt has {size:,} bytes and {PROMPT_BYTES:,} are allowed: shorten it to one sentence")
+
+
 class Generate(Struct, frozen=True, kw_only=True, tag="generate", forbid_unknown_fields=True):
     """A living object from words: these say its kind and its life; `specimen`, where it is given, what it is like."""
 
@@ -196,17 +207,12 @@ class Generate(Struct, frozen=True, kw_only=True, tag="generate", forbid_unknown
 
     def __post_init__(self):
         if self.count is not None and not 1 <= self.count <= INDIVIDUALS:
-            raise ValueError(f"{self.count:,} were asked for, and 1 to {INDIVIDUALS} can be made: ask for fewer")
-        try:
-            size = len(self.prompt.encode())
-        except UnicodeEncodeError:
-            raise ValueError("The prompt is not valid text (UTF-8): type it again or paste it as plain text") from None
+            raise ValueError(
+                f"{self.count:,} were asked for, and 1 to {INDIVIDUALS} can be made: ask for a number within that"
+            )
+        check_size(self.prompt)
         if not self.prompt.strip():
             raise ValueError('The prompt is empty: say what should come to life, for example "a red rose blooming"')
-        if size > PROMPT_BYTES:
-            raise ValueError(
-                f"The prompt has {size:,} bytes and {PROMPT_BYTES:,} are allowed: shorten it to one sentence"
-            )
 
 
 class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_fields=True):
@@ -240,6 +246,11 @@ class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_f
 
 
 Request = Generate | Animate
+
+
+def child_seed(seed: int, number: int) -> int:
+    """The seed of one of several individuals; the first has the seed that was given. Neighbouring seeds share none."""
+    return (seed + number * 1_640_531_527) % 2**31  # an odd step near the golden ratio of 2^31: it meets all seeds
 
 
 def in_words(stages: tuple[Stage, ...]) -> str:

@@ -5,7 +5,7 @@ requests.py. Colours are linear RGB in [0, 1]. `height` is the only length, in m
 as a share of the usual one, so that a specimen twice as tall is the same specimen twice as large.
 """
 
-from typing import Annotated, ClassVar, get_args
+from typing import Annotated, ClassVar, NamedTuple, get_args
 
 from msgspec import Meta, Struct
 
@@ -38,20 +38,48 @@ Detail = Annotated[
 ]
 
 
+class Stretch(NamedTuple):
+    """The part of life time in which a process happens; backwards where start > end."""
+
+    start: float
+    end: float
+
+
+class Life(NamedTuple):
+    """What can happen to a specimen, by the word for it, and the life time at which it stands at its best."""
+
+    stretches: dict[str, Stretch]
+    prime: float
+    sways: bool = False  # rooted and limber: wind moves it
+
+
 class _Species(Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
     """A specimen's parameters. The docstring of each is its tooltip.
 
-    `needs` are the parameters that a process asks for: an apple that dries is not one that rots. `within` names
+    `life` is what happens to it, and when. `needs` are the parameters that a process asks for: an apple that dries is
+    not one that rots. `within` names
     processes that are part of another: wax melts while a candle burns.
     """
 
     detail: Detail = 1.0
+    life: ClassVar[Life]
     needs: ClassVar[dict[str, dict[str, float]]] = {}
     within: ClassVar[dict[str, str]] = {}
 
 
 class Rose(_Species, tag="rose"):
     """A hybrid tea rose: a bud opens, stands, wilts and drops petals."""
+
+    life = Life(
+        {
+            "bloom": Stretch(0.0, 0.45),
+            "close": Stretch(0.45, 0.0),
+            "wilt": Stretch(0.49, 1.0),
+            "drop": Stretch(0.49, 0.79),
+        },
+        prime=0.45,
+        sways=True,
+    )
 
     colour: _colour("the petals") = (0.42, 0.010, 0.018)
     height: _height("the standing plant") = 0.30
@@ -65,6 +93,17 @@ class Rose(_Species, tag="rose"):
 class Lily(_Species, tag="lily"):
     """A trumpet lily: a bud opens, its tepals reflex, wilt and fall."""
 
+    life = Life(
+        {
+            "bloom": Stretch(0.0, 0.45),
+            "close": Stretch(0.45, 0.0),
+            "wilt": Stretch(0.6, 1.0),
+            "drop": Stretch(0.6, 1.0),
+        },
+        prime=0.45,
+        sways=True,
+    )
+
     colour: _colour("the tepals") = (0.80, 0.42, 0.50)
     height: _height("the standing plant") = 0.45
     flower: _size("Flower", "the flower") = 1.0
@@ -77,6 +116,10 @@ class Lily(_Species, tag="lily"):
 class Sunflower(_Species, tag="sunflower"):
     """A sunflower: it grows, opens, hangs its head and dries."""
 
+    life = Life(
+        {"grow": Stretch(0.0, 0.35), "bloom": Stretch(0.35, 0.6), "wilt": Stretch(0.65, 1.0)}, prime=0.6, sways=True
+    )
+
     colour: _colour("the ray florets") = (0.82, 0.42, 0.008)
     height: _height("the standing plant") = 1.5
     flower: _size("Flower", "the head") = 1.0
@@ -88,6 +131,8 @@ class Sunflower(_Species, tag="sunflower"):
 class Sprout(_Species, tag="sprout"):
     """A seedling: it breaks the ground as a hook, straightens, unfolds its leaves, and wilts in the end."""
 
+    life = Life({"grow": Stretch(0.0, 0.7), "wilt": Stretch(0.75, 1.0)}, prime=0.7, sways=True)
+
     colour: _colour("the leaves") = (0.10, 0.30, 0.035)
     height: _height("the grown plant") = 0.12
     leaves: _count("Leaves", "True leaves above the two seed leaves", 0, 8) = 4
@@ -96,6 +141,8 @@ class Sprout(_Species, tag="sprout"):
 
 class Mushroom(_Species, tag="mushroom"):
     """A fly agaric: a button swells, tears its veil, opens its cap, and rots."""
+
+    life = Life({"grow": Stretch(0.0, 0.55), "rot": Stretch(0.65, 1.0)}, prime=0.6, sways=True)
 
     colour: _colour("the cap") = (0.55, 0.022, 0.010)
     height: _height("the grown mushroom") = 0.12
@@ -106,6 +153,10 @@ class Mushroom(_Species, tag="mushroom"):
 class OakLeaf(_Species, tag="oak_leaf"):
     """A twig of oak leaves: they turn colour, dry and curl, and fall."""
 
+    life = Life(
+        {"turn": Stretch(0.0, 0.4), "dry": Stretch(0.4, 0.75), "drop": Stretch(0.75, 1.0)}, prime=0.0, sways=True
+    )
+
     colour: _colour("the leaves in autumn") = (0.50, 0.17, 0.022)
     height: _height("the twig with its leaves") = 0.25
     leaves: _count("Leaves", "Leaves on the twig", 1, 12) = 6
@@ -115,6 +166,8 @@ class OakLeaf(_Species, tag="oak_leaf"):
 
 class Apple(_Species, tag="apple"):
     """An apple: it ripens from green, then rots or dries."""
+
+    life = Life({"ripen": Stretch(0.0, 0.35), "rot": Stretch(0.35, 1.0), "dry": Stretch(0.35, 1.0)}, prime=0.35)
 
     colour: _colour("the ripe skin") = (0.50, 0.018, 0.014)
     height: _height("the apple without its stalk") = 0.075
@@ -127,6 +180,8 @@ class Apple(_Species, tag="apple"):
 class Bread(_Species, tag="bread"):
     """A loaf: the dough rises, springs in the oven, opens along its cuts and browns."""
 
+    life = Life({"rise": Stretch(0.0, 0.45), "bake": Stretch(0.45, 1.0)}, prime=1.0)
+
     colour: _colour("the crust") = (0.40, 0.15, 0.035)
     height: _height("the baked loaf") = 0.11
     length: _share("Length", "Length of the loaf, in its heights", 1.5, 4.0) = 2.4
@@ -136,6 +191,8 @@ class Bread(_Species, tag="bread"):
 
 class Candle(_Species, tag="candle"):
     """A candle: it burns down, its wax runs over and pools."""
+
+    life = Life({"burn": Stretch(0.0, 1.0), "melt": Stretch(0.0, 1.0)}, prime=0.25)
 
     colour: _colour("the wax") = (0.82, 0.76, 0.60)
     height: _height("the new candle without its wick") = 0.18
@@ -150,6 +207,8 @@ class Candle(_Species, tag="candle"):
 class IceCream(_Species, tag="ice_cream"):
     """Scoops in a wafer cone: they soften, run over and pool."""
 
+    life = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
+
     colour: _colour("the lowest scoop") = (0.80, 0.62, 0.40)
     height: _height("the cone with its scoops") = 0.17
     scoops: _count("Scoops", "Scoops on one another", 1, 3) = 2
@@ -159,6 +218,8 @@ class IceCream(_Species, tag="ice_cream"):
 class IceBlock(_Species, tag="ice_block"):
     """A block of ice: its edges round off, it melts from the outside, and its water spreads."""
 
+    life = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
+
     colour: _colour("the ice") = (0.62, 0.78, 0.84)
     height: _height("the block") = 0.10
     length: _share("Length", "Length of the block, in its heights", 0.5, 4.0) = 1.4
@@ -167,6 +228,8 @@ class IceBlock(_Species, tag="ice_block"):
 
 class Match(_Species, tag="match"):
     """A match: its head flares, a flame eats its way down, the wood chars and curls."""
+
+    life = Life({"burn": Stretch(0.0, 1.0)}, prime=0.0)
 
     colour: _colour("the head") = (0.40, 0.020, 0.014)
     height: _height("the standing match") = 0.05

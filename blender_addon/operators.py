@@ -11,14 +11,13 @@ undo their work.
 
 import bpy
 import msgspec
-from bpy.props import BoolProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, FloatProperty, PointerProperty, StringProperty
 
 from . import backend_operators, events, export_operator, life_operators, properties, stage_operators
 from .operation import Operation
 from .orders import Wish
 from .scene import provenance
 from .scene.reading import Part
-from .seam import protocol
 from .specimens import AnthesisSpecimen
 
 
@@ -53,13 +52,7 @@ class ANTHESIS_OT_generate(Waits, Operation, bpy.types.Operator):
     # What the redo panel changes. None of it is remembered for the next time: that has another prompt.
     order: StringProperty(name="Order", options={"SKIP_SAVE", "HIDDEN"})
     specimen: PointerProperty(type=AnthesisSpecimen, options={"SKIP_SAVE"})
-    count: IntProperty(
-        name="Count",
-        description="How many are made; 0: as many as the prompt says",
-        min=0,
-        max=protocol.INDIVIDUALS,
-        options={"SKIP_SAVE"},
-    )
+    count: properties.count()
     variations: properties.variations()
 
     @classmethod

@@ -20,7 +20,6 @@ from .scene.bouquet import Bed, Seat, Site
 from .seam import protocol
 
 PAUSE = 0.3  # seconds that a slider of the redo panel has to rest before the backend is asked
-SEEDS = 2**31
 REMEMBERED = 64  # orders that the redo panel may still change
 
 
@@ -54,11 +53,11 @@ class Wish:
             operator.count = self.count
 
     def individuals(self) -> list[protocol.Generate]:
-        """One request each: seeds that follow one another, ages spread evenly."""
+        """One request each: a seed of its own, ages spread evenly."""
         distinct = max(1, min(self.count, self.variations))
         ages = [2 * number / (distinct - 1) - 1 for number in range(distinct)] if distinct > 1 else [self.request.age]
         return [
-            msgspec.structs.replace(self.request, count=1, seed=(self.request.seed + number) % SEEDS, age=age)
+            msgspec.structs.replace(self.request, count=1, seed=protocol.child_seed(self.request.seed, number), age=age)
             for number, age in enumerate(ages)
         ]
 

@@ -21,8 +21,19 @@ VARIATIONS = 3  # distinct individuals of a bouquet, unless told otherwise
 MOST_VARIATIONS = 12
 
 
-def variations() -> IntProperty:
+def count() -> IntProperty:
     """For the panel, and for an operator whose last values are not those of the next time."""
+    return IntProperty(
+        name="Count",
+        description="How many are made; 0: as many as the prompt says",
+        min=0,
+        max=protocol.INDIVIDUALS,
+        options={"SKIP_SAVE"},
+    )
+
+
+def variations() -> IntProperty:
+    """As count()."""
     return IntProperty(
         name="Variations",
         description=(
@@ -46,12 +57,7 @@ class AnthesisGenerateSettings(bpy.types.PropertyGroup):
     """What to make from words."""
 
     __annotations__ = made_from(protocol.Generate, OF_ONE, {"prompt": _typed}) | {
-        "count": IntProperty(
-            name="Count",
-            description="How many are made; 0: as many as the prompt says",
-            min=0,
-            max=protocol.INDIVIDUALS,
-        ),
+        "count": count(),
         "variations": variations(),
         "text": PointerProperty(
             type=bpy.types.Text,

@@ -1,17 +1,33 @@
 """How a parse is held against the one that was written down for its prompt, before there was a parser.
 
-Fully right: every field, or the refusal with its kind. Silently wrong: a field is wrong, and the answer neither
-refuses nor passes any word over that the expected answer does not. `passed_over` is scored apart: it counts for
-"fully right" only in the second number. "grey" and "gray" are equal.
+Fully right: every field, or the refusal with its kind. `turned` is a field where the expected parse has it.
+`passed_over` is scored apart: it counts for "fully right" only in the second number. "grey" and "gray" are equal.
+
+Silently wrong: the answer does not refuse, and a field is wrong for which no word is passed over that should not be. A
+word stands for the fields that its senses in the vocabulary can be of ("crimson" for the colour), a word outside the
+vocabulary for one field of those that are left.
 """
 
 import json
 from pathlib import Path
 
 from backend.prompt import NotUnderstood, Understanding, understand
+from backend.prompt.lexicon import SENSES
+from backend.prompt.tokens import tokens
 
 FOLDER = Path(__file__).parent / "prompts"
-_FIELDS = ("specimen", "count", "colour", "size", "parameters", "stages", "reverse")
+_FIELDS = ("specimen", "count", "colour", "size", "parameters", "stages", "reverse", "turned")
+_NUMBERS = "count one multiple some bunch all"
+_KINDS = {  # field -> kinds of senses that it is told by
+    "specimen": "object near open compound part",
+    "count": f"{_NUMBERS} compound",
+    "colour": "colour shade coloured",
+    "size": f"size height unit compound amount {_NUMBERS}",
+    "parameters": f"part lack {_NUMBERS}",
+    "stages": f"process whole pace amount lose turn separated particle together while then again part {_NUMBERS}",
+    "reverse": "reverse",
+    "turned": "colour shade turn",
+}
 
 
 def written(name: str) -> list[dict]:
@@ -36,6 +52,7 @@ def record(understanding: Understanding) -> dict:
         "parameters": understanding.parameters,
         "stages": stages,
         "reverse": understanding.reverse,
+        "turned": understanding.turned,
         "passed_over": list(understanding.passed_over),
     }
 
@@ -63,15 +80,29 @@ def differences(expected: dict, got: dict) -> list[str]:
     if "refused" in expected or "refused" in got:
         names = [name for name in ("refused", "nearest", "process") if expected.get(name) != got.get(name)]
         return names
-    wrong = [name for name in _FIELDS if _plain(expected[name]) != _plain(got[name])]
+    asked = [name for name in _FIELDS if name in expected or name != "turned"]
+    wrong = [name for name in asked if _plain(expected[name]) != _plain(got[name])]
     return wrong + (["passed_over"] if set(expected["passed_over"]) != set(got["passed_over"]) else [])
 
 
 def is_silent(expected: dict, got: dict, wrong: list[str]) -> bool:
-    """Whether a wrong answer would surprise: it was given, and no word that should have been understood is told."""
-    if "refused" in got or not [name for name in wrong if name != "passed_over"]:
+    """Whether a wrong answer would surprise: it was given, and for a wrong field no word is told that should have been
+    understood. An answer where a refusal was due counts as one wrong field, of any kind."""
+    if "refused" in got:
         return False
-    return not set(got["passed_over"]) - set(expected.get("passed_over", []))
+    further = [word for word in got["passed_over"] if word not in expected.get("passed_over", [])]
+    if "refused" in expected:
+        return not further
+    known = [_fields_of(word) for word in further]
+    untold = [name for name in wrong if name != "passed_over" and not any(name in fields for fields in known)]
+    return len(untold) > sum(not fields for fields in known)
+
+
+def _fields_of(word: str) -> set[str]:
+    """Fields that a word of the vocabulary can tell; none of any other."""
+    kinds = {"count"} if any(token.number is not None for token in tokens(word)) else set()
+    kinds |= {sense.kind for token in tokens(word) for sense in SENSES.get((token.key,), ())}
+    return {field for field, told in _KINDS.items() if kinds & set(told.split())}
 
 
 def _plain(value: object) -> object:

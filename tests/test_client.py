@@ -104,6 +104,20 @@ def test_a_job_can_be_fetched_again_from_any_record(client):
     client.complete(job, frames=5)
 
 
+def test_prompts_are_read_while_they_are_typed_and_text_that_cannot_be_sent_stops_nothing(client):
+    reader = client.ready().session.reader
+    reader.typed = "two red roses blooming"
+    client.until(lambda: reader.answer("two red roses blooming"))
+    said = reader.answer("two red roses blooming")
+    assert (said.count, protocol.name_of_species(said.specimen), said.refusal) == (2, "rose", "")
+    reader.typed = "a locomotive"
+    client.until(lambda: reader.answer("a locomotive"))
+    assert "locomotive" in reader.newest.refusal and reader.newest.specimen is None
+    reader.typed = "two red roses\udcff"
+    client.complete(client.paced(frames=3), frames=3)
+    assert not reader.busy and client.session.state == "ready"
+
+
 def test_a_log_that_cannot_be_read_is_sent_instead(client, monkeypatch):
     elsewhere = client.home / "elsewhere"
     monkeypatch.setattr(protocol, "records_path", lambda home, job: elsewhere / job)

@@ -17,8 +17,9 @@ import xxhash
 import zmq
 
 from backend import protocol
-from backend.service import pipes
+from backend.service import gateway, pipes
 from backend.service.door import Full
+from backend.service.jobs import Refusal
 from backend.service.peers import Peer, Stream
 from backend.service.recordlog import RecordLog, digest_of
 from backend.service.store import Store
@@ -162,7 +163,7 @@ def test_ping_says_what_goes_on(server, client):
 
 def test_what_is_typed_is_read_without_making_anything(server, client):
     reading = client.ask(protocol.Read(prompt="four majestic blue candels burning"), protocol.Reading)
-    assert reading.understood == "four blue candles, burning down; read candels as candles; passed over: majestic"
+    assert reading.understood == "four blue candles, burning down; read candels as candles"
     assert (reading.passed_over, reading.refusal, reading.count) == (("majestic",), "", 4)
     assert isinstance(reading.specimen, protocol.SPECIES["candle"])
     assert reading.specimen.colour[2] > 3 * reading.specimen.colour[0]
@@ -171,6 +172,24 @@ def test_what_is_typed_is_read_without_making_anything(server, client):
     assert (refused.understood, refused.specimen) == ("", None)
     assert client.ask(protocol.Read(prompt=""), protocol.Reading).refusal.startswith("The prompt names nothing")
     assert client.ask(protocol.Ping(), protocol.Pong).queued == 0
+
+
+@pytest.mark.parametrize(("prompt", "refusal"), [
+    ("9" * 310 + " roses", "1 to 50 roses"), (f"a rose with {'9' * 310} petals", "12 to 60"),
+    ("51 roses", "asks for 51"), ("a rose " + "blooms then wilts then " * 9, "up to 8 stages"),
+    ("a rose opens halfway, then wilts", "all the way"), ("rose " + "ü" * 5000, "10,005 bytes"),
+])  # fmt: skip
+def test_what_is_typed_and_cannot_be_made_is_refused_with_a_sentence(client, prompt, refusal):
+    reading = client.ask(protocol.Read(prompt=prompt), protocol.Reading)
+    assert refusal in reading.refusal and (reading.understood, reading.specimen) == ("", None)
+
+
+def test_a_fault_in_reading_is_refused_and_logged_and_ends_nothing(monkeypatch, caplog):
+    monkeypatch.setattr(gateway, "understand", lambda prompt: 1 / 0)
+    with pytest.raises(Refusal) as refusal:
+        gateway._reading(protocol.Read(prompt="a rose"))
+    assert refusal.value.failure.code == "internal" and "say it in other words" in refusal.value.failure.text
+    assert "'a rose'" in caplog.text and "ZeroDivisionError" in caplog.text
 
 
 # --- Flow

@@ -21,7 +21,7 @@ ALLOWED = {
     "backend/protocol": {"numpy", "msgspec", "platformdirs", "backend.requests", "backend.species"},
     "backend/clip.py": {"numpy"},
     "backend/report.py": set(),
-    "backend/prompt": {"backend.protocol", "msgspec", "rapidfuzz"},
+    "backend/prompt": {"backend.protocol", "backend.species", "msgspec", "rapidfuzz"},
     "backend/wire.py": NOUNS | {"backend.protocol"},
     "backend/certificate": NOUNS | {"backend.protocol", "kernels"},
     "backend/geometry": NOUNS | {"kernels", "scipy"},

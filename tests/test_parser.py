@@ -2,17 +2,20 @@
 
 import dataclasses
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.prompt import NotUnderstood, Size, Stage, Understanding, understand
+from backend import protocol
+from backend.prompt import NotUnderstood, Size, Stage, Understanding, record_of, understand
+from backend.prompt.items import MOST_WORDS, row_of
 from backend.prompt.lexicon import SENSES, WORDS
 from backend.prompt.spelling import spelt
 from backend.prompt.vocabulary import objects
-from backend.prompt.vocabulary.colours import BY_NAME, PLAIN, SHADES, srgb
+from backend.prompt.vocabulary.colours import BY_NAME, PIGMENTS, PLAIN, SHADES, canonical, srgb
 from backend.prompt.vocabulary.ordinary import ORDINARY
-from tests.parses import answer, differences, written
+from tests.parses import answer, differences, is_silent, written
 
 WRITTEN = written("written")
 UNDERSTOOD = [prompt["prompt"] for prompt in WRITTEN if "refused" not in prompt]
@@ -84,7 +87,7 @@ def _says_another(process: str, specimen: str, language: str) -> bool:
 
 @pytest.mark.parametrize("prompt", UNDERSTOOD)
 def test_what_was_understood_can_be_said_and_is_understood_again(prompt):
-    understood = dataclasses.replace(understand(prompt), passed_over=(), read_as=())
+    understood = dataclasses.replace(understand(prompt), passed_over=(), read_as=(), unmade=None)
     assert understand(understood.say()) == understood, understood.say()
 
 
@@ -127,7 +130,6 @@ def test_a_plural_is_three_and_a_number_is_told(one, many):
 
 
 @pytest.mark.parametrize(("prompt", "count", "passed_over"), [
-    ("51 roses", 3, ("51",)), ("0 roses", 3, ("0",)), ("2.5 roses", 3, ("2.5",)), ("a hundred roses", 3, ("hundred",)),
     ("three vases of roses", 3, ("three", "vases")), ("a rose in 5 minutes", 1, ("5", "minutes")),
     ("roses (5), white", 5, ()), ("candles x3", 3, ()), ("a bouquet of 7 lilies", 7, ()), ("Rosenstrauß", 12, ()),
     ("ein paar Rosen", 3, ()), ("ein Paar Rosen", 2, ()), ("une vingtaine de roses", 20, ()), ("🌹🌹", 2, ()),
@@ -137,8 +139,39 @@ def test_a_number_counts_the_object_or_is_passed_over(prompt, count, passed_over
     assert (understood.count, understood.passed_over) == (count, passed_over)
 
 
+@pytest.mark.parametrize(("prompt", "typed"), [
+    ("51 roses", "51"), ("0 roses", "0"), ("zero roses", "zero"), ("2.5 roses", "2.5"), ("-5 roses", "-5"),
+    ("a hundred roses", "a hundred"), ("two hundred red roses", "two hundred"), ("roses (65)", "65"),
+    ("a bouquet of 100 roses", "a bouquet of 100"), ("quatre-vingt-dix roses", "quatre vingt dix"),
+    ("soixante et onze bougies", "soixante et onze"), ("neunzig Rosen", "neunzig"), ("🌹" * 51, "51"),
+    ("9" * 310 + " roses", "9" * 310), ("x" + "9" * 310 + " roses", "x" + "9" * 310), ("-3 leaves", "-3"),
+])  # fmt: skip
+def test_a_number_of_objects_that_cannot_be_made_is_refused(prompt, typed):
+    understood = understand(prompt)
+    assert understood.unmade == typed
+    with pytest.raises(NotUnderstood, match=f"1 to {protocol.INDIVIDUALS} .* asks for") as refusal:
+        record_of(understood)
+    assert refusal.value.kind == "parameter" and len(str(refusal.value)) < 200
+
+
+def test_a_number_of_parts_however_long_is_refused_in_a_short_sentence():
+    for prompt in (f"a rose with {'9' * 310} petals", f"a candle {'9' * 310} m tall"):
+        with pytest.raises(NotUnderstood, match="more than a million") as refusal:
+            record_of(understand(prompt))
+        assert len(str(refusal.value)) < 300
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.from_regex(r"[-x]?[0-9]{1,400}([.,][0-9]{1,400})?", fullmatch=True),
+    st.sampled_from(["{} roses", "a rose with {} petals", "a candle {} m tall", "a rose {} % open", "roses ({})"]),
+)
+def test_no_number_is_too_long(number, prompt):
+    outcome(prompt.format(number))
+
+
 @pytest.mark.parametrize(("prompt", "size"), [
-    ("a 30cm candle", 0.3), ("a candle 10 cm wide", None), ("a candle one foot high", 0.3048), ("6' tall lily", 1.8288),
+    ("a lily 5'6\" tall", 1.6764), ("a -1 m candle", None), ("a 30cm candle", 0.3), ("a candle 10 cm wide", None), ("a candle one foot high", 0.3048), ("6' tall lily", 1.8288),
     ("a sunflower five feet six inches tall", 1.6764), ("une bougie haute de 20 cm", 0.2), ("a giant 2 m lily", 2.0),
     ("a candle a metre and a half tall", 1.5), ("eine zwei Meter große Sonnenblume", 2.0),
 ])  # fmt: skip
@@ -157,6 +190,21 @@ def test_a_height_is_in_metres(prompt, size):
 def test_a_colour_is_the_objects_or_is_passed_over(prompt, colour, passed_over):
     understood = understand(prompt)
     assert (understood.colour, understood.passed_over) == (colour, passed_over)
+
+
+@pytest.mark.parametrize(("prompt", "colour", "turned", "passed_over"), [
+    ("a green leaf turning red", "green", "red", ()), ("a red apple turning yellow", None, "yellow", ("red",)),
+    ("a dark green leaf turning red", None, "red", ("dark", "green")),
+    ("an apple turning from green to red", None, "red", ()), ("a leaf turning dark red", None, "darkred", ()),
+    ("an apple turning from yellow to red", None, "red", ("yellow",)),
+    ("an apple turning yellow then red", None, "yellow", ("red",)),
+    ("oak leaves turning yellow, then brown, then falling", None, "yellow", ("brown",)),
+    ("ein grünes Blatt wird rot", "green", "red", ()), ("une feuille devient rouge foncé", None, "darkred", ()),
+])  # fmt: skip
+def test_a_colour_that_nothing_has_is_passed_over_and_not_in_the_name(prompt, colour, turned, passed_over):
+    understood = understand(prompt)
+    assert (understood.colour, understood.turned, understood.passed_over) == (colour, turned, passed_over)
+    assert understood.header()["name"] in ("Apple", "Oak leaf")
 
 
 @pytest.mark.parametrize(("prompt", "stages"), [
@@ -203,9 +251,14 @@ def test_an_ordinary_word_is_no_typing_error(word):
     assert spelt(word) is None
 
 
-def test_a_long_prompt_is_read_to_its_two_hundredth_word():
-    understood = understand("a red rose " + "on the red petal " * 500)
-    assert understood.specimen == "rose" and "petal" in understood.passed_over
+def test_a_long_prompt_is_read_to_its_two_hundredth_word_and_the_rest_is_told_as_one():
+    understood = understand("a red rose " + "on the red vase " * 500)
+    assert (understood.specimen, understood.colour) == ("rose", "red")
+    assert understood.passed_over == ("red", "vase", "and 1,803 further words")
+    assert understand("a rose " + "of " * 197 + "wilting").stages == (Stage("wilt"),)
+    beyond = understand("a rose " + "of " * 198 + "§ wilting")
+    assert (beyond.stages, beyond.passed_over) == ((), ("and 1 further word",))
+    assert len(row_of("a rose " + "1 , " * 4000).items) <= MOST_WORDS + 2
 
 
 def test_a_known_word_is_never_taken_for_another():
@@ -235,6 +288,62 @@ def test_shades_lighten_and_darken():
     assert all(name == name.lower() for name in BY_NAME) and not set(PLAIN) & set(SHADES)
     light, dark = (sum(srgb(f"{shade} crimson")) for shade in ("pale", "dark"))
     assert dark < sum(srgb("crimson")) < light
+
+
+@pytest.mark.parametrize("pigment", PIGMENTS)
+def test_a_shade_of_a_pigment_is_lighter_or_darker_than_the_pigment(pigment):
+    plain = luminance(pigment)
+    for shade in ("pale", "light"):
+        assert luminance(canonical(shade, pigment)) > plain
+    for shade in ("dark", "deep"):
+        assert luminance(canonical(shade, pigment)) < plain
+
+
+def luminance(colour: str) -> float:
+    return float(protocol.srgb_to_linear(srgb(colour)) @ (0.2126, 0.7152, 0.0722))
+
+
+def test_a_life_of_too_many_stages_is_refused_and_the_longest_can_be_packed():
+    twice = "slowly dropping fifty petals a little while wilting slowly to the very end while "
+    longest = understand("a rose without thorns, with forty petals and three leaves, 1.2345 m tall, " + twice * 4)
+    header = longest.header()
+    assert len(longest.stages) == 8 and sum(map(len, header["understood"])) > 200
+    assert msgspec.convert(header | {"t": "subject"}, protocol.Subject).understood == header["understood"]
+    with pytest.raises(NotUnderstood, match="up to 8 stages and the prompt names 10"):
+        understand("a rose " + twice * 5)
+
+
+def test_words_that_are_told_fit_a_message():
+    words = " ".join(f"{'abcdefghij'[k % 10] * 60}{k}" for k in range(60))
+    understood = understand(f"a rose {words}")
+    assert len(understood.passed_over) == 60
+    told = understood.words_passed_over()
+    assert len(told) == 33 and told[-1] == "and 28 more" and max(map(len, told)) == 40
+    typos = tuple((f"candel{k}", "candle") for k in range(400))
+    reading = protocol.Reading(understood=dataclasses.replace(understood, read_as=typos).understood(), passed_over=told)
+    assert protocol.decode_answer(protocol.encode(reading))[0] == reading
+    assert reading.understood.endswith("candel7 as candle, and so on") and "passed over" not in reading.understood
+
+
+EXPECTED = answer("a red rose blooming")
+
+
+@pytest.mark.parametrize(("got", "silent"), [
+    ({"colour": None}, True), ({"colour": None, "passed_over": ["red"]}, False),
+    ({"colour": None, "passed_over": ["slowly"]}, True), ({"colour": None, "passed_over": ["redd"]}, False),
+    ({"colour": None, "count": 3, "passed_over": ["redd"]}, True), ({"count": 3, "passed_over": ["51"]}, False),
+    ({"colour": None, "count": 3, "passed_over": ["redd", "51"]}, False), ({"stages": [], "passed_over": ["5"]}, False),
+    ({"turned": "red", "passed_over": ["tall"]}, True), ({"colour": "red"}, False),
+])  # fmt: skip
+def test_a_wrong_field_is_silent_unless_a_word_that_tells_it_is_passed_over(got, silent):
+    got = EXPECTED | got
+    assert is_silent(EXPECTED, got, differences(EXPECTED, got)) is silent
+
+
+def test_what_turns_is_scored_where_it_was_written_down():
+    got = EXPECTED | {"turned": "red"}
+    unwritten = {name: value for name, value in EXPECTED.items() if name != "turned"}
+    assert differences(EXPECTED, got) == ["turned"] and differences(unwritten, got) == []
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,25 +4,21 @@ import numpy as np
 import pytest
 
 from backend import protocol
-from backend.pipelines.specimen import aged, ask, loops, path
-from backend.prompt import NotUnderstood, processes_of, record_of, understand
+from backend.pipelines.specimen import _standing, aged, ask, grow, loops
+from backend.prompt import NotUnderstood, path_of, record_of, understand
+from backend.prompt.path import processes_of
 from backend.prompt.vocabulary import objects
-from backend.specimens import module_of
-from backend.specimens.core import Life, Stretch
-
-FLOWER = Life(
-    {"bloom": Stretch(0, 0.4), "close": Stretch(0.4, 0), "wilt": Stretch(0.6, 1), "drop": Stretch(0.6, 1)}, 0.5
-)
-
-
-def way(prompt: str, life: Life = FLOWER):
-    return path(understand(prompt), life)
+from backend.report import silent
+from backend.species import SPECIES
+from backend.specimens import grow as grown
+from backend.specimens.bouquet import Place, spiral
+from tests.parses import written as written_prompts
 
 
 def test_every_process_and_part_that_words_know_is_of_a_specimen():
     assert list(objects.PROCESSES_OF) == list(protocol.SPECIES)
     for name, kind in protocol.SPECIES.items():
-        life = module_of(kind).LIFE
+        life = kind.life
         assert set(objects.PROCESSES_OF[name]) == set(life.stretches) | ({"sway"} if life.sways else set()), name
         assert set(objects.PARAMETERS_OF.get(name, ())) <= set(kind.__struct_fields__), name
         assert set(kind.needs) <= set(life.stretches)
@@ -67,32 +63,74 @@ def test_no_colour_is_more_than_a_surface_sends_back():
         assert min(colour) > 0.005 and max(colour) < 0.83
 
 
+def way(prompt: str) -> list[float]:
+    return list(path_of(understand(prompt)).taus)
+
+
 def test_life_goes_through_its_stages_in_their_order():
-    assert list(way("a rose").taus) == [0, 1]
-    assert list(way("a rose swaying").taus) == [0.5, 0.5]
-    there = way("a rose blooming, then wilting")
-    assert list(there.taus) == [0, 0.4, 0.6, 1]
-    assert there.shares == pytest.approx([0, 0.4, 0.6, 1])  # an even pace, also on the way to the next
-    assert list(way("a rose wilting and blooming").taus) == [0.6, 1, 0, 0.4]
-    assert list(way("a rose opens halfway, then closes").taus) == [0, 0.2, 0]
-    assert list(way("a rose dropping two petals while it wilts").taus) == [0.6, 1, 1]
+    (bud, opened), (fading, dead) = (SPECIES["rose"].life.stretches[name] for name in ("bloom", "wilt"))
+    assert way("a rose") == [0, 1]
+    assert way("a rose swaying") == [SPECIES["rose"].life.prime] * 2
+    there = path_of(understand("a rose blooming, then wilting"))
+    assert list(there.taus) == [bud, opened, fading, dead]
+    assert there.shares == pytest.approx([0, opened, fading, dead])  # an even pace, also on the way to the next
+    assert way("a rose wilting and blooming") == [fading, dead, bud, opened]
+    assert way("a rose opens halfway, then closes") == [bud, opened / 2, bud]
+    assert way("a rose opens, closes and opens") == [bud, opened, bud, opened]
 
 
-def test_a_stage_that_cannot_go_on_from_half_of_another_is_refused():
-    with pytest.raises(NotUnderstood, match="has to bloom all the way before it can wilt"):
-        way("a rose opens halfway, then wilts")
+def test_what_happens_within_another_stage_has_happened_with_it():
+    fading, dead = SPECIES["rose"].life.stretches["wilt"]
+    fallen = SPECIES["rose"].life.stretches["drop"].end
+    for prompt in ("a rose wilting, then dropping two petals", "a rose wilts and drops two petals at the same time"):
+        assert way(prompt) == [fading, dead], prompt
+    assert way("a rose dropping two petals, then wilting") == [fading, fallen, dead]
+
+
+def test_stages_in_the_order_of_life_never_lead_back():
+    """Of all written prompts whose stages come in the order of their specimen's life."""
+    seen = 0
+    for written in written_prompts("written"):
+        try:
+            understood = understand(written["prompt"])
+            taus = path_of(understood).taus
+        except NotUnderstood:
+            continue
+        stretches = SPECIES[understood.specimen].life.stretches
+        named = [stretches[name] for name in processes_of(understood) if name in stretches]
+        if named == sorted(named) and all(start < end for start, end in named):
+            seen += len(named) > 1
+            assert list(taus) == sorted(taus), written["prompt"]
+    assert seen > 20
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("a rose opens halfway, then wilts", "has to bloom all the way before it can wilt"),
+        ("a rose blooming while wilting", "cannot bloom and wilt at once"),
+        ("an oak leaf dropping while curling up", "cannot fall and dry at once"),
+    ],
+)
+def test_what_one_line_of_life_cannot_do_is_refused(prompt, words):
+    with pytest.raises(NotUnderstood, match=words):
+        way(prompt)
 
 
 def test_a_slow_stage_takes_four_times_as_long_as_a_fast_one_of_the_same_length():
-    even, slow = way("a rose opens, then wilts"), way("a rose opens slowly, then wilts fast")
-    took = np.diff(slow.shares)
-    assert took[0] == pytest.approx(4 * took[2]) and np.diff(even.shares)[0] == pytest.approx(np.diff(even.shares)[2])
+    even, slow = (path_of(understand(f"a sprout grows{how}")) for how in (", then wilts", " slowly, then wilts fast"))
+    assert slow.taus == even.taus
+    long, short = np.diff(slow.shares)[[0, -1]] / np.diff(even.shares)[[0, -1]]
+    assert long == pytest.approx(4 * short)
 
 
 def test_what_is_fast_throughout_stands_still_at_its_end():
-    there = way("a rose blooming fast")
-    assert list(there.taus) == [0, 0.4, 0.4] and list(there.shares) == [0, 0.5, 1]
-    assert there.at(np.array([0.25, 0.75])) == pytest.approx([0.2, 0.4])
+    there = path_of(understand("a sprout growing fast"))
+    grown = SPECIES["sprout"].life.stretches["grow"].end
+    assert there.taus == (0, grown, grown) and there.shares == (0, 0.5, 1)
+    assert [there.at(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)] == pytest.approx(
+        [0, grown / 2, grown, grown, grown]
+    )
 
 
 def test_the_older_is_ahead_and_all_begin_and_end_together():
@@ -107,8 +145,52 @@ def test_a_record_that_comes_with_the_request_counts_and_must_fit_the_words():
     rose = protocol.SPECIES["rose"](petals=20)
     asked = ask(protocol.Generate(prompt="a red rose with 40 petals", specimen=rose), understand("a red rose"))
     assert asked.record is rose
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(NotUnderstood, match="names a candle and the parameters are those of a rose"):
         ask(protocol.Generate(prompt="a candle", specimen=rose), understand("a candle"))
+    damp = protocol.SPECIES["apple"](damp=1.0)
+    with pytest.raises(NotUnderstood, match="needs damp 0 to dry"):
+        ask(protocol.Generate(prompt="an apple drying", specimen=damp), understand("an apple drying"))
+
+
+def test_several_stand_apart_all_their_life():
+    """Each stays within a circle about its foot, and no two of the circles share ground."""
+    block = protocol.SPECIES["ice_block"](detail=0.3)
+    asked = protocol.Generate(prompt="five ice blocks melting", frames=4, seed=3, specimen=block)
+    _, frames, _, reach = grow(asked, understand(asked.prompt), silent)
+    feet = np.array([place[:2] for place in spiral(5, reach, np.random.default_rng(3))])
+    apart = np.linalg.norm(feet[:, None] - feet[None], axis=2)[~np.eye(5, dtype=bool)]
+    assert apart.min() >= reach
+    for frame in frames:
+        away = np.linalg.norm(frame.positions[:, :2].reshape(5, -1, 2) - feet[:, None], axis=2)
+        assert away.max() <= 1.02 * reach / 2
+
+
+def test_one_wind_blows_all_one_way():
+    """Headings differ; the way the top leans does not."""
+    sprout = protocol.SPECIES["sprout"](detail=0.3)
+    asked = ask(protocol.Generate(prompt="sprouts swaying", specimen=sprout), understand("sprouts swaying"))
+    specimen, leans = grown(sprout, 4), []
+    for heading in (0.0, 1.3, 4.0):
+        place = Place(0.2, -0.1, heading)
+        bent, still = (
+            _standing(one, specimen, place, 0.1, 0.0).positions for one in (asked, asked._replace(breeze=None))
+        )
+        top = still[:, 2] > 0.9 * still[:, 2].max()
+        leans.append((bent - still)[top, :2].mean(axis=0))
+    assert np.linalg.norm(leans[0]) > 0.01 * sprout.height
+    assert np.allclose(leans, leans[0], atol=0.1 * np.linalg.norm(leans[0]))
+
+
+def test_neighbouring_seeds_share_no_individual():
+    seeds = [{protocol.child_seed(seed, number) for number in range(50)} for seed in range(40)]
+    assert all(len(own) == 50 for own in seeds) and len(set.union(*seeds)) == 50 * 40
+    assert protocol.child_seed(7, 0) == 7 and max(set.union(*seeds)) < 2**31
+
+
+def test_too_many_vertices_are_refused_before_they_are_grown():
+    asked = protocol.Generate(prompt="50 ice creams")
+    with pytest.raises(NotUnderstood, match="more than one mesh may have: ask for fewer"):
+        grow(asked, understand(asked.prompt), silent)
 
 
 def test_only_wind_alone_loops():

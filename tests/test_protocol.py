@@ -166,6 +166,19 @@ def test_prompts_that_nothing_can_be_made_of_are_refused_with_words(prompt):
         protocol.decode_call([b"ANT1", header])
 
 
+@pytest.mark.parametrize("count", [0, -1, protocol.INDIVIDUALS + 1])
+def test_a_number_of_individuals_is_refused_with_what_it_may_be(count):
+    with pytest.raises(ValueError, match=f"{count} were asked for, and 1 to {protocol.INDIVIDUALS} .* number within"):
+        protocol.Generate(prompt="a rose", count=count)
+
+
+def test_a_prompt_that_is_typed_reaches_the_gateway_however_long_and_is_refused_there():
+    call = protocol.Read(prompt="x" * (protocol.PROMPT_BYTES + 1))
+    assert protocol.decode_call(protocol.encode(call))[0] == call
+    with pytest.raises(ValueError, match="8,193 bytes and 8,192 are allowed"):
+        protocol.check_size(call.prompt)
+
+
 def test_a_prompt_that_is_not_utf8_is_refused():
     header = msgspec.msgpack.encode({"t": "submit", "job": ID, "request": {"type": "generate", "prompt": "abc"}})
     with pytest.raises(BadMessage):

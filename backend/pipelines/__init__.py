@@ -51,13 +51,16 @@ class Living(NamedTuple):
     previews: Iterator[tuple[int, Frame]]  # coarse ones, with their numbers among the frames; maybe none
     understood: Understanding | None = None  # where there was a prompt
     loop: bool = False  # the last frame leads back to the first
+    reach: float = 0.0  # metres, see protocol.Subject
 
 
 def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
     """Records of one job, each as soon as it is there; nothing of a job whose subject is refused."""
     began = time.perf_counter()
-    mesh, frames, previews, understood, loop = living(request, subject, report)
-    header = {"version": protocol.VERSION, "loop": loop} | ({} if understood is None else understood.header())
+    mesh, frames, previews, understood, loop, reach = living(request, subject, report)
+    header = {"version": protocol.VERSION, "loop": loop, "reach": reach}
+    if understood is not None:
+        header |= understood.header() | {"windblown": understood.windblown}
     measure = certificate.Measure(mesh, request.frames)
     previews, frames = _begun(previews, frames)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
@@ -91,8 +94,8 @@ def living(request: protocol.Request, subject: bytes | None, report: Report) -> 
         from backend.pipelines import specimen
 
         understood = understand(request.prompt)
-        mesh, frames, loop = specimen.grow(request, understood, report)
-        return Living(mesh, frames, iter(()), understood, loop)
+        mesh, frames, loop, reach = specimen.grow(request, understood, report)
+        return Living(mesh, frames, iter(()), understood, loop, reach)
     from backend.pipelines.lifecycle import Life
 
     if subject is None:
@@ -114,7 +117,7 @@ class Made(NamedTuple):
 def made(request: protocol.Request, subject: bytes | None, report: Report) -> Made:
     """All of a request at once, without a preview; otherwise as `living`."""
     began = time.perf_counter()
-    mesh, frames, _, understood, loop = living(request, subject, report)
+    mesh, frames, _, understood, loop, _ = living(request, subject, report)
     measure, kept = certificate.Measure(mesh, request.frames), []
     for frame in frames:
         measure.add(frame)

@@ -11,15 +11,14 @@ import numpy as np
 
 from backend import protocol
 from backend.clip import Floats, Frame, Mesh
-from backend.prompt import NotUnderstood, Understanding, processes_of, record_of
+from backend.prompt import NotUnderstood, Path, Understanding, path_of, record_of
+from backend.prompt.path import SPEEDS
 from backend.report import Report
 from backend.specimens import grow as grown
-from backend.specimens import module_of
-from backend.specimens.bouquet import gather, spiral, together, width_of
-from backend.specimens.core import Life
+from backend.specimens.bouquet import Place, gather, reach_of, spiral, together
+from backend.specimens.core import Specimen
 from backend.specimens.wind import Breeze
 
-SPEEDS = {"slow": 0.5, None: 1.0, "fast": 2.0}
 SWINGS = 0.9  # a second, in the usual breeze
 SPREAD = 0.2  # of the clip: how far the oldest of a bouquet is ahead of the youngest
 
@@ -29,63 +28,47 @@ class Asked(NamedTuple):
 
     record: protocol.Species
     count: int
-    life: Life
-    path: "Path"
-
-
-class Path(NamedTuple):
-    """Turning points of life time, and the share of the clip at which each is reached, from 0 on."""
-
-    taus: Floats
-    shares: Floats
-
-    def at(self, share: Floats) -> Floats:
-        """Life time at shares of the clip."""
-        return np.interp(share, self.shares, self.taus)
+    path: Path
+    breeze: Breeze | None
 
 
 class Growing(NamedTuple):
-    """A mesh, its frames to come, and whether the last of them leads back to the first."""
+    """A mesh, its frames to come, whether the last of them leads back to the first, and how wide one of them gets."""
 
     mesh: Mesh
     frames: Iterator[Frame]
     loop: bool
+    reach: float  # metres
 
 
 def grow(request: protocol.Generate, understood: Understanding, report: Report) -> Growing:
-    """The specimens that a prompt names, and their frames along the stages that the prompt asks for."""
+    """The specimens that a prompt names, and their frames along the stages that the prompt asks for. Raises
+    NotUnderstood."""
     asked = ask(request, understood)
-    report(0.0, f"Growing {understood.words()[0]}")
-    specimens = [grown(asked.record, request.seed + k) for k in range(asked.count)]
-    rng = np.random.default_rng([request.seed, asked.count])
-    width = width_of(specimens, asked.life.prime) if asked.count > 1 else 0.0
-    places = spiral(asked.count, width, rng)
+    specimens = list(_individuals(request, asked, report))
+    reach = max(reach_of(specimen) for specimen in specimens)
+    rng = np.random.default_rng(request.seed)
+    places = spiral(asked.count, reach, rng)
     ages = rng.permutation(np.linspace(-1, 1, asked.count)) if asked.count > 1 else np.array([request.age])
-    breeze = breeze_of(understood, request, rng)
-    loop = loops(understood)
-    whole = request.frames if loop else request.frames - 1
-    shares = np.arange(request.frames) / whole if request.frames > 1 else asked.path.shares[1:2]
-    if request.reverse or understood.reverse:
-        shares = shares[::-1]
+    shares = shares_of(request, understood, asked.path)
 
     def moment(share: float) -> Frame:
-        frames = []
-        for specimen, age in zip(specimens, ages, strict=True):
-            tau = float(asked.path.at(aged(share, age)))
-            frame = specimen.at(tau)
-            if breeze is not None:
-                bent = breeze.bend(frame.positions.astype(np.float64), asked.record.height, share)
-                frame = replace(frame, positions=bent.astype(np.float32))
-            frames.append(frame)
-        return together(frames, places, float(asked.path.at(share))) if asked.count > 1 else frames[0]
+        frames = [
+            _standing(asked, specimen, place, share, age)
+            for specimen, place, age in zip(specimens, places, ages, strict=True)
+        ]
+        return together(frames, asked.path.at(share)) if asked.count > 1 else frames[0]
+
+    first = moment(float(shares[0]))
 
     def frames() -> Iterator[Frame]:
-        for index, share in enumerate(shares):
+        yield first
+        for index, share in enumerate(shares[1:], 1):
             report(index / len(shares), f"Frame {index + 1} of {len(shares)}")
             yield moment(float(share))
 
-    mesh = gather([one.mesh for one in specimens]) if asked.count > 1 else specimens[0].mesh
-    return Growing(_dressed(mesh, moment(float(shares[0]))), frames(), loop)
+    mesh = gather([specimen.mesh for specimen in specimens]) if asked.count > 1 else specimens[0].mesh
+    return Growing(_dressed(mesh, first), frames(), loops(understood), reach)
 
 
 def ask(request: protocol.Generate, understood: Understanding) -> Asked:
@@ -95,10 +78,20 @@ def ask(request: protocol.Generate, understood: Understanding) -> Asked:
     if record is None:
         record = record_of(understood)
     elif protocol.name_of_species(record) != understood.specimen:
-        raise NotUnderstood.several([understood.specimen, protocol.name_of_species(record)])
-    life = module_of(type(record)).LIFE
+        raise NotUnderstood.other_kind(understood.specimen, protocol.name_of_species(record))
+    else:
+        _check_needs(record, understood)
     count = understood.count if request.count is None else request.count
-    return Asked(record, count, life, path(understood, life))
+    return Asked(record, count, path_of(understood), breeze_of(understood, request))
+
+
+def _check_needs(record: protocol.Species, understood: Understanding) -> None:
+    """What the words ask for must be what the parameters allow: an apple that dries is not damp."""
+    wanted = record_of(understood)
+    for stage in understood.stages:
+        needs = type(record).needs.get(stage.process, {})
+        if any(getattr(record, name) != getattr(wanted, name) for name in needs):
+            raise NotUnderstood.unfit(understood.specimen, stage.process, {n: getattr(wanted, n) for n in needs})
 
 
 def loops(understood: Understanding) -> bool:
@@ -106,14 +99,21 @@ def loops(understood: Understanding) -> bool:
     return {stage.process for stage in understood.stages} == {"sway"}
 
 
-def breeze_of(understood: Understanding, request: protocol.Generate, rng: np.random.Generator) -> Breeze | None:
-    """The wind that the words ask for."""
+def shares_of(request: protocol.Generate, understood: Understanding, path: Path) -> Floats:
+    """(T,) the share of the clip that each frame shows; one frame alone shows what the first stage comes to."""
+    if request.frames == 1:
+        return np.array(path.shares[1:2])
+    shares = np.arange(request.frames) / (request.frames if loops(understood) else request.frames - 1)
+    return shares[::-1] if request.reverse or understood.reverse else shares
+
+
+def breeze_of(understood: Understanding, request: protocol.Generate) -> Breeze | None:
+    """The wind that the words ask for: whole swings in a clip."""
     stage = next((stage for stage in understood.stages if stage.process == "sway"), None)
     if stage is None:
         return None
-    seconds = request.frames / request.fps
-    cycles = max(1, round(SWINGS * seconds * SPEEDS[stage.pace]))
-    return Breeze((stage.amount or 0.5) * 2, cycles, *rng.uniform(0, 2 * np.pi, 2))
+    cycles = max(1, round(SWINGS * request.frames / request.fps * SPEEDS[stage.pace]))
+    return Breeze((stage.amount or 0.5) * 2, cycles)
 
 
 def aged(share: float, age: float) -> float:
@@ -122,45 +122,23 @@ def aged(share: float, age: float) -> float:
     return float(np.clip(share + SPREAD / 2 * age * 4 * share * (1 - share), 0.0, 1.0))
 
 
-def path(understood: Understanding, life: Life) -> Path:
-    """The way through life time. A stage goes on from where the one before it has led, where that lies in its stretch;
-    else there is a way to its start: what wilts and then blooms lives its life backwards in between.
+def _individuals(request: protocol.Generate, asked: Asked, report: Report) -> Iterator[Specimen]:
+    """One after another. Raises NotUnderstood where all of them would be too many vertices."""
+    for number in range(asked.count):
+        report(0.0, f"Growing {number + 1} of {asked.count}" if asked.count > 1 else "Growing it")
+        specimen = grown(asked.record, protocol.child_seed(request.seed, number))
+        if number == 0 and (vertices := asked.count * len(specimen.mesh.vertices)) > protocol.MAX_VERTICES:
+            raise NotUnderstood.too_large(protocol.name_of_species(asked.record), asked.count, vertices)
+        yield specimen
 
-    Paces are of one stage beside another; where all are fast, the end stands still for what is left of the clip. One
-    frame alone shows what the first stage comes to. Raises NotUnderstood where a stage cannot go on from half of the
-    one before it.
-    """
-    chosen = processes_of(understood)
-    stages = [stage for stage in understood.stages if stage.process in life.stretches and stage.process in chosen]
-    if not stages:
-        still = any(stage.process == "sway" for stage in understood.stages)
-        taus = [life.prime, life.prime] if still else [0.0, 1.0]
-        return Path(np.array(taus), np.array([0.0, 1.0]))
-    points: list[float] = []
-    times: list[float] = [0.0]
-    usual, half = 0.0, ""
-    for stage in stages:
-        start, end = life.stretches[stage.process]
-        here = points[-1] if points else start
-        if points and not min(start, end) <= here <= max(start, end):
-            if half:
-                raise NotUnderstood.halfway(understood.specimen, half, stage.process)
-            times.append(times[-1] + abs(start - here) / SPEEDS[stage.pace])
-            usual += abs(start - here)
-            points.append(start)
-            here = start
-        amount = 1.0 if stage.process == "drop" or stage.amount is None else stage.amount
-        half = stage.process if amount < 1.0 else ""
-        end = start + amount * (end - start)
-        if not points:
-            points.append(here)
-        points.append(end)
-        times.append(times[-1] + abs(end - here) / SPEEDS[stage.pace])
-        usual += abs(end - here)
-    total = max(times[-1], usual if all(stage.pace == "fast" for stage in stages) else 0.0)
-    if times[-1] < total:
-        points, times = [*points, points[-1]], [*times, total]
-    return Path(np.array(points), np.array(times) / total)
+
+def _standing(asked: Asked, specimen: Specimen, place: Place, share: float, age: float) -> Frame:
+    """One individual at its place, in the wind."""
+    frame = specimen.at(asked.path.at(aged(share, age)))
+    points = place.turned(frame.positions.astype(np.float64))
+    if asked.breeze is not None:
+        points = asked.breeze.bend(points, asked.record.height, share)
+    return replace(frame, positions=place.moved(points).astype(np.float32))
 
 
 def _dressed(subject: Mesh, frame: Frame) -> Mesh:

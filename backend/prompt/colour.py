@@ -7,12 +7,14 @@ _BEFORE_COLOURS = frozenset(
     "silent pace amount definite of place subject particle again with coloured".split()
 )  # between "turns" and what it turns to
 _OF_CHANGE = frozenset("from to into until von zu".split())
+_FROM = frozenset("from von vom de du".split())
+_UNRIPE = "green"  # what a leaf and an apple are before they turn
 _REDDISH = frozenset("red crimson scarlet yellow".split())  # what an apple that ripens turns to
 
 
 def turning(row: Row, specimen: str) -> str | None:
-    """The first colour that a leaf or an apple turns to. All that are said belong to that stage: "turning yellow, then
-    brown"."""
+    """The first colour that a leaf or an apple turns to. Others belong to no stage: of "turning yellow, then brown"
+    brown is passed over, as is what it turns from, where that is not what it is anyway."""
     first = None
     for k, item in list(enumerate(row.items)):
         colouring = item.kind == "turn" or (item.kind == "process" and item.value.startswith("turn"))
@@ -20,20 +22,19 @@ def turning(row: Row, specimen: str) -> str | None:
             continue
         turned = _colours_from(row, k + 1)
         if not turned and row.language == "de" and row.at(k - 1).kind == "colour":
-            turned = [row.at(k - 1)]
-        for colour in turned:
-            colour.used = True
-        if first is None and (named := [other for other in turned if other.kind == "colour"]):
-            shade = turned[0].value if turned[0].kind == "shade" else None
-            first = (
-                named[0].value
-                if named[0].value.startswith(colours.SHADES)
-                else colours.canonical(shade, named[0].value)
-            )
+            turned = [[row.at(k - 1)]]
+        for phrase in turned:
+            name = _name(phrase)
+            is_before = row.at(row.items.index(phrase[0]) - 1).text in _FROM
+            chosen = first is None and not is_before and name is not None
+            first = name if chosen else first
+            for word in phrase:
+                word.used = chosen or (is_before and name == _UNRIPE)
+                word.scenery = not word.used
         if item.kind != "turn":
             continue
         if turned:
-            reddening = any(colour.value in _REDDISH for colour in turned)
+            reddening = any(word.value in _REDDISH for phrase in turned for word in phrase)
             item.kind, item.value = "process", "turn|ripen" if reddening else "turn"
         elif specimen == "oak_leaf" and not item.sense("silent"):
             item.kind, item.value = "process", "turn"
@@ -42,14 +43,22 @@ def turning(row: Row, specimen: str) -> str | None:
     return first
 
 
-def _colours_from(row: Row, k: int) -> list[Item]:
-    """Colours that follow k, through adverbs, "from", "to", commas and connectors."""
-    found: list[Item] = []
+def _name(phrase: list[Item]) -> str | None:
+    """The colour that words say, with the shade before or, in French, after it."""
+    named = next((word.value for word in phrase if word.kind == "colour"), None)
+    if named is None or named.startswith(colours.SHADES):
+        return named
+    return colours.canonical(next((word.value for word in phrase if word.kind == "shade"), None), named)
+
+
+def _colours_from(row: Row, k: int) -> list[list[Item]]:
+    """Colours with their shades that follow k, through adverbs, "from", "to", commas and connectors."""
+    found: list[list[Item]] = []
     while row.at(k := row.next_not(k, _BEFORE_COLOURS)).kind in ("colour", "shade"):
         last = k
         while row.at(last).kind in ("colour", "shade"):
-            found.append(row.at(last))
             last += 1
+        found.append(row.items[k:last])
         k = row.next_not(last, {"break", "and", "then"}) if row.at(last).kind in ("break", "and", "then") else last
     return found
 
@@ -93,8 +102,9 @@ def _is_verb_here(row: Row, k: int) -> bool:
     return row.at(k + 1).kind not in ("unknown", "near") or row.at(k - 1).kind in ("unknown", "near", "told")
 
 
-def colour_of(row: Row) -> str | None:
-    """The first colour that is said of the object, with its shade."""
+def colour_of(row: Row, turned: str | None) -> str | None:
+    """The first colour that is said of the object, with its shade. What turns to another is green before, or passed
+    over."""
     found: str | None = None
     for k, item in row.of("colour"):
         if item.used or item.scenery or not _is_of_object(row, k):
@@ -105,6 +115,8 @@ def colour_of(row: Row) -> str | None:
         if item.value.startswith(colours.SHADES):
             shade = None  # "light dark red" is dark red
         colour = colours.canonical(shade.value if shade else None, item.value)
+        if turned and colour != _UNRIPE:
+            continue
         if found is None or found == colour:
             found = colour
             item.used = True

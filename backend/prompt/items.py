@@ -6,7 +6,7 @@ from typing import Any
 
 from .lexicon import LANGUAGES, LONGEST_PHRASE, SENSES, Sense
 from .spelling import spelt
-from .tokens import Token, folded, tokens
+from .tokens import Token, first_tokens, folded
 from .vocabulary.measures import FEW, PAIR
 from .vocabulary.small_words import COLLIDING
 
@@ -19,7 +19,7 @@ _PRIORITY = (
     "definite", "subject", "intensifier", "silent",
 )  # fmt: skip
 _RANK = {kind: k for k, kind in enumerate(_PRIORITY)}
-MOST_WORDS = 200  # of a prompt; what comes after is passed over
+MOST_WORDS = 200  # of a prompt, and breaks between them; what comes after is passed over as one
 # Kinds that say nothing on their own.
 SILENT = frozenset(
     "break silent subject definite indefinite possessive of some again one and then while after before together with "
@@ -83,9 +83,7 @@ class Row:
 
 def row_of(prompt: str) -> Row:
     """Cut a prompt into items, each with one sense."""
-    found = tokens(prompt)
-    beyond = [Item("unknown", None, (token,)) for token in found[MOST_WORDS:] if token.key]
-    found = found[:MOST_WORDS]
+    found, further = first_tokens(prompt, MOST_WORDS)
     language = _language(found)
     mended = [_mended(token, language) for token in found]
     errors = (
@@ -95,7 +93,9 @@ def row_of(prompt: str) -> Row:
     )
     row = Row(_items(mended, language), language, tuple(dict.fromkeys(errors)))
     _settle(row)
-    row.items += beyond
+    if further:
+        told = f"and {further:,} further word{'s' * (further > 1)}"
+        row.items += [Item("break", None, ()), Item("unknown", None, (Token(told, "…"),))]
     return row
 
 

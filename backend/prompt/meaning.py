@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from backend import protocol
+
 from .vocabulary import measures, objects, processes
 from .vocabulary.colours import CSS
 
@@ -10,6 +12,10 @@ RefusalKind = Literal["empty", "object", "several", "negation", "process", "para
 _SPACED = {words.replace(" ", ""): words for words in CSS}
 _ONES = {number: word for word, number in measures.numbers("en").items() if number <= 20} | {1: "one"}
 _LONGEST_QUOTE = 60  # characters of a prompt in a refusal
+_LONGEST_PHRASE = 200  # characters, of protocol.Line
+_LONGEST_WORD = 40  # characters
+_WORDS_TOLD = 32  # that were passed over
+_ERRORS_TOLD = 8
 
 
 class Size(NamedTuple):
@@ -44,17 +50,30 @@ class Understanding:
     passed_over: tuple[str, ...] = ()  # words that carry meaning and were not understood, as typed, in lower case
     read_as: tuple[tuple[str, str], ...] = ()  # typing errors: the word as typed and the word it was taken for
     turned: str | None = None  # the colour that a leaf or an apple turns to
+    unmade: str | None = None  # a number of individuals, as typed, that cannot be made; `count` is then a guess
 
     def words(self) -> tuple[str, ...]:
         """What was understood, in phrases of English: the object first, then each stage."""
-        return (self._noun(), *self._stages(), *(["in reverse"] if self.reverse else []))
+        phrases = (self._noun(), *self._stages(), *(["in reverse"] if self.reverse else []))
+        return tuple(_cut(phrase, _LONGEST_PHRASE) for phrase in phrases)
 
-    def say(self) -> str:
-        """One line for the panel: "three white candles, burning down slowly; passed over: majestic"."""
+    def understood(self) -> str:
+        """One line for the panel: "three white candles, burning down; read candels as candles"."""
         line = ", ".join(self.words())
         if self.read_as:
-            line += "; read " + ", ".join(f"{typed} as {word}" for typed, word in self.read_as)
-        return line + (f"; passed over: {', '.join(self.passed_over)}" if self.passed_over else "")
+            read = [f"{_cut(typed, _LONGEST_WORD)} as {word}" for typed, word in self.read_as[:_ERRORS_TOLD]]
+            line += "; read " + ", ".join(read) + (", and so on" if len(self.read_as) > _ERRORS_TOLD else "")
+        return line
+
+    def words_passed_over(self) -> tuple[str, ...]:
+        """As many of them, and as much of each, as a panel can show."""
+        told = [_cut(word, _LONGEST_WORD) for word in self.passed_over[:_WORDS_TOLD]]
+        further = len(self.passed_over) - len(told)
+        return (*told, f"and {further} more") if further else tuple(told)
+
+    def say(self) -> str:
+        """All of it in one line: "three white candles, burning down slowly; passed over: majestic"."""
+        return self.understood() + (f"; passed over: {', '.join(self.passed_over)}" if self.passed_over else "")
 
     def _noun(self) -> str:
         count = _ONES.get(self.count, str(self.count)) if self.count > 1 else ""
@@ -92,14 +111,16 @@ class Understanding:
                 told.append(("then " if k else "") + " ".join(words))
         return told
 
+    @property
+    def windblown(self) -> bool:
+        """Whether a wind blows on it."""
+        return any(stage.process == "sway" for stage in self.stages)
+
     def header(self) -> dict[str, tuple[str, ...] | str]:
         """The fields of a protocol.Subject that say so to the artist."""
-        name = " ".join(word for word in (self.colour, objects.NAMES[self.specimen][0]) if word).capitalize()
-        return {
-            "name": name,
-            "understood": self.words()[:32],
-            "passed_over": tuple(word[:40] for word in self.passed_over[:32]),
-        }
+        colour = None if self.turned else self.colour
+        name = " ".join(word for word in (colour, objects.NAMES[self.specimen][0]) if word).capitalize()
+        return {"name": name, "understood": self.words(), "passed_over": self.words_passed_over()}
 
 
 class NotUnderstood(ValueError):
@@ -180,6 +201,40 @@ class NotUnderstood(ValueError):
         )
 
     @classmethod
+    def at_once(cls, specimen: str, process: str, other: str) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        return cls(
+            "process",
+            f"{noun.capitalize()} of the built-in engine cannot {_named(process, specimen)} and "
+            f'{_named(other, specimen)} at once: say "then" between them, or ask for one of the two',
+            process=other,
+        )
+
+    @classmethod
+    def too_large(cls, specimen: str, count: int, vertices: int) -> "NotUnderstood":
+        nouns = objects.NAMES[specimen][1]
+        return cls(
+            "parameter",
+            f"{count} {nouns} would have {vertices:,} vertices, more than one mesh may have: ask for fewer, or for "
+            f"less detail",
+        )
+
+    @classmethod
+    def unfit(cls, specimen: str, process: str, settings: dict[str, float]) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        told = _listed([f"{name} {value:g}" for name, value in settings.items()], "and")
+        return cls(
+            "parameter",
+            f"{noun.capitalize()} of the built-in engine needs {told} to {_named(process, specimen)}: set that, or ask "
+            f"for something else",
+        )
+
+    @classmethod
+    def other_kind(cls, specimen: str, given: str) -> "NotUnderstood":
+        one, other = (_with_article(objects.NAMES[name][0]) for name in (specimen, given))
+        return cls("several", f"The prompt names {one} and the parameters are those of {other}: leave one of them out")
+
+    @classmethod
     def halfway(cls, specimen: str, process: str, following: str) -> "NotUnderstood":
         noun = _with_article(objects.NAMES[specimen][0])
         return cls(
@@ -194,14 +249,34 @@ class NotUnderstood(ValueError):
         noun = _with_article(objects.NAMES[specimen][0])
         return cls(
             "parameter",
-            f"{noun.capitalize()} of the built-in engine cannot have {number:g} {part}, or lose so many: {there}, so "
-            f"ask for a number within that",
+            f"{noun.capitalize()} of the built-in engine cannot have {_so_many(number)} {part}, or lose so many: {there}, "
+            f"so ask for a number within that",
+        )
+
+    @classmethod
+    def too_many_individuals(cls, specimen: str, typed: str) -> "NotUnderstood":
+        several = objects.NAMES[specimen][1]
+        return cls(
+            "parameter",
+            f"The built-in engine makes 1 to {protocol.INDIVIDUALS} {several} from one prompt, and this one asks for "
+            f"{_cut(typed, _LONGEST_WORD)}: ask for a number within that",
+        )
+
+    @classmethod
+    def too_long(cls, stages: int, most: int) -> "NotUnderstood":
+        return cls(
+            "parameter",
+            f"A life of the built-in engine has up to {most} stages and the prompt names {stages}: leave some of them out",
         )
 
     @classmethod
     def too_tall(cls, specimen: str, metres: float, there: str) -> "NotUnderstood":
         noun = _with_article(objects.NAMES[specimen][0])
-        return cls("parameter", f"{noun.capitalize()} of the built-in engine is {there} tall, not {metres:g} m")
+        return cls(
+            "parameter",
+            f"What the built-in engine makes is {there} tall, and {noun} of {_so_many(metres)} m was asked for: ask for a "
+            f"height within that",
+        )
 
 
 def _example(specimen: str) -> str:
@@ -219,6 +294,14 @@ def _named(process: str, specimen: str) -> str:
     return "fall" if process == "drop" and specimen not in objects.FLOWERS else processes.NAMED[process]
 
 
+def _so_many(number: float) -> str:
+    return f"{number:g}" if number < 1e6 else "more than a million"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def _one_of(part: str) -> str:
     return "leaf" if part == "leaves" else part.removesuffix("s")
 
@@ -229,7 +312,7 @@ def _with_article(noun: str) -> str:
 
 def _quoted(prompt: str) -> str:
     text = " ".join(prompt.split())
-    return f'"{text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."}"'
+    return f'"{_cut(text, _LONGEST_QUOTE)}"'
 
 
 def _listed(words: list[str], last: str = "or") -> str:

@@ -1,5 +1,7 @@
 """How many objects, and how large."""
 
+from backend import protocol
+
 from .items import ADJECTIVES, BORDERS, Item, Row
 from .meaning import Size
 from .vocabulary import measures, objects
@@ -70,10 +72,12 @@ def _is_and_a_half(row: Row, k: int) -> bool:
     return kinds == ["and", "indefinite", "amount"] and row.at(k + 2).value == 0.5
 
 
-def count_of(row: Row, specimen: str) -> int:
-    """How many: a number that counts the object, else three of a plural, else one."""
+def count_of(row: Row, specimen: str) -> tuple[int, str | None]:
+    """How many: a number that counts the object, else three of a plural, else one. And, as typed, a number that counts
+    it and that cannot be made."""
     numbers: list[int] = []
-    bouquet = False  # "a bouquet of 7 lilies" are seven
+    usual = False  # "a bouquet of 7 lilies" are seven
+    unmade: str | None = None
     for k, item in list(row.of("count", "one", "bunch")):
         if item.used or item.scenery:
             continue
@@ -83,30 +87,35 @@ def count_of(row: Row, specimen: str) -> int:
         if collective:
             number *= following.value
             following.scenery = True
-        elif following.kind == "count" and following.value > measures.MOST:
+        elif following.kind == "count" and following.value > protocol.INDIVIDUALS:
+            continue  # "two hundred"
+        if not _counts_object(row, k) or (item.kind == "bunch" and specimen not in objects.FLOWERS):
             continue
-        counts = _counts_object(row, k) and number == int(number) and 1 <= number <= measures.MOST
-        if counts and not (item.kind == "bunch" and specimen not in objects.FLOWERS):
-            exact = number != measures.BOUQUET and item.kind != "bunch"
-            if not numbers or numbers[0] == number or (exact and bouquet):
-                item.used = True
-                following.used |= collective
-                row.at(k - 1).used |= row.at(k - 1).text == "x"
-                numbers.insert(0, int(number))
-                bouquet = not exact
+        if not (number == int(number) and 1 <= number <= protocol.INDIVIDUALS):
+            if (not numbers or usual) and unmade is None:
+                unmade = f"{row.at(k - 1).text} {item.text}" if row.at(k - 1).kind == "count" else item.text
+            continue
+        exact = not isinstance(number, measures.Usual)
+        if not numbers or numbers[0] == number or (exact and usual):
+            item.used = True
+            following.used |= collective
+            row.at(k - 1).used |= row.at(k - 1).text == "x"
+            numbers.insert(0, int(number))
+            usual = not exact
     for _, item in row.of("multiple"):
         item.scenery = not item.used
     if numbers:
-        return numbers[0]
+        return numbers[0], unmade
     pictures = [item for _, item in row.of("object") if not item.text.replace(" ", "").isalnum()]
     if len(pictures) > 1 and len({item.text for item in pictures}) == 1 and not pictures[0].text[0].isascii():
-        return min(len(pictures), measures.MOST)
+        most = protocol.INDIVIDUALS
+        return min(len(pictures), most), str(len(pictures)) if len(pictures) > most else unmade
     first, item = next((k, item) for k, item in row.of("object"))
     article = row.at(row.next_not(first - 1, ADJECTIVES, -1))
     plural = item.value[1] or (article.kind == "plural article" and row.language == "fr")
     if item.last in objects.SAME_IN_PLURAL:
         plural = article.text == "die" or any(verb.last.endswith("en") for _, verb in row.of("process"))
-    return measures.PLURAL if plural else 1
+    return measures.PLURAL if plural else 1, unmade
 
 
 def _counts_object(row: Row, k: int) -> bool:

@@ -16,12 +16,13 @@ from .stages import stages_of
 from .vocabulary import objects
 from .vocabulary.objects import PARAMETERS_OF, PROCESSES_OF
 
+MOST_STAGES = 8  # of a life
 _NEAREST_LETTERS = 4  # a part of a word as long as this makes a known object its nearest: "candlestick"
 
 
 def understand(prompt: str) -> Understanding:
     """Read a prompt. Raises NotUnderstood where it is empty, where it names no or several known objects, and where it
-    asks for what the object cannot do or for something not to happen."""
+    asks for what the object cannot do, for too much, or for something not to happen."""
     row = row_of(prompt)
     specimen = _specimen(prompt, row)
     parameters = absent_parts(row, specimen)
@@ -31,9 +32,11 @@ def understand(prompt: str) -> Understanding:
     scenery(row)
     parameters |= parts_of(row, specimen)
     size = size_of(row)
-    count = count_of(row, specimen)
-    colour = colour_of(row)
+    count, unmade = count_of(row, specimen)
+    colour = colour_of(row, turned)
     stages = stages_of(row, specimen)
+    if len(stages) > MOST_STAGES:
+        raise NotUnderstood.too_long(len(stages), MOST_STAGES)
     for stage in stages:
         if stage.process not in PROCESSES_OF[specimen]:
             raise NotUnderstood.no_such_process(specimen, stage.process)
@@ -52,6 +55,7 @@ def understand(prompt: str) -> Understanding:
         passed_over,
         tuple((typed, meant) for typed, meant in row.read_as if typed not in passed_over),
         turned,
+        unmade,
     )
 
 

@@ -10,7 +10,7 @@ from .vocabulary.small_words import CLITICS, DECORATIVE_EMOJI, ELISIONS
 _TOKEN = re.compile(
     r"""
     (?P<half>½|(?<!\d)1/2(?!\d))
-  | (?P<number>\d+(?:[.,]\d+)?)(?:\s?(?P<mark>''|["″”]|['′’](?![^\W_]))|(?P<suffix>[^\W\d_]*)(?![^\W_]))
+  | (?P<number>(?:(?<![\w.,)\]])[-−])?\d+(?:[.,]\d+)?)(?:\s?(?P<mark>''|["″”]|['′’](?![^\W\d_]))|(?P<suffix>[^\W\d_]*)(?![^\W_]))
   | (?P<word>w/o(?!\w)|(?:un|non)-(?=\w)[^\W_]+|\#?[^\W_]+(?:['’`´][^\W_]+)*['’]?)
   | (?P<arrow>-+>|=+>|→|➡|>)
   | (?P<and>[&+])
@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_LARGEST = 1e9  # a number beyond is told as this one, which is too many of anything
 _MARKS = {"'": "feet", "′": "feet", "’": "feet"}
 
 
@@ -44,8 +45,16 @@ def keys(phrase: str) -> tuple[str, ...]:
 
 def tokens(text: str) -> list[Token]:
     """Cut a text. Never raises: what is no word is a break or nothing."""
+    return first_tokens(text, len(text) + 1)[0]
+
+
+def first_tokens(text: str, most: int) -> tuple[list[Token], int]:
+    """About as many tokens as `most`, and how many words follow them, which are not looked at."""
+    text = unicodedata.normalize("NFC", text)
     found: list[Token] = []
-    for match in _TOKEN.finditer(unicodedata.normalize("NFC", text)):
+    for match in _TOKEN.finditer(text):
+        if len(found) >= most:
+            return found, sum(any(map(str.isalnum, word)) for word in text[match.start() :].split())
         kind = match.lastgroup
         if match["number"]:
             found += _number(match)
@@ -57,12 +66,12 @@ def tokens(text: str) -> list[Token]:
             found.append(Token(match[0], ""))
         elif unicodedata.category(match[0]) == "So" and not _decorative(match[0]):
             found.append(Token(match[0], match[0]))
-    return found
+    return found, 0
 
 
 def _number(match: re.Match) -> list[Token]:
     digits, suffix = match["number"], (match["suffix"] or "").lower()
-    value = float(digits.replace(",", "."))
+    value = _value(digits)
     if match["mark"]:
         unit = _MARKS.get(match["mark"], "inch")
         return [Token(digits, digits, value), Token(match["mark"], unit)]
@@ -73,10 +82,15 @@ def _number(match: re.Match) -> list[Token]:
     return [Token(digits + suffix, digits + suffix)]
 
 
+def _value(digits: str) -> float:
+    value = float(digits.replace(",", ".").replace("−", "-"))
+    return max(-_LARGEST, min(value, _LARGEST))
+
+
 def _word(word: str) -> list[Token]:
     lower = re.sub("[’`´]", "'", word.lower())
     if re.fullmatch(r"x\d+", lower):
-        return [Token(lower, lower, float(lower[1:]))]
+        return [Token(lower, lower, _value(lower[1:]))]
     head, apostrophe, rest = lower.partition("'")
     if lower == "w/o":
         return [Token(lower, "without")]

@@ -5,20 +5,16 @@ import msgspec
 from backend import protocol
 
 from .meaning import NotUnderstood, Understanding
+from .path import processes_of
 from .vocabulary.colours import srgb
 
 REFLECTED = 0.012, 0.82  # linear: no petal is blacker or whiter
 
 
-def processes_of(understood: Understanding) -> tuple[str, ...]:
-    """What happens, in its order, without what is part of something else that happens."""
-    named = tuple(stage.process for stage in understood.stages)
-    within = protocol.SPECIES[understood.specimen].within
-    return tuple(name for name in named if within.get(name) not in named)
-
-
 def record_of(understood: Understanding) -> protocol.Species:
     """The parameters of one individual. Raises NotUnderstood for what this specimen cannot be."""
+    if understood.unmade:
+        raise NotUnderstood.too_many_individuals(understood.specimen, understood.unmade)
     kind = protocol.SPECIES[understood.specimen]
     usual = kind()
     chosen: dict[str, object] = dict(understood.parameters)

@@ -28,6 +28,8 @@ from ..requests import (  # relative: in the shipped extension this package lies
     Stage,
     Swell,
     Wilt,
+    check_size,
+    child_seed,
     from_words,
     in_words,
     name_of,

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta, Struct
 
-from ..requests import INDIVIDUALS, PROMPT_BYTES, Request
+from ..requests import INDIVIDUALS, Request
 from ..species import Species
 from .words import (
     CHUNK_BYTES,
@@ -73,9 +73,10 @@ class Submit(Call, tag="submit"):
 
 
 class Read(Call, tag="read"):
-    """What would be understood of a prompt, asked while it is typed. Answered by Reading."""
+    """What would be understood of a prompt, asked while it is typed. Answered by Reading, which refuses in words a
+    prompt of more than PROMPT_BYTES."""
 
-    prompt: Annotated[str, Meta(max_length=PROMPT_BYTES)]
+    prompt: str
 
 
 class Cancel(Call, tag="cancel"):
@@ -177,8 +178,8 @@ class Accepted(Answer, tag="accepted"):
 class Reading(Answer, tag="reading"):
     """What the built-in engine understands of a prompt, or why it refuses it; nothing has been made."""
 
-    understood: Text = ""  # in words, with what was read as something else; empty where it is refused
-    passed_over: tuple[Line, ...] = ()  # words that were not understood
+    understood: Text = ""  # that alone, in words, and typing errors read as others; empty where it is refused
+    passed_over: tuple[Line, ...] = ()  # words that were not
     refusal: Text = ""  # a sentence that says what to do
     specimen: Species | None = None  # as the words say that it is
     count: Annotated[int, Meta(ge=1, le=INDIVIDUALS)] = 1

@@ -44,6 +44,8 @@ class Subject(Record, tag="subject"):
     frames: Annotated[int, Meta(ge=0, le=MAX_FRAMES)] = 0  # how many will follow
     fps: Fps = 24.0
     loop: bool = False
+    reach: float = 0.0  # metres: how wide it gets over its life, to set several apart; 0: unknown
+    windblown: bool = False  # by a wind that blows one way in the world: it must not be turned about the vertical
     understood: tuple[Line, ...] = ()  # of the prompt
     passed_over: tuple[Line, ...] = ()  # words of the prompt that were not understood
     version: Line = ""  # of the backend that made the result; empty in what a client brings

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import zmq
 
 from backend import protocol
+from backend.prompt import NotUnderstood, path_of, record_of, understand
 from backend.service.blobs import Blobs, Mismatch
 from backend.service.clock import Clock
 from backend.service.door import Door, Full, Gone
@@ -26,7 +27,7 @@ CALLS_A_TURN = 64
 CHUNKS_A_TURN = 32
 CLIENTS = 64
 RETRY_SECONDS = 1.0  # on a full disk
-SAID = 1000  # characters about a prompt
+QUOTED = 200  # characters of a prompt in the log
 BAD_LOGGED = 10  # malformed messages of one peer that are worth a line
 
 
@@ -348,16 +349,23 @@ class Gateway:
 
 
 def _reading(call: protocol.Read) -> protocol.Reading:
-    from backend.prompt import NotUnderstood, record_of, understand  # its words, only where somebody types
-
+    """Raises Refusal where reading fails by a fault of ours: no text may end the gateway."""
+    try:
+        protocol.check_size(call.prompt)
+    except ValueError as error:
+        return protocol.Reading(re=call.id, refusal=str(error))
     try:
         understood = understand(call.prompt)
+        path_of(understood)
         return protocol.Reading(
             re=call.id,
-            understood=understood.say()[:SAID],
-            passed_over=tuple(word[:40] for word in understood.passed_over[:32]),
+            understood=understood.understood(),
+            passed_over=understood.words_passed_over(),
             specimen=record_of(understood),
             count=understood.count,
         )
     except NotUnderstood as refusal:
-        return protocol.Reading(re=call.id, refusal=str(refusal)[:SAID])
+        return protocol.Reading(re=call.id, refusal=str(refusal))
+    except Exception:
+        _log.exception("A prompt cannot be read: %r", call.prompt[:QUOTED])
+        raise Refusal("internal", "This prompt cannot be read: say it in other words") from None

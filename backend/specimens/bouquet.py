@@ -1,15 +1,15 @@
 """Several specimens as one: side by side on the floor, each with its own place, heading and age."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from backend.clip import Frame, Mesh
-from backend.specimens.core import Specimen, turn
+from backend.specimens.core import Array, Specimen, turn
 
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
-APART = 0.8  # of the widest one: what stands beside one another
+LOOKED_AT = 5  # moments of a life
+SPACING = 0.66  # of Vogel's spiral: no two places are nearer than the width, up to 50 of them
 
 
 class Place(NamedTuple):
@@ -19,10 +19,13 @@ class Place(NamedTuple):
     y: float
     heading: float
 
-    def put(self, points: np.ndarray) -> np.ndarray:
-        """(V, 3) float32."""
-        moved = points @ turn("z", np.array(self.heading)).T + [self.x, self.y, 0.0]
-        return moved.astype(np.float32)
+    def turned(self, points: Array) -> Array:
+        """(V, 3) with its heading, still about the origin."""
+        return points @ turn("z", np.array(self.heading)).T if self.heading else points
+
+    def moved(self, points: Array) -> Array:
+        """(V, 3) to its place."""
+        return points + [self.x, self.y, 0.0]
 
 
 def spiral(count: int, width: float, rng: np.random.Generator) -> list[Place]:
@@ -30,7 +33,7 @@ def spiral(count: int, width: float, rng: np.random.Generator) -> list[Place]:
     alone stands in the middle as it grew."""
     if count == 1:
         return [Place(0.0, 0.0, 0.0)]
-    radius = width * np.sqrt(np.arange(count) + 0.5) * 0.66
+    radius = width * SPACING * np.sqrt(np.arange(count) + 0.5)
     angle = np.arange(count) * GOLDEN_ANGLE + rng.uniform(0, 2 * np.pi)
     heading = rng.uniform(0, 2 * np.pi, count)
     return [Place(*one) for one in zip(radius * np.cos(angle), radius * np.sin(angle), heading, strict=True)]
@@ -63,19 +66,18 @@ def gather(meshes: list[Mesh]) -> Mesh:
     )
 
 
-def together(frames: list[Frame], places: list[Place], tau: float) -> Frame:
-    """One frame of those of several, each at its place."""
+def together(frames: list[Frame], tau: float) -> Frame:
+    """One frame of those of several, which stand at their places."""
 
     def all_of(name: str) -> np.ndarray | None:
         values = [getattr(frame, name) for frame in frames]
         return None if values[0] is None else np.concatenate(values)
 
-    put = [place.put(frame.positions) for frame, place in zip(frames, places, strict=True)]
-    material = {name: all_of(name) for name in ("albedo", "roughness", "metallic", "opacity", "emission")}
-    return replace(Frame(tau, np.concatenate(put)), **material)
+    names = "positions", "albedo", "roughness", "metallic", "opacity", "emission"
+    return Frame(tau, **{name: all_of(name) for name in names})
 
 
-def width_of(specimens: list[Specimen], prime: float) -> float:
-    """Metres from one to the next, so that they stand apart at their best."""
-    widest = max(np.ptp(one.at(prime).positions[:, :2], axis=0).max() for one in specimens)
-    return float(APART * widest)
+def reach_of(specimen: Specimen) -> float:
+    """Metres that one needs about its foot: twice the farthest that any of it gets from there, over its life."""
+    moments = (specimen.at(tau).positions[:, :2] for tau in np.linspace(0, 1, LOOKED_AT))
+    return 2 * max(float(np.linalg.norm(points, axis=1).max()) for points in moments)

@@ -25,13 +25,11 @@ import numpy as np
 from backend.species import Bread
 from backend.specimens.core import (
     Array,
-    Life,
     Matter,
     Noise,
     Organ,
     Skin,
     Specimen,
-    Stretch,
     finer,
     join,
     mix,
@@ -41,9 +39,8 @@ from backend.specimens.core import (
 from backend.specimens.solids import enclosed, poled
 
 # Landmarks of life time: risen and put in the oven; the spring is over; out of the oven; cool.
-RISEN, SPRUNG, BAKED = 0.45, 0.62, 0.93
-LIFE = Life({"rise": Stretch(0.0, RISEN), "bake": Stretch(RISEN, 1.0)}, prime=1.0)
-
+RISEN = Bread.life.stretches["rise"].end
+SPRUNG, BAKED = 0.62, 0.93
 SPRING, SHRINKAGE = 0.22, 0.03  # shares of the volume: gained in the oven, lost in cooling
 
 DOUGH, PROVED = np.array([0.62, 0.52, 0.36]), np.array([0.70, 0.62, 0.47])

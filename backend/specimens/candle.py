@@ -25,14 +25,12 @@ from backend.species import Candle
 from backend.specimens import fire
 from backend.specimens.core import (
     Array,
-    Life,
     Matter,
     Noise,
     Organ,
     Skin,
     Specimen,
     Spine,
-    Stretch,
     finer,
     join,
     lathe_chart,
@@ -53,8 +51,6 @@ BURNT = 0.84  # of the wax
 
 Surface = Callable[[float], Array]  # (rows, columns, 3) at a life time
 Curves = Callable[[float], list[Spine]]
-
-LIFE = Life({"burn": Stretch(0.0, 1.0), "melt": Stretch(0.0, 1.0)}, prime=0.25)
 
 USUAL_RADIUS = 0.14  # what does not grow with the girth in step (flame, wick, runs) grows with its square root
 LEAST_GIRTH = {1: 0.0, 2: 0.30, 3: 0.36, 4: 0.42}  # that leaves room for so many flames

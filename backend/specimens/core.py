@@ -10,7 +10,6 @@ call of `join`. `blade`, `tube` and `lathe` are the surfaces that most organs st
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +18,7 @@ from backend.clip import Floats, Frame, Mesh
 
 Array = NDArray[np.float64]
 
-
-class Stretch(NamedTuple):
-    """The part of life time in which a process happens; backwards where start > end."""
-
-    start: float
-    end: float
-
-
-@dataclass(frozen=True, eq=False)
-class Life:
-    """What can happen to a specimen, by the word for it, and the life time at which it stands at its best."""
-
-    stretches: dict[str, Stretch]
-    prime: float
-    sways: bool = False  # rooted and limber: wind moves it
+GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))  # radians from a leaf to the next: Vogel, Math. Biosci. 44, 1979
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,48 +80,41 @@ def join(organs: list[Organ], matter: Matter | None = None) -> Specimen:
     kept = [organ.kept for organ in organs]
 
     def at(tau: float) -> Frame:
-        skins = [organ.at(float(tau)) for organ in organs]
-        points = [_poled(skin.points, organ) for skin, organ in zip(skins, organs, strict=True)]
+        return _frame(organs, kept, float(tau))
 
-        def told(name: str, usual: float) -> Floats | None:
-            values = [getattr(skin, name) for skin in skins]
-            if all(value is None for value in values):
-                return None
-            full = [
-                np.broadcast_to(usual if value is None else value, k.shape)
-                for value, k in zip(values, kept, strict=True)
-            ]
-            return np.clip(_flat(full, kept), 0, 1)
+    return Specimen(_mesh(organs, kept, at(0.0)), at, matter)
 
-        albedo = [np.broadcast_to(skin.albedo, skin.points.shape) for skin in skins]
-        return Frame(
-            float(tau),
-            _flat(points, kept),
-            np.clip(_flat(albedo, kept), 0, 1),
-            told("roughness", 0.5),
-            told("metallic", 0.0),
-            told("opacity", 1.0),
-            told("emission", 0.0),
-        )
 
-    young = at(0.0)
+def _frame(organs: list[Organ], kept: list[NDArray[np.bool_]], tau: float) -> Frame:
+    """All organs at one life time; a material that none of them tells stays None."""
+    skins = [organ.at(tau) for organ in organs]
+    points = [_poled(skin.points, organ) for skin, organ in zip(skins, organs, strict=True)]
+    albedo = [np.broadcast_to(skin.albedo, skin.points.shape) for skin in skins]
+
+    def told(name: str, usual: float) -> Floats | None:
+        values = [getattr(skin, name) for skin in skins]
+        if all(value is None for value in values):
+            return None
+        filled = [usual if value is None else value for value in values]
+        full = [np.broadcast_to(value, k.shape) for value, k in zip(filled, kept, strict=True)]
+        return np.clip(_flat(full, kept), 0, 1)
+
+    return Frame(
+        tau,
+        _flat(points, kept),
+        np.clip(_flat(albedo, kept), 0, 1),
+        told("roughness", 0.5),
+        told("metallic", 0.0),
+        told("opacity", 1.0),
+        told("emission", 0.0),
+    )
+
+
+def _mesh(organs: list[Organ], kept: list[NDArray[np.bool_]], young: Frame) -> Mesh:
+    """The faces and the atlas of all organs, with the vertices of `young`."""
     names = tuple(dict.fromkeys(organ.part for organ in organs))
-    quads, start = [], 0
-    for organ, vertices in zip(organs, kept, strict=True):
-        numbers = np.cumsum(vertices).reshape(vertices.shape) - 1 + start
-        for row, pole in zip((0, -1), organ.poles, strict=True):
-            if pole:
-                numbers[:, row] = numbers[:, row, :1]
-        quads.append(numbers.ravel()[grid_quads(organ.chart.shape[:3], organ.closed)])
-        start += vertices.sum()
-    atlas = pack([chart for organ in organs for chart in organ.chart])
-    uv, first = [], 0
-    for organ in organs:
-        charts = np.stack(atlas[first : first + len(organ.chart)])
-        uv.append(charts.reshape(-1, 2)[grid_quads(organ.chart.shape[:3], False)].reshape(-1, 2))
-        first += len(organ.chart)
-    corners, texels = _triangles_last(np.concatenate(quads), np.concatenate(uv))
-    mesh = Mesh.from_quads(
+    corners, texels = _triangles_last(_quads(organs, kept), _texels(organs))
+    return Mesh.from_quads(
         young.positions,
         corners,
         uv=np.ascontiguousarray(texels, np.float32),
@@ -146,7 +124,30 @@ def join(organs: list[Organ], matter: Matter | None = None) -> Specimen:
         parts=np.repeat([names.index(o.part) for o in organs], [k.sum() for k in kept]).astype(np.int32),
         part_names=names,
     )
-    return Specimen(mesh, at, matter)
+
+
+def _quads(organs: list[Organ], kept: list[NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """(Q, 4) vertices; at a pole one of them stands twice."""
+    quads, start = [], 0
+    for organ, vertices in zip(organs, kept, strict=True):
+        numbers = np.cumsum(vertices).reshape(vertices.shape) - 1 + start
+        for row, pole in zip((0, -1), organ.poles, strict=True):
+            if pole:
+                numbers[:, row] = numbers[:, row, :1]
+        quads.append(numbers.ravel()[grid_quads(organ.chart.shape[:3], organ.closed)])
+        start += vertices.sum()
+    return np.concatenate(quads)
+
+
+def _texels(organs: list[Organ]) -> Array:
+    """(4 Q, 2) where each corner of the quads lies in the atlas, in [0, 1]."""
+    atlas = pack([chart for organ in organs for chart in organ.chart])
+    uv, first = [], 0
+    for organ in organs:
+        charts = np.stack(atlas[first : first + len(organ.chart)])
+        uv.append(charts.reshape(-1, 2)[grid_quads(organ.chart.shape[:3], False)].reshape(-1, 2))
+        first += len(organ.chart)
+    return np.concatenate(uv)
 
 
 def scaled(organ: Organ, size: float) -> Organ:

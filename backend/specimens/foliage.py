@@ -126,13 +126,14 @@ def compound_leaves(
     m = len(s)
     rise, length = rng.uniform(0.75, 0.95, (m, 1)), scale * rng.uniform(0.085, 0.1, m)
     samples, rows = np.linspace(0, 1, 33), np.linspace(0, 1, finer(14, detail))
-    radius = scale * mix(0.0011, 0.0006, rows)
+    # Narrow where it leaves the stem, so that it does not cut into it.
+    radius = scale * mix(0.0011, 0.0006, rows) * (0.4 + 0.6 * ramp(rows, 0.0, 0.1))
 
     def spines(tau: float) -> list[Spine]:
         droop = ramp(stalk.wilt(tau), 0.0, 1.1)
         points, frames = stalk.spine(tau).pose(s)
         frames = frames @ turn("z", azimuth)
-        points = points + frames[:, :, 0] * (0.9 * stalk.radius_at(s)[:, None])
+        points = points + frames[:, :, 0] * (stalk.radius_at(s)[:, None] + 0.85 * radius[0])
         lean = rise + (0.5 + 0.3 * droop) * samples + 1.1 * droop * ramp(samples, -0.1, 0.5)
         return [Spine.bent(*leaf, 0 * samples) for leaf in zip(points, frames, length, lean, strict=True)]
 

@@ -32,13 +32,11 @@ from scipy.special import erf
 from backend.species import IceBlock
 from backend.specimens.core import (
     Array,
-    Life,
     Matter,
     Noise,
     Organ,
     Skin,
     Specimen,
-    Stretch,
     finer,
     join,
     lathe_chart,
@@ -48,8 +46,6 @@ from backend.specimens.core import (
 )
 from backend.specimens.puddle import Outline, area, puddle, unit
 from backend.specimens.solids import enclosed
-
-LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 
 ICE_DENSITY = 0.917  # of water's
 GONE = 0.97  # life time at which the last ice has melted

@@ -24,14 +24,12 @@ from backend.species import Match
 from backend.specimens import fire
 from backend.specimens.core import (
     Array,
-    Life,
     Matter,
     Noise,
     Organ,
     Skin,
     Specimen,
     Spine,
-    Stretch,
     finer,
     join,
     mix,
@@ -44,8 +42,6 @@ from backend.specimens.fire import Flicker
 
 # Landmarks of life time: the head catches; it flares; the flame starves; it is out; nothing glows.
 STRUCK, FLARE, STARVING, OUT, COLD = 0.02, 0.11, 0.78, 0.89, 0.985
-
-LIFE = Life({"burn": Stretch(0.0, 1.0)}, prime=0.0)
 
 STICK, HALF_SIDE, EDGE = 0.925, 0.022, 0.006  # length, half the side of the square, radius of its rounded edges
 HEAD_RADIUS, HEAD_FOOT = 0.036, 0.030  # where it is widest, and where it meets the stick

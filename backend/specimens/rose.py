@@ -22,12 +22,11 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from backend.species import Rose
 from backend.specimens.core import (
+    GOLDEN_ANGLE,
     Array,
-    Life,
     Organ,
     Skin,
     Specimen,
-    Stretch,
     finer,
     join,
     mix,
@@ -50,17 +49,18 @@ from backend.specimens.foliage import (
 )
 
 # Landmarks of life time: closed; fully open; past its best; begins to wilt; dead.
-BUD, OPEN, FADING, WILTING, DEAD = 0.0, 0.45, 0.49, 0.64, 1.0
+BUD, OPEN = Rose.life.stretches["bloom"]
+FADING, DEAD = Rose.life.stretches["wilt"]
+WILTING = 0.64
 FIRST_FALL, LAST_FALL, FALL = 0.5, 0.59, 0.2  # when petals let go, and how long each falls
-
-GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 PETAL_BASE = np.array([0.75, 0.62, 0.25])
 FADED = np.array([0.55, 0.40, 0.27])  # of a petal's own colour, once it is dry
 PETAL_BROWN, PETAL_TAN = np.array([0.060, 0.017, 0.011]), np.array([0.20, 0.098, 0.042])
 
 # Metres, for a flower 80 mm wide; all of it scales with the flower. Radius of a bud's outermost petal along t.
-USUAL_DIAMETER, USUAL_HEIGHT = 0.08, 0.30
+USUAL_DIAMETER, USUAL_HEIGHT, USUAL_PETALS = 0.08, 0.30, 32
+COARSENS = 0.6  # the power of the detail with which petals do: chords of wide cells would cut through layers
 BUD_RADIUS = CubicSpline(
     [0, 0.12, 0.3, 0.45, 0.65, 0.83, 0.93, 1], [0.0045, 0.0080, 0.0108, 0.0114, 0.0092, 0.0049, 0.0023, 0.0006]
 )
@@ -71,17 +71,6 @@ HIP_HEIGHT = 0.013
 SIDES = 14  # of the hip and the stem that ends in it
 
 
-LIFE = Life(
-    {
-        "bloom": Stretch(BUD, OPEN),
-        "close": Stretch(OPEN, BUD),
-        "wilt": Stretch(FADING, DEAD),
-        "drop": Stretch(FADING, LAST_FALL + FALL),
-    },
-    prime=OPEN,
-    sways=True,
-)
-
 # Points in the flower's frame (..., 3) and how far, to points.
 Warp = Callable[[Array, float], Array]
 
@@ -91,13 +80,19 @@ def scale_of(rose: Rose) -> float:
     return rose.height / USUAL_HEIGHT * rose.flower
 
 
+def room_of(rose: Rose) -> float:
+    """Between two petals of a flower fuller than the usual one, as a share of the usual: they stray by less from their
+    layers."""
+    return min(1.0, USUAL_PETALS / rose.petals)
+
+
 def grow(rose: Rose, seed: int) -> Specimen:
     """A rose; `seed` picks the individual. Its vertices are the closed bud (tau 0)."""
     rng = np.random.default_rng(seed)
     length, size = rose.height - 0.5 * USUAL_DIAMETER * scale_of(rose), rose.height / USUAL_HEIGHT
     stalk = Stalk.grown(length, (0.0029 * size, 0.0020 * scale_of(rose)), wilted, rng)
     top = 1 - (HIP_HEIGHT - 0.0006) * scale_of(rose) / length
-    crumple = _crumple(rng, scale_of(rose))
+    crumple = _crumple(rng, scale_of(rose), room_of(rose))
     organs = [
         _corolla(rose, stalk, crumple, rng),
         _calyx(rose, stalk, crumple, rng),
@@ -164,7 +159,7 @@ def layer_points(
     def phi(t: Array, curl: Array | float) -> Array:
         angle = layer_angle(t, x, tau)
         if pull is not None:
-            limp = 0.45 * layer_wilt(x, tau) * ramp(t, -0.1, 0.6) * ramp(x, 0.05, 0.8)
+            limp = 0.45 * room_of(rose) * layer_wilt(x, tau) * ramp(t, -0.1, 0.6) * ramp(x, 0.05, 0.8)
             for _ in range(2):
                 angle = angle + limp * (pull[0] * np.cos(angle) - pull[1] * np.sin(angle))
         return angle + curl
@@ -208,7 +203,9 @@ class _Petals:
 
     @classmethod
     def grown(cls, rose: Rose, rng: np.random.Generator) -> "_Petals":
-        n, rows, columns = rose.petals, finer(17, rose.detail), finer(15, rose.detail) | 1
+        n, room = rose.petals, room_of(rose)
+        fineness = max(rose.detail, rose.detail**COARSENS) / room**0.3
+        rows, columns = finer(17, fineness), finer(15, fineness) | 1
         index = (np.arange(n) + 0.5)[:, None, None]
         u = np.linspace(-1, 1, columns)[None, None, :]
         v = np.linspace(0, 1, rows)[None, :, None]
@@ -218,7 +215,7 @@ class _Petals:
 
         layer = (index / n) ** 1.2
         pace = 1.2 * layer / index
-        lifted = 0.03 * ramp(u, 0.2, 1.0) * ramp(layer, 0.75, 1.0)  # an edge that lies over its neighbour's
+        lifted = 0.03 * room * ramp(u, 0.2, 1.0) * ramp(layer, 0.75, 1.0)  # an edge that lies over its neighbour's
         x = layer - each(0.1, 0.2) * u * pace + lifted
         theta = rng.uniform(0, 2 * np.pi) + index * GOLDEN_ANGLE + each(-0.12, 0.12)
         top = 1 - each(0.15, 0.21) * u**2 - each(0.0, 0.035) * np.exp(-((u / 0.16) ** 2))
@@ -235,7 +232,7 @@ class _Petals:
             half=each(0.92, 1.08) * scale_of(rose) * (0.014 + 0.012 * layer) * spoon,
             widest=mix(1.9, 1.75, layer),
             rolled=each(0.8, 1.15),
-            curled=each(-1.0, 1.2),
+            curled=room * each(-1.0, 1.2),
             shrinks=each(0.0, 0.3),
             wave=np.pi * rng.integers(2, 4, (n, 1, 1)),
             phase=each(0, 2 * np.pi),
@@ -334,7 +331,7 @@ def _facing(petals: Array) -> Array:
     return np.arctan2(outwards[:, 1], outwards[:, 0])
 
 
-def _crumple(rng: np.random.Generator, scale: float) -> Warp:
+def _crumple(rng: np.random.Generator, scale: float, room: float) -> Warp:
     """A displacement of space, still at the hip; what nests before it nests after it, its gradient being below 1."""
     k, push, phase = [], [], rng.uniform(0, 2 * np.pi, 9)
     for length, share in ((0.030, 0.35), (0.014, 0.4), (0.008, 0.4)):
@@ -343,7 +340,7 @@ def _crumple(rng: np.random.Generator, scale: float) -> Warp:
             push.append((way := rng.normal(size=3)) * share / 3 / np.linalg.norm(way) / np.linalg.norm(k[-1]))
 
     def warp(points: Array, amount: float) -> Array:
-        away = amount * ramp(np.linalg.norm(points, axis=-1, keepdims=True), 0.004 * scale, 0.022 * scale)
+        away = room * amount * ramp(np.linalg.norm(points, axis=-1, keepdims=True), 0.004 * scale, 0.022 * scale)
         return points + away * (np.sin(points @ np.transpose(k) + phase) @ np.array(push))
 
     return warp

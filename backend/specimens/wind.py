@@ -19,12 +19,13 @@ SAMPLES = 65  # of the bent axis
 
 @dataclass(frozen=True)
 class Breeze:
-    """`strength` 1 is usual. It swings `cycles` whole times in a clip, so that the motion loops."""
+    """`strength` 1 is usual. It swings `cycles` whole times in a clip, so that the motion loops. It blows one way for
+    all that stand in it."""
 
     strength: float
     cycles: int
-    azimuth: float  # where it blows to, radians
-    phase: float
+    azimuth: float = 0.6  # where it blows to, radians: aside, as the usual camera sees it
+    phase: float = 0.0
 
     def bend(self, points: Array, height: float, time: float) -> Array:
         """(V, 3) metres, of what stands on z = 0 with its top at `height`, at `time` in [0, 1] of the clip."""

@@ -67,8 +67,7 @@ class Reader:
 
     @property
     def _askable(self) -> bool:
-        short = len(self.typed.encode(errors="replace")) <= protocol.PROMPT_BYTES
-        return bool(self.typed.strip()) and short and self.typed not in self._answers
+        return bool(self.typed.strip()) and self.typed not in self._answers and _can_be_sent(self.typed)
 
     def _keep(self, prompt: str, answer: protocol.Reading) -> None:
         self._asked = None
@@ -76,3 +75,11 @@ class Reader:
         self._answers[prompt] = self.newest = answer
         while len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
+
+
+def _can_be_sent(text: str) -> bool:
+    """False for what is too long, or holds half of a character, as bytes that were pasted may."""
+    try:
+        return len(text.encode()) <= protocol.PROMPT_BYTES
+    except UnicodeEncodeError:
+        return False

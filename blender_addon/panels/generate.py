@@ -44,7 +44,7 @@ def draw_understood(layout, context, words: str, session) -> None:
     if reading.refusal:
         draw_text(layout, context, reading.refusal, "ERROR")
     elif reading.understood:
-        draw_text(layout, context, _sentence(reading.understood.partition("; passed over")[0]), "CHECKMARK")
+        draw_text(layout, context, _sentence(reading.understood), "CHECKMARK")
     if reading.passed_over:
         draw_text(layout, context, f"Passed over: {', '.join(reading.passed_over)}", "INFO")
 

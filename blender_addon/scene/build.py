@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 
-from .bouquet import Site, open_collection, settle
+from .bouquet import Site, open_collection
 
 
 def new_object(name: str, arrays: dict[str, np.ndarray], site: Site):
@@ -17,8 +17,7 @@ def new_object(name: str, arrays: dict[str, np.ndarray], site: Site):
         obj.location = site.location
         _link(obj, open_collection(), alone=True)
     else:
-        site.bed.fit(arrays["vertices"])
-        settle(obj, site.bed, site.slots[0])
+        site.bed.put(obj, site.slots[0])
         _link(obj, site.bed.home(), alone=site.slots[0] == 0)
     return obj
 

@@ -117,6 +117,15 @@ class Taken:
         self.frames, self.previews, self.looks = self.previews, [], self.preview_looks()
         return f"its preview of {len(self.frames)} frames, because too few of the full ones came"
 
+    def facts(self) -> dict:
+        """What provenance keeps of it."""
+        return {
+            "frames": len(self.frames),
+            "measured": [list(entry) for entry in self.measured],
+            "summary": self.summary,
+            "lives": sorted(self.looks.lives),
+        }
+
     def free(self) -> None:
         """Everything is written: the memory goes back."""
         self.frames = [Came(frame.index, (), {}) for frame in self.frames]

@@ -15,11 +15,12 @@ import bpy
 import numpy as np
 
 from ..seam import protocol
-from . import bouquet, build, colour, finishing, keys, live, material, place, provenance, regrown
+from . import colour, finishing, keys, live, material, place, provenance
 from .bouquet import Site
 from .reading import Target, rest
+from .seating import Seating
 from .surface import corner_vertices
-from .taken import BadResult, Came, Taken
+from .taken import Came, Taken
 
 
 class Import:
@@ -41,10 +42,8 @@ class Import:
         self.notes: list[str] = list(target.notes) if target else []
         self._made_by = made_by | dict(target.groups if target else ())
         self._target = target
-        self._site = site or Site()
+        self._seating = Seating(site or Site())
         self._about = dict(about or {})
-        self.copies: list[str] = []  # names of objects that share the mesh
-        self._former = ""  # the name of the mesh that the object had before it was grown anew
         self._uid = 0
         self._owned = False  # the object is one that we made
         self._begun = False  # its shape keys are ours to write
@@ -93,6 +92,11 @@ class Import:
         return True
 
     @property
+    def copies(self) -> list[str]:
+        """Names of objects that share the mesh."""
+        return self._seating.copies
+
+    @property
     def vertices(self) -> int:
         """How many the subject has; 0 before it came."""
         return len(self._taken.subject.get("vertices", ()))
@@ -138,17 +142,8 @@ class Import:
 
     def withdraw(self) -> None:
         """Take away what there is of it, as if it had never been asked for."""
-        obj, self._between = self._found(), None
-        for copy in filter(None, map(bpy.data.objects.get, self.copies)):
-            bpy.data.objects.remove(copy)
-        if obj is not None and self._former:
-            regrown.stand_up(obj, self._former)
-        elif obj is not None and self._owned:
-            mesh, materials = obj.data, [slot.material for slot in obj.material_slots]
-            bpy.data.objects.remove(obj)
-            bpy.data.meshes.remove(mesh)
-            for each in materials:
-                bpy.data.materials.remove(each)
+        self._between = None
+        self._seating.clear(self._found(), self._owned)
         self._uid, self.object_name = 0, ""
 
     # --- Taking records in
@@ -163,7 +158,7 @@ class Import:
             words = ", ".join(f'"{word}"' for word in record.passed_over)
             self.notes.append(f"Words of the prompt that were not understood and change nothing: {words}")
         if self._target is None:
-            self._take_seat(record.name or self.title)
+            self._take_place(record.name or self.title)
             return
         obj, reason = place.of_target(self._target)
         if reason:
@@ -172,21 +167,14 @@ class Import:
             self._uid, self.object_name = obj.session_uid, obj.name
             self._rest = rest(obj.data)
 
-    def _take_seat(self, name: str) -> None:
+    def _take_place(self, name: str) -> None:
         """The object that is grown anew, or a new one."""
-        obj = regrown.usable(self._site.seat) if self._site.seat else None
-        if obj is None:
-            self._make_object(name, self._site)
-            if self._site.seat:
-                self.notes.append(f'"{self._site.seat.name}" is not there any more: the result is a new object')
-            return
-        facts, names = provenance.read(obj) or {}, live.of(obj)
-        try:
-            former = regrown.sit(obj, self._taken.subject)
-        except ValueError as error:
-            raise BadResult(str(error)) from None
+        obj = self._seating.take(name, self._taken.record, self._taken.subject)
         self._own(obj)
-        self._former = former
+        if self._seating.seat_is_gone:
+            seat = self._seating.site.seat
+            self.notes.append(f'"{seat.name}" is not there any more: the result is a new object')
+        facts, names = provenance.read(obj) or {}, live.of(obj)
         if names is not None and not names.weights:  # the artist may have edited its curve: it is kept
             self._names, self._first_frame = names, facts["first_frame"]
             self._lasts = facts["last_frame"] - facts["first_frame"]
@@ -247,16 +235,8 @@ class Import:
     def _labels(self) -> list[str]:
         return live.labels(self._made_by, self._taken.processes)
 
-    def _make_object(self, name: str, site: Site) -> None:
-        try:
-            obj = build.new_object(name, self._taken.subject, site)
-        except ValueError as error:
-            raise BadResult(str(error)) from None
-        self._own(obj)
-
     def _own(self, obj) -> None:
         """Go on with an object whose mesh is ours, from the first frame on."""
-        self._former, self.copies = "", []
         self._uid, self.object_name = obj.session_uid, obj.name
         self._owned, self._begun, self._written, self._previewed = True, False, 0, set()
         self._rest = self._taken.subject["vertices"]
@@ -264,12 +244,13 @@ class Import:
 
     def _make_object_beside(self, reason: str, old) -> None:
         """A new object where the old one is, or was."""
-        location = self._target.location if self._target else self._site.location
+        location = self._target.location if self._target else self._seating.site.location
         if old is not None:
             location = tuple(old.matrix_world.translation)
         name = self._target.object_name if self._target else self._taken.record.name or self.title
         process = self._made_by.get("process", "")
-        self._make_object(f"{name} ({process.title()})" if process else name, Site(location))
+        name = f"{name} ({process.title()})" if process else name
+        self._own(self._seating.make(name, self._taken.subject, Site(location)))
         self.notes.append(f'{reason}: the result is a new object, "{self.object_name}"')
 
     # --- Writing
@@ -338,7 +319,7 @@ class Import:
             self.notes.append(f'"{obj.name}" shared its mesh with other objects and now has its own')
         if self._owned and ("albedo" in self._taken.subject or self._taken.looks.lives):
             self._attributes = finishing.dress_new(obj, self._taken.subject["corners"], self._taken.looks)
-        if not self._former:
+        if not self._seating.regrows:
             self._replace_clip(obj)
         self._had_keys, self._was_pinned = obj.data.shape_keys is not None, obj.show_only_shape_key
         keys.prepare(obj, self._key)
@@ -392,8 +373,7 @@ class Import:
                 yield lambda obj, name=name: keys.remove(obj, [name])
             yield from self._looks_of(self._taken.looks, self._taken.frames[self._taken.looks.frames :])
             yield from self._playing_steps(self._taken.looks)
-        for slot in self._site.slots[1:] if self._site.bed else ():
-            yield lambda obj, slot=slot: self._plant_copy(obj, slot)
+        yield from self._seating.plant_steps(self._names)
         yield self._sign
 
     @staticmethod
@@ -433,30 +413,17 @@ class Import:
         notes = finishing.fit_scene(obj, self._names, self._first_frame + self._last, self._taken.record.fps)
         self.notes += [note for note in notes if note not in self.notes]
 
-    def _plant_copy(self, obj, slot: int) -> None:
-        copy = bouquet.plant_copy(obj, self._site.bed, slot)
-        if self._names is not None:
-            live.follow(copy, obj, self._names)
-        self.copies.append(copy.name)
-
     def _sign(self, obj) -> None:
         taken, first = self._taken, self._first_frame or 0
-        facts = {
+        facts = taken.facts() | {
             "title": self.title,
-            "frames": len(taken.frames),
             "first_frame": first,
             "last_frame": first + taken.last,
-            "measured": [list(entry) for entry in taken.measured],
-            "summary": taken.summary,
-            "lives": sorted(taken.looks.lives),
             "live": None if self._names is None else live.facts(self._names),
         }
         if self._attributes:
             facts["attributes"] = self._attributes
-        for each in [obj, *filter(None, map(bpy.data.objects.get, self.copies))]:
-            provenance.write(each, self._made_by, self._about | facts)
-        if self._former:
-            regrown.settle(obj, self._former)
+        self._seating.sign(obj, self._made_by, self._about | facts)
         if taken.frames:
             keys.settle(obj)
         self._signed = True

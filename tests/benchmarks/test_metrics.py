@@ -12,7 +12,7 @@ from tests.benchmarks.lifebench.metrics.chamfer import chamfer, distances
 from tests.benchmarks.lifebench.metrics.chamfer import motion as motion_distance
 from tests.benchmarks.lifebench.metrics.colour import albedo_psnr
 from tests.benchmarks.lifebench.metrics.progress import Progress, lived, moments, progress
-from tests.benchmarks.lifebench.metrics.tracking import motion, shake, trajectory_error
+from tests.benchmarks.lifebench.metrics.tracking import motion, shake, surface_motion, trajectory_error
 from tests.benchmarks.lives import cube, life, lopsided, moved, own, shifts, sphere, untracked
 
 FEW = Counts(to=20_000, frm=2_000, placing=500)
@@ -210,9 +210,21 @@ def test_a_part_of_the_motion_is_that_part():
     assert motion(own(moved(truth, vertices + ramp[:, None, None] * [1.0, 0, 0]), truth)) == pytest.approx(
         ramp.std() / sway[:, 0, 2].std(), rel=1e-5
     )
-    still = untracked(moved(truth, (vertices + 0 * sway)))
-    assert motion(own(still, truth)) == 0.0
-    assert motion(own(untracked(truth.sequence), truth)) == pytest.approx(1)
+    assert motion(own(moved(truth, vertices + 0 * sway), truth)) == 0.0
+
+
+@pytest.mark.parametrize("known", [lambda sequence: sequence, untracked])
+def test_the_motion_of_a_surface_is_the_same_whether_points_are_followed_or_not(known):
+    vertices, faces = sphere(fine=2)
+    away = np.array([0.0, 1, 2, 3])[:, None, None] * np.array([0, 0, 9.0])
+    truth = life(vertices + away, faces)
+    assert surface_motion(own(known(moved(truth, vertices + 0 * away)), truth)) == 0.0
+    assert surface_motion(own(known(truth.sequence), truth)) == 1
+    turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    spun = moved(truth, np.stack([vertices @ np.linalg.matrix_power(turn, k) for k in range(4)]))
+    assert surface_motion(own(known(spun), truth)) < 0.02 < 0.05 < motion(own(spun, truth))
+    half = moved(truth, vertices + 0.5 * away)
+    assert surface_motion(own(known(half), truth)) == pytest.approx(0.45, abs=0.06)  # less than points: nearest ones
 
 
 def test_vanishing_is_as_much_motion_as_appearing():
@@ -221,7 +233,7 @@ def test_vanishing_is_as_much_motion_as_appearing():
     appears = np.where(np.arange(len(both)) < len(vertices), 1.0, [[0.0], [1.0]])
     truth = life(np.stack([both, both]), two, opacity=appears)
     vanishing = replace(untracked(truth.sequence), frames=[(both, two), (vertices, faces)], opacity=None)
-    assert motion(own(vanishing, truth)) == pytest.approx(1, rel=1e-6)  # of one that is not tracked
+    assert surface_motion(own(vanishing, truth)) == pytest.approx(1, rel=1e-6)
 
 
 def test_shaking_is_seen_and_the_truths_own_is_not():

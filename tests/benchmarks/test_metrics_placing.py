@@ -155,4 +155,19 @@ def test_other_frame_counts_are_brought_to_the_truths():
     assert np.allclose(np.stack(brought.albedo)[:, 0, 0], np.linspace(0, 1, 9))
     nearest = at_frames(untracked(answer), 4).frames
     assert [v[0, 2] for v, _ in nearest] == [paths[t, 0, 2] for t in (0, 1, 3, 4)]
+    assert at_frames(answer, 5, loop=True) is answer
     assert len(at_frames(moved(truth, paths[:1], times=np.zeros(1), albedo=None), 4).frames) == 4
+
+
+@pytest.mark.parametrize("known", [lambda sequence: sequence, untracked])
+def test_the_first_frame_once_more_at_the_end_of_a_loop_is_left_out(known):
+    vertices, faces = sphere(fine=1)
+    angle = np.arange(9)[:, None, None] * np.pi / 4
+    paths = vertices + np.concatenate([np.sin(angle), np.cos(angle), 0 * angle], axis=2)
+    truth = life(paths[:8], faces, loop=True)
+    closed = known(moved(truth, paths, times=np.arange(9) / 3))
+    for count, kept in ((8, slice(8)), (4, slice(0, 8, 2))):
+        brought = at_frames(closed, count, loop=True)
+        assert np.allclose([v for v, _ in brought.frames], paths[kept], atol=1e-9)
+    assert np.allclose(at_frames(closed, 9).frames[-1][0], paths[0])  # of a life that does not loop it is its last
+    assert not np.allclose(at_frames(closed, 9, loop=True).frames[-1][0], paths[0], atol=1e-3)

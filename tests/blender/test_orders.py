@@ -8,6 +8,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
+from mathutils import Vector  # noqa: E402
+
 from backend import protocol  # noqa: E402
 from tests.blender import samples  # noqa: E402
 from tests.blender.addon import SECONDS, key_positions, needs_backend, until  # noqa: E402
@@ -88,7 +90,7 @@ def test_a_question_that_is_refused_is_not_asked_for_ever(reader):
     assert reader.answer(PROMPT) == protocol.Reading() and not reader.busy
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "ü" * protocol.PROMPT_BYTES])
+@pytest.mark.parametrize("text", ["", "  \n", "ü" * protocol.PROMPT_BYTES, "a rose\udcff"])
 def test_what_is_no_prompt_is_not_asked(reader, text):
     reader.typed = text
     reader.tick()
@@ -226,7 +228,7 @@ def test_an_order_waits_for_its_prompt_to_be_read_and_then_says_what_the_words_s
 def test_a_bouquet_is_a_job_for_each_individual_with_a_seed_and_an_age_of_its_own(script, orders):
     know(script, count=8)
     orders.place(wish(variations=5), (0, 0, 0))
-    assert [request.seed for request in requests(script)] == [7, 8, 9, 10, 11]
+    assert [request.seed for request in requests(script)] == [protocol.child_seed(7, number) for number in range(5)]
     assert [request.age for request in requests(script)] == [-1, -0.5, 0, 0.5, 1]
     assert {(request.count, request.specimen) for request in requests(script)} == {(1, ROSE)}
     sites = [arrival.site for arrival in script.pump.arrivals.open.values()]
@@ -241,11 +243,12 @@ def test_there_are_no_more_individuals_than_objects(script, orders, count, varia
     assert len(script.session.jobs) == jobs
 
 
-def test_the_last_seed_is_followed_by_the_first(script, orders):
-    know(script, count=2)
-    last = msgspec.structs.replace(REQUEST, seed=2**31 - 1)
-    orders.place(wish(request=last), (0, 0, 0))
-    assert [request.seed for request in requests(script)] == [2**31 - 1, 0]
+def test_bouquets_of_neighbouring_seeds_share_no_individual(script, orders):
+    know(script, count=12)
+    for seed in (2**31 - 2, 2**31 - 1, 0, 1):
+        orders.place(wish(variations=12, request=msgspec.structs.replace(REQUEST, seed=seed)), (0, 0, 0))
+    assert len({request.seed for request in requests(script)}) == 4 * 12
+    assert all(0 <= request.seed < 2**31 for request in requests(script))
 
 
 def test_a_prompt_that_is_known_to_be_refused_is_answered_at_once_and_the_former_order_stays(script, orders):
@@ -305,7 +308,8 @@ def test_what_the_redo_panel_changes_takes_the_place_of_the_former_order(script,
     assert script.session._removing == former  # what was never sent need not be taken back
     third.due = 0.0
     orders.tick()
-    assert [(request.specimen.petals, request.seed) for request in requests(script)] == [(50, 80), (50, 81)]
+    seeds = [(request.specimen.petals, request.seed) for request in requests(script)]
+    assert seeds == [(50, 80), (50, protocol.child_seed(80, 1))]
     assert set(script.pump.arrivals.open) == set(script.session.jobs)
 
 
@@ -318,10 +322,11 @@ def adopt(script, job, packed):
     return found
 
 
-def grown(seed=0, frames=5, colour=False, name="Rose"):
-    """The records of a clip of a prism as the backend grows it: with a look of its own."""
+def grown(seed=0, frames=5, colour=False, name="Rose", **said):
+    """The records of a clip of a prism as the backend grows it: with a look of its own, and what it has `said`."""
     made = samples.prism(name)
     record, arrays, _ = samples.subject_of(made)
+    record = msgspec.structs.replace(record, **said)
     records = samples.clip(record, arrays, frames=frames, colour=colour, seed=seed)
     bpy.data.meshes.remove(made.data)
     return [protocol.pack(each, values) for each, values in records]
@@ -342,12 +347,19 @@ def test_what_had_half_arrived_of_a_replaced_order_is_taken_away(script, orders)
 # --- A bouquet in the file
 
 
-def bouquet(script, orders, count=7, variations=3, colour=True):
+def bouquet(script, orders, count=7, variations=3, colour=True, said=({},)):
+    """A whole one; `said` is what the backend says of the first individual, the second, and so on in turn."""
     know(script, count=count)
     order = orders.place(wish(variations=variations), (1.0, 2.0, 0.5))
     for number, job in enumerate(order.jobs):
-        script.give(adopt(script, job, grown(seed=number, colour=colour)))
+        script.give(adopt(script, job, grown(seed=number, colour=colour, **said[number % len(said)])))
     return order
+
+
+def gap():
+    """The smallest distance of two objects on the floor, in metres."""
+    flat = np.array([obj.location for obj in bpy.data.objects])[:, :2]
+    return (np.linalg.norm(flat[:, None] - flat, axis=2) + 1000 * np.eye(len(flat))).min()
 
 
 def test_a_bouquet_shares_the_meshes_of_its_individuals(script, orders):
@@ -358,7 +370,7 @@ def test_a_bouquet_shares_the_meshes_of_its_individuals(script, orders):
     assert len(order.jobs) == 3 and not script.pump.arrivals.open
     for obj in collection.objects:
         assert obj.anthesis_specimen.to_record() == ROSE
-        assert obj.anthesis_specimen.seed in (7, 8, 9)
+        assert obj.anthesis_specimen.seed in [protocol.child_seed(7, number) for number in range(3)]
 
 
 def test_a_bouquet_stands_around_the_cursor_on_its_floor_and_apart(script, orders):
@@ -371,6 +383,35 @@ def test_a_bouquet_stands_around_the_cursor_on_its_floor_and_apart(script, order
     assert np.linalg.norm(flat.mean(axis=0)) < gaps.min()
     assert len({round(obj.rotation_euler.z, 4) for obj in bpy.data.objects}) == 20
     assert {round(scale, 6) for obj in bpy.data.objects for scale in obj.scale} > {1.0}
+
+
+@pytest.mark.parametrize("reaches", [(0.25, 0.25), (0.25, 8.0), (8.0, 0.25)])
+def test_the_widest_that_one_gets_over_its_life_says_how_far_they_are_apart(script, orders, reaches):
+    bouquet(script, orders, count=20, variations=2, said=[{"reach": reach} for reach in reaches])
+    assert max(reaches) < gap() < 1.3 * max(reaches)
+
+
+@pytest.mark.parametrize("reach", [float("nan"), float("inf"), -1.0])
+def test_a_reach_that_is_none_is_as_unknown(script, orders, reach):
+    bouquet(script, orders, count=4, said=[{"reach": reach}])
+    assert 3 < gap() < 6
+
+
+def test_those_that_were_moved_meanwhile_stay_where_they_are_when_the_others_make_room(script, orders):
+    know(script, count=3)
+    order = orders.place(wish(), (1.0, 2.0, 0.5))
+    script.give(adopt(script, order.jobs[0], grown(reach=0.5, name="First")))
+    script.give(adopt(script, order.jobs[1], grown(reach=0.5, name="Second")))
+    first, second = bpy.data.objects["First"], bpy.data.objects["Second"]
+    first.location, before = (5, 5, 5), second.location - Vector((1, 2, 0.5))
+    script.give(adopt(script, order.jobs[2], grown(reach=2.0)))
+    assert tuple(first.location) == (5, 5, 5)
+    np.testing.assert_allclose(second.location - Vector((1, 2, 0.5)), before * 4, atol=1e-5)
+
+
+def test_one_wind_blows_on_all_of_a_bouquet(script, orders):
+    bouquet(script, orders, said=[{"windblown": True}])
+    assert [obj.rotation_euler.z for obj in bpy.data.objects] == [0.0] * 7
 
 
 def test_a_copy_lives_as_the_one_whose_mesh_it_shares(script, orders):
@@ -569,6 +610,23 @@ def test_what_was_not_grown_from_words_cannot_be_grown_anew(script, orders):
         bpy.ops.anthesis.regrow()
     bpy.context.view_layer.objects.active = samples.prism()
     assert not bpy.ops.anthesis.regrow.poll()
+
+
+@needs_backend
+def test_a_real_bouquet_sways_in_one_wind_and_its_plants_stand_apart(addon):
+    settings = bpy.context.scene.anthesis.generate
+    settings.prompt, settings.frames, settings.variations = "five sunflowers swaying in a storm", 6, 2
+    assert bpy.ops.anthesis.generate(wait=True, timeout=SECONDS) == {"FINISHED"}
+    ways, circles = [], []
+    for obj in bpy.data.objects:
+        turned = np.array(obj.matrix_world.to_3x3())
+        keys = key_positions(obj) @ turned.T
+        moved = (keys[:, :, :2] - keys.mean(axis=0)[:, :2]).reshape(-1, 2)
+        ways.append(np.linalg.svd(moved, full_matrices=False)[2][0])  # along which it moves most
+        circles.append((np.array(obj.location)[:2], np.linalg.norm(keys[:, :, :2], axis=2).max()))
+    assert np.abs(np.array(ways) @ ways[0]).min() > 0.95
+    for number, (place, radius) in enumerate(circles):
+        assert all(np.linalg.norm(place - other) > radius + wide for other, wide in circles[:number])
 
 
 @needs_backend

@@ -1,16 +1,23 @@
 """What LifeBench gives to see, against closed forms: a ball that moves and turns, a sheet painted by its place."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from backend import protocol
 from backend.clip import Clip, Mesh
 from tests.bench.sheets import sheet
 from tests.benchmarks.lifebench import data, pictures
 from tests.benchmarks.lifebench.tasks import HAPPENINGS, Case, Task, cases
 from tests.benchmarks.lifebench.texels import Atlas
 from tests.benchmarks.lives import sphere
+from tools.environments import ROOT
 
 RADIUS, SIDE = 0.3, 96
 CENTRES = np.array([[0.5, -0.2, 0.8], [0.56, -0.16, 0.83], [0.6, -0.1, 0.9]])
@@ -111,25 +118,65 @@ def test_texels_hold_what_lies_at_their_place():
 
 
 def test_what_is_made_once_stays_and_what_was_broken_off_is_made_anew(tmp_path):
-    case = Case(Task.VIDEO, "ice_block", 9002, detail=0.4)
-    (tmp_path / "ice_block" / "9002.part").mkdir(parents=True)
+    case = Case(Task.VIDEO, "ice_block", 12, detail=0.4)
+    (tmp_path / "ice_block" / "12.part").mkdir(parents=True)
     home = data.make(case, tmp_path, frames=2, side=32, texels=64)
     told = sorted(path.relative_to(home).as_posix() for path in home.rglob("*"))
     assert {"clip.npz", "texels.npz", "life.json", "fixed0.mp4", "fixed0/0001.png", "turning.npz"} <= set(told)
-    assert not (tmp_path / "ice_block" / "9002.part").exists()
+    assert not (tmp_path / "ice_block" / "12.part").exists()
     before = (home / "clip.npz").stat().st_mtime_ns
-    assert data.make(case, tmp_path, frames=2) == home and (home / "clip.npz").stat().st_mtime_ns == before
+    assert data.make(case, tmp_path, 2, 32, 64) == home and (home / "clip.npz").stat().st_mtime_ns == before
     given = {
-        task: sorted(p.name for p in data.give(replace(case, task=task), tmp_path, 2, 32).iterdir()) for task in Task
+        task: sorted(p.name for p in data.give(replace(case, task=task), tmp_path, 2, 32).iterdir())
+        for task in (Task.VIDEO, Task.MESH, Task.WORDS)
     }
     assert given == {
         Task.VIDEO: ["film.mp4", "first.png"], Task.MESH: ["subject.glb", "words.txt"], Task.WORDS: ["words.txt"],
     }  # fmt: skip
-    assert (tmp_path / "mesh" / "ice_block-9002" / "words.txt").read_text() == "an ice block, melting\n"
+    assert (tmp_path / "mesh" / "ice_block-12" / "words.txt").read_text() == "an ice block, melting\n"
+
+
+@pytest.mark.parametrize("other", [{"frames": 3}, {"side": 24}, {"texels": 48}, {"detail": 0.3}, {"version": "0.0.1"}])
+def test_what_was_made_in_another_way_is_made_anew(tmp_path, monkeypatch, other):
+    case, usual = Case(Task.WORDS, "ice_block", 12, detail=0.4), {"frames": 2, "side": 32, "texels": 64}
+    home = data.make(case, tmp_path, **usual)
+    (home / "old").touch()
+    if "version" in other:
+        monkeypatch.setattr(data.protocol, "VERSION", other["version"])
+    case = replace(case, detail=other.get("detail", case.detail))
+    asked = {name: other.get(name, value) for name, value in usual.items()}
+    assert data.make(case, tmp_path, **asked) == home and not (home / "old").exists()
+    told = json.loads((home / "life.json").read_text())["made"]
+    assert told == {"version": protocol.VERSION, "detail": case.detail} | asked
+
+
+ANOTHER = """
+from pathlib import Path
+from tests.benchmarks.lifebench import data
+from tests.benchmarks.lifebench.tasks import Case, Task
+data.make(Case(Task.WORDS, "match", 12, detail=0.4), Path({folder!r}), 3, 48, 64)
+"""
+
+
+def test_another_process_makes_the_same_arrays_and_pictures(tmp_path):
+    home = data.make(Case(Task.WORDS, "match", 12, detail=0.4), tmp_path / "here", 3, 48, 64)
+    script, surroundings = ANOTHER.format(folder=str(tmp_path / "there")), os.environ | {"PYTHONHASHSEED": "5"}
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=surroundings, check=True)
+    there, arrays = tmp_path / "there" / "match" / "12", 0
+    for path in home.rglob("*.npz"):
+        with np.load(path) as one, np.load(there / path.name) as other:
+            assert set(one) == set(other)
+            for name in one:
+                assert np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f"), (path, name)
+                arrays += 1
+    pictures = [path.relative_to(home) for path in home.rglob("*.png")]
+    assert arrays > 30 and len(pictures) == 3 * 5
+    for path in pictures:
+        assert np.array_equal(np.asarray(Image.open(home / path)), np.asarray(Image.open(there / path))), path
 
 
 def test_every_specimen_has_its_happening():
-    for case in cases(Task.MESH, list(HAPPENINGS), [9001], detail=0.4):
+    for case in cases(Task.MESH, list(HAPPENINGS), [11], detail=0.4):
         truth = case.truth(3)
         moved = np.abs(np.diff(truth.clip.positions, axis=0)).max() / truth.size
         assert truth.given == (2 if case.happening.born else 0) and moved > 0.01, case.name

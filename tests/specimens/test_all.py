@@ -7,7 +7,7 @@ import pytest
 from msgspec import inspect, structs
 
 from backend.species import SPECIES
-from backend.specimens import grow, module_of
+from backend.specimens import grow
 from tests import growth
 
 SEED = 9001
@@ -63,7 +63,7 @@ def test_nothing_jumps(name):
 @EVERY
 def test_it_lives(name):
     """Every process that it says it has moves it or changes its colour, and all of its life does both."""
-    life = module_of(SPECIES[name]).LIFE
+    life = SPECIES[name].life
     for process, (start, end) in life.stretches.items():
         one = grow(structs.replace(SPECIES[name](), **SPECIES[name].needs.get(process, {})), SEED)
         first, last = one.at(start), one.at(end)
@@ -147,7 +147,7 @@ def test_parameters_hold_at_their_ends(name):
 @EVERY
 def test_colour_is_seen_where_it_is_said(name):
     """Blue in place of the usual colour: there is more blue at the time at which it is itself."""
-    life = module_of(SPECIES[name]).LIFE
+    life = SPECIES[name].life
     tau = max([life.prime, *(end for _, end in life.stretches.values() if end < 0.95)])
     seen = [
         grow(SPECIES[name](colour=colour), SEED).at(tau).albedo for colour in ((0.5, 0.02, 0.02), (0.02, 0.02, 0.5))

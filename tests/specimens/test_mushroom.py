@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from backend.species import Mushroom
-from backend.specimens.mushroom import OPEN, ROTS, grow
+from backend.specimens.mushroom import grow
+from backend.specimens.mushroom.agaric import OPEN, ROTS
 from tests.growth import islands, volume
 
 HEIGHT = Mushroom().height

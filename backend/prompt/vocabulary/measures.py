@@ -1,32 +1,37 @@
 """Counts, sizes, paces and amounts. Vague words have one value each, which is told to whoever types them."""
 
-MOST = 50  # instances of one prompt; a larger number is passed over
+
+class Usual(int):
+    """A number that a collective has where none is told: "a bouquet of 7 lilies" are seven."""
+
+
+BOUQUET = Usual(12)
 
 COUNTS = {  # words -> number, where no article or noun is part of it
     "en": {
         "a few": 3, "few": 3, "several": 5, "a couple of": 2, "a couple": 2, "couple of": 2, "a pair of": 2,
         "pair of": 2, "a pair": 2, "half a dozen": 6, "half dozen": 6, "a half dozen": 6, "a dozen": 12,
         "one dozen": 12, "two dozen": 24, "three dozen": 36, "four dozen": 48, "dozen": 12, "pairs of": 2,
-        "bouquets of": 12, "a baker's dozen": 13, "a single": 1, "single": 1, "a bouquet of": 12, "bouquet of": 12,
-        "one and a half dozen": 18, "bouquet": 12, "both": 2,
-        "a score of": 20, "a dozen of": 12, "pair": 2, "a bunch of flowers": 12,
+        "bouquets of": BOUQUET, "a baker's dozen": 13, "a single": 1, "single": 1, "a bouquet of": BOUQUET, "bouquet of": BOUQUET,
+        "one and a half dozen": 18, "bouquet": BOUQUET, "both": 2,
+        "a score of": 20, "a dozen of": 12, "pair": 2, "a bunch of flowers": BOUQUET,
     },
     "de": {
         "ein paar": 3, "paar": 3, "einige": 3, "einigen": 3, "einiger": 3, "mehrere": 5, "mehreren": 5, "mehrerer": 5,
         "ein dutzend": 12, "dutzend": 12, "halbes dutzend": 6, "ein halbes dutzend": 6, "zwei dutzend": 24,
-        "drei dutzend": 36, "vier dutzend": 48, "ein strauß": 12, "strauß": 12, "einen strauß": 12,
-        "einem strauß": 12, "ein einzelner": 1, "eine einzelne": 1, "einzelne": 1, "ein einzelnes": 1, "einzige": 1,
-        "einzelner": 1, "einzelnes": 1, "ein strauß aus": 12, "ein strauß von": 12, "blumenstrauß": 12,
-        "ein strauß mit": 12, "beide": 2, "ein bouquet": 12,
+        "drei dutzend": 36, "vier dutzend": 48, "ein strauß": BOUQUET, "strauß": BOUQUET, "einen strauß": BOUQUET,
+        "einem strauß": BOUQUET, "ein einzelner": 1, "eine einzelne": 1, "einzelne": 1, "ein einzelnes": 1, "einzige": 1,
+        "einzelner": 1, "einzelnes": 1, "ein strauß aus": BOUQUET, "ein strauß von": BOUQUET, "blumenstrauß": BOUQUET,
+        "ein strauß mit": BOUQUET, "beide": 2, "ein bouquet": BOUQUET,
     },
     "fr": {
         "quelques": 3, "plusieurs": 5, "une douzaine de": 12, "une douzaine d'": 12, "douzaine de": 12,
         "douzaine d'": 12, "deux douzaines de": 24, "deux douzaines d'": 24, "une demi douzaine de": 6,
         "une demi douzaine d'": 6, "une dizaine de": 10, "une dizaine d'": 10, "une quinzaine de": 15,
         "une vingtaine de": 20, "une trentaine de": 30, "une quarantaine de": 40, "une cinquantaine de": 50,
-        "une paire de": 2, "une paire d'": 2, "paire de": 2, "un bouquet de": 12, "un bouquet d'": 12, "bouquet de": 12,
+        "une paire de": 2, "une paire d'": 2, "paire de": 2, "un bouquet de": BOUQUET, "un bouquet d'": BOUQUET, "bouquet de": BOUQUET,
         "une seule": 1, "un seul": 1, "un couple de": 2, "une quinzaine d'": 15, "une vingtaine d'": 20,
-        "les deux": 2, "une gerbe de": 12,
+        "les deux": 2, "une gerbe de": BOUQUET,
     },
 }  # fmt: skip
 # A few or some of what is not counted ("some bread") is one.
@@ -34,7 +39,6 @@ SOME = {"en": "some", "de": "etwas", "fr": ""}
 FLOWER_BUNCHES = {"en": "a bunch of, bunch of", "de": "ein bund, bund", "fr": "une botte de, botte de"}
 COLLECTIVES = ("dozen", "pairs", "bouquets", "dutzend", "douzaines")  # after a number they multiply it
 FEW, PAIR, PLURAL = 3, 2, 3
-BOUQUET = 12
 
 _EN_ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -61,7 +65,7 @@ LARGE = {
         "million": 10**6,
     },
     "de": {"hundert": 100, "tausend": 1000, "einhundert": 100, "eine million": 10**6},
-    "fr": {"cent": 100, "mille": 1000, "un million": 10**6, "quatre vingts": 80, "soixante dix": 70},
+    "fr": {"cent": 100, "mille": 1000, "un million": 10**6},
 }
 
 
@@ -86,6 +90,10 @@ def numbers(language: str) -> dict[str, int]:
     for ten, value in list(tens.items()):
         tens |= {f"{ten} {one}": value + k for k, one in enumerate(_FR_ONES[2:10], 2)} | {f"{ten} et un": value + 1}
         tens |= {f"{ten} et une": value + 1}
+    teens = {f"soixante {teen}": 60 + k for k, teen in enumerate(_FR_ONES[10:], 10)} | {"soixante et onze": 71}
+    eighties = {f"quatre vingt {one}": 80 + k for k, one in enumerate(_FR_ONES[1:], 1)}
+    tens |= teens | eighties | {"quatre vingts": 80, "quatre vingt": 80, "quatre vingt une": 81}
+    tens = {word.replace("_", " "): value for word, value in tens.items()}
     return {word.replace("_", " "): k for k, word in enumerate(_FR_ONES) if k != 1} | tens
 
 
@@ -118,7 +126,6 @@ METRES = {
     "yard": 0.9144, "zentimeter": 0.01, "zoll": 0.0254, "fuß": 0.3048, "mètre": 1.0, "centimètre": 0.01,
     "millimètre": 0.001, "pouce": 0.0254, "pied": 0.3048, "dm": 0.1, "decimetre": 0.1, "dezimeter": 0.1,
 }  # fmt: skip
-METRE_PLURALS = ("inches", "metern", "zentimetern", "feets", "meters", "metres")
 HEIGHT = {
     "en": "tall, high, in height, of height, big, large",
     "de": "hoch, hohe, hoher, hohes, hohen, hohem, groß, große, großer, großes, großen, höhe",

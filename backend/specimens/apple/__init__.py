@@ -23,14 +23,12 @@ from backend.species import Apple
 from backend.specimens.apple.brown_rot import RING, Lesions
 from backend.specimens.core import (
     Array,
-    Life,
     Matter,
     Noise,
     Organ,
     Skin,
     Specimen,
     Spine,
-    Stretch,
     blade,
     finer,
     join,
@@ -46,9 +44,7 @@ from backend.specimens.core import (
 from backend.specimens.foliage import LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, UPPER_SIDE
 from backend.specimens.solids import enclosed, poled
 
-RIPE = 0.35
-LIFE = Life({"ripen": Stretch(0.0, RIPE), "rot": Stretch(RIPE, 1.0), "dry": Stretch(RIPE, 1.0)}, prime=RIPE)
-
+RIPE = Apple.life.stretches["ripen"].end
 # A meridian from the calyx to the stalk, in heights: (radius, height).
 MERIDIAN = np.array(
     [(0, 0.090), (0.06, 0.080), (0.125, 0.040), (0.205, 0.006), (0.30, 0.004), (0.41, 0.065), (0.497, 0.20),

@@ -22,13 +22,11 @@ import numpy as np
 from backend.species import IceCream
 from backend.specimens.core import (
     Array,
-    Life,
     Matter,
     Noise,
     Organ,
     Skin,
     Specimen,
-    Stretch,
     finer,
     join,
     lathe_chart,
@@ -39,8 +37,6 @@ from backend.specimens.core import (
 from backend.specimens.ice_cream.wafer import GOLD, LAP, RELIEF, RIM, ROOT, THICK, Runs, Wafer, cone, cone_radius
 from backend.specimens.puddle import Outline, area, puddle
 from backend.specimens.solids import enclosed
-
-LIFE = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 
 AIR = 0.30  # of the frozen volume: an overrun of 43 %, between gelato and plain ice cream
 LEFT = 0.15  # of the ice cream above the rim, at the end

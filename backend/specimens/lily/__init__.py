@@ -13,14 +13,13 @@ from scipy.interpolate import PchipInterpolator
 
 from backend.species import Lily
 from backend.specimens.core import (
+    GOLDEN_ANGLE,
     Array,
-    Life,
     Noise,
     Organ,
     Skin,
     Specimen,
     Spine,
-    Stretch,
     blade,
     finer,
     join,
@@ -37,10 +36,7 @@ from backend.specimens.falling import Fall, Landing
 from backend.specimens.foliage import BROWN, GREEN, LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, Stalk, stem
 from backend.specimens.lily.stamens import pistil, stamens
 from backend.specimens.lily.trumpet import (
-    BUD,
     BUD_GREEN,
-    DEAD,
-    OPEN,
     TAN,
     WILTING,
     Flower,
@@ -53,20 +49,8 @@ from backend.specimens.lily.trumpet import (
 FIRST_FALL, LAST_FALL, FALL = 0.68, 0.76, 0.23  # when tepals let go, and how long one is on its way
 HANGS = 0.2  # of its fall: the highest tepal comes loose sideways before it sinks, the lowest falls at once
 
-GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 # Metres, for a plant of the usual height; all of it scales with the plant.
 USUAL_HEIGHT = 0.45
-
-LIFE = Life(
-    {
-        "bloom": Stretch(BUD, OPEN),
-        "close": Stretch(OPEN, BUD),
-        "wilt": Stretch(WILTING, DEAD),
-        "drop": Stretch(WILTING, DEAD),
-    },
-    prime=OPEN,
-    sways=True,
-)
 
 
 def grow(lily: Lily, seed: int) -> Specimen:

@@ -38,7 +38,8 @@ from backend.specimens.falling import Fall
 from backend.specimens.foliage import GREEN
 
 # Landmarks of life time: closed; fully open; begins to wilt; dead.
-BUD, OPEN, WILTING, DEAD = 0.0, 0.45, 0.6, 1.0
+BUD, OPEN = Lily.life.stretches["bloom"]
+WILTING, DEAD = Lily.life.stretches["wilt"]
 
 # Metres, for a flower of size 1.
 LENGTH = 0.112  # of an open tepal
@@ -52,7 +53,7 @@ STAMENS, INNER, OUTER = 0.10, 0.75, 1.0  # layers
 WIDTH = PchipInterpolator([0, 0.12, 0.3, 0.5, 0.68, 0.84, 0.94, 1], [0.22, 0.36, 0.76, 1.0, 0.93, 0.62, 0.31, 0.035])
 EDGE_GROWTH, RIPPLES = 0.14, 3.0  # how much longer a margin is than the midrib in the end; waves along it
 INWARDS = 0.25  # of the way that limp tepals sag outwards, how far they sag onto the stamens
-CREASE = 0.0013  # metres: how far what has dried is pushed aside
+CREASE = 0.0010  # metres: how far what has dried is pushed aside
 
 THROAT = np.array([0.42, 0.55, 0.10])
 BUD_GREEN = np.array([0.28, 0.40, 0.12])

@@ -15,12 +15,10 @@ import numpy as np
 from backend.species import Mushroom
 from backend.specimens.core import (
     Array,
-    Life,
     Noise,
     Organ,
     Skin,
     Specimen,
-    Stretch,
     finer,
     join,
     mix,
@@ -28,9 +26,7 @@ from backend.specimens.core import (
     tint,
     tube_chart,
 )
-from backend.specimens.mushroom.agaric import BALL, OPEN, ROTS, SAMPLES, STEM, Agaric, opened, rotten, stretched
-
-LIFE = Life({"grow": Stretch(0.0, OPEN), "rot": Stretch(ROTS, 1.0)}, prime=0.6, sways=True)
+from backend.specimens.mushroom.agaric import BALL, OPEN, SAMPLES, STEM, Agaric, opened, rotten, stretched
 
 RING = 0.70  # where on the stem the ring is
 

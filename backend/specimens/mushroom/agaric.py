@@ -15,7 +15,7 @@ from backend.species import Mushroom
 from backend.specimens.core import Array, Noise, Spine, mix, ramp, turn
 
 # Landmarks of life time: the cap is open; it begins to rot.
-OPEN, ROTS = 0.55, 0.65
+OPEN, ROTS = Mushroom.life.stretches["grow"].end, Mushroom.life.stretches["rot"].start
 
 # Heights of the grown mushroom, radians.
 STEM, BALL, RIM = 0.90, 2.45, 0.066  # stem's length; slope of a button's margin; how high that margin stands
@@ -97,8 +97,8 @@ class Agaric:
 
     @property
     def clear(self) -> float:
-        """What parts on the cap keep from its skin, heights: more where a coarse skin cuts corners."""
-        return 0.003 / min(self.mushroom.detail, 1.0) ** 1.5
+        """What parts on the cap keep from its skin, heights: more where a coarse skin cuts corners of a large cap."""
+        return 0.003 * min(self.mushroom.cap, 1.0) / min(self.mushroom.detail, 1.0) ** 1.5
 
     def reach(self, tau: float) -> float:
         """From the cap's middle to its margin along the skin, heights."""

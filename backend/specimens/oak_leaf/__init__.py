@@ -22,13 +22,11 @@ import numpy as np
 from backend.species import OakLeaf
 from backend.specimens.core import (
     Array,
-    Life,
     Noise,
     Organ,
     Skin,
     Specimen,
     Spine,
-    Stretch,
     along,
     finer,
     join,
@@ -44,12 +42,8 @@ from backend.specimens.core import (
 from backend.specimens.midribs import Nodes, petiole_chart, petioles
 from backend.specimens.oak_leaf.flight import FALL, Flight
 
-TURNED, DRIED, FALLEN = 0.4, 0.75, 1.0
-LIFE = Life(
-    {"turn": Stretch(0.0, TURNED), "dry": Stretch(TURNED, DRIED), "drop": Stretch(DRIED, FALLEN)},
-    prime=0.0,
-    sways=True,
-)
+TURNED, DRIED = OakLeaf.life.stretches["dry"]
+FALLEN = OakLeaf.life.stretches["drop"].end
 SHRINKS = 0.10  # of a blade's length and width, as it dries
 DIVERGENCE = 2 * np.pi * 2 / 5
 

@@ -24,12 +24,10 @@ from scipy.spatial.transform import Rotation
 from backend.species import Sprout
 from backend.specimens.core import (
     Array,
-    Life,
     Noise,
     Organ,
     Skin,
     Specimen,
-    Stretch,
     finer,
     join,
     mix,
@@ -44,7 +42,6 @@ from backend.specimens.sprout.shoot import (
     COAT_DOWN,
     COAT_OFF,
     COAT_SLIPS,
-    DEAD,
     GROWN,
     LEAF_TAKES,
     PALE,
@@ -57,12 +54,6 @@ from backend.specimens.sprout.shoot import (
     stem,
 )
 from backend.specimens.sprout.soil import Mound, crumbs, mound
-
-LIFE = Life(
-    {"grow": Stretch(0.0, GROWN), "wilt": Stretch(WILTING, DEAD)},
-    prime=GROWN,
-    sways=True,
-)
 
 COTYLEDON, COAT = 0.15, 0.044  # lengths
 MOUND_RADIUS, MOUND_HEIGHT = 0.26, 0.098

@@ -8,7 +8,8 @@ from backend.species import Sprout
 from backend.specimens.core import Array, Organ, Skin, Spine, finer, mix, ramp, tint, tube, tube_chart, turn
 from backend.specimens.midribs import Nodes
 
-GROWN, WILTING, DEAD = 0.7, 0.75, 1.0
+GROWN = Sprout.life.stretches["grow"].end
+WILTING, DEAD = Sprout.life.stretches["wilt"]
 # Life times: the hook opens; the seed coat slips off and has fallen; the seed leaves part; the first true leaf grows.
 HOOK_OPENS, COAT_SLIPS, COAT_OFF, COAT_DOWN, PARTING, FIRST_LEAF = (0.24, 0.40), 0.27, 0.31, 0.42, (0.34, 0.50), 0.38
 

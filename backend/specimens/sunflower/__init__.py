@@ -19,14 +19,13 @@ from scipy.interpolate import PchipInterpolator
 
 from backend.species import Sunflower
 from backend.specimens.core import (
+    GOLDEN_ANGLE,
     Array,
-    Life,
     Noise,
     Organ,
     Skin,
     Specimen,
     Spine,
-    Stretch,
     blade,
     finer,
     join,
@@ -41,15 +40,11 @@ from backend.specimens.core import (
 from backend.specimens.foliage import LEAF_BROWN, LEAF_YELLOW, UPPER_SIDE
 from backend.specimens.sunflower.capitulum import (
     DARK_STRAW,
-    DEAD,
     DISC,
-    GOLDEN_ANGLE,
     GROWN,
     OPEN,
     RAY,
-    SEEDLING,
     STRAW,
-    WILTING,
     Head,
     bracts,
     florets,
@@ -70,16 +65,6 @@ LEAF_LOBES = PchipInterpolator([0, 0.04, 0.1, 0.2, 0.4, 1], [0.075, 0.125, 0.14,
 
 STEM_GREEN, STEM_RED = np.array([0.105, 0.185, 0.050]), np.array([0.12, 0.085, 0.045])
 LEAF_GREEN, VEIN = np.array([0.038, 0.120, 0.020]), np.array([0.14, 0.24, 0.070])
-
-LIFE = Life(
-    {
-        "grow": Stretch(SEEDLING, GROWN),
-        "bloom": Stretch(GROWN, OPEN),
-        "wilt": Stretch(WILTING, DEAD),
-    },
-    prime=OPEN,
-    sways=True,
-)
 
 
 def grow(sunflower: Sunflower, seed: int) -> Specimen:

@@ -20,12 +20,25 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from backend.species import Sunflower
-from backend.specimens.core import Array, Organ, Skin, along, finer, lathe, lathe_chart, mix, ramp, tint, turn
+from backend.specimens.core import (
+    GOLDEN_ANGLE,
+    Array,
+    Organ,
+    Skin,
+    along,
+    finer,
+    lathe,
+    lathe_chart,
+    mix,
+    ramp,
+    tint,
+    turn,
+)
 
 # Landmarks of life time: a seedling; grown, its bud closed; open; begins to wilt; dead.
-SEEDLING, GROWN, OPEN, WILTING, DEAD = 0.0, 0.35, 0.60, 0.65, 1.0
-
-GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
+SEEDLING, GROWN = Sunflower.life.stretches["grow"]
+OPEN = Sunflower.life.stretches["bloom"].end
+WILTING, DEAD = Sunflower.life.stretches["wilt"]
 
 # Metres, for a head of size 1.
 DISC = 0.080  # radius of the open disc

@@ -1,7 +1,7 @@
 """LifeBench: the open benchmark of growth and decay.
 
     python -m tests.benchmarks.lifebench data                       everything there is to see, into out/lifebench
-    python -m tests.benchmarks.lifebench score FILE --case mesh/rose-9001
+    python -m tests.benchmarks.lifebench score FILE --case mesh/rose-SEED
     python -m tests.benchmarks.lifebench entries                    baselines and our own engines, scored
     python -m tests.benchmarks.lifebench page                       RESULTS.md from what was scored
 
@@ -17,10 +17,12 @@ from pathlib import Path
 
 from backend.species import SPECIES
 from tests.benchmarks.lifebench.metrics import Counts
-from tests.benchmarks.lifebench.tasks import FRAMES, SEEDS, Case, Task, cases
+from tests.benchmarks.lifebench.tasks import FRAMES, SEEDS, Task, cases
 from tools.environments import ROOT
 
 MODULE = "tests.benchmarks.lifebench"
+EXAMPLE = f"mesh/rose-{SEEDS[0]}"
+FORMS = ".usdc", ".glb", ".npz"  # the first has colours over life, and others read it; a .glb has one frame's
 OUT = ROOT / "out" / "lifebench"
 
 
@@ -48,13 +50,14 @@ def main() -> None:
         if function is data:
             added.add_argument("--side", type=int, default=256, help="pixels of a picture")
         else:
+            added.add_argument("--form", choices=FORMS, default=FORMS[0], help="of the files that answers go through")
             added.add_argument("--entries", nargs="+", metavar="NAME", help="only these")
             added.add_argument(
                 "--points", type=int, default=Counts().to, help="on each surface; ActionBench has 100,000"
             )
     added = action(scored, "score")
     added.add_argument("answer", type=Path, help="a file, or a folder of .obj or .ply, one a frame")
-    added.add_argument("--case", required=True, help="TASK/SPECIMEN-SEED, such as mesh/rose-9001")
+    added.add_argument("--case", required=True, help=f"TASK/SPECIMEN-SEED, such as {EXAMPLE}")
     added.add_argument("--up", choices=("Y", "Z"), help="which way is up in it (default: by format)")
     added.add_argument("--fps", type=float, help="of a folder of meshes")
     action(page, "page").add_argument("--page", type=Path, default=Path(__file__).parent / "RESULTS.md")
@@ -81,9 +84,11 @@ def scored(arguments: argparse.Namespace) -> None:
 
     task, _, name = arguments.case.partition("/")
     specimen, _, seed = name.rpartition("-")
-    if specimen not in SPECIES or not seed.isdigit() or task not in [one.value for one in Task]:
-        sys.exit(f"{arguments.case} is no case: write TASK/SPECIMEN-SEED, such as mesh/rose-9001")
-    case = Case(Task(task), specimen, int(seed))
+    known = specimen in SPECIES and seed.isdigit() and task in [one.value for one in Task]
+    found = cases(Task(task), [specimen], [int(seed)]) if known else []
+    if not found:
+        sys.exit(f"{arguments.case} is no case: write TASK/SPECIMEN-SEED, such as {EXAMPLE}")
+    (case,) = found
     try:
         sequence = read(arguments.answer, fps=arguments.fps, up=arguments.up)
     except Unreadable as error:
@@ -94,18 +99,21 @@ def scored(arguments: argparse.Namespace) -> None:
 
 
 def entries(arguments: argparse.Namespace) -> None:
-    """Let the baselines and our own engines answer, and score them; what was scored is left as it is."""
+    """Let the baselines and our own engines answer, and score them, but for what was scored in the same way before."""
     from tests.benchmarks.lifebench.baselines import Unavailable
-    from tests.benchmarks.lifebench.entries import ENTRIES
+    from tests.benchmarks.lifebench.entries import ENTRIES, through_file
     from tests.benchmarks.lifebench.metrics import score
-    from tests.benchmarks.lifebench.page import keep, path_of
+    from tests.benchmarks.lifebench.page import Conditions, is_kept, keep, path_of
 
+    counts = Counts(arguments.points, arguments.points // 10)
+    conditions = Conditions(arguments.frames, arguments.points, arguments.detail, arguments.form)
+    command = f"python -m {MODULE} {shlex.join(sys.argv[1:])}"
     for task in arguments.tasks:
         for case in cases(task, arguments.only, arguments.seeds, arguments.detail):
             truth = case.truth(arguments.frames)
             for entry in ENTRIES[task]:
                 path = path_of(arguments.out, case, entry.name)
-                if path.exists() or (arguments.entries and entry.name not in arguments.entries):
+                if is_kept(path, conditions) or (arguments.entries and entry.name not in arguments.entries):
                     continue
                 began = time.perf_counter()
                 try:
@@ -114,20 +122,19 @@ def entries(arguments: argparse.Namespace) -> None:
                     print(f"{path.parent.name} is left out: {missing}", flush=True)
                     continue
                 took = time.perf_counter() - began
-                counts = Counts(arguments.points, arguments.points // 10)
-                told = f"{arguments.frames} frames, {arguments.points:,} points, meshes of detail {arguments.detail:g}"
-                keep(score(answer, truth, task.freedom, counts), path, took, told)
+                answer = through_file(answer, arguments.form, truth.loop)
+                keep(score(answer, truth, task.freedom, counts), path, took, conditions, command)
                 print(f"{path}  {took:.1f} s, {time.perf_counter() - began - took:.1f} s to score", flush=True)
 
 
 def page(arguments: argparse.Namespace) -> None:
     """Write the page of results."""
-    from tests.benchmarks.lifebench.page import write
+    from tests.benchmarks.lifebench.page import Mixed, write
 
-    command = "python -m tests.benchmarks.lifebench entries && python -m tests.benchmarks.lifebench " + shlex.join(
-        sys.argv[1:]
-    )
-    write(arguments.out, arguments.page, command, date.today().isoformat())
+    try:
+        write(arguments.out, arguments.page, date.today().isoformat())
+    except Mixed as error:
+        sys.exit(str(error))
     print(arguments.page)
 
 

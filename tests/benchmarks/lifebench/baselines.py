@@ -1,8 +1,9 @@
 """What can be had without any system: five answers to a truth, each made of as little of it as its text says.
 
-Every one starts from the mesh of one frame, the one that was given or else the first, with its colours, and keeps
-those: none can brown or char. Topology and the colours at the start are therefore the truth's own, and what is scored
-is motion. Some are oracles: they see what no system is given, and show how far their kind of motion reaches even so.
+Every one starts from the mesh of one frame, with its colours, and keeps those: none can brown or char. It is the frame
+that was given. Where a task gives none, entries.py takes the one that stands at its best; a truth of which nothing is
+said is taken from its first. Topology and the colours at the start are therefore the truth's own, and what is scored is
+motion. Some are oracles: they see what no system is given, and show how far their kind of motion reaches even so.
 
     still       that mesh alone                             nothing moves: what every system must beat
     similarity  and every vertex of every frame             turns, scales and moves as one (Umeyama 1991)

@@ -1,17 +1,20 @@
 """The data of LifeBench, made by command and never stored in the repository. Needs torch, for the pictures.
 
-Of each individual, FOLDER/SPECIMEN/SEED/ holds
+Of each individual, FOLDER/SPECIMEN/SEED/ holds (of one that sways in the wind FOLDER/SPECIMEN/SEED-swaying/)
     clip.npz      mesh and every vertex, albedo, roughness in each of 32 frames (backend/files/npz.py says how)
     texels.npz    albedo (T, N, N, 3) uint8 sRGB and roughness (T, N, N) uint8 over the atlas; filled (N, N) bool
-    life.json     record, seed, life time of each frame, the law of its volume, what it is called
+    life.json     record, seed, life time of each frame, the law of its volume, what it is called, how it was made
     CAMERA.npz    mask, depth (metres), flow (pixels), followed, matrices (T, 3, 4), focal (pixels); see pictures.py
     CAMERA.mp4    the pictures as a film, and CAMERA/0000.png on
 and FOLDER/TASK/SPECIMEN-SEED/ what the task gives a system: words.txt, and subject.glb or film.mp4 with first.png.
-A folder that has its life.json is whole, and is left as it is.
+A folder that has its life.json is whole. It is left as it is where it was made in the way that is asked for, and made
+anew where version, number of frames, detail or size of pictures differ. What is made twice on one machine has the same
+arrays and pictures, to the last bit; how a film is encoded is a matter of ffmpeg.
 """
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -32,22 +35,32 @@ FILM = "fixed0"  # the camera of the task `video`
 
 def make(case: Case, folder: Path, frames: int = FRAMES, side: int = 256, texels: int = 512) -> Path:
     """All of one individual; its folder. Written beside it and moved there when it is whole."""
-    home = folder / case.specimen / str(case.seed)
-    if (home / "life.json").exists():
+    home = folder / case.individual
+    asked = {
+        "version": protocol.VERSION, "frames": frames, "detail": case.detail, "side": side, "texels": texels,
+    }  # fmt: skip
+    if _made(home) == asked:
         return home
-    shutil.rmtree(part := home.with_name(f"{case.seed}.part"), ignore_errors=True)
+    shutil.rmtree(part := home.with_name(f"{home.name}.part"), ignore_errors=True)
     part.mkdir(parents=True)
-    truth = Case(Task.WORDS, case.specimen, case.seed, case.detail).truth(frames)
+    whole = replace(case, task=Task.LOOP if case.task is Task.LOOP else Task.WORDS)
+    truth = whole.truth(frames)
     npz.save(truth.clip, part / "clip.npz")
     _save_texels(truth.clip, part / "texels.npz", texels)
     through = pictures.cameras(truth.clip, side)
     frames_seen = list(pictures.seen(truth.clip, through))
     for name, (_, view) in through.items():
         _save_view([frame[name] for frame in frames_seen], view, part / name)
-    (part / "life.json").write_text(json.dumps(_told(truth, case), indent=1))
+    (part / "life.json").write_text(json.dumps(_told(truth, whole) | {"made": asked}, indent=1))
     shutil.rmtree(home, ignore_errors=True)
     part.rename(home)
     return home
+
+
+def _made(home: Path) -> dict | None:
+    """How a folder was made; None where it is not whole."""
+    told = home / "life.json"
+    return json.loads(told.read_text()).get("made") if told.exists() else None
 
 
 def give(case: Case, folder: Path, frames: int = FRAMES, side: int = 256) -> Path:
@@ -102,6 +115,6 @@ def _told(truth: Truth, case: Case) -> dict:
         "seed": truth.seed,
         "tau": truth.tau.tolist(),
         "fps": FPS,
+        "loop": truth.loop,
         "matter": None if truth.matter is None else {"parts": truth.matter.parts, "share": share},
-        "version": protocol.VERSION,
     }

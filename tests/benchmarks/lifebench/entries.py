@@ -1,23 +1,29 @@
 """Who takes part: what can be had without a system, and what this project makes of each task.
 
     truth        what is looked for, held against itself: where a measure's floor is not 0, it shows it
-physics      mesh + words: the built-in life-cycle process that comes nearest to the words, with its usual sliders
-individual   words: the specimen engine, growing another individual than the one that is looked for. It is what
-             truths are made by: no competitor, but how far apart two lives of one kind are
+    physics      mesh + words: the built-in life-cycle process that comes nearest to the words, with its usual sliders
+    individual   words: the specimen engine, growing another individual than the one that is looked for. It is what
+                 truths are made by: no competitor, but how far apart two lives of one kind are
+
+Each answer is written to a file by this project's own writers and read back by LifeBench's readers, as anybody else's.
 """
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from backend import protocol
-from backend.clip import Clip
+from backend.clip import Clip, Mesh
+from backend.files import save
 from backend.pipelines.lifecycle import Life
 from backend.report import silent
 from tests.benchmarks.lifebench import baselines
 from tests.benchmarks.lifebench.nouns import Sequence, Truth
+from tests.benchmarks.lifebench.readers import read
 from tests.benchmarks.lifebench.tasks import FPS, Case, Task
 
 OTHER = 100_000  # from the seed of a truth to that of another individual
@@ -29,6 +35,22 @@ class Entry(NamedTuple):
     name: str
     given: str  # more than the task gives
     answer: Callable[[Case, Truth], Sequence]
+
+
+def through_file(answer: Sequence, ending: str, loop: bool = False) -> Sequence:
+    """The same, written and read back; its bytes are then known. `loop`: written as one that is played in a circle."""
+    faces = answer.frames[0][1]
+    looks = {
+        name: None if (look := getattr(answer, name)) is None else np.asarray(look, np.float32)
+        for name in ("albedo", "roughness", "opacity")
+    }
+    positions = answer.positions.astype(np.float32)
+    pace = (len(answer.times) - 1) / (answer.times[-1] - answer.times[0]) if len(answer.times) > 1 else FPS
+    mesh, tau = Mesh.from_triangles(positions[0], faces), np.linspace(0, 1, len(positions), dtype=np.float32)
+    with tempfile.TemporaryDirectory(prefix="lifebench-") as folder:
+        path = Path(folder) / f"answer{ending}"
+        save(Clip(mesh, positions, tau, float(pace), loop=loop, **looks), path)
+        return replace(read(path), name=answer.name)
 
 
 def truth_itself(case: Case, truth: Truth) -> Sequence:
@@ -70,12 +92,14 @@ _GIVEN = {
 }
 _BASELINES = [Entry(of.__name__, _GIVEN[of.__name__], _starting(of)) for of in baselines.BASELINES]
 _TRUTH = Entry("truth", "all of it", truth_itself)
+_OF_WORDS = [
+    _TRUTH,
+    _BASELINES[0]._replace(given="the mesh"),
+    Entry("individual", "the generator of the truth", individual),
+]
 ENTRIES = {
     Task.VIDEO: [_TRUTH, *(entry._replace(given=f"the mesh; {entry.given}".rstrip("; ")) for entry in _BASELINES)],
     Task.MESH: [_TRUTH, *_BASELINES, Entry("physics", "", physics)],
-    Task.WORDS: [
-        _TRUTH,
-        _BASELINES[0]._replace(given="the mesh"),
-        Entry("individual", "the generator of the truth", individual),
-    ],
+    Task.WORDS: _OF_WORDS,
+    Task.LOOP: _OF_WORDS,
 }

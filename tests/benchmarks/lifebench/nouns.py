@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from backend.clip import Clip, Frame
 from backend.species import Species
-from backend.specimens import grow, module_of
+from backend.specimens import grow
 from backend.specimens.core import Matter
 
 Reals = NDArray[np.float64]
@@ -124,7 +124,7 @@ class Truth:
     @property
     def prime(self) -> float:
         """The life time at which it stands at its best."""
-        return module_of(type(self.record)).LIFE.prime
+        return self.record.life.prime
 
     @cached_property
     def sequence(self) -> Sequence:

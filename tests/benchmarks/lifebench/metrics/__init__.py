@@ -17,7 +17,7 @@ from tests.benchmarks.lifebench.metrics.pair import Pair
 from tests.benchmarks.lifebench.metrics.playing import bytes_per_second, loop_seam
 from tests.benchmarks.lifebench.metrics.progress import progress
 from tests.benchmarks.lifebench.metrics.shape import crossing_share, flips, stretch_error, volume_error
-from tests.benchmarks.lifebench.metrics.tracking import motion, shake, trajectory_error
+from tests.benchmarks.lifebench.metrics.tracking import motion, shake, surface_motion, trajectory_error
 from tests.benchmarks.lifebench.nouns import Sequence, Truth
 
 __all__ = ["Counts", "Freedom", "Pair", "Score", "Scores", "Sense", "score"]
@@ -86,7 +86,8 @@ def score(sequence: Sequence, truth: Truth, freedom: Freedom = Freedom.NONE, cou
             Score("CD-4D", temporal, half, Sense.LOWER),
             Score("CD-M", moving, half, Sense.LOWER),
             Score("trajectory error", where(tracked, trajectory_error), share, Sense.LOWER),
-            Score("motion", motion(pair), "of the truth's", Sense.ONE),
+            Score("motion", where(tracked, motion), "of the truth's", Sense.ONE),
+            Score("surface motion", surface_motion(pair), "of the truth's", Sense.ONE),
             Score("progress", life.made, "of the life", Sense.HIGHER),
             Score("covered", life.covered, "of the life", Sense.HIGHER),
             Score("late", life.late, "of the life", Sense.LOWER),

@@ -36,7 +36,7 @@ class Counts:
 
 def distances(answer: Sequence, truth: Truth, counts: Counts) -> tuple[float, float, float]:
     """(CD-3D, CD-4D, CD-M) in halves of the size; CD-M is not a number where the answer is not tracked."""
-    answer = at_frames(answer, len(truth.tau))
+    answer = at_frames(answer, len(truth.tau), truth.loop)
     unit = 2.0 / truth.size
     each, whole = [], []
     first: Placing | None = None

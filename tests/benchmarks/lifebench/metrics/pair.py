@@ -13,6 +13,7 @@ from tests.benchmarks.lifebench.nouns import Bools, Ints, Reals, Sequence, Truth
 NEAR = 0.005  # of the size: points this near to one another at the anchor may stand for one another
 LIKE = 1e-4  # of the size: what a difference in colour from black to white counts for where points are as near
 CHOICES = 8  # points of the answer among which the one that stands for a point of the truth is found
+CLOSED = 1e-5  # of its own size: no vertex of a loop's last frame is farther from where it was in the first
 PLACED_IN, PLACED_BY = 8, 3_000  # frames, and points of each, by which a sequence is put in its place
 FOLLOWED = 20_000  # points of the answer's surface beside its vertices
 
@@ -27,7 +28,7 @@ class Pair:
     @classmethod
     def of(cls, answer: Sequence, truth: Truth, freedom: Freedom) -> "Pair":
         """Brought to the truth's frames, then to its place."""
-        answer = at_frames(answer, len(truth.tau))
+        answer = at_frames(answer, len(truth.tau), truth.loop)
         if freedom is Freedom.NONE:
             return cls(answer, truth)
         frames = np.unique(np.linspace(0, len(truth.tau) - 1, PLACED_IN).round().astype(int))
@@ -103,12 +104,17 @@ class Pair:
         return self.points.on(np.asarray(values))[:, self.match]
 
 
-def at_frames(answer: Sequence, count: int) -> Sequence:
+def at_frames(answer: Sequence, count: int, loop: bool = False) -> Sequence:
     """An answer at `count` even steps of its own time, first to last: between frames where it is tracked, else the
-    nearest. How fast a life is played is not measured."""
-    if len(answer.frames) == count and np.ptp(np.diff(answer.times)) <= 1e-6 * np.ptp(answer.times):
+    nearest. How fast a life is played is not measured.
+
+    `loop`: the truth's last frame leads into its first. Where an answer's last frame is its first once more, as files
+    have it whose keys are to be played in a circle, that one is left out.
+    """
+    closed = loop and _closed(answer)
+    if not closed and len(answer.frames) == count and np.ptp(np.diff(answer.times)) <= 1e-6 * np.ptp(answer.times):
         return answer
-    at = np.linspace(answer.times[0], answer.times[-1], count)
+    at = np.linspace(answer.times[0], answer.times[-1], count, endpoint=not closed)
     place = np.interp(at, answer.times, np.arange(len(answer.times)))
     low = np.minimum(place.astype(int), max(len(answer.times) - 2, 0))
     high = np.minimum(low + 1, len(answer.times) - 1)
@@ -132,3 +138,11 @@ def at_frames(answer: Sequence, count: int) -> Sequence:
         roughness=between(answer.roughness),
         opacity=between(answer.opacity),
     )
+
+
+def _closed(answer: Sequence) -> bool:
+    """Whether its last frame is its first once more."""
+    first, last = answer.frames[0][0], answer.frames[-1][0]
+    if len(answer.frames) < 3 or first.shape != last.shape:
+        return False
+    return bool(np.abs(last - first).max() <= CLOSED * np.ptp(first, axis=0).max())

@@ -3,7 +3,7 @@
 Surface distance hides sliding: a surface may pass along itself and stay where it is. So points are matched once, at
 the anchor (the frame that was given, or the one in which there is most surface), and then followed. All are shares of
 the size, means over the truth's vertices by the area about each and over its frames. Of an answer that is not tracked
-only the amount of motion is known.
+only the motion of its surface is known, a measure of its own: the same number for every answer, tracked or not.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from tests.benchmarks.lifebench.metrics.pair import Pair
 from tests.benchmarks.lifebench.metrics.sampling import of_frame
 from tests.benchmarks.lifebench.nouns import Sequence
 
-COMPARED = 2_000  # points a frame of an answer that is not tracked
+COMPARED = 2_000  # points of a surface in each frame
 
 
 def trajectory_error(pair: Pair) -> float:
@@ -22,13 +22,17 @@ def trajectory_error(pair: Pair) -> float:
 
 
 def motion(pair: Pair) -> float:
-    """How much an answer moves beside the truth: 0 is still, 1 as much. Motion is how far points are from their mean
-    place, in the root mean square over time."""
-    if pair.answer.tracked:
-        weights = pair.weights.sum(axis=0)
-        own, real = _wander(pair.matched(pair.answer.positions)), _wander(pair.truth.sequence.positions)
-        return float(weights @ own / max(weights @ real, 1e-300))
-    return _unfollowed(pair.answer) / max(_unfollowed(pair.truth.sequence), 1e-300)
+    """How much an answer's points move beside the truth's: 0 is still, 1 as much. Motion is how far a point is from
+    its mean place, in the root mean square over time."""
+    weights = pair.weights.sum(axis=0)
+    own, real = _wander(pair.matched(pair.answer.positions)), _wander(pair.truth.sequence.positions)
+    return float(weights @ own / max(weights @ real, 1e-300))
+
+
+def surface_motion(pair: Pair) -> float:
+    """How much an answer's surface moves beside the truth's: 0 is still, 1 as much. The motion of a surface is how far
+    it is from the first frame's, both ways, in the mean over time; what slides in itself does not move."""
+    return _left(pair.answer) / max(_left(pair.truth.sequence), 1e-300)
 
 
 def _wander(paths):
@@ -36,7 +40,7 @@ def _wander(paths):
     return np.sqrt(((paths - paths.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
 
 
-def _unfollowed(sequence: Sequence) -> float:
+def _left(sequence: Sequence) -> float:
     """Metres: the mean distance of each frame's surface to the first one's, both ways."""
     first = of_frame(sequence, 0, COMPARED)
     tree, sums = KDTree(first), 0.0

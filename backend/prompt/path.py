@@ -1,0 +1,107 @@
+"""The way through a specimen's life time that the stages of a prompt ask for."""
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from backend import protocol
+from backend.species import Stretch
+
+from .meaning import NotUnderstood, Stage, Understanding
+
+SPEEDS = {"slow": 0.5, None: 1.0, "fast": 2.0}
+
+
+class Path(NamedTuple):
+    """Turning points of life time, and the share of the clip at which each is reached: 0, ..., 1."""
+
+    taus: tuple[float, ...]
+    shares: tuple[float, ...]
+
+    def at(self, share: float) -> float:
+        """Life time at a share of the clip in [0, 1]: even between turning points."""
+        k = min(max(bisect_right(self.shares, share) - 1, 0), len(self.taus) - 2)
+        span = self.shares[k + 1] - self.shares[k]
+        part = min(max((share - self.shares[k]) / span, 0.0), 1.0) if span else 1.0
+        return self.taus[k] + part * (self.taus[k + 1] - self.taus[k])
+
+
+def processes_of(understood: Understanding) -> tuple[str, ...]:
+    """What happens, in its order, without what is part of something else that happens."""
+    named = tuple(stage.process for stage in understood.stages)
+    within = protocol.SPECIES[understood.specimen].within
+    return tuple(name for name in named if within.get(name) not in named)
+
+
+def path_of(understood: Understanding) -> Path:
+    """Life is one line. A stage goes on from where the one before it has led, where that lies in its stretch; what lies
+    within the stretch of the one before it has happened with it; else there is a way to its start: what wilts and then
+    blooms lives its life backwards in between.
+
+    Paces are of one stage beside another; where all are fast, the end stands still for what is left of the clip. Raises
+    NotUnderstood where a stage cannot go on from half of the one before it, and where two are to happen at once that
+    happen one after the other in this life.
+    """
+    life = protocol.SPECIES[understood.specimen].life
+    chosen = processes_of(understood)
+    stages = [stage for stage in understood.stages if stage.process in life.stretches and stage.process in chosen]
+    if not stages:
+        still = any(stage.process == "sway" for stage in understood.stages)
+        return Path((life.prime, life.prime) if still else (0.0, 1.0), (0.0, 1.0))
+    walk = _Walk()
+    for before, stage in zip([None, *stages], stages, strict=False):
+        stretch = life.stretches[stage.process]
+        start, end = stretch
+        if before is not None:
+            other = life.stretches[before.process]
+            if stage.together and not _overlap(other, stretch):
+                raise NotUnderstood.at_once(understood.specimen, before.process, stage.process)
+            if _lies_within(stretch, other) and walk.here == other.end:
+                continue
+            if not min(start, end) <= walk.here <= max(start, end):
+                if walk.half:
+                    raise NotUnderstood.halfway(understood.specimen, before.process, stage.process)
+                walk.go(start, stage)
+        else:
+            walk.taus.append(start)
+        amount = 1.0 if stage.process == "drop" or stage.amount is None else stage.amount
+        walk.half = amount < 1.0
+        walk.go(start + amount * (end - start), stage)
+    return walk.path(all(stage.pace == "fast" for stage in stages))
+
+
+def _overlap(one: Stretch, other: Stretch) -> bool:
+    return max(min(one), min(other)) < min(max(one), max(other))
+
+
+def _lies_within(one: Stretch, other: Stretch) -> bool:
+    """In the same direction, and not all of it."""
+    same_way = (one[1] > one[0]) == (other[1] > other[0])
+    return same_way and min(other) <= min(one) and max(one) <= max(other) and tuple(one) != tuple(other)
+
+
+class _Walk:
+    """A path while it is made: `times` in units of life time at the usual pace, `usual` what they come to at that."""
+
+    def __init__(self):
+        self.taus: list[float] = []
+        self.times, self.usual, self.half = [0.0], 0.0, False
+
+    @property
+    def here(self) -> float:
+        return self.taus[-1]
+
+    def go(self, tau: float, stage: Stage) -> None:
+        """On to `tau`, at the stage's pace."""
+        way = abs(tau - self.here)
+        self.times.append(self.times[-1] + way / SPEEDS[stage.pace])
+        self.usual += way
+        self.taus.append(tau)
+
+    def path(self, hurried: bool) -> Path:
+        whole = self.usual if hurried else self.times[-1]
+        if whole > self.times[-1]:
+            self.taus.append(self.here)
+            self.times.append(whole)
+        if whole == 0.0:  # a stage that has happened already, and no other
+            return Path((self.here, self.here), (0.0, 1.0))
+        return Path(tuple(self.taus), tuple(time / whole for time in self.times))

@@ -1,0 +1,87 @@
+"""Where the object of one result stands: on a seat, which gets a new mesh, or at a site of its own, with copies that
+share its mesh around it.
+
+As the Import that it belongs to, it holds names between two calls and nothing of Blender's.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import bpy
+import numpy as np
+
+from ..seam import protocol
+from . import bouquet, build, live, provenance, regrown
+from .bouquet import Site
+from .taken import BadResult
+
+
+class Seating:
+    """Takes the object's place in the file, and clears it again."""
+
+    def __init__(self, site: Site):
+        self.site = site
+        self.copies: list[str] = []  # names of objects that share the mesh
+        self.regrows = False  # the object was there before, with another mesh
+        self._former = ""  # the name of that mesh
+
+    def take(self, name: str, record: protocol.Subject, arrays: dict[str, np.ndarray]):
+        """The object that is grown anew, or a new one. Raises BadResult."""
+        obj = regrown.usable(self.site.seat) if self.site.seat else None
+        if obj is None:
+            if self.site.bed is not None:
+                self.site.bed.fit(record, arrays["vertices"])
+            return self.make(name, arrays, self.site)
+        try:
+            former = regrown.sit(obj, arrays)
+        except ValueError as error:
+            raise BadResult(str(error)) from None
+        self.copies, self.regrows, self._former = [], True, former
+        return obj
+
+    def make(self, name: str, arrays: dict[str, np.ndarray], site: Site):
+        """A new object. What was taken before is the artist's. Raises BadResult."""
+        self.copies, self.regrows, self._former = [], False, ""
+        try:
+            return build.new_object(name, arrays, site)
+        except ValueError as error:
+            raise BadResult(str(error)) from None
+
+    @property
+    def seat_is_gone(self) -> bool:
+        """The object that should have been grown anew was not there."""
+        return self.site.seat is not None and not self.regrows
+
+    def clear(self, obj, ours: bool) -> None:
+        """Take the copies away, and the object where it is `ours`; one that was there before gets its mesh back."""
+        for copy in self._standing():
+            bpy.data.objects.remove(copy)
+        if obj is not None and self.regrows:
+            regrown.stand_up(obj, self._former)
+        elif obj is not None and ours:
+            mesh, materials = obj.data, [slot.material for slot in obj.material_slots]
+            bpy.data.objects.remove(obj)
+            bpy.data.meshes.remove(mesh)
+            for each in materials:
+                bpy.data.materials.remove(each)
+
+    def plant_steps(self, names: live.Names | None) -> Iterator[Callable]:
+        """Copies, each a function of the object; they follow its properties `names`."""
+        for slot in self.site.slots[1:] if self.site.bed else ():
+            yield partial(self._plant, names=names, slot=slot)
+
+    def sign(self, obj, made_by: dict[str, str], facts: dict) -> None:
+        """It is whole: all of them say what made them, and the former mesh goes."""
+        for each in [obj, *self._standing()]:
+            provenance.write(each, made_by, facts)
+        if self.regrows:
+            regrown.settle(obj, self._former)
+
+    def _plant(self, obj, names: live.Names | None, slot: int) -> None:
+        copy = bouquet.plant_copy(obj, self.site.bed, slot)
+        if names is not None:
+            live.follow(copy, obj, names)
+        self.copies.append(copy.name)
+
+    def _standing(self) -> Iterator:
+        return filter(None, map(bpy.data.objects.get, self.copies))
