@@ -171,7 +171,8 @@ def test_no_number_is_too_long(number, prompt):
 
 
 @pytest.mark.parametrize(("prompt", "size"), [
-    ("a lily 5'6\" tall", 1.6764), ("a -1 m candle", None), ("a 30cm candle", 0.3), ("a candle 10 cm wide", None), ("a candle one foot high", 0.3048), ("6' tall lily", 1.8288),
+    ("a lily 5'6\" tall", 1.6764), ("a -1 m candle", None),
+    ("a 30cm candle", 0.3), ("a candle 10 cm wide", None), ("a candle one foot high", 0.3048), ("6' tall lily", 1.8288),
     ("a sunflower five feet six inches tall", 1.6764), ("une bougie haute de 20 cm", 0.2), ("a giant 2 m lily", 2.0),
     ("a candle a metre and a half tall", 1.5), ("eine zwei Meter große Sonnenblume", 2.0),
 ])  # fmt: skip
@@ -199,6 +200,9 @@ def test_a_colour_is_the_objects_or_is_passed_over(prompt, colour, passed_over):
     ("an apple turning from yellow to red", None, "red", ("yellow",)),
     ("an apple turning yellow then red", None, "yellow", ("red",)),
     ("oak leaves turning yellow, then brown, then falling", None, "yellow", ("brown",)),
+    ("an oak leaf turning yellow and red and brown", None, "yellow", ("red", "brown")),
+    ("a green apple turning red then brown", "green", "red", ("brown",)),
+    ("ein Apfel wird erst gelb, dann rot, dann faul", None, "yellow", ("rot",)),
     ("ein grünes Blatt wird rot", "green", "red", ()), ("une feuille devient rouge foncé", None, "darkred", ()),
 ])  # fmt: skip
 def test_a_colour_that_nothing_has_is_passed_over_and_not_in_the_name(prompt, colour, turned, passed_over):
@@ -207,7 +211,46 @@ def test_a_colour_that_nothing_has_is_passed_over_and_not_in_the_name(prompt, co
     assert understood.header()["name"] in ("Apple", "Oak leaf")
 
 
+@pytest.mark.parametrize(("prompt", "parameters"), [
+    ("a mushroom without spots", {"spots": 0}), ("a spotless mushroom", {"spots": 0}),
+    ("ein Pilz mit 12 Punkten", {"spots": 12}), ("bread with 4 cuts", {"cuts": 4}),
+    ("bread with one slash", {"cuts": 1}),
+    ("apple without a leaf", {"leaf": 0}), ("an apple with two leaves", {"leaf": 2}),
+    ("candle with no flame melting", {"flame": 0}), ("eine Kerze ohne Flamme", {"flame": 0}),
+    ("un champignon sans taches", {"spots": 0}), ("a red mushroom with white spots", {}),
+])  # fmt: skip
+def test_parts_that_are_counted_or_absent(prompt, parameters):
+    understood = understand(prompt)
+    assert understood.parameters == parameters
+    assert understand(dataclasses.replace(understood, passed_over=()).say()).parameters == parameters
+
+
+def test_a_candle_without_a_flame_melts_and_does_not_burn():
+    assert record_of(understand("a candle with no flame, melting")).flame == 0.0
+    with pytest.raises(NotUnderstood, match="needs flame 1 to burn"):
+        record_of(understand("a burning candle without a flame"))
+
+
+@pytest.mark.parametrize("prompt", ["a rose loses its leaves", "a lily drops two leaves",
+                                    "eine Rose, die drei Blätter verliert"])  # fmt: skip
+def test_leaves_that_cannot_fall_are_refused_and_not_taken_for_petals(prompt):
+    with pytest.raises(NotUnderstood, match="cannot lose its leaves") as refusal:
+        understand(prompt)
+    assert (refusal.value.kind, refusal.value.process) == ("process", "drop")
+
+
+@pytest.mark.parametrize("prompt", ["a plant growing", "a small plant that sprouts", "eine Pflanze wächst"])
+def test_a_plant_of_no_kind_that_grows_is_a_sprout(prompt):
+    assert understand(prompt).specimen == "sprout"
+    for other in (prompt + " ivy", "a tomato plant growing", "a plant wilting", "a potted plant growing"):
+        with pytest.raises(NotUnderstood):
+            understand(other)
+
+
 @pytest.mark.parametrize(("prompt", "stages"), [
+    ("eine Rose, die zwei Blütenblätter verliert", [Stage("drop", drop=2)]),
+    ("eine Rose, die ihre Blütenblätter verliert", [Stage("drop")]),
+    ("ein Eichenblatt, das drei Blätter verliert", [Stage("drop", drop=3)]),
     ("a rose opens, then slowly closes", [Stage("bloom"), Stage("close", "slow")]),
     ("while burning, a candle melts", [Stage("burn"), Stage("melt", together=True)]),
     ("before wilting a rose blooms", [Stage("bloom"), Stage("wilt")]),

@@ -215,6 +215,9 @@ def _settle_little(row: Row) -> None:
 def _is_part(row: Row, k: int) -> bool:
     """Whether "leaf" is a part of another specimen here."""
     others = [item for _, item in row.of("object") if item is not row.items[k]]
+    after = row.at(row.next_not(k + 1, {"pace", "silent", "again", "amount"}))
+    if others and row.language == "de" and after.kind == "lose":  # "eine Rose, die drei Blätter verliert"
+        return True
     if all(item.value[0] == "oak_leaf" for item in others):
         verb = row.at(k - 2) if row.at(k - 1).kind in ("count", "one", "indefinite") else None
         return bool(others) and verb is not None and (verb.kind == "lose" or verb.value == "drop")

@@ -85,8 +85,8 @@ class Understanding:
         if self.size and self.size.kind == "metres":
             described += f" {self.size.value:g} m tall"
         for part, number in self.parameters.items():
-            noun = part if number != 1 else _one_of(part)
-            described += f" without {part}" if number == 0 else f" with {_ONES.get(number, number)} {noun}"
+            noun = _many_of(part) if number != 1 else _one_of(part)
+            described += f" without {noun}" if number == 0 else f" with {_ONES.get(number, number)} {noun}"
         return described
 
     def _stages(self) -> list[str]:
@@ -190,6 +190,16 @@ class NotUnderstood(ValueError):
         )
 
     @classmethod
+    def keeps_leaves(cls, specimen: str) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        return cls(
+            "process",
+            f"{noun.capitalize()} of the built-in engine cannot lose its leaves: ask for {_example(specimen)}, or "
+            f"select a mesh and use Animate Selected",
+            process="drop",
+        )
+
+    @classmethod
     def at_odds(cls, specimen: str, named: list[str]) -> "NotUnderstood":
         noun = _with_article(objects.NAMES[specimen][0])
         words = _listed([_named(process, specimen) for process in named], "and")
@@ -249,8 +259,8 @@ class NotUnderstood(ValueError):
         noun = _with_article(objects.NAMES[specimen][0])
         return cls(
             "parameter",
-            f"{noun.capitalize()} of the built-in engine cannot have {_so_many(number)} {part}, or lose so many: {there}, "
-            f"so ask for a number within that",
+            f"{noun.capitalize()} of the built-in engine cannot have {_so_many(number)} {_many_of(part)}, or lose so "
+            f"many: {there}, so ask for a number within that",
         )
 
     @classmethod
@@ -266,7 +276,8 @@ class NotUnderstood(ValueError):
     def too_long(cls, stages: int, most: int) -> "NotUnderstood":
         return cls(
             "parameter",
-            f"A life of the built-in engine has up to {most} stages and the prompt names {stages}: leave some of them out",
+            f"A life of the built-in engine has up to {most} stages and the prompt names {stages}: leave some of them "
+            f"out",
         )
 
     @classmethod
@@ -274,8 +285,8 @@ class NotUnderstood(ValueError):
         noun = _with_article(objects.NAMES[specimen][0])
         return cls(
             "parameter",
-            f"What the built-in engine makes is {there} tall, and {noun} of {_so_many(metres)} m was asked for: ask for a "
-            f"height within that",
+            f"What the built-in engine makes is {there} tall, and {noun} of {_so_many(metres)} m was asked for: ask "
+            f"for a height within that",
         )
 
 
@@ -303,7 +314,11 @@ def _cut(text: str, most: int) -> str:
 
 
 def _one_of(part: str) -> str:
-    return "leaf" if part == "leaves" else part.removesuffix("s")
+    return objects.SAID_PARTS.get(part, (part.removesuffix("s"), part))[0]
+
+
+def _many_of(part: str) -> str:
+    return objects.SAID_PARTS.get(part, (part.removesuffix("s"), part))[1]
 
 
 def _with_article(noun: str) -> str:

@@ -1,10 +1,12 @@
 """Parts of an object: how many petals, leaves, thorns, wicks and scoops there are, and how many of them fall."""
 
 from .items import ADJECTIVES, Item, Row
+from .meaning import NotUnderstood
 from .vocabulary.objects import PARAMETERS_OF
 
 _BETWEEN_VERB_AND_PART = frozenset("pace silent particle size again amount then object".split())
 _BETWEEN_PART_AND_VERB = frozenset("pace silent subject of definite indefinite colour shade size".split())
+_SINGULAR = {"leaves": "leaf"}
 _OPENING = ("bloom", "close")
 
 
@@ -12,8 +14,8 @@ def absent_parts(row: Row, specimen: str) -> dict[str, int]:
     """Parts that are asked to be absent: "thornless", "without thorns"."""
     absent = {}
     for _, item in row.of("lack"):
-        if item.value in PARAMETERS_OF.get(specimen, ()):
-            absent[item.value] = 0
+        if parameter := _parameter(item.value, specimen):
+            absent[parameter] = 0
             item.used = True
     for k, item in enumerate(row.items):
         noun = row.at(
@@ -21,10 +23,15 @@ def absent_parts(row: Row, specimen: str) -> dict[str, int]:
         )
         if not item.sense("without") or (item.sense("not") and _is_of_verb(row, k)):
             continue
-        if noun.kind == "part" and noun.value[0] in PARAMETERS_OF.get(specimen, ()):
-            absent[noun.value[0]] = 0
+        if noun.kind == "part" and (parameter := _parameter(noun.value[0], specimen)):
+            absent[parameter] = 0
             item.kind, item.used, noun.used = "without", True, True
     return absent
+
+
+def _parameter(part: str, specimen: str) -> str | None:
+    """The name of the part in the record of this specimen, where it has one."""
+    return next((name for name in (part, _SINGULAR.get(part)) if name in PARAMETERS_OF.get(specimen, ())), None)
 
 
 def _is_of_verb(row: Row, k: int) -> bool:
@@ -35,7 +42,8 @@ def _is_of_verb(row: Row, k: int) -> bool:
 
 
 def parts_of(row: Row, specimen: str) -> dict[str, int]:
-    """Numbers of parts; petals that fall are given to the verb that lets them fall."""
+    """Numbers of parts; petals that fall are given to the verb that lets them fall. Raises NotUnderstood for leaves
+    that cannot fall."""
     found: dict[str, int] = {}
     for k, item in list(row.of("part")):
         if item.used:
@@ -47,15 +55,15 @@ def parts_of(row: Row, specimen: str) -> dict[str, int]:
         if verb is not None and part in ("petals", "leaves"):
             verb.kind, verb.value = "process", "drop" if verb.kind == "lose" else verb.value
             if part == "leaves" and specimen != "oak_leaf":
-                continue
+                raise NotUnderstood.keeps_leaves(specimen)
             item.used = True
             if counted is not None and counted.kind in ("all", "amount"):
                 counted.kind, counted.value = "amount", 1.0 if counted.kind == "all" else counted.value
             elif number is not None and counted is not None:
                 verb.value, counted.used = ("drop", number), True
         elif number is not None and counted is not None and row.at(governor).kind != "then":
-            if part in PARAMETERS_OF.get(specimen, ()) and part not in found:
-                found[part] = number
+            if (parameter := _parameter(part, specimen)) and parameter not in found:
+                found[parameter] = number
                 item.used = counted.used = True
         elif part == "petals" and counted is None and _only_described(row, k):
             item.used = True
@@ -91,7 +99,8 @@ def _falling(row: Row, k: int, governor: int) -> Item | None:
     if row.at(after).kind == "object" and row.at(after).used:
         after = row.next_not(after + 1, {"pace", "silent", "subject", "plural article", "colour", "shade"})
     verb = row.at(after)
-    if verb.kind != "process" or verb.value != "drop":
+    verb_last = verb.kind == "lose" and row.language == "de"  # "die zwei Blütenblätter verliert"
+    if not verb_last and (verb.kind != "process" or verb.value != "drop"):
         return None
     own = row.next_not(after + 1, {"count", "one", "indefinite", "pace", "silent", "possessive", "all", "amount", "of"})
     return None if row.at(own).kind == "part" else verb

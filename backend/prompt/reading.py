@@ -75,6 +75,8 @@ def _specimen(prompt: str, row: Row) -> str:
             named.append((k, item))
         elif not named:
             raise NotUnderstood.open_word(item.text.capitalize(), cream, (clear[0], clear[1]))
+    if not named and (plant := _growing_plant(row)):
+        named = [plant]
     specimens = list(dict.fromkeys(item.value[0] for _, item in sorted(named, key=lambda pair: pair[0])))
     if not specimens:
         if all(item.kind in SILENT for item in row.items):
@@ -87,6 +89,17 @@ def _specimen(prompt: str, row: Row) -> str:
             raise NotUnderstood.unknown_object(prompt, "oak_leaf")
         item.used = True
     return specimens[0]
+
+
+def _growing_plant(row: Row) -> tuple[int, Item] | None:
+    """ "A plant" that grows and of which no kind is told is a sprout."""
+    things = [(k, item) for k, item in enumerate(row.items) if item.kind == "unknown" or item.sense("near")]
+    grows = any(item.value == "grow" for _, item in row.of("process"))
+    if not grows or len(things) != 1 or things[0][1].text not in objects.PLANTS:
+        return None
+    item = things[0][1]
+    item.kind, item.value = "object", ("sprout", item.text.endswith(("s", "n")))
+    return things[0]
 
 
 def _is_other_leaf(row: Row, k: int) -> bool:
@@ -137,6 +150,7 @@ def _nouns(*tables: dict[str, dict[str, str]]) -> list[tuple[str, str]]:
 _OWN_NOUNS = _nouns(objects.OBJECTS)
 _NOUNS = _nouns(objects.OBJECTS, objects.NEAR)
 _OF_PART = {"petals": "rose", "thorns": "rose", "leaves": "oak_leaf", "wicks": "candle", "scoops": "ice_cream"}
+_OF_PART |= {"spots": "mushroom", "cuts": "bread"}
 
 
 def _refuse_negation(row: Row, specimen: str) -> None:

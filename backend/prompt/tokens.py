@@ -10,7 +10,8 @@ from .vocabulary.small_words import CLITICS, DECORATIVE_EMOJI, ELISIONS
 _TOKEN = re.compile(
     r"""
     (?P<half>½|(?<!\d)1/2(?!\d))
-  | (?P<number>(?:(?<![\w.,)\]])[-−])?\d+(?:[.,]\d+)?)(?:\s?(?P<mark>''|["″”]|['′’](?![^\W\d_]))|(?P<suffix>[^\W\d_]*)(?![^\W_]))
+  | (?P<number>(?:(?<![\w.,)\]])[-−])?\d+(?:[.,]\d+)?)
+    (?:\s?(?P<mark>''|["″”]|['′’](?![^\W\d_]))|(?P<suffix>[^\W\d_]*)(?![^\W_]))
   | (?P<word>w/o(?!\w)|(?:un|non)-(?=\w)[^\W_]+|\#?[^\W_]+(?:['’`´][^\W_]+)*['’]?)
   | (?P<arrow>-+>|=+>|→|➡|>)
   | (?P<and>[&+])

@@ -28,6 +28,8 @@ def record_of(understood: Understanding) -> protocol.Species:
         chosen["fallen"] = fallen
     for process in processes_of(understood):
         for name, value in kind.needs.get(process, {}).items():
+            if name in understood.parameters and understood.parameters[name] != value:
+                raise NotUnderstood.unfit(understood.specimen, process, {name: value})
             if chosen.setdefault(name, value) != value:
                 raise NotUnderstood.at_odds(understood.specimen, list(processes_of(understood)))
     _check(kind, chosen)

@@ -366,6 +366,6 @@ def _reading(call: protocol.Read) -> protocol.Reading:
         )
     except NotUnderstood as refusal:
         return protocol.Reading(re=call.id, refusal=str(refusal))
-    except Exception:
+    except Exception:  # noqa: BLE001 (the border of a text that is typed: it ends no jobs)
         _log.exception("A prompt cannot be read: %r", call.prompt[:QUOTED])
         raise Refusal("internal", "This prompt cannot be read: say it in other words") from None

@@ -106,7 +106,9 @@ def grow(rose: Rose, seed: int) -> Specimen:
         about = rng.uniform(0, 2 * np.pi) + np.arange(rose.thorns) * GOLDEN_ANGLE
         organs.append(thorns(stalk, places, about, size, rng))
     if rose.leaves:
-        organs += compound_leaves(stalk, nodes, facing, size, rose.detail, rng)
+        # Smaller on the short stem below a large flower, so that they hang no lower than the ground.
+        leafy = min(size, length / (USUAL_HEIGHT - 0.5 * USUAL_DIAMETER))
+        organs += compound_leaves(stalk, nodes, facing, leafy, rose.detail, rng)
     return join(organs)
 
 

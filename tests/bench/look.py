@@ -233,6 +233,17 @@ def stacked(rows: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     return sheet
 
 
+def beside(columns: Sequence[Sequence[tuple[str, Image.Image]]]) -> Image.Image:
+    """Columns of rows with their titles."""
+    drawn = [stacked(rows) for rows in columns if rows]
+    whole = Image.new("RGB", (sum(each.width for each in drawn), max(each.height for each in drawn)), "white")
+    left = 0
+    for each in drawn:
+        whole.paste(each, (left, 0))
+        left += each.width
+    return whole
+
+
 def sheet(clip: Clip | Path | str, path: Path, views: Sequence[tuple[float, float]] = VIEWS, title: str = "") -> None:
     """A contact sheet of one clip, or of the .npz that holds it, as a picture at `path`."""
     if not isinstance(clip, Clip):
@@ -281,6 +292,7 @@ def main() -> None:
     parser.add_argument("--icon", type=float, metavar="TAU", help="one moment, small, on no background")
     parser.add_argument("--above", type=float, default=0.0, help="the share of the height that an icon leaves out")
     parser.add_argument("--moments", type=int, default=MOMENTS)
+    parser.add_argument("--columns", type=int, default=1, help="of rows, beside one another")
     parser.add_argument("--size", type=int, default=SIDE, help="pixels of a moment")
     parser.add_argument(
         "--view",
@@ -300,7 +312,7 @@ def main() -> None:
         drawn = [row(clip, views, arguments.moments, arguments.size) for clip in clips]
         rows = list(zip(titles, drawn, strict=True))
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        stacked(rows).save(arguments.output)
+        beside([rows[k :: arguments.columns] for k in range(arguments.columns)]).save(arguments.output)
     if arguments.video:
         arguments.video.parent.mkdir(parents=True, exist_ok=True)
         video(clips[0], arguments.video)

@@ -102,7 +102,7 @@ def gallery(names: list[str], seed: int, path: Path) -> None:
             told = {"title": name.replace("_", " ")}
             kept.append(Path(folder) / f"{name}.npz")
             npz.save(Clip.from_frames(specimen.mesh, frames, 24.0, provenance=told), kept[-1])
-        living.look(kept, "-o", path, "--moments", 6, "--size", 200)
+        living.look(kept, "-o", path, "--moments", 6, "--size", 160, "--columns", 2)
 
 
 def _arguments() -> argparse.Namespace:
@@ -111,7 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="a folder for pictures")
     parser.add_argument("--gallery", type=Path, help="one picture of all, .png")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--set", nargs="+", default=[], metavar="PARAMETER=NUMBER")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="PARAMETER=NUMBER")
     return parser.parse_known_args()[0]
 
 

@@ -26,7 +26,7 @@ CAUGHT = {
         "stretch error",
     ],
     "shuffled": ["CD-3D", "CD-4D", "CD-M", "trajectory error", "progress", "late", "shake", "albedo", "texel flicker"],
-    "drifting": ["CD-4D", "CD-M", "trajectory error", "motion", "surface motion", "progress", "late"],
+    "drifting": ["CD-4D", "CD-M", "trajectory error", "motion", "surface motion", "late"],  # in order all the same
     "backwards": ["CD-3D", "CD-4D", "CD-M", "trajectory error", "progress", "late"],
 }
 # What a measure cannot see, so that nobody takes it for more than it is.

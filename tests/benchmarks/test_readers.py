@@ -373,3 +373,15 @@ def test_what_blender_cannot_read_is_refused_in_words(tmp_path):
     (tmp_path / "a.fbx").write_bytes(b"no fbx")
     with pytest.raises(Unreadable, match=r"Blender could not read a\.fbx"):
         read(tmp_path / "a.fbx")
+
+
+def test_a_folder_of_polygons_is_tracked_however_they_are_best_cut_up(tmp_path):
+    square = np.array([[0.0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0]])
+    for number, dented in enumerate((0, 1)):  # a corner that is pushed in decides which of the two ways it is cut
+        corners = square.copy()
+        corners[dented, :2] += 1.2 * (1 - corners[dented, :2])
+        rows = [f"v {x} {y} {z}" for x, y, z in corners]
+        (tmp_path / f"quad_{number}.obj").write_text("\n".join([*rows, "f 1 2 3 4", ""]))
+    found = read(tmp_path, up="Z")
+    assert found.tracked and len(found.frames[0][1]) == 2
+    np.testing.assert_allclose(found.positions[:, 1], [[2, 0, 0], [0.8, 1.2, 0]], atol=1e-6)

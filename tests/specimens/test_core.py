@@ -120,13 +120,22 @@ def test_what_an_organ_does_not_say_is_as_usual():
     assert (both.emission > 0).sum() == len(both.emission) // 2
 
 
-def test_noise_has_its_wavelength_and_its_spread():
-    noise = Noise.grown(np.random.default_rng(1), length=0.5, octaves=1)
-    line = np.linspace(0, 40, 8001)[:, None] * np.array([[0.6, 0.48, 0.64]])
-    values = noise(np.concatenate([line, line + [9, 2, 5], line[:, ::-1] - 3.0]))
-    assert abs(values.mean()) < 0.15 and values.std() == pytest.approx(1, abs=0.25)
-    zeros = (np.diff(np.sign(noise(line))) != 0).sum()  # two a wave, which mostly cross the line at a slant
-    assert 0.3 < 40 / 0.5 * 2 / zeros < 4
+@pytest.mark.parametrize(("octaves", "roughness"), [(1, 0.5), (3, 0.5), (2, 0.8)])
+def test_noise_has_its_wavelength_and_its_spread(octaves, roughness):
+    """Over space, waves of height a and number k have a variance of a^2 / 2 and a mean squared slope of (a k)^2 / 2."""
+    length, step, spread, slope = 0.5, 1e-4, [], []
+    points = np.random.default_rng(4).uniform(-40, 40, (20_000, 3))
+    for seed in range(12):
+        noise = Noise.grown(np.random.default_rng(seed), length, octaves, roughness)
+        spread.append(noise(points).std())
+        slope.append([(noise(points + step * way) - noise(points - step * way)) / (2 * step) for way in np.eye(3)])
+        assert abs(noise(points).mean()) < 0.03
+    assert np.allclose(spread, 1, atol=0.03)
+    octave = np.arange(octaves)
+    power = roughness ** (2.0 * octave)
+    squares = (4.0**octave * power).sum() / power.sum() / (0.75 * 1.3)  # the mean of 1 / x^2 for x in 0.75 .. 1.3
+    found = np.sqrt(np.square(slope).sum(axis=1).mean())
+    assert found == pytest.approx(2 * np.pi / length * np.sqrt(squares), rel=0.05)
 
 
 # Wind and several at once

@@ -130,8 +130,8 @@ def canonical(shade: str | None, name: str) -> str:
 
 
 def srgb(colour: str) -> tuple[float, float, float]:
-    """sRGB in [0, 1] of a surface of that canonical name; a shade is mixed with white, black or grey, also where CSS has
-    a colour of that name and a pigment is meant: its dark gray is lighter than its gray. Raises KeyError."""
+    """sRGB in [0, 1] of a surface of that canonical name; a shade is mixed with white, black or grey, also where CSS
+    has a colour of that name and a pigment is meant: its dark gray is lighter than its gray. Raises KeyError."""
     shade, _, name = colour.rpartition(" ")
     if prefix := next((one for one in SHADES if colour.removeprefix(one) in PIGMENTS and colour.startswith(one)), ""):
         shade, name = prefix, colour.removeprefix(prefix)

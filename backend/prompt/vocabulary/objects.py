@@ -23,10 +23,17 @@ PARAMETERS_OF = {
     "lily": ("petals", "leaves"),
     "sunflower": ("petals", "leaves"),
     "sprout": ("leaves",),
+    "mushroom": ("spots",),
     "oak_leaf": ("leaves",),
-    "candle": ("wicks",),
+    "apple": ("leaf",),
+    "bread": ("cuts",),
+    "candle": ("wicks", "flame"),
     "ice_cream": ("scoops",),
 }
+SAID_PARTS = {  # one and many, where it is not the parameter's name, with and without its s
+    "leaves": ("leaf", "leaves"), "leaf": ("leaf", "leaves"), "spots": ("wart", "spots"), "cuts": ("slash", "cuts"),
+}  # fmt: skip
+PLANTS = frozenset("plant plants pflanze pflanzen plante plantes".split())  # sprouts, where they grow
 FLOWERS = ("rose", "lily", "sunflower")
 NAMES = {  # specimen -> how it is said in English, one and many
     "rose": ("rose", "roses"),
@@ -187,6 +194,8 @@ PARTS = {
         "leaves": "leaf/leaves, leaved/leafed",
         "wicks": "wick, wicked/",
         "scoops": "scoop, scooped/",
+        "spots": "spots/, wart",
+        "cuts": "cuts/, slash",
     },
     "de": {
         "petals": "blütenblatt/blütenblätter, rosenblatt/rosenblätter",
@@ -194,6 +203,8 @@ PARTS = {
         "leaves": "blatt/blätter, laubblatt/laubblätter, keimblatt/keimblätter",
         "wicks": "docht/dochte",
         "scoops": "kugel/kugeln, eiskugel/eiskugeln",
+        "spots": "punkte/, punkten/, tupfen/, warze/warzen",
+        "cuts": "schnitte/, schnitten/, einschnitt/einschnitte",
     },
     "fr": {
         "petals": "pétale",
@@ -201,6 +212,8 @@ PARTS = {
         "leaves": "feuille",
         "wicks": "mèche",
         "scoops": "boule",
+        "spots": "points/, taches/, verrue",
+        "cuts": "entaille, incision",
     },
 }
 WITHOUT_PART = {  # one word for "without"
@@ -209,7 +222,9 @@ WITHOUT_PART = {  # one word for "without"
         "leaves": "leafless",
         "petals": "petalless",
         "wicks": "wickless",
+        "spots": "spotless",
+        "flame": "flameless, without a flame, without flame, without any flame, with no flame, without flames",
     },
-    "de": {"thorns": "dornenlos, stachellos", "leaves": "blattlos"},
-    "fr": {},
+    "de": {"thorns": "dornenlos, stachellos", "leaves": "blattlos", "flame": "flammenlos, ohne flamme"},
+    "fr": {"flame": "sans flamme"},
 }

@@ -76,7 +76,7 @@ GERMAN = {
     "ab|tauen, ab|schmelzen/schmilzt/schmolz/geschmolzen, zerlaufen/zerläuft/zerlief/zerlaufen, "
     "zerfließen/zerfließt/zerfloss/zerflossen",
 }
-GERMAN_WORDS = {"turn": "herbstfarben, herbstfärbung", "rot": "faule, fauler, faules"}
+GERMAN_WORDS = {"turn": "herbstfarben, herbstfärbung", "rot": "faul, faule, fauler, faules, faulen"}
 # Finite verbs that say a process only with a particle at the end of their clause: (verbs, particle) -> process.
 GERMAN_SEPARATED = {
     ("geht, gehen, ging, gingen", "auf"): "rise|bloom",

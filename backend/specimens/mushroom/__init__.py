@@ -144,7 +144,7 @@ def _gills(body: Agaric, rng: np.random.Generator) -> Organ:
         s = mix(inner + (0.95 - inner) * start, 0.95, t)
         depth = mix(0.010, 0.040, o) * min(mushroom.cap, 1.4) * (1 - 0.45 * ramp(rot))
         profile = np.sin(np.pi * mix(0.10, 1.0, t) ** 0.8) ** 0.7 * np.where(long, 1.0, 0.85) + 0.03
-        points = body.on_cap(s, phi + 0 * v, body.flesh(s, tau) + body.clear + depth * profile * v, tau)
+        points = body.on_cap(s, phi + 0 * v, body.flesh(s, tau) + body.clear(tau) + depth * profile * v, tau)
         albedo = FLESH * shade * (1 - 0.12 * (1 - v))[..., None] + 0 * points
         brown = ramp(1.6 * rot - 0.25 * v, 0.1, 1.0) + 0 * s
         return Skin(
@@ -226,7 +226,7 @@ def _warts(body: Agaric, rng: np.random.Generator) -> Organ:
         # Places move as vectors: about the middle of the cap azimuth is no measure.
         x = s[:, None, None] + out * size * np.cos(around) / body.reach(tau)
         y = (s / np.maximum(wide, 1e-9))[:, None, None] * out * size * np.sin(around)
-        high = 0.55 * body.clear + up * lumps * tall * mix(0.45, 1.0, o) * withered
+        high = 0.55 * body.clear(tau) + up * lumps * tall * mix(0.45, 1.0, o) * withered
         points = body.on_cap(np.minimum(np.hypot(x, y), 0.99), phi[:, None, None] + np.arctan2(y, x), -high, tau)
         albedo = tone * tint(WART, WART_OLD, 0.55 * (1 - up) * o + 0 * y)
         brown = ramp(rotten(tau), 0.1, 0.9) * (0.95 - 0.25 * up) + 0 * y

@@ -19,6 +19,7 @@ OPEN, ROTS = Mushroom.life.stretches["grow"].end, Mushroom.life.stretches["rot"]
 
 # Heights of the grown mushroom, radians.
 STEM, BALL, RIM = 0.90, 2.45, 0.066  # stem's length; slope of a button's margin; how high that margin stands
+YOUNG_REACH = 0.30  # of a button's cap, along its skin
 SAMPLES = 400  # of a meridian and of the stem
 
 
@@ -95,14 +96,13 @@ class Agaric:
 
     # The cap
 
-    @property
-    def clear(self) -> float:
+    def clear(self, tau: float) -> float:
         """What parts on the cap keep from its skin, heights: more where a coarse skin cuts corners of a large cap."""
-        return 0.003 * min(self.mushroom.cap, 1.0) / min(self.mushroom.detail, 1.0) ** 1.5
+        return 0.003 * min(self.reach(tau) / YOUNG_REACH, 1.0) / min(self.mushroom.detail, 1.0) ** 1.5
 
     def reach(self, tau: float) -> float:
         """From the cap's middle to its margin along the skin, heights."""
-        return mix(0.30, 0.475, opened(tau)) * self.mushroom.cap * (1 - 0.16 * ramp(rotten(tau)))
+        return mix(YOUNG_REACH, 0.475, opened(tau)) * self.mushroom.cap * (1 - 0.16 * ramp(rotten(tau)))
 
     def thick(self, tau: float) -> float:
         """Of the flesh in the middle, heights."""

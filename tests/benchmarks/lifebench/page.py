@@ -15,6 +15,7 @@ from tests.benchmarks.lifebench.metrics import Scores, Sense
 from tests.benchmarks.lifebench.tasks import Case, Task
 
 ARROWS = {Sense.LOWER: "lower", Sense.HIGHER: "higher", Sense.ONE: "1 is best"}
+ROUNDING = 1e-12  # less than this is no more than the last bits of numbers
 ABOUT = {
     Task.VIDEO: "A film from one camera is given, the whole life is looked for. No entry without the truth takes part "
     "yet: every row is made of the truth, and shows what the measures make of it.",
@@ -162,4 +163,4 @@ def _mean(values: list[float]) -> float:
 
 
 def _shown(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.3g}"
+    return "-" if np.isnan(value) else "0" if abs(value) < ROUNDING else f"{value:.3g}"
