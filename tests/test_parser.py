@@ -131,7 +131,8 @@ def test_a_plural_is_three_and_a_number_is_told(one, many):
 
 @pytest.mark.parametrize(("prompt", "count", "passed_over"), [
     ("three vases of roses", 3, ("three", "vases")), ("a rose in 5 minutes", 1, ("5", "minutes")),
-    ("roses (5), white", 5, ()), ("candles x3", 3, ()), ("a bouquet of 7 lilies", 7, ()), ("Rosenstrauß", 12, ()),
+    ("roses (5), white", 5, ()), ("candles x3", 3, ()), ("a bouquet of 7 lilies", 7, ()), ("12 lilies (5)", 12, ("5",)),
+    ("Rosenstrauß", 12, ()),
     ("ein paar Rosen", 3, ()), ("ein Paar Rosen", 2, ()), ("une vingtaine de roses", 20, ()), ("🌹🌹", 2, ()),
 ])  # fmt: skip
 def test_a_number_counts_the_object_or_is_passed_over(prompt, count, passed_over):

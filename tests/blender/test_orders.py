@@ -124,7 +124,7 @@ class Layout:
     [
         (reading(), [("CHECKMARK", "A red rose")]),
         (
-            protocol.Reading(understood="a rose; passed over: big, bad", passed_over=("big", "bad"), specimen=ROSE),
+            protocol.Reading(understood="a rose", passed_over=("big", "bad"), specimen=ROSE),
             [("CHECKMARK", "A rose"), ("INFO", "Passed over: big, bad")],
         ),
         (protocol.Reading(refusal="No locomotive"), [("ERROR", "No locomotive")]),

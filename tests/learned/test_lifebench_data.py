@@ -138,7 +138,7 @@ def test_what_is_made_once_stays_and_what_was_broken_off_is_made_anew(tmp_path):
 
 @pytest.mark.parametrize("other", [{"frames": 3}, {"side": 24}, {"texels": 48}, {"detail": 0.3}, {"version": "0.0.1"}])
 def test_what_was_made_in_another_way_is_made_anew(tmp_path, monkeypatch, other):
-    case, usual = Case(Task.WORDS, "ice_block", 12, detail=0.4), {"frames": 2, "side": 32, "texels": 64}
+    case, usual = Case(Task.WORDS, "ice_block", 12, detail=0.4), {"frames": 2, "side": 16, "texels": 32}
     home = data.make(case, tmp_path, **usual)
     (home / "old").touch()
     if "version" in other:

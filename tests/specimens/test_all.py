@@ -69,6 +69,7 @@ def test_closed_pieces_are_never_inside_out(name):
     for tau in LIFE:
         volumes = growth.volumes_of_closed_pieces(specimen(name).mesh, positions(name, tau))
         assert (volumes > -1e-10 * growth.size(positions(name, tau)) ** 3).all(), tau
+        assert specimen(name).matter is None or len(volumes)
 
 
 @EVERY

@@ -23,6 +23,7 @@ from backend.specimens.core import (
     turn,
 )
 from backend.specimens.wind import Breeze
+from tests import growth
 
 
 def test_pack_keeps_shape_and_distance():
@@ -94,6 +95,8 @@ def test_a_solid_between_poles_is_closed_and_encloses_its_volume():
     mesh = join([organ]).mesh
     egg = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     assert egg.is_watertight and egg.volume == pytest.approx(4 / 3 * np.pi * 4, rel=0.01)
+    assert growth.volumes_of_closed_pieces(mesh, mesh.vertices) == pytest.approx([egg.volume])
+    assert growth.volumes_of_closed_pieces(mesh, mesh.vertices * [-1, 1, 1]) == pytest.approx([-egg.volume])
     assert len(mesh.vertices) == 39 * 64 + 2 and set(mesh.sizes) == {3, 4}
 
 
