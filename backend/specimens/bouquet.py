@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from backend.clip import Frame, Mesh
-from backend.specimens.core import Array, Specimen, turn
+from backend.specimens.core import GOLDEN_ANGLE, Array, Specimen, turn
 
-GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 LOOKED_AT = 5  # moments of a life
 SPACING = 0.66  # of Vogel's spiral: no two places are nearer than the width, up to 50 of them
 

@@ -180,8 +180,10 @@ def at_its_end(name: str, field: str, end: float, **others: float) -> None:
 
 @EVERY
 def test_parameters_hold_at_their_ends(name):
+    """But for the height, which is a similarity (tested above)."""
     for field, end in ends(name):
-        at_its_end(name, field, end)
+        if field != "height":
+            at_its_end(name, field, end)
         if field not in ("detail", "height"):
             at_its_end(name, field, end, detail=0.4)
 
