@@ -48,6 +48,7 @@ def test_words_become_a_file_and_a_line_of_json(tmp_path):
     assert (told["frames"], told["vertices"]) == clip.positions.shape[:2] == (3, len(clip.subject.vertices))
     assert told["understood"] == "a red rose, blooming; passed over: wonderfully"
     assert told["passed_over"] == ["wonderfully"]
+    assert "anthesis: a red rose, blooming; passed over: wonderfully" in done.stderr
     request = protocol.Generate(prompt="a red rose blooming wonderfully", frames=3, seed=5)
     assert clip.provenance == protocol.provenance(request)
     assert told["made"] == {"kind": "generate", **msgspec.structs.asdict(request), "version": protocol.VERSION}

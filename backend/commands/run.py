@@ -151,6 +151,8 @@ def make(arguments: argparse.Namespace) -> dict:
         progress.update(task, completed=1.0, description=f"Writing {arguments.output}")
         save(clip, arguments.output)
     written = time.perf_counter()
+    if understood is not None:
+        _say(understood.say())
     _say(f"{arguments.output}: {certificate.summary}")
     return {
         "file": str(arguments.output),

@@ -93,6 +93,8 @@ def scored(arguments: argparse.Namespace) -> None:
         sequence = read(arguments.answer, fps=arguments.fps, up=arguments.up)
     except Unreadable as error:
         sys.exit(str(error))
+    if case.seed not in SEEDS:
+        print(f"{case.seed} is none of the held-out seeds ({SEEDS[0]} to {SEEDS[-1]}): for trying, not for publishing")
     for one in score(sequence, case.truth(), case.task.freedom).scores:
         value = f"{one.value:12.4g}" if one.told else f"{'-':>12}"
         print(f"{one.name:<18}{value}  {one.unit}  ({one.sense.value} is better)")

@@ -12,6 +12,6 @@ def read(path: Path, fps: float | None = None) -> Sequence:
     """All its frames, at its own pace; `fps` may say another one. Raises Unreadable."""
     try:
         clip = npz.load(path)
+        return Sequence.from_clip(clip if fps is None else replace(clip, fps=fps), path.name, path.stat().st_size)
     except (KeyError, ValueError, OSError) as error:
-        raise Unreadable(f"{path.name} holds no clip: {error}") from error
-    return Sequence.from_clip(clip if fps is None else replace(clip, fps=fps), path.name, path.stat().st_size)
+        raise Unreadable(f"{path.name} holds no clip that can be scored: {error}") from error
