@@ -100,7 +100,7 @@ class ANTHESIS_OT_regrow(Asks, bpy.types.Operator):
     bl_label = "Regrow"
     bl_description = (
         "Grow the active object anew, as its specimen is now. It keeps its place, its parent, its constraints, "
-        "its materials and its Life curve; its mesh and its shape keys are new: edits of them and vertex groups are lost"
+        "its materials and its Life curve; its mesh and shape keys are new: edits of them and vertex groups are lost"
     )
 
     @classmethod
