@@ -21,7 +21,7 @@ ADDED = {
     "de": "",
     "fr": "",
 }
-LEFT_OUT = frozenset("slut scheissen hellhole sucer shit whore".split())
+LEFT_OUT = frozenset("cunts slut scheissen hellhole sucer shit whore".split())
 HEAD = '''"""Ordinary words that are near in spelling to a word of the vocabulary and are no typing errors of it.
 
 Made by tools/ordinary_words.py from the word lists of pyspellchecker (MIT): frequent words of each language that

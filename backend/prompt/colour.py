@@ -8,7 +8,7 @@ _BEFORE_COLOURS = frozenset(
 )  # between "turns" and what it turns to
 _OF_CHANGE = frozenset("from to into until von zu".split())
 _FROM = frozenset("from von vom de du".split())
-_UNRIPE = "green"  # what a leaf and an apple are before they turn
+UNRIPE = "green"  # what a leaf and an apple are before they turn
 _REDDISH = frozenset("red crimson scarlet yellow".split())  # what an apple that ripens turns to
 
 
@@ -29,7 +29,7 @@ def turning(row: Row, specimen: str) -> str | None:
             chosen = first is None and not is_before and name is not None
             first = name if chosen else first
             for word in phrase:
-                word.used = chosen or (is_before and name == _UNRIPE)
+                word.used = chosen or (is_before and name == UNRIPE)
                 word.scenery = not word.used
         if item.kind != "turn":
             continue
@@ -115,7 +115,7 @@ def colour_of(row: Row, turned: str | None) -> str | None:
         if item.value.startswith(colours.SHADES):
             shade = None  # "light dark red" is dark red
         colour = colours.canonical(shade.value if shade else None, item.value)
-        if turned and colour != _UNRIPE:
+        if turned and colour != UNRIPE:
             continue
         if found is None or found == colour:
             found = colour

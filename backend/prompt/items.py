@@ -15,8 +15,8 @@ _PRIORITY = (
     "told", "wind", "reverse", "together", "whole", "compound", "object", "open", "part", "colour", "lack", "near",
     "process", "size", "shade", "count", "one", "multiple", "bunch", "pace", "amount", "all", "some", "lose", "turn",
     "separated", "unit", "otherwise", "height", "other extent", "after", "then", "while", "before", "without", "not",
-    "with", "and", "place", "particle", "of", "coloured", "again", "plural article", "indefinite", "possessive",
-    "definite", "subject", "intensifier", "silent",
+    "revival", "with", "and", "place", "particle", "of", "coloured", "again", "plural article", "indefinite",
+    "possessive", "definite", "subject", "intensifier", "silent",
 )  # fmt: skip
 _RANK = {kind: k for k, kind in enumerate(_PRIORITY)}
 MOST_WORDS = 200  # of a prompt, and breaks between them; what comes after is passed over as one
@@ -25,6 +25,7 @@ SILENT = frozenset(
     "break silent subject definite indefinite possessive of some again one and then while after before together with "
     "place particle coloured wind".split()
 ) | {"plural article"}
+_LETS = frozenset("lässt lassen laesst lasse ließ ließen fallenlässt".split())
 # Kinds that stand between an article or number and its noun.
 ADJECTIVES = frozenset(
     "colour shade size unknown near process pace amount multiple coloured told lack whole height".split()
@@ -170,6 +171,8 @@ def _kind_here(row: Row, k: int, item: Item) -> str | None:
     if item.kind == "object" and item.sense("colour"):
         return "colour" if earlier and before.kind not in ("indefinite", "count") else None
     if item.kind == "object" and item.sense("process"):
+        if item.value[0] == "rose" and all(o.value[0] == "rose" for _, o in row.of("object")):
+            return None  # "rose rose" is a rose, named twice
         follows = before.kind in ("object", "then") or behind.kind == "pace" or _joins_verbs(row, k - 1)
         return "process" if before.kind == "subject" or ((named or earlier) and follows) else None
     if item.kind == "near" and item.sense("process") and (earlier or named):
@@ -180,6 +183,10 @@ def _kind_here(row: Row, k: int, item: Item) -> str | None:
         return "while" if ahead.kind == "process" else None
     if item.sense("particle") and ahead.kind in ("break", "and", "then", "while", "pace", "reverse"):
         return "particle"
+    if item.text == "watch" and behind.kind == "object":
+        return "unknown"
+    if item.kind == "colour" and (baking := item.sense("process")) and baking.value == "bake":
+        return "process" if any(other.value[0] == "bread" for _, other in row.of("object")) else None
     if item.kind == "intensifier" and ahead.kind in ("pace", "size", "shade", "colour", "amount", "process"):
         return "silent"
     if item.kind == "other extent" and item.sense("silent") and behind.kind != "unit":
@@ -218,6 +225,8 @@ def _is_part(row: Row, k: int) -> bool:
     after = row.at(row.next_not(k + 1, {"pace", "silent", "again", "amount"}))
     if others and row.language == "de" and after.kind == "lose":  # "eine Rose, die drei Blätter verliert"
         return True
+    if others and after.kind == "process" and after.value == "drop" and any(i.text in _LETS for i in row.items):
+        return True  # "eine Rose lässt Blätter fallen"
     if all(item.value[0] == "oak_leaf" for item in others):
         verb = row.at(k - 2) if row.at(k - 1).kind in ("count", "one", "indefinite") else None
         return bool(others) and verb is not None and (verb.kind == "lose" or verb.value == "drop")

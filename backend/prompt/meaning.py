@@ -50,7 +50,7 @@ class Understanding:
     passed_over: tuple[str, ...] = ()  # words that carry meaning and were not understood, as typed, in lower case
     read_as: tuple[tuple[str, str], ...] = ()  # typing errors: the word as typed and the word it was taken for
     turned: str | None = None  # the colour that a leaf or an apple turns to
-    unmade: str | None = None  # a number of individuals, as typed, that cannot be made; `count` is then a guess
+    unmade: str | None = None  # a number of individuals, in digits, that cannot be made; `count` is then a guess
 
     def words(self) -> tuple[str, ...]:
         """What was understood, in phrases of English: the object first, then each stage."""
@@ -76,11 +76,13 @@ class Understanding:
         return self.understood() + (f"; passed over: {', '.join(self.passed_over)}" if self.passed_over else "")
 
     def _noun(self) -> str:
-        count = _ONES.get(self.count, str(self.count)) if self.count > 1 else ""
+        told = self.count > 1 and self.unmade is None
+        count = _ONES.get(self.count, str(self.count)) if told else ""
         relative = measures.SAID_SIZES[self.size.value] if self.size and self.size.kind == "relative" else ""
-        noun = objects.NAMES[self.specimen][self.count > 1]
+        several = self.count > 1 or self.unmade is not None
+        noun = objects.NAMES[self.specimen][several]
         described = " ".join(word for word in (count, relative, _spaced(self.colour or ""), noun) if word)
-        if self.count == 1:
+        if not several:
             described = _with_article(described)
         if self.size and self.size.kind == "metres":
             described += f" {self.size.value:g} m tall"
@@ -142,12 +144,16 @@ class NotUnderstood(ValueError):
 
     @classmethod
     def unknown_object(cls, prompt: str, nearest: str | None) -> "NotUnderstood":
-        known = _listed([_with_article(one) for one, _ in objects.NAMES.values()])
-        hint = f" (the nearest is {_example(nearest)})" if nearest else ""
+        others = len(objects.NAMES) - 1
+        hint = f"ask for a {_listed([one for one, _ in objects.NAMES.values()])}"
+        if nearest:
+            hint = (
+                f"the nearest is {_example(nearest)}, and {_ONES[others]} other things are in the README; ask for one"
+            )
         return cls(
             "object",
-            f"The built-in engine cannot make {_quoted(prompt)}: ask for {known}{hint}, or select a mesh and use "
-            f"Animate Selected. Only a diffusion engine could make other things from words, and this version has none",
+            f"The built-in engine cannot make {_quoted(prompt)}: {hint}, or select a mesh and use Animate Selected. "
+            f"Only a diffusion engine could make other things from words, and this version has none",
             nearest=nearest,
         )
 
@@ -171,6 +177,26 @@ class NotUnderstood(ValueError):
         )
 
     @classmethod
+    def several_looks(cls, specimen: str) -> "NotUnderstood":
+        one, many = objects.NAMES[specimen]
+        return cls(
+            "several",
+            f"The built-in engine makes one kind of object with one look from a prompt, and this one names {many} "
+            f'more than once: say how many in one number ("three {many}"), or ask for each {one} in a prompt '
+            f"of its own",
+        )
+
+    @classmethod
+    def revival(cls, words: str, specimen: str) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        last = [process for process in objects.PROCESSES_OF[specimen] if process not in ("drop", "sway")][-1]
+        return cls(
+            "negation",
+            f'The built-in engine does not understand "{words}": ask for what has happened before, in reverse, for '
+            f'example "{noun} {processes.SAID[last]} in reverse"',
+        )
+
+    @classmethod
     def negation(cls, word: str, specimen: str) -> "NotUnderstood":
         return cls(
             "negation",
@@ -187,6 +213,31 @@ class NotUnderstood(ValueError):
             f"{_named(process, specimen)}: it can {_listed(able)}, so ask for {_example(specimen)}, or select a mesh "
             f"and use Animate Selected",
             process=process,
+        )
+
+    @classmethod
+    def turns_otherwise(cls, specimen: str, colour: str) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        ripens = "turn" not in objects.PROCESSES_OF[specimen]
+        way = "ripens from green to red or yellow" if ripens else "turns from green to another colour"
+        saying = f"{noun} {processes.SAID['ripen' if ripens else 'turn']}"
+        reverse = " in reverse" if colour.endswith("green") else ""
+        return cls(
+            "process",
+            f"{noun.capitalize()} of the built-in engine {way} and cannot turn {_spaced(colour)}: ask for "
+            f'"{saying}{reverse}", or select a mesh and use Animate Selected',
+            process="turn",
+        )
+
+    @classmethod
+    def within(cls, specimen: str, inner: str, outer: str) -> "NotUnderstood":
+        noun = _with_article(objects.NAMES[specimen][0])
+        return cls(
+            "process",
+            f"{noun.capitalize()} of the built-in engine cannot {_named(outer, specimen)} and "
+            f"{_named(inner, specimen)} one after the other, since the two are one process: ask for one of "
+            f"the two, for example {_example(specimen)}",
+            process=inner,
         )
 
     @classmethod

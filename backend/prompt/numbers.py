@@ -93,7 +93,7 @@ def count_of(row: Row, specimen: str) -> tuple[int, str | None]:
             continue
         if not (number == int(number) and 1 <= number <= protocol.INDIVIDUALS):
             if (not numbers or usual) and unmade is None:
-                unmade = f"{row.at(k - 1).text} {item.text}" if row.at(k - 1).kind == "count" else item.text
+                unmade = _in_digits(row.at(k - 1), item, number)
             continue
         exact = not isinstance(number, measures.Usual)
         if not numbers or numbers[0] == number or (exact and usual):
@@ -116,6 +116,14 @@ def count_of(row: Row, specimen: str) -> tuple[int, str | None]:
     if item.last in objects.SAME_IN_PLURAL:
         plural = article.text == "die" or any(verb.last.endswith("en") for _, verb in row.of("process"))
     return measures.PLURAL if plural else 1, unmade
+
+
+def _in_digits(before: Item, item: Item, number: float) -> str:
+    """A number as it is told in a refusal: digits as typed, and words ("two hundred", "quatre-vingt-dix") in digits."""
+    if any(token.number is not None for token in item.tokens):
+        return item.text
+    times = before.value if before.kind == "count" and not isinstance(before.value, measures.Usual) else 1
+    return f"{times * number:g}" if times * number < 1e6 else f"{times * number:.0f}"
 
 
 def _counts_object(row: Row, k: int) -> bool:

@@ -4,12 +4,17 @@ Every step marks the items that it understood as used. What carries meaning and 
 so that a step may always leave a word alone, and nothing is guessed.
 """
 
+import dataclasses
+import itertools
+
 from rapidfuzz.distance import OSA
 
-from .colour import colour_of, scenery, turning
-from .items import ADJECTIVES, SILENT, Item, Row, row_of
+from backend import protocol
+
+from .colour import UNRIPE, colour_of, scenery, turning
+from .items import ADJECTIVES, BORDERS, SILENT, Item, Row, row_of
 from .lexicon import SENSES
-from .meaning import NotUnderstood, Understanding
+from .meaning import NotUnderstood, Stage, Understanding
 from .numbers import count_of, size_of
 from .parts import absent_parts, parts_of
 from .stages import stages_of
@@ -17,6 +22,7 @@ from .vocabulary import objects
 from .vocabulary.objects import PARAMETERS_OF, PROCESSES_OF
 
 MOST_STAGES = 8  # of a life
+_NUMBERS = ("count", "one", "indefinite")
 _NEAREST_LETTERS = 4  # a part of a word as long as this makes a known object its nearest: "candlestick"
 
 
@@ -29,15 +35,20 @@ def understand(prompt: str) -> Understanding:
     _refuse_negation(row, specimen)
     reverse = _reverse(row)
     turned = turning(row, specimen)
+    if turned == UNRIPE:
+        raise NotUnderstood.turns_otherwise(specimen, turned)
     scenery(row)
     parameters |= parts_of(row, specimen)
     size = size_of(row)
     count, unmade = count_of(row, specimen)
     colour = colour_of(row, turned)
-    stages = stages_of(row, specimen)
+    _refuse_other_looks(row, specimen)
+    stages = _parts_of_stages(row, specimen, stages_of(row, specimen))
     if len(stages) > MOST_STAGES:
         raise NotUnderstood.too_long(len(stages), MOST_STAGES)
     for stage in stages:
+        if stage.process == "turn" and specimen == "apple" and turned:
+            raise NotUnderstood.turns_otherwise(specimen, turned)
         if stage.process not in PROCESSES_OF[specimen]:
             raise NotUnderstood.no_such_process(specimen, stage.process)
     for _, item in row.of("wind"):
@@ -154,9 +165,52 @@ _OF_PART |= {"spots": "mushroom", "cuts": "bread"}
 
 
 def _refuse_negation(row: Row, specimen: str) -> None:
-    for _, item in row.of("not", "without"):
-        if not item.used:
+    for _, item in row.of("not", "without", "lack", "unknown"):
+        denied = item.kind in ("not", "without") or (item.kind == "lack" and item.value == "flame")
+        if (denied and not item.used) or (item.kind == "unknown" and _is_undone_process(item.last)):
             raise NotUnderstood.negation(item.text, specimen)
+    for _, item in row.of("revival"):
+        raise NotUnderstood.revival(item.text, specimen)
+
+
+def _is_undone_process(word: str) -> bool:
+    """ "unwilting", "un-rotting", "unburnt"."""
+    rest = word.removeprefix("un").removeprefix("-")
+    return rest != word and any(sense.kind == "process" for sense in SENSES.get((rest,), ()))
+
+
+def _refuse_other_looks(row: Row, specimen: str) -> None:
+    """Refuse the object named again with a number or a look of its own: "three red roses and two white ones"."""
+    first = next(k for k, item in row.of("object"))
+    for k, item in enumerate([*row.items[first + 1 :], row.at(-1)], first + 1):
+        start = row.next_not(k - 1, ADJECTIVES - {"unknown", "near", "told"} | {*_NUMBERS}, -1)
+        own = row.items[start + 1 : k]
+        numbered = any(other.kind in _NUMBERS for other in own)
+        unread = [other for other in own if not (other.used or other.scenery)]
+        coloured = any(other.kind == "colour" for other in unread)
+        added = numbered and row.at(start).kind == "and" and any(o.kind == "object" for o in row.items[:start])
+        if item.kind == "object":
+            again = added or coloured or any(other.kind == "count" for other in unread)
+        else:
+            again = added and coloured and (item.kind in BORDERS or item.text in ("one", "ones"))
+        if again:
+            raise NotUnderstood.several_looks(specimen)
+
+
+def _parts_of_stages(row: Row, specimen: str, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """A process that is part of the one beside it happens at once with it. Raises NotUnderstood where it is asked for
+    before or after it: "a candle melting, then burning down"."""
+    within = protocol.SPECIES[specimen].within
+    told = list(stages)
+    for k, (before, stage) in enumerate(itertools.pairwise(stages), 1):
+        pair = (before.process, stage.process)
+        inner = next((process for process in pair if within.get(process) in pair), None)
+        if inner is None or stage.together:
+            continue
+        if any(row.of("then", "after", "before")):
+            raise NotUnderstood.within(specimen, inner, within[inner])
+        told[k] = dataclasses.replace(stage, together=True)
+    return tuple(told)
 
 
 def _reverse(row: Row) -> bool:

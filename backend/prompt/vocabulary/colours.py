@@ -96,7 +96,8 @@ SYNONYMS = {
     "fr": {
         "red": "rouge", "blue": "bleu", "green": "vert", "yellow": "jaune", "white": "blanc/blanche", "black": "noir",
         "gray": "gris", "brown": "brun, marron", "pink": "rose, rosé", "purple": "pourpre", "violet": "violet/violette",
-        "orange": "orange, orangé", "gold": "doré", "silver": "argenté", "skyblue": "bleu ciel", "navy": "bleu marine",
+        "orange": "orange, orangé", "gold": "doré, dore", "silver": "argenté", "skyblue": "bleu ciel",
+        "navy": "bleu marine",
         "midnightblue": "bleu nuit", "turquoise": "turquoise", "lilac": "lilas", "mauve": "mauve", "cream": "crème",
         "ivory": "ivoire", "crimson": "cramoisi", "scarlet": "écarlate", "burgundy": "bordeaux", "peach": "pêche",
         "royalblue": "bleu roi", "salmon": "saumon", "coral": "corail", "lavender": "lavande", "beige": "beige",

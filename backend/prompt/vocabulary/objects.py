@@ -223,7 +223,7 @@ WITHOUT_PART = {  # one word for "without"
         "petals": "petalless",
         "wicks": "wickless",
         "spots": "spotless",
-        "flame": "flameless, without a flame, without flame, without any flame, with no flame, without flames",
+        "flame": "unlit, flameless, without a flame, without flame, without any flame, with no flame, without flames",
     },
     "de": {"thorns": "dornenlos, stachellos", "leaves": "blattlos", "flame": "flammenlos, ohne flamme"},
     "fr": {"flame": "sans flamme"},

@@ -126,6 +126,7 @@ FRENCH_WORDS = {
     "wilt": "meurt, meurent, mourir, mourant, mourante, mourantes",
     "turn": "couleurs d'automne, couleurs de l'automne",
     "bloom": "en fleur, en fleurs",
+    "bake": "dore, dorent, dorer, dorant",
 }
 
 # "lose" says a process only of what can fall, "turn" and "become" only before a colour (or "turn" of a leaf).

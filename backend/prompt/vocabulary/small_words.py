@@ -2,7 +2,7 @@
 
 INDEFINITE = {
     "en": "a, an",
-    "de": "ein, eine, einen, einer, eines, einem",
+    "de": "ein, eine, einen, einer, eines, einem, ne, nen, nem",
     "fr": "un, une",
 }
 ONE = {"en": "one", "de": "eins", "fr": ""}
@@ -82,6 +82,19 @@ REVERSE = {
     "rückwärts laufend, rücklaufend, im rücklauf, rückwärts ablaufend, von hinten nach vorn, von hinten nach vorne",
     "fr": "à l'envers, en arrière, à rebours, en sens inverse, inversé, inversée, en marche arrière, à reculons, "
     "au ralenti inversé, en inverse, de la fin au début, en rembobinant",
+}
+# What undoes a life without saying what: it is refused, and its reverse can be asked for.
+REVIVAL = {
+    "en": "back to life, coming back to life, come back to life, comes back to life, coming to life again, "
+    "comes to life again, alive again, back from the dead, revive, revives, reviving, revived, resurrect, resurrects, "
+    "resurrecting, resurrected, recover, recovers, recovering, recovered, rejuvenate, rejuvenates, rejuvenating, "
+    "rejuvenated, relive, relives, reliving",
+    "de": "wieder lebendig, wieder zum leben, zurück ins leben, erholen, erholt, erholte, erholt sich, "
+    "erholend, wiederbelebt, lebt wieder auf, auflebt, wiederauflebt, wieder auflebt",
+    "fr": "reprend vie, reprennent vie, reprenant vie, reprendre vie, revit, revivent, revivre, revivant, "
+    "revient à la vie, reviennent à la vie, revenir à la vie, revenant à la vie, renaît, renaissent, renaître, "
+    "renaissant, ressuscite, ressuscitent, ressusciter, "
+    "ressuscité, ressuscitée",
 }
 NOT = {
     "en": "not, no, never, neither, nor, none, dont, doesnt, doesn't, don't, didn't, didnt, won't, wont, isn't, "
