@@ -49,9 +49,9 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Row:
-    """An entry in a table: the mean of each measure over the lives, nan where it cannot be told of any."""
+    """An entry in a table: the median of each measure over the lives, nan where it cannot be told of any."""
 
-    means: dict[str, float]
+    medians: dict[str, float]
     seconds: float
     lives: int
 
@@ -85,8 +85,8 @@ def write(folder: Path, path: Path, date: str) -> None:
         "# LifeBench: results",
         "",
         "Growth and decay against ground truth, measured without learned weights. What each measure means stands in",
-        "`metrics/`; what each entry is given beyond its task is said in its column. Each number is the mean over the",
-        "lives; a dash: it cannot be told. A measure that can be told of no entry has no row.",
+        "`metrics/`; what each entry is given beyond its task is said in its column. Each number is the median over",
+        "the lives; a dash: it cannot be told. A measure that can be told of no entry has no row.",
         "",
         *(f"    {command}" for command in commands),
         "",
@@ -138,10 +138,10 @@ def _table(task: Task, kept: dict[Entry, dict[str, dict]]) -> list[str]:
         "| *given beyond the task* | | | " + " | ".join(entry.given or "-" for entry in rows) + " |",
     ]
     for one in first["scores"]:
-        means = [row.means[one["name"]] for row in rows.values()]
-        if not np.isnan(means).all():
+        medians = [row.medians[one["name"]] for row in rows.values()]
+        if not np.isnan(medians).all():
             better = ARROWS[Sense(one["better"])]
-            lines.append(f"| {one['name']} | {one['unit']} | {better} | " + " | ".join(map(_shown, means)) + " |")
+            lines.append(f"| {one['name']} | {one['unit']} | {better} | " + " | ".join(map(_shown, medians)) + " |")
     lines.append("| time to answer | s | lower | " + " | ".join(f"{row.seconds:.1f}" for row in rows.values()) + " |")
     if len({row.lives for row in rows.values()}) > 1:
         lines.append("| lives | | | " + " | ".join(str(row.lives) for row in rows.values()) + " |")
@@ -153,13 +153,13 @@ def _row(told: dict[str, dict]) -> Row:
     for each in told.values():
         for one in each["scores"]:
             values[one["name"]].append(np.nan if one["value"] is None else one["value"])
-    means = {name: _mean(found) for name, found in values.items()}
-    return Row(means, float(np.mean([each["seconds"] for each in told.values()])), len(told))
+    medians = {name: _median(found) for name, found in values.items()}
+    return Row(medians, float(np.mean([each["seconds"] for each in told.values()])), len(told))
 
 
-def _mean(values: list[float]) -> float:
+def _median(values: list[float]) -> float:
     known = np.array(values)[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _shown(value: float) -> str:
