@@ -209,7 +209,7 @@ class NotUnderstood(ValueError):
         able = [_named(known, specimen) for known in objects.PROCESSES_OF[specimen]]
         return cls(
             "process",
-            f"{_with_article(objects.NAMES[specimen][0]).capitalize()} of the built-in engine cannot "
+            f"{_ours(specimen)} cannot "
             f"{_named(process, specimen)}: it can {_listed(able)}, so ask for {_example(specimen)}, or select a mesh "
             f"and use Animate Selected",
             process=process,
@@ -224,17 +224,16 @@ class NotUnderstood(ValueError):
         reverse = " in reverse" if colour.endswith("green") else ""
         return cls(
             "process",
-            f"{noun.capitalize()} of the built-in engine {way} and cannot turn {_spaced(colour)}: ask for "
+            f"{_ours(specimen)} {way} and cannot turn {_spaced(colour)}: ask for "
             f'"{saying}{reverse}", or select a mesh and use Animate Selected',
             process="turn",
         )
 
     @classmethod
     def within(cls, specimen: str, inner: str, outer: str) -> "NotUnderstood":
-        noun = _with_article(objects.NAMES[specimen][0])
         return cls(
             "process",
-            f"{noun.capitalize()} of the built-in engine cannot {_named(outer, specimen)} and "
+            f"{_ours(specimen)} cannot {_named(outer, specimen)} and "
             f"{_named(inner, specimen)} one after the other, since the two are one process: ask for one of "
             f"the two, for example {_example(specimen)}",
             process=inner,
@@ -242,31 +241,27 @@ class NotUnderstood(ValueError):
 
     @classmethod
     def keeps_leaves(cls, specimen: str) -> "NotUnderstood":
-        noun = _with_article(objects.NAMES[specimen][0])
         return cls(
             "process",
-            f"{noun.capitalize()} of the built-in engine cannot lose its leaves: ask for {_example(specimen)}, or "
+            f"{_ours(specimen)} cannot lose its leaves: ask for {_example(specimen)}, or "
             f"select a mesh and use Animate Selected",
             process="drop",
         )
 
     @classmethod
     def at_odds(cls, specimen: str, named: list[str]) -> "NotUnderstood":
-        noun = _with_article(objects.NAMES[specimen][0])
         words = _listed([_named(process, specimen) for process in named], "and")
         return cls(
             "process",
-            f"{noun.capitalize()} of the built-in engine cannot {words} in one life: ask for one of them, for example "
-            f"{_example(specimen)}",
+            f"{_ours(specimen)} cannot {words} in one life: ask for one of them, for example {_example(specimen)}",
             process=named[-1],
         )
 
     @classmethod
     def at_once(cls, specimen: str, process: str, other: str) -> "NotUnderstood":
-        noun = _with_article(objects.NAMES[specimen][0])
         return cls(
             "process",
-            f"{noun.capitalize()} of the built-in engine cannot {_named(process, specimen)} and "
+            f"{_ours(specimen)} cannot {_named(process, specimen)} and "
             f'{_named(other, specimen)} at once: say "then" between them, or ask for one of the two',
             process=other,
         )
@@ -282,12 +277,10 @@ class NotUnderstood(ValueError):
 
     @classmethod
     def unfit(cls, specimen: str, process: str, settings: dict[str, float]) -> "NotUnderstood":
-        noun = _with_article(objects.NAMES[specimen][0])
         told = _listed([f"{name} {value:g}" for name, value in settings.items()], "and")
         return cls(
             "parameter",
-            f"{noun.capitalize()} of the built-in engine needs {told} to {_named(process, specimen)}: set that, or ask "
-            f"for something else",
+            f"{_ours(specimen)} needs {told} to {_named(process, specimen)}: set that, or ask for something else",
         )
 
     @classmethod
@@ -297,20 +290,18 @@ class NotUnderstood(ValueError):
 
     @classmethod
     def halfway(cls, specimen: str, process: str, following: str) -> "NotUnderstood":
-        noun = _with_article(objects.NAMES[specimen][0])
         return cls(
             "process",
-            f"{noun.capitalize()} of the built-in engine has to {_named(process, specimen)} all the way before it can "
+            f"{_ours(specimen)} has to {_named(process, specimen)} all the way before it can "
             f"{_named(following, specimen)}: leave out how far it goes, or ask for one of the two",
             process=following,
         )
 
     @classmethod
     def too_many(cls, specimen: str, part: str, number: float, there: str) -> "NotUnderstood":
-        noun = _with_article(objects.NAMES[specimen][0])
         return cls(
             "parameter",
-            f"{noun.capitalize()} of the built-in engine cannot have {_so_many(number)} {_many_of(part)}, or lose so "
+            f"{_ours(specimen)} cannot have {_so_many(number)} {_many_of(part)}, or lose so "
             f"many: {there}, so ask for a number within that",
         )
 
@@ -339,6 +330,11 @@ class NotUnderstood(ValueError):
             f"What the built-in engine makes is {there} tall, and {noun} of {_so_many(metres)} m was asked for: ask "
             f"for a height within that",
         )
+
+
+def _ours(specimen: str) -> str:
+    """ "A rose of the built-in engine"."""
+    return f"{_with_article(objects.NAMES[specimen][0]).capitalize()} of the built-in engine"
 
 
 def _example(specimen: str) -> str:

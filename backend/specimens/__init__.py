@@ -6,17 +6,11 @@ puddle, solids; and what is done with whole ones: wind, bouquet.
 """
 
 import importlib
-from types import ModuleType
 
 from backend.species import Species
 from backend.specimens.core import Specimen
 
 
-def module_of(kind: type[Species]) -> ModuleType:
-    """The module of a specimen, imported only now."""
-    return importlib.import_module(f"backend.specimens.{kind.__struct_config__.tag}")
-
-
 def grow(record: Species, seed: int) -> Specimen:
-    """The Specimen that a record describes; `seed` picks the individual."""
-    return module_of(type(record)).grow(record, seed)
+    """The Specimen that a record describes, from its module, imported only now; `seed` picks the individual."""
+    return importlib.import_module(f"backend.specimens.{record.__struct_config__.tag}").grow(record, seed)

@@ -3,21 +3,10 @@
 Nouns are "singular" (plural by rule, English and French) or "singular/plural". "bread/" has no plural.
 """
 
-# In the order in which they are told. Processes in the order of a life.
-PROCESSES_OF = {
-    "rose": ("bloom", "close", "wilt", "drop", "sway"),
-    "lily": ("bloom", "close", "wilt", "drop", "sway"),
-    "sunflower": ("grow", "bloom", "wilt", "sway"),
-    "sprout": ("grow", "wilt", "sway"),
-    "mushroom": ("grow", "rot", "sway"),
-    "oak_leaf": ("turn", "dry", "drop", "sway"),
-    "apple": ("ripen", "rot", "dry"),
-    "bread": ("rise", "bake"),
-    "candle": ("burn", "melt"),
-    "ice_cream": ("melt",),
-    "ice_block": ("melt",),
-    "match": ("burn",),
-}
+from backend.species import SPECIES
+
+# In the order in which they are told; processes in the order of a life.
+PROCESSES_OF = {name: (*kind.life.stretches, *(("sway",) if kind.life.sways else ())) for name, kind in SPECIES.items()}
 PARAMETERS_OF = {
     "rose": ("petals", "thorns", "leaves"),
     "lily": ("petals", "leaves"),
