@@ -1,7 +1,7 @@
 """What a specimen may be like: one record of parameters for each, with its ranges and units.
 
 Defaults and limits stand here only: the redo panel's sliders are made from them, as those of a process are made from
-requests.py. Colours are linear RGB in [0, 1]. `height` is the only length, in metres; all else that has a size is told
+requests. Colours are linear RGB in [0, 1]. `height` is the only length, in metres; all else that has a size is told
 as a share of the usual one, so that a specimen twice as tall is the same specimen twice as large.
 """
 
@@ -18,7 +18,8 @@ def _colour(of: str):
 
 
 def _height(of: str):
-    return Annotated[float, Meta(ge=0.005, le=20.0, title="Height", description=f"Metres, of {of}")]
+    about = Meta(ge=0.005, le=20.0, title="Height", description=f"Metres, of {of}", extra={"unit": "metre"})
+    return Annotated[float, about]
 
 
 def _share(title: str, description: str, least: float = 0.0, most: float = 1.0):
@@ -51,6 +52,7 @@ class Life(NamedTuple):
     stretches: dict[str, Stretch]
     prime: float
     sways: bool = False  # rooted and limber: wind moves it
+    few: int | None = None  # petals that fall within the stretch of "drop"; more take as long as it wilts
 
 
 class _Species(Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
@@ -79,6 +81,7 @@ class Rose(_Species, tag="rose"):
         },
         prime=0.45,
         sways=True,
+        few=4,
     )
 
     colour: _colour("the petals") = (0.42, 0.010, 0.018)
@@ -210,7 +213,7 @@ class IceCream(_Species, tag="ice_cream"):
     life = Life({"melt": Stretch(0.0, 1.0)}, prime=0.0)
 
     colour: _colour("the lowest scoop") = (0.80, 0.62, 0.40)
-    height: _height("the cone with its scoops") = 0.17
+    height: _height("the cone with two scoops") = 0.17
     scoops: _count("Scoops", "Scoops on one another", 1, 3) = 2
     drips: _count("Drips", "Runs down the cone", 2, 12) = 7
 

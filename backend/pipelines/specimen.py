@@ -82,7 +82,8 @@ def ask(request: protocol.Generate, understood: Understanding) -> Asked:
     else:
         _check_needs(record, understood)
     count = understood.count if request.count is None else request.count
-    return Asked(record, count, path_of(understood), breeze_of(understood, request))
+    path = path_of(understood, getattr(record, "fallen", None))
+    return Asked(record, count, path, breeze_of(understood, request))
 
 
 def _check_needs(record: protocol.Species, understood: Understanding) -> None:

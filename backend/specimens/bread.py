@@ -25,6 +25,7 @@ import numpy as np
 from backend.species import Bread
 from backend.specimens.core import (
     Array,
+    Chance,
     Matter,
     Noise,
     Organ,
@@ -44,7 +45,7 @@ SPRUNG, BAKED = 0.62, 0.93
 SPRING, SHRINKAGE = 0.22, 0.03  # shares of the volume: gained in the oven, lost in cooling
 
 DOUGH, PROVED = np.array([0.62, 0.52, 0.36]), np.array([0.70, 0.62, 0.47])
-CRUMB = np.array([0.72, 0.56, 0.33])
+MOIST, CRUMB = np.array([0.76, 0.69, 0.55]), np.array([0.72, 0.56, 0.33])  # of a cut: as it opens, and baked
 GOLD, FLOUR = np.array([0.58, 0.34, 0.12]), np.array([0.80, 0.76, 0.68])
 
 # Of the baked loaf, in its heights.
@@ -56,9 +57,9 @@ EAR = 0.10  # how high an ear stands
 
 def grow(bread: Bread, seed: int) -> Specimen:
     """A loaf; `seed` picks the individual. Its vertices are the shaped dough (tau 0)."""
-    rng = np.random.default_rng(seed)
-    loaf = _Loaf.grown(bread, rng)
-    return join([_crust(loaf, rng)], Matter(("loaf",), loaf.volume_share))
+    chance = Chance(seed)
+    loaf = _Loaf.grown(bread, chance)
+    return join([_crust(loaf, chance.of("crust"))], Matter(("loaf",), loaf.volume_share))
 
 
 def proved(tau: float) -> float:
@@ -88,24 +89,25 @@ class _Cuts:
     late: Array  # (m,) shares of the spring by which it opens later
 
     @classmethod
-    def grown(cls, bread: Bread, rng: np.random.Generator) -> "_Cuts":
+    def grown(cls, bread: Bread, chance: Chance) -> "_Cuts":
         """One cut goes along the loaf, a little to the side; more go slantwise."""
         m, half_length = bread.cuts, bread.length / 2
+        hand, cuts = chance.of("hand").choice([-1.0, 1.0]), chance.each("cut", m)
         if m == 1:
-            angle, x, half = rng.uniform(-0.1, 0.1, 1), np.zeros(1), np.array([0.7 * half_length])
-            y, widest = rng.choice([-1.0, 1.0]) * rng.uniform(0.03, 0.1, 1), 1.4 * GAPE
+            angle, x, half = cuts.uniform(-0.1, 0.1), np.zeros(1), np.array([0.7 * half_length])
+            y, widest = hand * cuts.uniform(0.03, 0.1), 1.4 * GAPE
         else:
             step = 2 * 0.7 * half_length / max(m, 1)
-            x = (np.arange(m) - (m - 1) / 2) * step + rng.uniform(-0.03, 0.03, m) * step
+            x = (np.arange(m) - (m - 1) / 2) * step + cuts.uniform(-0.03, 0.03) * step
             slant = np.arcsin(np.clip(0.36 / step, 0.78, 1.0))
-            angle = rng.choice([-1.0, 1.0]) * (slant + rng.uniform(-0.05, 0.05, m))
+            angle = hand * (slant + cuts.uniform(-0.05, 0.05))
             widest = np.minimum(GAPE, 0.27 * step * np.sin(np.abs(angle)))
-            half = 0.52 * np.sqrt(np.clip(1 - (x / half_length) ** 2, 0.3, 1)) * rng.uniform(0.92, 1.08, m)
-            y = rng.uniform(-0.03, 0.03, m)
+            half = 0.52 * np.sqrt(np.clip(1 - (x / half_length) ** 2, 0.3, 1)) * cuts.uniform(0.92, 1.08)
+            y = cuts.uniform(-0.03, 0.03)
         along = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-        gape = widest * rng.uniform(0.9, 1.05, m)
-        ear = EAR * gape / GAPE * rng.uniform(0.7, 1.15, m)
-        return cls(np.stack([x, y], axis=-1), along, half, gape, ear, rng.uniform(0, 0.25, m))
+        gape = widest * cuts.uniform(0.9, 1.05)
+        ear = EAR * gape / GAPE * cuts.uniform(0.7, 1.15)
+        return cls(np.stack([x, y], axis=-1), along, half, gape, ear, cuts.uniform(0, 0.25))
 
     @property
     def across(self) -> Array:
@@ -143,8 +145,8 @@ class _Loaf:
     blisters: Array
 
     @classmethod
-    def grown(cls, bread: Bread, rng: np.random.Generator) -> "_Loaf":
-        cuts = _Cuts.grown(bread, rng)
+    def grown(cls, bread: Bread, chance: Chance) -> "_Loaf":
+        cuts, rng = _Cuts.grown(bread, chance), chance.of("loaf")
         places, angle = _grid(bread, cuts.slant)
         lumps, bubbles, blisters = (Noise.grown(rng, length, 2) for length in (1.1, 0.16, 0.08))
         opened = _section(*_on_skin(bread, places, places, angle), bread, 1.0)[0]
@@ -270,16 +272,15 @@ def _section(x: Array, angle: Array, bread: Bread, tau: float) -> tuple[Array, A
 def _crust(loaf: _Loaf, rng: np.random.Generator) -> Organ:
     bread = loaf.bread
     q, there = loaf.seen
-    spot = _section(*_on_skin(bread, loaf.places, loaf.places, loaf.angle), bread, 1.0)[0]
+    # Stains and flour are those of the skin uncut: drawn on open cuts, they would be lines across shut ones.
+    spot = _section(*_on_skin(bread, loaf.slid(0.0), loaf.places, loaf.angle), bread, 1.0)[0]
     stain, dust, fine = (Noise.grown(rng, *each)(spot) for each in ((0.5, 3), (0.40, 3), (0.09, 2)))
     top = ramp(np.cos(loaf.angle), -0.2, 0.9)
     crumb = (there**0.3 * ramp(q, -1.25, -0.85) * (1 - ramp(q, 0.75, 1.05))).sum(axis=-1)
-    edge = (
-        there**0.5 * np.exp(-(((q - 1.15) / 0.28) ** 2)) + 0.45 * there**0.5 * np.exp(-(((q + 1.3) / 0.3) ** 2))
-    ).sum(axis=-1)
-    floured = (
-        ramp(dust + 0.35 * fine, -0.2, 1.3) * ramp(np.cos(loaf.angle), 0.2, 0.8) * (1 - np.clip(crumb + edge, 0, 1))
-    )
+    flap = (there**0.5 * np.exp(-(((q - 1.15) / 0.28) ** 2))).sum(axis=-1)
+    edge = flap + (0.45 * there**0.5 * np.exp(-(((q + 1.3) / 0.3) ** 2))).sum(axis=-1)
+    floured = ramp(dust + 0.35 * fine, -0.2, 1.3) * ramp(np.cos(loaf.angle), 0.2, 0.8)
+    bare = np.clip(crumb + edge, 0, 1)  # a cut has no flour on it, but a shut one is not seen
     base = ramp(-np.cos(loaf.angle), 0.55, 0.95)
     heat = 0.55 + 0.40 * top + 0.25 * base + 0.13 * stain + 0.05 * fine + 0.5 * edge - 0.40 * crumb
     colour = np.array(bread.colour)
@@ -287,12 +288,12 @@ def _crust(loaf: _Loaf, rng: np.random.Generator) -> Organ:
     def at(tau: float) -> Skin:
         opened = float(loaf.cuts.open(tau).mean()) if bread.cuts else 0.0
         dough = tint(DOUGH, PROVED, proved(tau) + 0 * stain) * (1 + 0.03 * stain)[..., None]
-        dough = tint(dough, CRUMB, 0.75 * crumb * ramp(opened, 0.05, 0.6))
-        brown = browned(tau) * heat * (0.75 + 0.25 * browned(tau))
+        dough = tint(dough, tint(MOIST, CRUMB, ramp(browned(tau), 0.1, 0.7)), 0.85 * crumb * ramp(opened, 0.05, 0.6))
+        brown = browned(tau) * heat * (0.75 + 0.25 * browned(tau)) + 0.34 * flap * ramp(browned(tau), 0.0, 0.35)
         albedo = tint(dough, GOLD, ramp(brown, 0.02, 0.42))
         albedo = tint(albedo, colour, ramp(brown, 0.28, 0.85))
         albedo = tint(albedo, 0.28 * colour, ramp(brown, 0.76, 1.4))
-        dusted = floured * mix(0.35, 0.62, browned(tau))
+        dusted = floured * (1 - bare * ramp(opened, 0.0, 0.5)) * mix(0.35, 0.62, browned(tau))
         albedo = tint(albedo, FLOUR, dusted)
         rough = mix(0.42, 0.72, max(proved(tau) * 0.4, browned(tau))) + 0.2 * dusted + 0.12 * crumb * opened
         return Skin(loaf.placed(tau), albedo, rough)

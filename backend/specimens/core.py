@@ -237,6 +237,12 @@ def tint(a: Array, b: Array, t: Array) -> Array:
     return a + (np.asarray(b) - a) * np.asarray(t)[..., None]
 
 
+def golden(k: Array) -> Array:
+    """Number k (...) of places in [0, 1) that are spread evenly, however many there are: multiples of the golden
+    section."""
+    return np.mod(np.asarray(k) * ((np.sqrt(5) - 1) / 2), 1)
+
+
 def turn(axis: str, angle: Array) -> Array:
     """Rotation matrices (..., 3, 3) about x, y or z by `angle` (...) radians."""
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
@@ -330,6 +336,34 @@ def lathe_chart(radius: Array, height: Array) -> Array:
     angle = np.arange(columns + 1) * (2 * np.pi / columns) - np.pi
     around = angle * np.maximum(radius.mean(axis=2), 1e-3 * radius.max())[..., None]
     return np.stack(np.broadcast_arrays(around, along_side[..., None]), axis=-1)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Random streams of one individual: each organ, and each of its kind, has its own, so that one more petal changes
+    no leaf."""
+
+    seed: int
+
+    def of(self, organ: str, number: int = 0) -> np.random.Generator:
+        """What is drawn for one of an organ, the same at every call."""
+        return np.random.default_rng([self.seed, number, *organ.encode()])
+
+    def each(self, organ: str, n: int) -> "Draws":
+        """What is drawn for n of an organ."""
+        return Draws([self.of(organ, k) for k in range(n)])
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Streams of n of a kind, drawn from together: row k of what comes is of number k's own."""
+
+    streams: list[np.random.Generator]
+
+    def uniform(self, low: Array = 0.0, high: Array = 1.0, *shape: int) -> Array:
+        """(n, *shape) between `low` and `high`."""
+        drawn = [stream.random(shape) for stream in self.streams]
+        return mix(low, high, np.array(drawn).reshape(len(drawn), *shape))
 
 
 @dataclass(frozen=True, eq=False)

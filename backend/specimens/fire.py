@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.specimens.core import Array, Spine, mix, ramp, tint, turn
+from backend.specimens.core import Array, Chance, Spine, mix, ramp, tint, turn
 
 CHAR, EMBER = np.array([0.012, 0.011, 0.010]), np.array([1.0, 0.20, 0.02])
 ROOT, HEART = np.array([0.012, 0.022, 0.050]), np.array([0.75, 0.11, 0.009])
@@ -35,8 +35,9 @@ class Flicker:
     phases: Array  # (flames, 6)
 
     @classmethod
-    def of(cls, flames: int, rng: np.random.Generator) -> "Flicker":
-        return cls(rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi, (flames, 6)))
+    def of(cls, flames: int, chance: Chance) -> "Flicker":
+        phases = chance.each("flame", flames).uniform(0, 2 * np.pi, 6)
+        return cls(chance.of("draught").uniform(0, 2 * np.pi), phases)
 
     def stretch(self, tau: float, flame: int) -> float:
         """Of a flame's length."""

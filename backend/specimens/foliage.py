@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.specimens.core import (
+    GOLDEN_ANGLE,
     Array,
+    Chance,
+    Draws,
     Noise,
     Organ,
     Skin,
@@ -55,9 +58,10 @@ class Stalk:
 
     @classmethod
     def grown(
-        cls, length: float, radius: tuple[float, float], wilt: Callable[[float], float], rng: np.random.Generator
+        cls, length: float, radius: tuple[float, float], wilt: Callable[[float], float], chance: Chance
     ) -> "Stalk":
         """An individual."""
+        rng = chance.of("stalk")
         azimuth, phase = rng.uniform(0, 2 * np.pi, 2)
         lean, sway = rng.uniform(-0.06, 0.06, 2)
         return cls(length, radius, azimuth, rng.uniform(0.95, 1.3), lean, sway, rng.uniform(0.02, 0.06), phase, wilt)
@@ -73,6 +77,32 @@ class Stalk:
     def radius_at(self, s: Array) -> Array:
         """Metres, at s in [0, 1]."""
         return mix(*self.radius, s)
+
+
+@dataclass(frozen=True)
+class Spiral:
+    """Nodes of a stem, each a golden angle from the one below it. Where fewer are borne than there are nodes, the
+    others stay where they are."""
+
+    most: int  # nodes
+    reach: tuple[float, float]  # s of its ends
+    wobble: float = 0.0  # radians, of each from its place
+
+    def nodes(self, organ: str, n: int, chance: Chance) -> tuple[Array, Array]:
+        """s (n,) and azimuth (n,), radians, of n of an organ."""
+        slot, draws = self._filled(n), chance.each(f"{organ} node", n)
+        s = mix(*self.reach, (slot + 0.5 + draws.uniform(-0.25, 0.25)) / self.most)
+        first = chance.of(f"{organ} spiral").uniform(0, 2 * np.pi)
+        return s, first + slot * GOLDEN_ANGLE + draws.uniform(-self.wobble, self.wobble)
+
+    def _filled(self, n: int) -> Array:
+        """(n,) nodes, each the farthest from those before it, along the stem and about it."""
+        node = np.arange(self.most)
+        places = np.stack([np.cos(node * GOLDEN_ANGLE), np.sin(node * GOLDEN_ANGLE), 4 * node / self.most], axis=-1)
+        apart, filled = np.linalg.norm(places[:, None] - places, axis=-1), [0]
+        while len(filled) < n:
+            filled.append(int(apart[filled].min(axis=0).argmax()))
+        return np.array(filled[:n], int)
 
 
 def stem(stalk: Stalk, top: float, rows: int, sides: int, rng: np.random.Generator) -> Organ:
@@ -96,10 +126,10 @@ def _unrolled(s: Array, sides: int) -> Array:
     return np.stack(np.broadcast_arrays(0.1 * np.cos(angle), 0.1 * np.sin(angle), 3 * s[:, None]), axis=-1)[None]
 
 
-def thorns(stalk: Stalk, s: Array, azimuth: Array, scale: float, rng: np.random.Generator) -> Organ:
+def thorns(stalk: Stalk, s: Array, azimuth: Array, scale: float, draws: Draws) -> Organ:
     """Hooked prickles on the stem at s (n,), facing `azimuth` (n,)."""
     n, rows, sides = len(s), 4, 6
-    length = scale * rng.uniform(0.004, 0.007, n)[:, None, None]
+    length = scale * draws.uniform(0.004, 0.007, 1, 1)
     h = np.linspace(0, 1, rows)[None, :, None]
     ring = np.arange(sides + 1) * (2 * np.pi / sides)
     taper = scale * (0.0019 * (1 - h) ** 1.4 + 3e-5)
@@ -119,12 +149,11 @@ def thorns(stalk: Stalk, s: Array, azimuth: Array, scale: float, rng: np.random.
     return Organ("thorns", chart, at, closed=True)
 
 
-def compound_leaves(
-    stalk: Stalk, s: Array, azimuth: Array, scale: float, detail: float, rng: np.random.Generator
-) -> list[Organ]:
+def compound_leaves(stalk: Stalk, s: Array, azimuth: Array, scale: float, detail: float, chance: Chance) -> list[Organ]:
     """Leaves of five leaflets on the stem at s (m,), facing `azimuth` (m,): their stalks and their blades."""
     m = len(s)
-    rise, length = rng.uniform(0.75, 0.95, (m, 1)), scale * rng.uniform(0.085, 0.1, m)
+    draws = chance.each("leaf stalk", m)
+    rise, length = draws.uniform(0.75, 0.95, 1), scale * draws.uniform(0.085, 0.1)
     samples, rows = np.linspace(0, 1, 33), np.linspace(0, 1, finer(14, detail))
     # Narrow where it leaves the stem, so that it does not cut into it.
     radius = scale * mix(0.0011, 0.0006, rows) * (0.4 + 0.6 * ramp(rows, 0.0, 0.1))
@@ -143,28 +172,21 @@ def compound_leaves(
         return Skin(points, tint(GREEN, BROWN, dry), 0.48 + 0.3 * dry)
 
     chart = np.stack([tube_chart(rows, radius, 6, each) for each in length])
-    blades = _leaflets(stalk, spines, m, scale, detail, rng)
+    blades = _leaflets(stalk, spines, scale, detail, chance.each("leaflet", m * LEAFLETS))
     return [Organ("leaves", chart, at, closed=True), blades]
 
 
-def _leaflets(
-    stalk: Stalk,
-    spines: Callable[[float], list[Spine]],
-    m: int,
-    scale: float,
-    detail: float,
-    rng: np.random.Generator,
-) -> Organ:
+def _leaflets(stalk: Stalk, spines: Callable[[float], list[Spine]], scale: float, detail: float, draws: Draws) -> Organ:
     """Ovate, serrate blades, folded along the midrib, bowed."""
-    n, rows = m * LEAFLETS, finer(19, detail)
+    m, rows = len(draws.streams) // LEAFLETS, finer(19, detail)
     u, v = np.linspace(-1, 1, finer(9, detail) | 1), np.linspace(0, 1, rows)
-    length = np.tile(LENGTH, m) * scale * rng.uniform(0.92, 1.08, n)
-    heading = np.tile(SIDE, m) * rng.uniform(0.85, 1.05, n)
+    length = np.tile(LENGTH, m) * scale * draws.uniform(0.92, 1.08)
+    heading = np.tile(SIDE, m) * draws.uniform(0.85, 1.05)
     teeth = 1 + 0.05 * (-1.0) ** np.arange(rows) * ramp(v, 0.08, 0.3)
     ovate = 0.37 * np.sin(np.pi * v**0.8) ** 0.75 * (1 - 0.25 * v) * ramp(v, -0.02, 0.22) + 0.012
     width = length[:, None] * ovate * teeth
-    bow, twist, tone = rng.uniform(0.3, 0.7, (n, 1)), rng.uniform(-0.15, 0.15, n), rng.uniform(0.8, 1.2, (n, 1, 1, 1))
-    haste, stain = rng.uniform(0.8, 1.3, (n, 1)), rng.uniform(0, 2 * np.pi, (n, 1, 1))
+    bow, twist, tone = draws.uniform(0.3, 0.7, 1), draws.uniform(-0.15, 0.15), draws.uniform(0.8, 1.2, 1, 1, 1)
+    haste, stain = draws.uniform(0.8, 1.3, 1), draws.uniform(0, 2 * np.pi, 1, 1)
     vein = np.exp(-((u / 0.1) ** 2))
     rib = 0.5 + 0.5 * np.cos(2 * np.pi * (9 * v[:, None] - 2.2 * np.abs(u)))
     fresh = tone * tint(LEAF_GREEN, LEAF_PALE, np.clip(0.75 * vein + 0.15 * rib, 0, 1))

@@ -9,16 +9,23 @@ Faces warm from one side, edges from two, corners from three: that is why a bloc
 through: the block is half of one twice as high. The pace is that of laminar natural convection about a body of size r,
 which takes heat per area as r^(-1/4): r^(5/4) falls steadily, and with it the ice that is left as (1 - x)^(12/5).
 
-The water is a flat cap about the foot of the ice, which stands in it as in a well; it keeps the mass of what melted.
+Ice freezes from outside in and pushes air before it, so a block is clear at its rim and white with bubbles in its
+middle. That middle, the *cloud*, is a body of its own within the ice, which is half seen through: as the rim melts away
+the cloud comes to light. Fresh from the cold the ice is dull with frost; its own water makes it clear and bright.
+
+The water is a flat cap about the foot of the ice, which stands in it as in a well; it keeps the mass of what melted. It
+is as thick as a wide puddle is at rest, 2 sin(angle / 2) capillary lengths, and so covers what its volume says. Where
+the ice stands in it, it melts faster, and gets a waist.
 
 Sources: products of one-dimensional solutions, Carslaw & Jaeger, "Conduction of Heat in Solids", 2nd ed., 1959.
 Laminar convection: Incropera et al., "Fundamentals of Heat and Mass Transfer", 6th ed., 2007. Scallops, and sides that
 melt unevenly: Weady, Tong, Zidovska & Ristroph, "Anomalous convective flows carve pinnacles and scallops in melting
 ice", Phys. Rev. Lett. 128, 2022; Hester et al., "Aspect ratio affects iceberg melting", Phys. Rev. Fluids 6, 2021.
 Density of ice at 0 C, 0.917 of water's: Petrenko & Whitworth, "Physics of Ice", 1999. Bubbles gather in the middle,
-which freezes last: Carte, "Air bubbles in ice", Proc. Phys. Soc. 77, 1961.
-Departs from them: latent heat only sets the pace; scallops are drawn, not solved; a puddle's thickness is a share of
-the block's height (that of a block of 4 cm), and no water evaporates or runs away.
+which freezes last: Carte, "Air bubbles in ice", Proc. Phys. Soc. 77, 1961. Thickness of puddles: de Gennes,
+Brochard-Wyart & Quere, "Capillarity and Wetting Phenomena", 2004.
+Departs from them: latent heat only sets the pace; scallops and the waist are drawn, not solved; nothing is refracted; a
+puddle's thickness is a share of the block's height (that of a block of 10 cm), and no water evaporates or runs away.
 """
 
 from collections.abc import Callable
@@ -32,6 +39,7 @@ from scipy.special import erf
 from backend.species import IceBlock
 from backend.specimens.core import (
     Array,
+    Chance,
     Matter,
     Noise,
     Organ,
@@ -55,11 +63,16 @@ WIDTH = 0.86
 EDGE = 0.055  # first diffusion length: how far the new edges are rounded
 FILM = 0.0015  # of water under the ice
 GAP = 0.0015  # between the ice and the water that it stands in
-THICKNESS = 0.095  # of the puddle
+CAPILLARY = (0.0756 / (1000 * 9.81)) ** 0.5  # metres: surface tension of water at 0 C, its density, gravity
+ANGLE = np.radians(90)  # of contact, on a waxed floor; the rim is a quarter of an ellipse
+THICKNESS = 2 * CAPILLARY * np.sin(ANGLE / 2) / IceBlock().height  # of the puddle: 3.9 mm
+WAIST = 0.13  # of the ice's width, at its foot
+CLOUD_HEIGHT, UNDER = 0.46, 0.90  # of the ice: where the middle of the cloud is, and how near it may come to the skin
 SPECK = 0.003  # what is left of the ice's extent when it has gone
 
 WHITE, FROST = np.array([0.86, 0.90, 0.93]), np.array([0.80, 0.86, 0.90])
-WATER, SHALLOW = np.array([0.19, 0.245, 0.275]), np.array([0.30, 0.34, 0.36])
+WATER = np.array([0.12, 0.135, 0.14])  # dark: what is wet is darker
+CLEAR, FLAT, RIM = 0.52, 0.52, 0.72  # opacity of clear ice, of water, and of its rim, through which little is seen
 
 
 def melted(tau: float) -> float:
@@ -80,15 +93,18 @@ def _receded(tau: float) -> float:
 
 def grow(block: IceBlock, seed: int) -> Specimen:
     """A block; `seed` picks its cracks, the side that melts first and the way its water runs."""
-    rng = np.random.default_rng(seed)
-    ice = _Ice.frozen(block, rng)
-    spread = Outline.drawn(_well(ice.points(0.0)[0] / block.height, THICKNESS), rng)
+    chance = Chance(seed)
+    ice = _Ice.frozen(block, chance.of("ice"))
+    spread = Outline.drawn(_well(ice.points(0.0)[0] / block.height, THICKNESS), chance.of("water"))
 
     @lru_cache(maxsize=2)
     def melting(tau: float) -> tuple[Array, Array]:
         return ice.points(tau)
 
-    return join([_ice(block, ice, melting, rng), _water(block, ice, spread, melting)], Matter(("ice", "water"), share))
+    organs = [_ice(block, ice, melting, chance.of("cracks")), _water(block, ice, spread, melting)]
+    if block.cracks > 0:
+        organs.append(_cloud(block, ice, melting, chance.of("cloud")))
+    return join(organs, Matter(("ice", "water"), share))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +148,7 @@ class _Ice:
         uneven = (1 - worn) * self.chips + deep * self.scallops
         wall = (_radius(self.rays, self.half, self.reach, length) * (1 + uneven))[..., None] * self.rays
         wall[..., 2] *= 1 - 0.4 * melted  # its foot melts in the water
+        wall[..., :2] *= 1 - WAIST * worn * np.exp(-((wall[..., 2:] / 0.13) ** 2))
         inner = wall[:1] * np.array([0.0, 0.6])[:, None, None]
         return np.concatenate([inner, wall])
 
@@ -198,48 +215,77 @@ def _radius(rays: Array, half: Array, reach: Array, length: float) -> Array:
 def _ice(
     block: IceBlock, ice: _Ice, melting: Callable[[float], tuple[Array, Array]], rng: np.random.Generator
 ) -> Organ:
-    cloud, crack, where = Noise.grown(rng, 0.5, 2), Noise.grown(rng, 1.1, 2, 0.3), Noise.grown(rng, 0.8, 1)
-    clear = np.array(block.colour) * [0.45, 0.55, 0.60]
+    """Its skin, half seen through where it is clear; cracks and frost hide what is below."""
+    crack, where, cold = Noise.grown(rng, 1.1, 2, 0.3), Noise.grown(rng, 0.8, 1), Noise.grown(rng, 0.3, 3)
+    clear = np.array(block.colour) * [0.62, 0.72, 0.76]
+    start, new = melting(0.0)
+    frosted = 0.55 + 0.25 * ramp(np.sort(np.abs(new) / ice.half, axis=-1)[..., 1], 0.7, 1.0) + 0.08 * cold(new)
 
-    def whiteness(inside: Array) -> Array:
-        """Of the ice at points in block heights: bubbles in the middle, where it froze last, and cracks."""
-        core = np.linalg.norm(inside / ice.half - [0, 0, 0.42], axis=-1)
-        bubbles = ramp(0.95 - core + 0.22 * cloud(inside), 0.1, 0.9)
-        cracks = np.exp(-((crack(inside) / 0.19) ** 2)) * ramp(where(inside), 0.1, 1.1)
-        return np.clip(block.cracks * (1.1 * bubbles + 1.15 * cracks), 0, 0.95)
+    def white(inside: Array) -> Array:
+        """How much of a crack is seen at points in block heights: thin sheets that end here and there."""
+        sheets = np.exp(-((crack(inside) / 0.10) ** 2)) * ramp(where(inside), -0.2, 0.9)
+        return np.clip(block.cracks * (0.12 + 1.1 * sheets), 0, 0.9)
 
     def at(tau: float) -> Skin:
         points, kept = melting(tau)
-        seen, through = np.zeros(kept.shape[:2]), np.ones(kept.shape[:2])
-        for depth in (0.0, 0.14):
-            white = whiteness(
-                kept * (1 - depth / np.maximum(np.linalg.norm(kept, axis=-1, keepdims=True), depth + 0.02))
-            )
-            seen, through = seen + through * white, through * (1 - white) * 0.8
-        wet = ramp(tau, 0.0, 0.12)
-        rim = np.sort(np.abs(kept) / ice.half, axis=-1)[..., 1]
-        frost = (1 - wet) * (0.1 + 0.6 * ramp(rim, 0.82, 1.0))
-        albedo = tint(tint(clear, WHITE, np.clip(seen, 0, 1)), FROST, frost)
-        return Skin(points[None], albedo[None], mix(0.34, 0.06, wet) + 0.10 * (1 - wet) * frost[None])
+        seen, deeper = white(kept), white(0.86 * kept)
+        seen = seen + 0.5 * (1 - seen) * deeper
+        frost = np.clip(frosted, 0, 1) * (1 - ramp(tau, 0.01, 0.16))
+        albedo = tint(tint(clear, WHITE, np.clip(1.2 * seen, 0, 1)), FROST, frost)
+        opacity = mix(mix(CLEAR, 0.95, seen), 0.95, ramp(frost, 0.0, 0.5))
+        return Skin(points[None], albedo[None], mix(0.04, 0.5, frost)[None], opacity=opacity[None])
 
-    start = ice.points(0.0)[0][None]
-    chart = lathe_chart(np.linalg.norm(start[..., :2], axis=-1), start[..., 2])
+    chart = lathe_chart(np.linalg.norm(start[None, ..., :2], axis=-1), start[None, ..., 2])
     return Organ("ice", chart, at, closed=True, poles=(True, True))
 
 
+def _cloud(
+    block: IceBlock, ice: _Ice, melting: Callable[[float], tuple[Array, Array]], rng: np.random.Generator
+) -> Organ:
+    """The white middle: on the rays from its own middle to the skin, never nearer to the skin than UNDER."""
+    billow, grey = Noise.grown(rng, 0.55, 3, 0.4), Noise.grown(rng, 0.25, 2)
+    some = 2 if block.detail > 0.6 else 1  # of a coarse grid chords would come through the skin
+
+    def rays(kept: Array) -> tuple[Array, Array, Array]:
+        """Its middle, unit rays to the skin, and how long they are."""
+        middle = np.array([0, 0, CLOUD_HEIGHT * kept[..., 2].max()])
+        out = np.concatenate([kept[:3], kept[3:-1:some], kept[-1:]])[:, ::some] - middle
+        long = np.linalg.norm(out, axis=-1, keepdims=True)
+        return middle, out / np.maximum(long, 1e-9), long
+
+    _, way, reach = rays(melting(0.0)[1])
+    low = np.sqrt((((way * reach) / (ice.half * [1, 1, 0.55])) ** 2).sum(axis=-1, keepdims=True))
+    size = mix(0.42, 0.86, block.cracks) * reach / np.maximum(low, 1.0) * (1 + 0.11 * billow(way * reach)[..., None])
+    albedo = tint(np.array(block.colour), WHITE, np.clip(0.75 + 0.18 * grey(way * reach), 0, 1))
+
+    def at(tau: float) -> Skin:
+        points, kept = melting(tau)
+        middle, way, reach = rays(kept)
+        under = UNDER * reach
+        radius = under * size / (under**6 + size**6) ** (1 / 6)
+        shift = points[0, 0] / block.height - kept[0, 0]
+        placed = (middle + shift + radius * way) * block.height
+        return Skin(placed[None], albedo[None], np.full((1, *placed.shape[:2]), 0.55))
+
+    new = at(0.0).points
+    chart = 0.5 * lathe_chart(np.linalg.norm(new[..., :2], axis=-1), new[..., 2])
+    return Organ("cloud", chart, at, closed=True, poles=(True, True))
+
+
 def _water(block: IceBlock, ice: _Ice, spread: "Outline", melting: Callable[[float], tuple[Array, Array]]) -> Organ:
-    rows, size = max(16, finer(20, block.detail)), block.height
+    rows, size = max(20, finer(28, block.detail)), block.height
     first = 1.15 * FILM * area(spread.first)
 
     def at(tau: float) -> Skin:
         points = melting(tau)[0] / size
         volume = ice.volume * ICE_DENSITY * melted(tau) + first
         foot, lift = _well(points, THICKNESS), points[0, 0, 2] - GAP
-        thick = mix(0.15, 1.0, ramp(melted(tau) ** 0.5, 0.0, 0.55)) * THICKNESS
-        rim = spread.holding(area(foot) * (1 - lift / thick) + volume / (0.92 * thick))
+        thick = mix(0.35, 1.0, ramp(melted(tau) ** 0.5, 0.0, 0.55)) * THICKNESS
+        rim = spread.holding(area(foot) * (1 - lift / thick) + volume / (0.96 * thick))
         water, depth = puddle(foot, rim, lift, rows, (volume, thick))
-        albedo = tint(SHALLOW, WATER, ramp(depth, 0.0, 0.8))
-        return Skin(water[None] * size, albedo[None], np.full((1, *depth.shape), 0.04))
+        opacity = mix(RIM, FLAT, ramp(depth, 0.3, 1.0))
+        opacity[:3] = 0  # its ground: seen through twice, water would be half as clear
+        return Skin(water[None] * size, WATER, np.full((1, *depth.shape), 0.02), opacity=opacity[None])
 
     last = at(1.0).points
     chart = 0.5 * lathe_chart(np.linalg.norm(last[..., :2], axis=-1), last[..., 2])  # little is drawn on it
@@ -247,9 +293,13 @@ def _water(block: IceBlock, ice: _Ice, spread: "Outline", melting: Callable[[flo
 
 
 def _well(ice: Array, depth: float) -> Array:
-    """(columns, 2): as wide as the ice is anywhere below `depth`, and the gap."""
+    """(columns, 2): as wide as the ice is anywhere in the water and a little above it, and the gap."""
+    level, every = 1.6 * depth, np.arange(ice.shape[1])
+    above = np.maximum((ice[..., 2] > level).argmax(axis=0), 1)  # 1, at the foot, where all of it is below
+    low, high = ice[above - 1, every], ice[above, every]
+    share = np.clip((level - low[:, 2]) / np.maximum(high[:, 2] - low[:, 2], 1e-9), 0, 1)[:, None]
     centre = ice[0, 0, :2]
-    out = ice[..., :2] - centre
-    low = np.where((ice[..., 2] < 2 * depth)[..., None], out, out[1])
-    widest = low[np.linalg.norm(low, axis=-1).argmax(axis=0), np.arange(ice.shape[1])]
+    out = np.concatenate([ice, mix(low, high, share)[None]])[..., :2] - centre
+    out[:-1][ice[..., 2] > level] = 0
+    widest = out[np.linalg.norm(out, axis=-1).argmax(axis=0), every]
     return centre + widest * (1 + GAP / np.maximum(np.linalg.norm(widest, axis=-1, keepdims=True), 1e-9))

@@ -24,6 +24,7 @@ from backend.species import Match
 from backend.specimens import fire
 from backend.specimens.core import (
     Array,
+    Chance,
     Matter,
     Noise,
     Organ,
@@ -58,9 +59,14 @@ CLINKER = np.array([0.035, 0.028, 0.025])  # the burnt head
 
 def grow(match: Match, seed: int) -> Specimen:
     """A match; `seed` picks the individual. Its vertices are the new match (tau 0)."""
-    rng = np.random.default_rng(seed)
-    wood = _Wood.cut(match, rng)
-    organs = [_stick(wood, match, rng), _head(wood, match, rng), _flame(wood, match, rng)]
+    chance = Chance(seed)
+    wood = _Wood.cut(match, chance.of("wood"))
+    flicker = Flicker.of(1, chance)
+    organs = [
+        _stick(wood, match, chance.of("grain")),
+        _head(wood, match, chance.of("head")),
+        _flame(wood, flicker, match),
+    ]
     return join(organs, Matter(("stick",), wood.share_left))
 
 
@@ -228,11 +234,10 @@ def head_outline(v: Array) -> tuple[Array, Array]:
     return HEAD_RADIUS * np.sin(t), z
 
 
-def _flame(wood: _Wood, match: Match, rng: np.random.Generator) -> Organ:
+def _flame(wood: _Wood, flicker: Flicker, match: Match) -> Organ:
     # A coarse flame would cut into what leaves it.
     rows, sides = max(30, finer(44, match.detail)), max(20, finer(28, match.detail))
     q = np.linspace(0, 1, rows)
-    flicker = Flicker.of(1, rng)
     full = np.ones((1, rows, sides))
 
     def at(tau: float) -> Skin:

@@ -63,7 +63,7 @@ def puddle(foot: Array, rim: Array, lift: float, rows: int, held: tuple[float, f
     floor, to `foot`, with a well in it whose ground is `lift` above the floor. Outlines (columns, 2). `held` is its
     volume, which is met, and about how thick it is."""
     volume, thick = held
-    inward = (np.linspace(0, 1, rows + 1)[1:] ** 1.6)[:, None, None]
+    inward = (np.linspace(0, 1, rows + 1)[1:] ** 2.0)[:, None, None]
     top = mix(rim, foot, inward)
     width = np.linalg.norm(rim - foot, axis=-1)
     from_rim, from_foot = inward[..., 0] * width, (1 - inward[..., 0]) * width

@@ -5,9 +5,12 @@ import functools
 import numpy as np
 import pytest
 from msgspec import inspect, structs
+from scipy.spatial import cKDTree
 
+from backend.geometry.fields import parts
 from backend.species import SPECIES
 from backend.specimens import grow
+from backend.specimens.core import Specimen
 from tests import growth
 
 SEED, OTHERS = 7, (0, 1, 3, 26)
@@ -148,6 +151,81 @@ def test_detail_is_another_mesh_of_the_same_individual(name):
         assert np.allclose(fine.min(axis=0), rough.min(axis=0), atol=0.06 * size)
         assert np.allclose(fine.max(axis=0), rough.max(axis=0), atol=0.06 * size)
     assert np.isfinite(grow(SPECIES[name](detail=0.3), SEED).at(0.7).positions).all()
+
+
+# Of each parameter that counts: the parts whose vertices it may move, and whether those of one fewer stay as they are.
+COUNTED = {
+    ("rose", "petals"): (("petals",), False),
+    ("rose", "leaves"): (("leaves",), True),
+    ("rose", "thorns"): (("thorns",), True),
+    ("rose", "fallen"): (("petals",), False),
+    ("lily", "petals"): (("tepals",), False),
+    ("lily", "leaves"): (("leaves",), True),
+    ("lily", "fallen"): (("tepals",), False),
+    ("sunflower", "petals"): (("rays",), False),
+    ("sunflower", "leaves"): (("leaves", "leaf stalks"), True),
+    ("sunflower", "florets"): (("florets",), False),
+    ("sprout", "leaves"): (("leaves",), True),  # by a pair more the shoot has a node more
+    ("mushroom", "spots"): (("warts",), False),
+    ("oak_leaf", "leaves"): (("leaves",), False),  # another falls in its place
+    ("oak_leaf", "lobes"): (("leaves",), False),
+    ("oak_leaf", "fallen"): (("leaves",), False),
+    ("apple", "leaf"): (("leaf",), True),
+    ("bread", "cuts"): (("loaf",), False),
+    ("candle", "wicks"): (("wick", "flame"), False),
+    ("candle", "drips"): (("wax", "wick", "flame"), False),  # what has run over is missing in the pool, which sinks
+    ("ice_cream", "scoops"): (("scoops", "pool"), False),
+    ("ice_cream", "drips"): (("drips", "scoops", "pool"), False),  # what runs down is missing above
+}
+AMONG = {("apple", "leaf"): {"leaf": 2}, ("candle", "wicks"): {"wicks": 4, "girth": 0.5}}  # the others that are there
+
+
+def of_parts(one: Specimen, tau: float, names: set[str]) -> np.ndarray:
+    """(n, 3) vertices of the parts that are called so, part after part."""
+    chosen = [one.mesh.parts == one.mesh.part_names.index(name) for name in sorted(names)]
+    return np.concatenate([np.zeros((0, 3)), *(one.at(tau).positions[part] for part in chosen)])
+
+
+@pytest.mark.parametrize(("name", "field"), COUNTED)
+def test_one_fewer_of_a_kind_changes_nothing_else(name, field):
+    counted, stays = COUNTED[name, field]
+    record = SPECIES[name](detail=0.5, **AMONG.get((name, field), {}))
+    usual, fewer = (grow(structs.replace(record, **{field: getattr(record, field) - k}), SEED) for k in (0, 1))
+    for tau in (0.0, 0.45, 0.8):
+        atol = 1e-6 * growth.size(usual.at(tau).positions)
+        others = [of_parts(one, tau, set(one.mesh.part_names) - set(counted)) for one in (usual, fewer)]
+        assert others[0].shape == others[1].shape and np.allclose(*others, rtol=0, atol=atol), tau
+        if stays:
+            left, all_ = (of_parts(one, tau, set(counted)) for one in (fewer, usual))
+            assert len(left) < len(all_) and cKDTree(all_).query(left)[0].max() <= atol, tau
+
+
+def test_all_that_counts_is_told():
+    counts = {(name, field) for name in SPECIES for field, end in ends(name) if isinstance(end, int)}
+    assert counts == set(COUNTED)
+
+
+@EVERY
+def test_colour_is_no_other_individual(name):
+    blue = grow(SPECIES[name](colour=(0.02, 0.02, 0.5)), SEED)
+    for tau in (0.0, 0.5, 0.9):
+        assert np.array_equal(blue.at(tau).positions, positions(name, tau))
+
+
+@EVERY
+def test_detail_moves_no_piece(name):
+    """Each island of a coarse mesh is about where that of the usual one is."""
+    usual, coarse = specimen(name), grow(SPECIES[name](detail=0.5), SEED)
+    for tau in (0.0, 0.45, 0.8):
+        middles = []
+        for one in (usual, coarse):
+            now = one.at(tau).positions
+            pieces = parts(len(now), one.mesh.faces)
+            boxes = [
+                np.stack([now[pieces == k].min(axis=0), now[pieces == k].max(axis=0)]) for k in range(pieces.max() + 1)
+            ]
+            middles.append(np.array(boxes).mean(axis=1))
+        assert np.abs(middles[0] - middles[1]).max() <= 0.03 * growth.size(positions(name, tau)), tau
 
 
 def ends(name: str) -> list[tuple[str, int | float]]:

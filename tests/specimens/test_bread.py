@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from backend.species import Bread
 from backend.specimens.bread import BAKED, RISEN, SPRING, SPRUNG, grow
@@ -57,6 +58,40 @@ def test_crumb_comes_out_of_the_cuts():
         return (areas[1] / np.maximum(areas[0], 1e-30))[sizeable]
 
     assert (spread(3) > 4).mean() > 0.02 > (spread(0) > 2).mean()
+
+
+def torn(specimen) -> np.ndarray:
+    """(V,) whether it lies in a cut: on an edge that becomes many times as long in the oven."""
+    ends = np.concatenate([specimen.mesh.faces[:, [0, 1]], specimen.mesh.faces[:, [1, 2]]])
+    shut, opened = (
+        np.linalg.norm(np.diff(specimen.at(tau).positions[ends], axis=1)[:, 0], axis=1) for tau in (RISEN, SPRUNG)
+    )
+    found = np.zeros(len(specimen.mesh.vertices), bool)
+    found[ends[(opened > 2.5 * shut) & (opened > 5e-4)]] = True
+    return found
+
+
+def test_a_shut_cut_is_not_seen():
+    """It is no darker than the dough beside it: not by flour that is left out, as a mean of individuals tells."""
+    compared = []
+    for seed in (1, 2, 3, 5):
+        loaf = grow(Bread(), seed)
+        cut, dough = torn(loaf), loaf.at(0.2)
+        away, _ = cKDTree(dough.positions[cut]).query(dough.positions)
+        beside = (away > 0.036 * Bread().height) & (away < 0.08 * Bread().height)
+        compared.append(dough.albedo[cut, 2].mean() / dough.albedo[beside, 2].mean())
+    assert np.mean(compared) == pytest.approx(1, abs=0.02)
+
+
+def test_a_cut_opens_pale_and_its_flap_browns_first():
+    loaf = grow(Bread(cuts=1), 2)
+    cut = torn(loaf)
+    fresh, early = loaf.at(0.54).albedo, loaf.at(0.62)
+    assert np.median(fresh[cut, 2]) > 0.9 * np.median(fresh[~cut, 2])  # blue: what browns loses it first
+    dark = early.albedo[:, 2] < np.quantile(early.albedo[:, 2], 0.02)
+    nearest = np.abs(early.positions[dark, None, 1] - early.positions[None, cut, 1]).min(axis=1)
+    assert dark.sum() > 50 and (early.positions[dark, 2] > 0.6 * early.positions[:, 2].max()).mean() > 0.8
+    assert np.quantile(nearest, 0.8) < 0.1 * Bread().height
 
 
 def test_ears_stand_up():

@@ -1,10 +1,16 @@
 """Candle: what burns, what runs down, what stands level, and what a candle without a flame does."""
 
+from dataclasses import fields, replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from backend.species import Candle
-from backend.specimens.candle import BURNT, COLD, LIT, OUT, STARVING, grow
+from backend.specimens.candle import grow
+from backend.specimens.candle.burning import BURNT, COLD, LIT, OUT, STARVING
+from backend.specimens.candle.wax import SHEETS, Runs, Wax
+from backend.specimens.core import Chance
 from tests import growth
 
 
@@ -48,6 +54,54 @@ def test_wax_runs_down_the_side_and_pools_at_the_foot(candle):
     assert foot[2] > foot[1] and foot[2] > 1.6 * plain
     clean = grow(Candle(height=1.0, drips=0, detail=0.6), seed=2)
     assert max(radii(clean, 1.0, -0.01, 0.03).max(), radii(clean, 0.5, 0.05, 0.4).max()) < 1.01 * plain
+
+
+def test_runs_stand_out_of_a_wide_candle_and_end_in_beads():
+    """Wax runs in streams about as wide as on a thin candle; each is thicker at its end than above."""
+    wide = grow(Candle(height=1.0, girth=1.5, drips=16), seed=1)
+    positions = wide.at(0.35).positions[of(wide, "wax")]
+    radius, angle = np.hypot(positions[:, 0], positions[:, 1]), np.arctan2(positions[:, 1], positions[:, 0])
+    there = (positions[:, 2] > 0.25) & (positions[:, 2] < 0.45)
+    bins = np.linspace(-np.pi, np.pi, 181)
+    out = np.array([radius[there & (angle >= a) & (angle < b)].max() for a, b in pairwise(bins)])
+    stands = out > 0.75 + 0.02
+    edges = np.flatnonzero(stands != np.roll(stands, 1))
+    assert len(edges) >= 6 and 0.05 < stands.mean() < 0.5
+    assert out.max() > 0.75 + 0.03
+    runs = Runs.grown(6, 0.75, 0.0, Chance(3))
+    angle, z, tau = np.linspace(-np.pi, np.pi, 720), np.linspace(0.02, 1, 300)[:, None], 0.95
+    for k in range(6):
+        one = replace(runs, **{f.name: getattr(runs, f.name)[k : k + 1] for f in fields(runs) if f.name != "radius"})
+        along = one.height(angle, z, tau).max(axis=1)
+        end = float(one.end[0, 0, 0])
+        if end > 0.1:
+            head = along[np.abs(z[:, 0] - end) < 0.15].max()
+            assert head > 1.4 * along[np.abs(z[:, 0] - end - 0.3) < 0.05].max()
+
+
+def test_one_run_more_only_lowers_the_pool(candle):
+    """Other runs, wicks and flames stay as they are; what has run over is missing in the cup, on which they stand."""
+    seven, eight = (Runs.grown(n, 0.14, 1.0, Chance(2)) for n in (7, 8))
+    for field in fields(Runs):
+        if field.name != "radius":
+            assert np.array_equal(getattr(seven, field.name), getattr(eight, field.name)[:7]), field.name
+    fewer = grow(Candle(height=1.0, drips=7, detail=0.6), seed=2)
+    for tau in (0.0, 0.3, 0.8):
+        a, b = (one.at(tau).positions[of(one, "wick") | of(one, "flame")] for one in (candle, fewer))
+        assert np.allclose(a[:, :2], b[:, :2], atol=1e-6)
+        assert np.ptp(b[:, 2] - a[:, 2]) < 1e-6 and 0 <= (b - a)[0, 2] < 0.02
+
+
+def test_what_has_pooled_froze_in_sheets_with_round_lips():
+    """From its rim to the wall: it climbs steeply at each lip, and always upwards."""
+    wax = Wax.cast(Candle(height=1.0, girth=1.5, drips=16, detail=3.0), 0.0, Chance(1))
+    points = wax.points(1.0)[wax.rows[0] : wax.rows[0] + wax.rows[1]]
+    radius, z = np.hypot(points[..., 0], points[..., 1]), points[..., 2]
+    widest = int((radius[0] - radius[-1]).argmax())
+    assert radius[0, widest] - radius[-1, widest] > 0.15
+    slope = -np.diff(z[:, widest]) / np.diff(radius[:, widest])
+    lips = (slope[1:-1] > slope[:-2]) & (slope[1:-1] > slope[2:])
+    assert (slope > 0).all() and lips.sum() >= len(SHEETS) - 1  # that of the lowest is at the end
 
 
 @pytest.mark.parametrize("wicks", [1, 2, 4])

@@ -8,11 +8,13 @@ from scipy.spatial import cKDTree
 from backend.specimens import rose
 from backend.specimens.bouquet import gather, spiral
 from backend.specimens.core import (
+    Chance,
     Noise,
     Organ,
     Skin,
     Spine,
     blade,
+    golden,
     grid_quads,
     join,
     lathe,
@@ -139,6 +141,28 @@ def test_noise_has_its_wavelength_and_its_spread(octaves, roughness):
     squares = (4.0**octave * power).sum() / power.sum() / (0.75 * 1.3)  # the mean of 1 / x^2 for x in 0.75 .. 1.3
     found = np.sqrt(np.square(slope).sum(axis=1).mean())
     assert found == pytest.approx(2 * np.pi / length * np.sqrt(squares), rel=0.05)
+
+
+def test_each_of_a_kind_has_a_stream_of_its_own():
+    """One more changes none of the others; organs, numbers and seeds all differ; a stream is the same at every call."""
+    chance = Chance(3)
+    three, four = (chance.each("petal", n).uniform(-1.0, 2.0, 2, 5) for n in (3, 4))
+    assert three.shape == (3, 2, 5) and np.array_equal(three, four[:3])
+    assert np.array_equal(four[2], -1 + 3 * chance.of("petal", 2).random((2, 5)))
+    firsts = [chance.of("petal", 2), chance.of("petal"), chance.of("leaf", 2), Chance(4).of("petal", 2)]
+    assert len({stream.random() for stream in firsts}) == 4
+    assert chance.each("petal", 0).uniform(0.0, 1.0, 4).shape == (0, 4)
+
+
+@pytest.mark.parametrize("n", [2, 7, 16])
+def test_places_are_spread_evenly_however_many(n):
+    gaps = np.diff(np.append(np.sort(golden(np.arange(n))), 1.0))
+    assert golden(0) == 0 and gaps.max() < 2.0 / n and gaps.min() > 0.35 / n
+
+
+def test_a_stream_is_the_same_in_every_process():
+    leaf = [108, 101, 97, 102]  # its letters
+    assert Chance(7).of("leaf", 1).random() == np.random.default_rng([7, 1, *leaf]).random()
 
 
 # Wind and several at once

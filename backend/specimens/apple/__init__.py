@@ -23,6 +23,8 @@ from backend.species import Apple
 from backend.specimens.apple.brown_rot import RING, Lesions
 from backend.specimens.core import (
     Array,
+    Chance,
+    Draws,
     Matter,
     Noise,
     Organ,
@@ -59,18 +61,21 @@ BUFF, GREY = np.array([0.56, 0.45, 0.29]), np.array([0.34, 0.33, 0.29])
 LEATHER = np.array([0.048, 0.017, 0.010])
 WOOD, WOOD_DARK = np.array([0.12, 0.075, 0.03]), np.array([0.045, 0.026, 0.014])
 
+LEAVES_AT = np.array([0.72, 0.60])  # of the stalk
+
 SWELLING = 0.14  # of the volume, while it ripens
 ROTTED, DRIED = 0.52, 0.45  # shares of the ripe volume that are left
 
 
 def grow(apple: Apple, seed: int) -> Specimen:
     """An apple; `seed` picks the individual. Its vertices are the green fruit (tau 0)."""
-    rng = np.random.default_rng(seed)
-    fruit = _Fruit.grown(apple, rng)
+    chance = Chance(seed)
+    fruit = _Fruit.grown(apple, chance)
+    rng = chance.of("stalk")
     lean = rng.uniform(0.05, 0.22), rng.uniform(0, 2 * np.pi)
-    organs = [_body(fruit), _stalk(fruit, lean, rng), _sepals(fruit, rng)]
+    organs = [_body(fruit), _stalk(fruit, lean, rng.uniform(0.8, 1.2)), _sepals(fruit, chance)]
     if apple.leaf:
-        organs += _leaves(fruit, lean, rng)
+        organs += _leaves(fruit, lean, chance)
     return join(organs, Matter(("fruit",), fruit.volume_share))
 
 
@@ -97,15 +102,15 @@ class _Fruit:
     whole: float  # volume of the ripe one
 
     @classmethod
-    def grown(cls, apple: Apple, rng: np.random.Generator) -> "_Fruit":
+    def grown(cls, apple: Apple, chance: Chance) -> "_Fruit":
         rows, columns = finer(104, apple.detail), finer(136, apple.detail)
-        ripe, s, phi = _uneven(rows, columns, rng)
+        ripe, s, phi = _uneven(rows, columns, chance.of("fruit"))
         normals = _normals(ripe)
         free = ramp(s, 0.06, 0.26) * (1 - ramp(s, 0.70, 0.88)) + 0 * phi
-        lesions = Lesions.grown(ripe, rng)
-        folds, dents = _folds(ripe, s, phi, rng), Noise.grown(rng, 0.8, 2)(ripe)
-        green, sunny = _skin_colours(apple, ripe, s, phi, rng)
-        stain = Noise.grown(rng, 0.25, 3)(ripe)
+        lesions = Lesions.grown(ripe, chance)
+        folds, dents = _folds(ripe, s, phi, chance.of("folds")), Noise.grown(chance.of("dents"), 0.8, 2)(ripe)
+        green, sunny = _skin_colours(apple, ripe, s, phi, chance.of("skin"))
+        stain = Noise.grown(chance.of("stain"), 0.25, 3)(ripe)
         size = 1 / float(np.ptp(ripe[..., 2]))
         return cls(
             apple, ripe, normals, free, lesions, folds, dents, sunny, green, stain, size, enclosed(poled(ripe[0]))
@@ -285,13 +290,12 @@ def _stalk_spine(fruit: _Fruit, lean: tuple[float, float], tau: float) -> Spine:
     return Spine.bent(foot, turn("z", lean[1]), 0.42 * shrunk, bend, 0.06 * np.sin(5 * samples))
 
 
-def _stalk(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) -> Organ:
+def _stalk(fruit: _Fruit, lean: tuple[float, float], shade: float) -> Organ:
     """Woody, a knob at its end where it left the spur."""
     rows, sides = finer(22, fruit.apple.detail), finer(10, fruit.apple.detail)
     s = np.linspace(0, 1, rows)
     thick = 0.017 + 0.012 * np.exp(-s / 0.06) + 0.014 * ramp(s, 0.8, 0.97)
     radius = fruit.apple.height * thick * np.sqrt(np.clip(1 - ((s - 0.5) / 0.5) ** 40, 1e-3, 1))
-    shade = rng.uniform(0.8, 1.2)
     grain = 0.5 + 0.5 * np.sin(9 * s + shade * 7)[None, :, None] + np.zeros((1, rows, sides))
 
     def at(tau: float) -> Skin:
@@ -304,19 +308,20 @@ def _stalk(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) -
     return Organ("stalk", chart, at, closed=True, poles=(True, True))
 
 
-def _sepals(fruit: _Fruit, rng: np.random.Generator) -> Organ:
+def _sepals(fruit: _Fruit, chance: Chance) -> Organ:
     """Five dry tips of the calyx, in the basin below."""
     n, rows, columns = 5, finer(7, fruit.apple.detail), finer(5, fruit.apple.detail) | 1
     u, v = np.linspace(-1, 1, columns), np.linspace(0, 1, rows)
-    azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * (2 * np.pi / n) + rng.uniform(-0.15, 0.15, n)
+    draws, first = chance.each("sepal", n), chance.of("calyx").uniform(0, 2 * np.pi)
+    azimuth = first + np.arange(n) * (2 * np.pi / n) + draws.uniform(-0.15, 0.15)
     width = 0.0105 * (1 - v**1.5)[None] + 0.0015 + np.zeros((n, 1))
-    long = rng.uniform(0.045, 0.065, n)
-    bend = rng.uniform(0.1, 0.4, (n, 1)) + rng.uniform(-0.9, -0.2, (n, 1)) * v
+    long = draws.uniform(0.045, 0.065)
+    bend = draws.uniform(0.1, 0.4, 1) + draws.uniform(-0.9, -0.2, 1) * v
     local = blade(width, long, u, bend, np.full((n, rows), 0.3), np.full((n, rows), 0.2))
     local[..., 0] += 0.022
     frames = turn("z", azimuth) @ turn("x", np.array(np.pi)) @ turn("y", np.array(-0.35))
     placed = np.einsum("nij,nrcj->nrci", frames, local)
-    tone = rng.uniform(0.7, 1.2, (n, 1, 1, 1))
+    tone = draws.uniform(0.7, 1.2, 1, 1, 1)
 
     def at(tau: float) -> Skin:
         points, scale, _ = fruit.placed(tau)
@@ -330,17 +335,18 @@ def _sepals(fruit: _Fruit, rng: np.random.Generator) -> Organ:
     return Organ("calyx", chart * fruit.apple.height, at)
 
 
-def _leaves(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) -> list[Organ]:
+def _leaves(fruit: _Fruit, lean: tuple[float, float], chance: Chance) -> list[Organ]:
     """Elliptic, finely toothed leaves near the stalk's end, on stalks of their own; they droop, yellow and curl."""
     apple, samples = fruit.apple, np.linspace(0, 1, 33)
     n, rows = apple.leaf, (1 - np.cos(np.pi * np.linspace(0, 1, finer(14, apple.detail)))) / 2
-    azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * 2.6 + rng.uniform(-0.4, 0.4, n)
-    rise, long = rng.uniform(1.05, 1.25, n), rng.uniform(0.22, 0.28, n)
+    draws, first = chance.each("leaf", n), chance.of("leaves").uniform(0, 2 * np.pi)
+    azimuth = first + np.arange(n) * 2.6 + draws.uniform(-0.4, 0.4)
+    rise, long = draws.uniform(1.05, 1.25), draws.uniform(0.22, 0.28)
     radius = apple.height * mix(0.0125, 0.0085, rows) * np.sqrt(np.clip(1 - (2 * rows - 1) ** 60, 1e-3, 1))
 
     def spines(tau: float) -> list[Spine]:
         droop = ramp(spoilt(tau), 0.0, 0.9)
-        points, frames = _stalk_spine(fruit, lean, tau).pose(np.linspace(0.72, 0.6, n))
+        points, frames = _stalk_spine(fruit, lean, tau).pose(LEAVES_AT[:n])
         frames = frames @ turn("z", azimuth)
         points = points + 0.021 * apple.height * frames[:, :, 0]
         bends = rise[:, None] + (0.25 + 0.3 * droop) * samples
@@ -356,21 +362,21 @@ def _leaves(fruit: _Fruit, lean: tuple[float, float], rng: np.random.Generator) 
 
     chart = np.stack([tube_chart(rows, radius, 6, each * apple.height) for each in long])
     stalks = Organ("leaf", chart, at, closed=True, poles=(True, True))
-    return [stalks, _blades(fruit, spines, rng)]
+    return [stalks, _blades(fruit, spines, draws)]
 
 
-def _blades(fruit: _Fruit, spines: Callable[[float], list[Spine]], rng: np.random.Generator) -> Organ:
+def _blades(fruit: _Fruit, spines: Callable[[float], list[Spine]], draws: Draws) -> Organ:
     apple = fruit.apple
-    n, rows, columns = apple.leaf, finer(34, apple.detail), finer(15, apple.detail) | 1
+    rows, columns = finer(34, apple.detail), finer(15, apple.detail) | 1
     u, v = np.linspace(-1, 1, columns), np.linspace(0, 1, rows)
-    length = apple.height * rng.uniform(0.72, 0.9, n)
+    length = apple.height * draws.uniform(0.72, 0.9)
     oval = np.sin(np.pi * v**0.85) ** 0.8 * (1 - 0.12 * v) * ramp(v, -0.1, 0.35)
     width = length[:, None] * (0.31 * oval + 0.010 * (1 - v)) * (1 + 0.025 * np.sin(2 * np.pi * 13 * v))
-    bow, cup, phase = rng.uniform(0.55, 0.95, (n, 1)), rng.uniform(0.15, 0.35, (n, 1)), rng.uniform(0, 6, (n, 1, 1))
+    bow, cup, phase = draws.uniform(0.55, 0.95, 1), draws.uniform(0.15, 0.35, 1), draws.uniform(0, 6, 1, 1)
     across, down = np.abs(u)[None, None], v[None, :, None]
     vein = np.exp(-((u / 0.07) ** 2))
     ribs = ramp(np.cos(2 * np.pi * (8 * down - 2.1 * across)), 0.55, 1.0) * (1 - across)
-    tone = rng.uniform(0.85, 1.2, (n, 1, 1, 1))
+    tone = draws.uniform(0.85, 1.2, 1, 1, 1)
     fresh = tone * tint(LEAF_GREEN, LEAF_PALE, np.clip(0.7 * vein + 0.35 * ribs + 0 * phase, 0, 1))
     depth = 1.05 - 0.5 * across - 0.3 * down + 0.16 * np.sin(7 * down + 3 * u + phase)
 

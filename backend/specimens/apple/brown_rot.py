@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.specimens.core import Array, Noise, ramp
+from backend.specimens.core import Array, Chance, Noise, ramp
 
 RING = 0.13  # heights between two rings of tufts: a day's growth of a lesion
 SPREAD = 1.75  # heights that a lesion grows by from RIPE to the end
@@ -27,8 +27,9 @@ class Lesions:
     breaks: Array  # when that tuft breaks through the skin
 
     @classmethod
-    def grown(cls, points: Array, rng: np.random.Generator) -> "Lesions":
+    def grown(cls, points: Array, chance: Chance) -> "Lesions":
         """On the ripe fruit's points (1, rows, columns, 3), in heights."""
+        rng = chance.of("rot")
         n = int(rng.integers(3, 5))
         wobble = Noise.grown(rng, 0.55, 3)
         azimuth = rng.uniform(0, 2 * np.pi) + np.arange(n) * (2.4 + rng.uniform(-0.4, 0.4, n))
@@ -44,7 +45,7 @@ class Lesions:
         reached = np.take_along_axis(arrival, chosen, -1)[..., 0]
         day = np.round(distance / RING)
         ring = np.exp(-(((distance - day * RING) / (0.23 * RING)) ** 2)) * (day > 0)
-        tuft = ring * (0.12 + 0.88 * ramp(Noise.grown(rng, 0.13, 2)(points), -0.9, 0.7))
+        tuft = ring * (0.12 + 0.88 * ramp(Noise.grown(chance.of("tufts"), 0.13, 2)(points), -0.9, 0.7))
         breaks = start[first] + day * RING / SPREAD + 0.13
         return cls(reached, distance, tuft, breaks)
 

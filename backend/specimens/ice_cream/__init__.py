@@ -22,6 +22,7 @@ import numpy as np
 from backend.species import IceCream
 from backend.specimens.core import (
     Array,
+    Chance,
     Matter,
     Noise,
     Organ,
@@ -34,7 +35,8 @@ from backend.specimens.core import (
     ramp,
     tint,
 )
-from backend.specimens.ice_cream.wafer import GOLD, LAP, RELIEF, RIM, ROOT, THICK, Runs, Wafer, cone, cone_radius
+from backend.specimens.ice_cream.runs import Runs, azimuths_of_runs
+from backend.specimens.ice_cream.wafer import GOLD, LAP, RELIEF, RIM, ROOT, THICK, Wafer, cone, cone_radius
 from backend.specimens.puddle import Outline, area, puddle
 from backend.specimens.solids import enclosed
 
@@ -48,6 +50,7 @@ RADII, RISE = (0.300, 0.280, 0.255), (0.150, 0.345, 0.320)  # of the scoops; fro
 COLLAR = 0.022  # how far a scoop's ragged skirt stands out
 UNDER = 0.017  # the lip's: room for the runs that begin there
 LIFT = 0.003  # of the tip above the floor: a film of melt runs under it
+USUAL = LIFT + 1 + sum(RISE[:2]) + RADII[1]  # height with two scoops; one more stands on top
 POOL = 0.056  # thickness of the pool, which thickened milk holds
 
 FLAVOURS = {
@@ -71,28 +74,27 @@ def share(tau: float) -> float:
 
 def grow(cream: IceCream, seed: int) -> Specimen:
     """A cone; `seed` picks the flavours, the scoops and where it runs."""
-    rng = np.random.default_rng(seed)
-    runs = Runs.drawn(cream.drips, rng)
-    wafer = Wafer.rolled(runs.phi.ravel(), rng)
-    melting = _Melting.of(_Gelato.scooped(cream, wafer, runs, rng))
-    size = cream.height / (LIFT + 1 + sum(RISE[: cream.scoops]) + RADII[cream.scoops - 1])
-    limp = _Limp.drawn(rng)
-    colours = _flavours(cream, rng)
+    chance = Chance(seed)
+    azimuths = azimuths_of_runs(chance)
+    wafer, runs = Wafer.rolled(np.sort(azimuths), chance.of("wafer")), Runs.drawn(azimuths[: cream.drips], chance)
+    melting = _Melting.of(_Gelato.scooped(cream, wafer, runs, chance))
+    size = cream.height / USUAL
+    limp = _Limp.drawn(chance.of("limp"))
+    colours = _flavours(cream, chance.of("flavours"))
     organs = [
-        cone(wafer, limp, size, cream.detail, rng),
-        _scooped(melting, limp, size, colours, rng),
-        _drips(melting, limp, size, colours, rng),
-        _pool(cream, melting, size, colours, rng),
+        cone(wafer, limp, size, cream.detail, chance.of("cone")),
+        _scooped(melting, limp, size, colours, chance.of("scoops")),
+        _drips(melting, limp, size, colours, chance),
+        _pool(cream, melting, size, colours, chance.of("pool")),
     ]
     return join(organs, Matter(("scoops", "drips", "pool"), share))
 
 
 def _flavours(cream: IceCream, rng: np.random.Generator) -> Array:
     """(scoops, 3): the lowest as asked, those above it of other flavours."""
-    palette = np.array(list(FLAVOURS.values()))
+    palette = rng.permutation(list(FLAVOURS.values()))
     unlike = np.linalg.norm(palette - cream.colour, axis=1) > 0.25
-    others = rng.permutation(palette[unlike])[: cream.scoops - 1]
-    return np.concatenate([[cream.colour], others])
+    return np.concatenate([[cream.colour], palette[unlike][: cream.scoops - 1]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +138,13 @@ class _Gelato:
     detail: float
 
     @classmethod
-    def scooped(cls, cream: IceCream, wafer: Wafer, runs: Runs, rng: np.random.Generator) -> "_Gelato":
+    def scooped(cls, cream: IceCream, wafer: Wafer, runs: Runs, chance: Chance) -> "_Gelato":
         columns = finer(104, cream.detail)
         phi = np.arange(columns) * (2 * np.pi / columns)
         ring = np.stack([np.cos(phi), np.sin(phi), 0 * phi], axis=-1)
-        torn = np.clip(Noise.grown(rng, 0.22, 2)(ring * RIM), -1.6, 2)
-        uneven = 1 + 0.03 * Noise.grown(rng, 1.4, 1)(ring)
-        frozen, tops = _scoops(cream, ring[:, :2], rng)
+        torn = np.clip(Noise.grown(chance.of("lip"), 0.22, 2)(ring * RIM), -1.6, 2)
+        uneven = 1 + 0.03 * Noise.grown(chance.of("mound"), 1.4, 1)(ring)
+        frozen, tops = _scoops(cream, ring[:, :2], chance)
         lip, ragged = 0.052 + 0.015 * torn, 1 - 0.3 * torn
         return cls(wafer, runs, phi, lip, ragged, frozen, uneven, tops, cream.detail)
 
@@ -216,14 +218,14 @@ def _placed(radius: Array, phi: Array, z: Array) -> Array:
     return np.stack(np.broadcast_arrays(radius * np.cos(phi), radius * np.sin(phi), z), axis=-1)
 
 
-def _scoops(cream: IceCream, ring: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def _scoops(cream: IceCream, ring: Array, chance: Chance) -> tuple[Array, Array]:
     """(rows, columns, 3) from just above the rim to the top, and the heights of the creases."""
     n = cream.scoops
     radius, middle = np.array(RADII[:n]), 1 + np.cumsum(RISE[:n])
     gap = np.diff(middle)
     upper = (gap**2 + radius[:-1] ** 2 - radius[1:] ** 2) / (2 * gap)  # from each middle to the crease above it
     crease = middle[:-1] + upper
-    away = rng.normal(size=(n, 2)) * 0.012
+    away, rng = chance.each("scoop", n).uniform(-0.02, 0.02, 2), chance.of("ice")
     fine, coarse = Noise.grown(rng, 0.075, 3, 0.6), Noise.grown(rng, 0.20, 2)
     pieces = []
     for i in range(n):
@@ -309,9 +311,9 @@ def _scooped(melting: _Melting, limp: _Limp, size: float, colours: Array, rng: n
     return Organ("scoops", _chart(last), at, closed=True, poles=(True, True))
 
 
-def _drips(melting: _Melting, limp: _Limp, size: float, colours: Array, rng: np.random.Generator) -> Organ:
+def _drips(melting: _Melting, limp: _Limp, size: float, colours: Array, chance: Chance) -> Organ:
     runs = melting.gelato.runs
-    taken = rng.uniform(0.0, 0.4, runs.phi.shape)  # by each, of the flavours above
+    taken = chance.each("drip", len(runs.phi)).uniform(0.0, 0.4, 1, 1)  # by each, of the flavours above
 
     def at(tau: float) -> Skin:
         points = melting.gelato.drips(tau)

@@ -1,8 +1,7 @@
 """A wafer cone: a flat waffle, baked on a square grid, rolled up. So its cells lie along straight lines of the sheet,
 the radius falls round the turn by the sheet's thickness, and there is a step where the edge lies on itself.
-And where melt runs down it.
 
-    phi  azimuth        d  depth below the rim, along the axis        z  height above the tip
+    phi  azimuth        z  height above the tip
 """
 
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from backend.specimens.core import Array, Noise, Organ, Skin, finer, lathe_chart
 # Lengths in cones: the cone is 1 high, its tip at 0.
 RIM, TIP, THICK, LAP = 0.235, 0.012, 0.020, 0.015  # radii; thickness; how far the rolled edge stands out
 CELL, RELIEF = 0.088, 0.007  # of the grid
-RUN_WIDTH, RUN_THICKNESS = 0.040, 0.032
 ROOT = 0.016  # depth at which runs begin
 
 GOLD, TOAST, PALE = np.array([0.50, 0.235, 0.070]), np.array([0.26, 0.095, 0.024]), np.array([0.62, 0.36, 0.14])
@@ -34,7 +32,7 @@ class Wafer:
 
     @classmethod
     def rolled(cls, runs: Array, rng: np.random.Generator) -> "Wafer":
-        """Its edge lies where nothing runs down at azimuths `runs` (n,), rising."""
+        """Its edge lies where nothing would run down at azimuths `runs` (n,), rising."""
         gaps = np.mod(np.roll(runs, -1) - runs, 2 * np.pi)
         widest = int(gaps.argmax())
         return cls(runs[widest] + gaps[widest] / 2, rng.uniform(0.10, 0.25), rng.uniform(0, np.pi / 2))
@@ -93,57 +91,3 @@ def cone(wafer: Wafer, limp: Warp, size: float, detail: float, rng: np.random.Ge
 
     chart = lathe_chart(radius[None] * size, height[None] * size)
     return Organ("cone", chart, at, closed=True, poles=(True, True))
-
-
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """n runs of melt down the wafer. Arrays (n, 1, 1), in order of azimuth; lengths in cones."""
-
-    phi: Array
-    wave: Array  # radians, how far it strays, and where it begins to
-    phase: Array
-    room: Array  # radians to either side, and where only those that come to the floor are left
-    low_room: Array
-    width: Array  # half
-    thick: Array
-    starts: Array  # life time
-    takes: Array  # life time from its start to its end
-    reach: Array  # depth of its end
-
-    @classmethod
-    def drawn(cls, n: int, rng: np.random.Generator) -> "Runs":
-        """n of them, of which half come to the floor."""
-        gap = 2 * np.pi / n
-        phi = rng.uniform(0, gap) + (np.arange(n) + rng.uniform(-0.22, 0.22, n)) * gap
-        rank = rng.permutation(n) / (n - 1)  # the first one comes to the floor, and so does half of them
-        reach = np.where(rank <= 0.5, 0.975, rng.uniform(0.25, 0.70, n))
-        room, low_room = _room(phi), np.ones(n)
-        low_room[reach > 0.9] = _room(phi[reach > 0.9])
-        each = (
-            phi,
-            rng.uniform(-0.2, 0.2, n) * room,
-            rng.uniform(0, 2 * np.pi, n),
-            room,
-            low_room,
-            np.minimum(RUN_WIDTH * rng.uniform(0.75, 1.3, n), 0.8 * room * RIM),
-            RUN_THICKNESS * rng.uniform(0.8, 1.2, n),
-            0.03 + 0.36 * rank + rng.uniform(0, 0.04, n),
-            rng.uniform(0.30, 0.38, n) * reach**0.5,
-            reach,
-        )
-        return cls(*(array[:, None, None] for array in each))
-
-    @property
-    def arrival(self) -> float:
-        """Life time at which the first comes to the floor."""
-        return float((self.starts + self.takes)[self.reach > 0.9].min())
-
-    def lengths(self, tau: float) -> Array:
-        """(n, 1, 1) from under the lip to their heads."""
-        return 0.014 + (self.reach - 0.014 - ROOT) * ramp((tau - self.starts) / self.takes)
-
-
-def _room(phi: Array) -> Array:
-    """Radians that each of some directions, rising, has to either side."""
-    after = np.mod(np.roll(phi, -1) - phi - 1e-9, 2 * np.pi)
-    return 0.42 * np.minimum(after, np.roll(after, 1))

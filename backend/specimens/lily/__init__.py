@@ -13,8 +13,8 @@ from scipy.interpolate import PchipInterpolator
 
 from backend.species import Lily
 from backend.specimens.core import (
-    GOLDEN_ANGLE,
     Array,
+    Chance,
     Noise,
     Organ,
     Skin,
@@ -33,7 +33,7 @@ from backend.specimens.core import (
     turn,
 )
 from backend.specimens.falling import Fall, Landing
-from backend.specimens.foliage import BROWN, GREEN, LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, Stalk, stem
+from backend.specimens.foliage import BROWN, GREEN, LEAF_BROWN, LEAF_GREEN, LEAF_PALE, LEAF_YELLOW, Spiral, Stalk, stem
 from backend.specimens.lily.stamens import pistil, stamens
 from backend.specimens.lily.trumpet import (
     BUD_GREEN,
@@ -51,29 +51,29 @@ HANGS = 0.2  # of its fall: the highest tepal comes loose sideways before it sin
 
 # Metres, for a plant of the usual height; all of it scales with the plant.
 USUAL_HEIGHT = 0.45
+LEAVES = Spiral(30, (0.15, 0.71), 0.15)
 
 
 def grow(lily: Lily, seed: int) -> Specimen:
     """A lily; `seed` picks the individual. Its vertices are the closed bud (tau 0)."""
-    rng = np.random.default_rng(seed)
-    stalk = NoddingStalk.grown_for(lily, rng)
+    chance = Chance(seed)
+    stalk = NoddingStalk.grown_for(lily, chance)
     flower = Flower(
         lily.flower,
         lambda tau: stalk.spine(tau).pose(np.array(1.0)),
-        tuple(Noise.grown(rng, 0.022, 2) for _ in range(3)),
+        tuple(Noise.grown(chance.of("creases", axis), 0.022, 2) for axis in range(3)),
     )
     organs = [
-        corolla(lily, flower, lambda hung: _falls(lily, hung, stalk.azimuth, rng), rng),
-        *stamens(lily, flower, rng),
+        corolla(lily, flower, lambda hung: _falls(lily, hung, stalk.azimuth, chance), chance),
+        *stamens(lily, flower, chance),
         pistil(lily, flower),
         receptacle(lily, flower, float(stalk.radius_at(np.array(0.99)))),
-        *_buds(lily, stalk, rng),
+        *_buds(lily, stalk, chance),
     ]
     if lily.leaves:
-        organs.append(_leaves(lily, stalk, rng))
-    # The last to draw random numbers: how many depends on the detail.
+        organs.append(_leaves(lily, stalk, chance))
     top = 1 - 0.0050 * lily.flower / stalk.length
-    organs.append(stem(stalk, top, finer(64, lily.detail), finer(14, lily.detail), rng))
+    organs.append(stem(stalk, top, finer(64, lily.detail), finer(14, lily.detail), chance.of("stem")))
     return join([scaled(organ, lily.height / USUAL_HEIGHT) for organ in organs])
 
 
@@ -84,8 +84,9 @@ class NoddingStalk(Stalk):
     tilt: float = 1.15
 
     @classmethod
-    def grown_for(cls, lily: Lily, rng: np.random.Generator) -> "NoddingStalk":
-        base = Stalk.grown(USUAL_HEIGHT - 0.045 * lily.flower + 0.02, (0.0040, 0.0024), wilted, rng)
+    def grown_for(cls, lily: Lily, chance: Chance) -> "NoddingStalk":
+        base = Stalk.grown(USUAL_HEIGHT - 0.045 * lily.flower + 0.02, (0.0040, 0.0024), wilted, chance)
+        rng = chance.of("pedicel")
         radius = 0.0040, 0.0024 * lily.flower**0.5
         return cls(**(vars(base) | {"radius": radius, "nod": rng.uniform(0.75, 0.95)}), tilt=rng.uniform(1.0, 1.2))
 
@@ -98,11 +99,12 @@ class NoddingStalk(Stalk):
         return Spine.bent(np.zeros(3), turn("z", self.azimuth), self.length, lean, sway)
 
 
-def _falls(lily: Lily, hung: Callable[[float], Array], azimuth: float, rng: np.random.Generator) -> dict[int, Fall]:
+def _falls(lily: Lily, hung: Callable[[float], Array], azimuth: float, chance: Chance) -> dict[int, Fall]:
     """Those that hang lowest fall first; each lands in a lane of its own."""
     n = min(lily.fallen, lily.petals)
-    swings = rng.uniform([0.25, 0.05, 0.0], [0.5, 0.13, 2 * np.pi], (9, 3))
-    turns, curls, reach = rng.uniform(-0.45, 0.45, 9), rng.uniform(0.5, 1.1, 9), rng.uniform(0.0, 0.012, 9)
+    draws = chance.each("tepal's fall", n)
+    swings = draws.uniform(np.array([0.25, 0.05, 0.0]), np.array([0.5, 0.13, 2 * np.pi]), 3)
+    turns, curls, reach = draws.uniform(-0.45, 0.45), draws.uniform(0.5, 1.1), draws.uniform(0.0, 0.012)
     hanging = hung(FIRST_FALL).mean(axis=(1, 2))
     lowest = np.argsort(hanging[:, 2], kind="stable")[:n]
     side = np.sign(hanging[lowest, :2] @ [-np.sin(azimuth), np.cos(azimuth)])
@@ -119,12 +121,13 @@ def _falls(lily: Lily, hung: Callable[[float], Array], azimuth: float, rng: np.r
     return falls
 
 
-def _buds(lily: Lily, stalk: Stalk, rng: np.random.Generator) -> list[Organ]:
+def _buds(lily: Lily, stalk: Stalk, chance: Chance) -> list[Organ]:
     """One or two that stay closed, each on a stalk of its own."""
-    n, rows, sides = int(rng.integers(1, 3)), finer(19, lily.detail), finer(15, lily.detail)
-    node, aside = np.array([0.735, 0.70])[:n], np.array([2.3, -1.9])[:n] + rng.uniform(-0.4, 0.4, n)
-    size = rng.uniform(0.6, 0.8, n) * np.array([1.0, 0.75])[:n] * (0.5 + 0.5 * lily.flower)
-    reach, rise = rng.uniform(0.045, 0.06, n) * (0.5 + 0.5 * lily.flower), rng.uniform(0.5, 0.75, n)
+    n, rows, sides = int(chance.of("buds").integers(1, 3)), finer(19, lily.detail), finer(15, lily.detail)
+    draws = chance.each("bud", n)
+    node, aside = np.array([0.735, 0.70])[:n], np.array([2.3, -1.9])[:n] + draws.uniform(-0.4, 0.4)
+    size = draws.uniform(0.6, 0.8) * np.array([1.0, 0.75])[:n] * (0.5 + 0.5 * lily.flower)
+    reach, rise = draws.uniform(0.045, 0.06) * (0.5 + 0.5 * lily.flower), draws.uniform(0.5, 0.75)
     samples, s = np.linspace(0, 1, 41), np.linspace(0, 1, finer(14, lily.detail))
     w, angle = np.linspace(0, 1, rows), np.arange(sides) * (2 * np.pi / sides)
     girth = np.where(
@@ -174,18 +177,16 @@ def _buds(lily: Lily, stalk: Stalk, rng: np.random.Generator) -> list[Organ]:
     ]
 
 
-def _leaves(lily: Lily, stalk: Stalk, rng: np.random.Generator) -> Organ:
+def _leaves(lily: Lily, stalk: Stalk, chance: Chance) -> Organ:
     """Lance-shaped leaves that sit on the stem in a spiral, longest in the middle."""
-    n, rows, columns = lily.leaves, finer(17, lily.detail), finer(7, lily.detail) | 1
+    rows, columns = finer(17, lily.detail), finer(7, lily.detail) | 1
     u, v = np.linspace(-1, 1, columns), np.linspace(0, 1, rows)
-    s = np.linspace(0.16, 0.70, n) if n > 1 else np.array([0.5])
-    s = s + rng.uniform(-0.3, 0.3, n) * 0.5 / max(n, 4)
-    facing = rng.uniform(0, 2 * np.pi) + np.arange(n) * GOLDEN_ANGLE + rng.uniform(-0.15, 0.15, n)
-    length = (0.062 + 0.040 * np.sin(np.pi * (0.15 + 0.8 * (s - 0.16) / 0.54))) * rng.uniform(0.92, 1.08, n)
+    (s, facing), draws = LEAVES.nodes("leaf", lily.leaves, chance), chance.each("leaf", lily.leaves)
+    length = (0.062 + 0.040 * np.sin(np.pi * (0.15 + 0.8 * (s - 0.16) / 0.54))) * draws.uniform(0.92, 1.08)
     lance = np.sin(np.pi * v**0.75) ** 0.9 * (1 - 0.2 * v) + 0.20 * (1 - v) ** 2 + 0.006
     width = length[:, None] * 0.105 * lance
-    rise, bow = rng.uniform(0.55, 0.85, (n, 1)), rng.uniform(0.35, 0.95, (n, 1))
-    twist, tone, haste = rng.uniform(-0.3, 0.3, n), rng.uniform(0.85, 1.2, (n, 1, 1, 1)), rng.uniform(0.8, 1.25, (n, 1))
+    rise, bow = draws.uniform(0.55, 0.85, 1), draws.uniform(0.35, 0.95, 1)
+    twist, tone, haste = draws.uniform(-0.3, 0.3), draws.uniform(0.85, 1.2, 1, 1, 1), draws.uniform(0.8, 1.25, 1)
     rib = 0.5 + 0.5 * np.cos(4 * np.pi * u)
     fresh = tone * tint(
         LEAF_GREEN, LEAF_PALE, np.clip(0.55 * np.exp(-((u / 0.12) ** 2)) + 0.12 * rib, 0, 1) + 0 * v[:, None]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from backend.species import Lily
-from backend.specimens.core import Array, Organ, Skin, finer, lathe, lathe_chart, mix, ramp, tint
+from backend.specimens.core import Array, Chance, Organ, Skin, finer, lathe, lathe_chart, mix, ramp, tint
 from backend.specimens.lily.trumpet import BUD_SHARE, LENGTH, STAMENS, TAN, Flower, layer_points, opened, wilted
 
 FILAMENT, ANTHER = 0.62, 0.0100  # share of a tepal's length; half length, metres
@@ -27,9 +27,9 @@ FILAMENT_GREEN, STYLE_GREEN, STIGMA = (
 )
 
 
-def stamens(lily: Lily, flower: Flower, rng: np.random.Generator) -> list[Organ]:
+def stamens(lily: Lily, flower: Flower, chance: Chance) -> list[Organ]:
     """Filaments and anthers."""
-    six = _Six.grown(rng)
+    six = _Six.grown(chance)
     return [_filaments(lily, flower, six), _anthers(lily, flower, six)]
 
 
@@ -44,11 +44,14 @@ class _Six:
     drowsy: Array
 
     @classmethod
-    def grown(cls, rng: np.random.Generator) -> "_Six":
-        def each(low: float, high: float) -> Array:
-            return rng.uniform(low, high, (6, 1))
+    def grown(cls, chance: Chance) -> "_Six":
+        draws = chance.each("stamen", 6)
 
-        theta = np.arange(6)[:, None] * (np.pi / 3) + rng.uniform(0, 2 * np.pi) + each(-0.06, 0.06)
+        def each(low: float, high: float) -> Array:
+            return draws.uniform(low, high, 1)
+
+        first = chance.of("stamens").uniform(0, 2 * np.pi)
+        theta = np.arange(6)[:, None] * (np.pi / 3) + first + each(-0.06, 0.06)
         return cls(theta, FILAMENT * each(0.95, 1.03), each(-0.06, 0.14), each(1.1, 1.65), each(0.0, 1.0))
 
     def lines(self, s: Array, tau: float) -> tuple[Array, Array, Array]:

@@ -23,6 +23,7 @@ from scipy.interpolate import PchipInterpolator
 from backend.species import Lily
 from backend.specimens.core import (
     Array,
+    Chance,
     Noise,
     Organ,
     Skin,
@@ -159,15 +160,17 @@ class _Tepals:
     spots: Array  # 0 to 1
 
     @classmethod
-    def grown(cls, lily: Lily, rng: np.random.Generator) -> "_Tepals":
+    def grown(cls, lily: Lily, chance: Chance) -> "_Tepals":
         n, rows, columns = lily.petals, finer(53, lily.detail), finer(27, lily.detail) | 1
         u, v = np.linspace(-1, 1, columns)[None, None, :], np.linspace(0, 1, rows)[None, :, None]
 
+        draws = chance.each("tepal", n)
+
         def each(low: float, high: float) -> Array:
-            return rng.uniform(low, high, (n, 1, 1))
+            return draws.uniform(low, high, 1, 1)
 
         inner = (np.arange(n) % 2 == 1) & (n > 4)
-        theta = np.arange(n) * (2 * np.pi / n) + rng.uniform(0, 2 * np.pi)
+        theta = np.arange(n) * (2 * np.pi / n) + chance.of("corolla").uniform(0, 2 * np.pi)
         broad = np.where(inner, 0.0245, 0.0180)[:, None, None] * (6 / n) ** 0.35
         half = broad * each(0.94, 1.06) * WIDTH(v)
         phase = each(0, 2 * np.pi) + 2.4 * np.sign(u)
@@ -189,7 +192,7 @@ class _Tepals:
             curl=each(-0.25, 0.25),
             ripple=ripple,
             tone=each(0.93, 1.05),
-            spots=_freckles(n, u, half, v, rng),
+            spots=_freckles(n, u, half, v, chance),
         )
 
     def points(self, tau: float, gravity: Array) -> Array:
@@ -227,11 +230,12 @@ def _room(inner: Array, side: int) -> Array:
     return np.pi / n * np.array(steps, float)[:, None, None]
 
 
-def _freckles(n: int, u: Array, half: Array, v: Array, rng: np.random.Generator) -> Array:
+def _freckles(n: int, u: Array, half: Array, v: Array, chance: Chance) -> Array:
     """(n, rows, columns) in [0, 1]: spots about the throat, fewer outwards."""
-    count = 64
-    along_, across = 0.12 + 0.60 * rng.beta(1.3, 1.7, (n, count)), 0.85 * rng.uniform(-1, 1, (n, count))
-    radius = rng.uniform(0.0011, 0.0019, (n, count)) * (1.15 - 0.4 * along_)
+    count, draws = 64, chance.each("freckles", n)
+    along_ = 0.12 + 0.60 * np.stack([stream.beta(1.3, 1.7, count) for stream in draws.streams])
+    across = draws.uniform(-0.85, 0.85, count)
+    radius = draws.uniform(0.0011, 0.0019, count) * (1.15 - 0.4 * along_)
     place = across * (1 - 0.5 * ramp(along_, 0.4, 0.75))
     spots = np.zeros(np.broadcast_shapes(u.shape, half.shape))
     for k in range(count):
@@ -244,9 +248,9 @@ def _freckles(n: int, u: Array, half: Array, v: Array, rng: np.random.Generator)
 Falls = Callable[[Callable[[float], Array]], dict[int, Fall]]  # of tepals that hang so at tau, those that fall
 
 
-def corolla(lily: Lily, flower: Flower, falls_of: Falls, rng: np.random.Generator) -> Organ:
+def corolla(lily: Lily, flower: Flower, falls_of: Falls, chance: Chance) -> Organ:
     """The tepals: freckled and ruffled, then translucent and brown from tips and margins."""
-    tepals = _Tepals.grown(lily, rng)
+    tepals = _Tepals.grown(lily, chance)
     u, v = tepals.u, tepals.v
     fresh = _fresh(lily, tepals)
     stain = 0.5 + 0.25 * np.sin(7 * v + 3 * u + 9 * tepals.late) + 0.25 * np.sin(11 * u - 5 * v + 5 * tepals.late)

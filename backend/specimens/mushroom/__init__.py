@@ -15,6 +15,7 @@ import numpy as np
 from backend.species import Mushroom
 from backend.specimens.core import (
     Array,
+    Chance,
     Noise,
     Organ,
     Skin,
@@ -38,11 +39,12 @@ SLIME, PALE_ROT, MOULD = np.array([0.060, 0.026, 0.012]), np.array([0.24, 0.145,
 
 def grow(mushroom: Mushroom, seed: int) -> Specimen:
     """A fly agaric; `seed` picks the individual. Its vertices are the button (tau 0)."""
-    rng = np.random.default_rng(seed)
-    body = Agaric.grown(mushroom, rng)
-    organs = [_cap(body, rng), _stem(body, rng), _gills(body, rng), _ring(body, rng)]
+    chance = Chance(seed)
+    body = Agaric.grown(mushroom, chance.of("agaric"))
+    organs = [_cap(body, chance.of("cap")), _stem(body, chance.of("stem"))]
+    organs += [_gills(body, chance.of("gills")), _ring(body, chance.of("ring"))]
     if mushroom.spots:
-        organs.append(_warts(body, rng))
+        organs.append(_warts(body, chance))
     return join(organs)
 
 
@@ -198,25 +200,25 @@ def _ring(body: Agaric, rng: np.random.Generator) -> Organ:
     return Organ("ring", chart, at, closed=True)
 
 
-def _warts(body: Agaric, rng: np.random.Generator) -> Organ:
+def _warts(body: Agaric, chance: Chance) -> Organ:
     """Pyramids of universal veil. In the button they tile the cap; they keep their size while it grows."""
     mushroom, n = body.mushroom, body.mushroom.spots
     columns = finer(14, mushroom.detail)
-    place = _scattered(n, rng)
+    place, draws = _scattered(n, chance), chance.each("wart", n)
     centre, phi = np.hypot(*place.T), np.arctan2(place[:, 1], place[:, 0])
     around = np.arange(columns) * (2 * np.pi / columns)
     extent = _room(place, phi[:, None] + around)
     # Stereographic places keep shapes on the button's ball: one factor makes them lengths.
     room = 0.90 * extent * (2 * body.reach(0.0) / BALL / (1 + centre**2))[:, None]
     young = _at_most(room, 0.065 * mushroom.cap)
-    old = _at_most(room, mushroom.cap * 0.036 * rng.uniform(0.4, 1.2, (n, 1)))
+    old = _at_most(room, mushroom.cap * 0.036 * draws.uniform(0.4, 1.2, 1))
     s = 2 * np.arctan(centre) / BALL
     out = np.array([1.0, 0.92, 0.66, 0.36, 0.0])[None, :, None]
     up = np.array([0.0, 0.52, 0.86, 1.0, 1.06])[None, :, None]
-    tall = mushroom.cap * rng.uniform(0.006, 0.014, (n, 1, 1))
-    waves = rng.uniform(0, 2 * np.pi, (n, 1, 3)) + np.multiply.outer(around, [1, 2, 3])
+    tall = mushroom.cap * draws.uniform(0.006, 0.014, 1, 1)
+    waves = draws.uniform(0, 2 * np.pi, 1, 3) + np.multiply.outer(around, [1, 2, 3])
     lumps = 1 + 0.16 * np.sin(waves).sum(axis=-1)[:, None]
-    tone = rng.uniform(0.92, 1.05, (n, 1, 1, 1))
+    tone = draws.uniform(0.92, 1.05, 1, 1, 1)
 
     def at(tau: float) -> Skin:
         o, withered = opened(tau), 1 - 0.3 * ramp(rotten(tau))
@@ -242,10 +244,11 @@ def _at_most(size: Array, most: Array | float) -> Array:
     return size * most / (most**4 + size**4) ** 0.25
 
 
-def _scattered(n: int, rng: np.random.Generator) -> Array:
+def _scattered(n: int, chance: Chance) -> Array:
     """(n, 2) stereographic places on a button's cap, apart from one another, closer about its middle."""
     chosen = np.zeros((0, 2))
-    for _ in range(n):
+    for k in range(n):
+        rng = chance.of("wart's place", k)
         psi = 0.86 * BALL * rng.uniform(0, 1, 40) ** 0.62
         azimuth = rng.uniform(0, 2 * np.pi, 40)
         tried = np.tan(psi / 2)[:, None] * np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
-from backend.specimens.core import Array, mix, ramp, turn
+from backend.specimens.core import Array, Draws, mix, ramp, turn
 
 FALL = 0.185  # life time from the twig to the floor
 
@@ -18,7 +18,7 @@ FALL = 0.185  # life time from the twig to the floor
 class Flight:
     """Of the leaves that fall: how each goes from the twig to its place on the floor."""
 
-    which: Array  # (m,) leaves, in order of falling
+    which: Array  # (m,) leaves
     start: Array  # (m,) life times
     hinge: Array  # (m, 3) the middle of each as it leaves the twig
     dry: Array  # (m, K, 3) points of each about its middle
@@ -28,13 +28,13 @@ class Flight:
     swings: Array  # (m, 2) number and phase
 
     @classmethod
-    def grown(cls, which: Array, start: Array, blades: Array, stalks: Array, rng: np.random.Generator) -> "Flight":
+    def grown(cls, which: Array, start: Array, blades: Array, stalks: Array, draws: Draws) -> "Flight":
         """Of the leaves `which` (m,), that let go at `start` (m,), from points of their dry blades and stalks on the
         twig, (m, K, 3) each."""
         hinge = blades.mean(axis=1)
         dry = np.concatenate([blades, stalks], axis=1) - hinge[:, None]
-        landing = _landing(dry, hinge, rng)
-        return cls(which, start, hinge, dry, *landing, rng.uniform([1.0, 0], [1.7, 2 * np.pi], (len(which), 2)))
+        landing = _landing(dry, hinge, draws)
+        return cls(which, start, hinge, dry, *landing, draws.uniform(np.array([1.0, 0]), np.array([1.7, 2 * np.pi]), 2))
 
     def moved(self, points: Array, tau: float) -> Array:
         """Points (n, ..., 3) of all leaves on the twig, to where the falling and the fallen ones are."""
@@ -66,18 +66,19 @@ class Flight:
         return float((self.dry[i] @ turned[2]).min())
 
 
-def _landing(dry: Array, hinge: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+def _landing(dry: Array, hinge: Array, draws: Draws) -> tuple[Array, Array, Array]:
     """Where leaves (m, K, 3) come to lie, apart from each other and from the twig: (m, 2) places, (m, 3) rotation
     vectors and the axes (m, 3) that they flutter about."""
     spots, spins, axes, reach = [], [], [], []
     ring = np.stack(np.meshgrid(np.linspace(0.2, 1.4, 25), np.linspace(0, 2 * np.pi, 48, endpoint=False)), axis=-1)
     far, way = ring.reshape(-1, 2).T
     choices = np.stack([far * np.cos(way), far * np.sin(way)], axis=-1)
-    for points, middle in zip(dry, hinge, strict=True):
+    turns, headings = draws.uniform(0, 2 * np.pi, 12), draws.uniform(0, 2 * np.pi)
+    for points, middle, some, heading in zip(dry, hinge, turns, headings, strict=True):
         lying = Rotation.from_matrix(_stable(points))
-        ways = [Rotation.from_rotvec([0, 0, way]) * lying for way in rng.uniform(0, 2 * np.pi, 12)]
+        ways = [Rotation.from_rotvec([0, 0, way]) * lying for way in some]
         turned = min(ways, key=Rotation.magnitude)  # no wild spin
-        rotation, heading = turned.as_matrix(), rng.uniform(0, 2 * np.pi)
+        rotation = turned.as_matrix()
         spins.append(turned.as_rotvec())
         size = np.linalg.norm((points @ rotation.T)[:, :2], axis=1).max()
         away = [

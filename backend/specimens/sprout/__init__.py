@@ -24,6 +24,8 @@ from scipy.spatial.transform import Rotation
 from backend.species import Sprout
 from backend.specimens.core import (
     Array,
+    Chance,
+    Draws,
     Noise,
     Organ,
     Skin,
@@ -64,11 +66,11 @@ COAT_BROWN, COAT_PALE = np.array([0.10, 0.055, 0.028]), np.array([0.36, 0.27, 0.
 
 def grow(sprout: Sprout, seed: int) -> Specimen:
     """A seedling; `seed` picks the individual. Its vertices are the ground before it has opened (tau 0)."""
-    rng = np.random.default_rng(seed)
-    shoot = Shoot.grown(sprout, rng)
-    body, cotyledons = stem(shoot, sprout.detail), _cotyledons(shoot, sprout, rng)
-    heap = Mound.grown(MOUND_RADIUS, MOUND_HEIGHT, rng)
-    coat, bare = _coat(shoot, heap, sprout.detail, rng)
+    chance = Chance(seed)
+    shoot = Shoot.grown(sprout, chance.of("shoot"))
+    body, cotyledons = stem(shoot, sprout.detail), _cotyledons(shoot, sprout, chance)
+    heap = Mound.grown(MOUND_RADIUS, MOUND_HEIGHT, chance.of("mound"))
+    coat, bare = _coat(shoot, heap, sprout.detail, chance.of("seed coat"))
 
     close = stem(shoot, 1.5)  # at any detail: the pit's wall finds its way between its rows
 
@@ -76,27 +78,31 @@ def grow(sprout: Sprout, seed: int) -> Specimen:
         young = (close, cotyledons, coat) if tau < COAT_SLIPS else (close, cotyledons)
         return np.concatenate([organ.at(tau).points.reshape(-1, 3) for organ in young])
 
-    soil = [mound(heap, buried, CLEAR, sprout.detail), crumbs(heap, 110, bare, sprout.detail, rng)]
-    organs = [*soil, body, cotyledons, coat, *_leaves(shoot, sprout, rng)]
-    top = max(float(organ.at(GROWN).points[..., 2].max()) for organ in organs)
+    soil = [mound(heap, buried, CLEAR, sprout.detail), crumbs(heap, 110, bare, sprout.detail, chance.of("crumbs"))]
+    organs = [*soil, body, cotyledons, coat, *_leaves(shoot, sprout, sprout.leaves, chance)]
+    # The second leaf of a pair makes the plant no larger.
+    paired = _leaves(shoot, sprout, sprout.leaves + sprout.leaves % 2, chance)
+    top = max(float(organ.at(GROWN).points[..., 2].max()) for organ in (close, *paired, cotyledons))
     return join([scaled(organ, sprout.height / top) for organ in organs])
 
 
 # Leaves
 
 
-def _cotyledons(shoot: Shoot, sprout: Sprout, rng: np.random.Generator) -> Organ:
+def _cotyledons(shoot: Shoot, sprout: Sprout, chance: Chance) -> Organ:
     """Two fleshy solids, face to face until they part."""
-    rows, columns = finer(30, sprout.detail), max(14, finer(28, sprout.detail))
+    rows, columns = max(14, finer(30, sprout.detail)), max(14, finer(28, sprout.detail))
     v = (0.5 - 0.5 * np.cos(np.pi * np.linspace(0, 1, rows)))[None, :, None]
     phi = (np.arange(columns) * (2 * np.pi / columns))[None, None]
-    length = COTYLEDON * mix(0.7, 1.0, min(sprout.size, 1.0)) * rng.uniform(0.95, 1.05, 2)
+    draws = chance.each("seed leaf", 2)
+    length = COTYLEDON * mix(0.7, 1.0, min(sprout.size, 1.0)) * draws.uniform(0.95, 1.05)
     wide, thick = _cotyledon_width(v), _cotyledon_thickness(v)
-    tone, uneven = rng.uniform(0.9, 1.1, (2, 1, 1, 1)), rng.uniform(-0.15, 0.15, (2, 1))
-    late, curl = rng.uniform(0.0, 0.03, (2, 1)), rng.uniform(0.7, 1.3, (2, 1))
+    tone, uneven = draws.uniform(0.9, 1.1, 1, 1, 1), draws.uniform(-0.15, 0.15, 1)
+    late, curl = draws.uniform(0.0, 0.03, 1), draws.uniform(0.7, 1.3, 1)
     across = np.sin(phi) * np.ones_like(v)
     vein = np.exp(-((across / 0.16) ** 2)) * (1 - v)
-    mottle = Noise.grown(rng, 0.6)(np.stack(np.broadcast_arrays(across + [[[0]], [[7]]], 2 * v, 0 * phi), axis=-1))
+    flat = np.stack(np.broadcast_arrays(across + [[[0]], [[7]]], 2 * v, 0 * phi), axis=-1)
+    mottle = Noise.grown(chance.of("seed leaves"), 0.6)(flat)
     green = tint(0.75 * np.array(sprout.colour), np.array([0.20, 0.33, 0.09]), np.clip(0.22 + 0.5 * vein, 0, 1)) * tone
     along_v = v[..., 0]
 
@@ -151,14 +157,18 @@ def _cotyledon_thickness(v: Array) -> Array:
 def _coat(shoot: Shoot, heap: Mound, detail: float, rng: np.random.Generator) -> tuple[Organ, Array]:
     """The husk of the seed: a cup over the tips of the seed leaves, which slips off and drops on the ground. Also
     where it lies then (x, y, radius)."""
-    rows, columns = finer(14, detail), finer(20, detail)
-    q = (np.sin(np.pi / 2 * np.linspace(0, 1, rows)))[:, None]
-    phi = np.arange(columns) * (2 * np.pi / columns)
+    rows, columns = max(8, finer(14, detail)), max(14, finer(20, detail))
+
+    def grid(rows: int, columns: int) -> tuple[Array, Array]:
+        """From the mouth to the tip (rows, 1) and about it (columns,)."""
+        return np.sin(np.pi / 2 * np.linspace(0, 1, rows))[:, None], np.arange(columns) * (2 * np.pi / columns)
+
+    q, phi = grid(rows, columns)
     stripe = ramp(np.cos(7 * phi), 0.2, 0.9) * (1 - 0.5 * q)
     albedo = (tint(COAT_BROWN, COAT_PALE, 0.75 * stripe) * rng.uniform(0.85, 1.15))[None]
     rest_way, roll = rng.uniform(-0.7, 0.7), rng.uniform(-0.25, 0.25)
 
-    def cup(tau: float) -> Array:
+    def cup(tau: float, q: Array, phi: Array) -> Array:
         """(rows, columns, 3) in the node's frame: about the seed leaves, COAT long."""
         size = _cotyledon_size(min(tau, COAT_SLIPS))
         long = COTYLEDON * 1.05 * size
@@ -174,19 +184,19 @@ def _coat(shoot: Shoot, heap: Mound, detail: float, rng: np.random.Generator) ->
         origin, frame = shoot.spine(tau).pose(np.array(0.5))
         return origin + frame[:, 2] * (1.5 * COAT * ramp(tau, COAT_SLIPS, COAT_OFF)), frame
 
-    shed = cup(COAT_OFF)
-    centre = shed.reshape(-1, 3).mean(axis=0)
+    usual, shed = cup(COAT_OFF, *grid(14, 20)), cup(COAT_OFF, q, phi)  # where it lies is the same at any detail
+    centre = usual.reshape(-1, 3).mean(axis=0)
     start, frame = worn(COAT_OFF)
     start = start + frame @ centre
     heading = np.arctan2(frame[1, 2], frame[0, 2]) + rest_way
     lying = turn("z", heading) @ turn("y", np.array(np.pi / 2 + 0.4)) @ turn("z", roll)
-    spot = _level(heap, heading, (shed - centre) @ lying.T)
+    spot = _level(heap, heading, (usual - centre) @ lying.T)
     spun = Rotation.from_matrix(frame.T @ lying).as_rotvec()
 
     def at(tau: float) -> Skin:
         if tau <= COAT_OFF:
             origin, held = worn(tau)
-            points = cup(tau) @ held.T + origin
+            points = cup(tau, q, phi) @ held.T + origin
         else:
             fall = min((tau - COAT_OFF) / (COAT_DOWN - COAT_OFF), 1.0)
             turned = frame @ Rotation.from_rotvec(spun * ramp(fall)).as_matrix()
@@ -211,12 +221,13 @@ def _level(heap: Mound, heading: float, lying: Array) -> Array:
     return spots[(gap.max(axis=1) - heap.top(*spots.T)).argmin()]
 
 
-def _leaves(shoot: Shoot, sprout: Sprout, rng: np.random.Generator) -> list[Organ]:
+def _leaves(shoot: Shoot, sprout: Sprout, n: int, chance: Chance) -> list[Organ]:
     """Pairs of true leaves, each pair across the one below: their stalks and their blades."""
-    if not sprout.leaves:
+    if not n:
         return []
-    leaf = _Leaf.grown(shoot, sprout, rng)
-    return [leaf.petioles(sprout.detail), leaf.blades(sprout, rng)]
+    leaf = _Leaf.grown(shoot, sprout.size, n, chance)
+    stain = Noise.grown(chance.of("leaves"), 0.5)
+    return [leaf.petioles(sprout.detail), leaf.blades(sprout, chance.each("blade", n), stain)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,15 +244,15 @@ class _Leaf:
     late: Array  # life time by which it wilts later than the others
 
     @classmethod
-    def grown(cls, shoot: Shoot, sprout: Sprout, rng: np.random.Generator) -> "_Leaf":
-        n = sprout.leaves
+    def grown(cls, shoot: Shoot, size: float, n: int, chance: Chance) -> "_Leaf":
         pair = np.arange(n) // 2
-        askew = rng.uniform(-0.22, 0.22, 4)[pair] + rng.uniform(-0.04, 0.04, n)  # a pair together, as in the bud
+        draws, pairs = chance.each("leaf", n), chance.each("pair", 4)
+        askew = pairs.uniform(-0.22, 0.22)[pair] + draws.uniform(-0.04, 0.04)  # a pair together, as in the bud
         azimuth = np.pi / 2 + pair * np.pi / 2 + (np.arange(n) % 2) * np.pi + askew
-        length = 0.235 * sprout.size * 0.9**pair * rng.uniform(0.92, 1.08, n)
-        stalk = length * rng.uniform(0.26, 0.36, n)
-        rise, bow = rng.uniform(0.8, 1.05, n) - 0.1 * pair, rng.uniform(0.45, 0.85, n)
-        return cls(shoot, pair, azimuth, length, stalk, rise, bow, rng.uniform(0.0, 0.05, n) + 0.02 * pair)
+        length = 0.235 * size * 0.9**pair * draws.uniform(0.92, 1.08)
+        stalk = length * draws.uniform(0.26, 0.36)
+        rise, bow = draws.uniform(0.8, 1.05) - 0.1 * pair, draws.uniform(0.45, 0.85)
+        return cls(shoot, pair, azimuth, length, stalk, rise, bow, draws.uniform(0.0, 0.05) + 0.02 * pair)
 
     def nodes(self, tau: float) -> Nodes:
         nodes = self.shoot.nodes(tau, self.shoot.bounds[self.pair + 2], self.azimuth)
@@ -252,7 +263,7 @@ class _Leaf:
     def size(self, tau: float) -> Array:
         """(n,) length, as a share of the grown one."""
         start = self.shoot.starts[self.pair + 1]
-        return mix(0.010 / self.length * 0.2**self.pair, 1.0, growth(tau, start, start + LEAF_TAKES))
+        return mix(0.010 / self.length * 0.12**self.pair, 1.0, growth(tau, start, start + LEAF_TAKES))
 
     def opened(self, tau: float) -> Array:
         start = self.shoot.starts[self.pair + 1]
@@ -266,7 +277,7 @@ class _Leaf:
         along_it = np.linspace(0, 1, rows)
         limp, opened = self.limp(tau)[:, None], self.opened(tau)[:, None]
         fresh = opened * (self.rise[:, None] + 0.25 * along_it)
-        angle = mix(fresh, self.nodes(tau).down()[:, None], limp * (0.25 + 0.5 * along_it))
+        angle = mix(fresh, self.nodes(tau).down()[:, None], limp * (0.2 + 0.4 * along_it))
         size = self.size(tau)
         return angle, self.stalk * size * mix(0.3, 1.0, self.opened(tau)), 0.0048 * size * (1 - 0.35 * limp[:, 0])
 
@@ -283,23 +294,21 @@ class _Leaf:
         chart = petiole_chart(self.stalk, 0.02 * self.length, rows, sides)
         return Organ("leaves", chart, at, closed=True, poles=(False, True))
 
-    def blades(self, sprout: Sprout, rng: np.random.Generator) -> Organ:
+    def blades(self, sprout: Sprout, draws: Draws, stain: Noise) -> Organ:
         n, rows, columns = len(self.pair), finer(34, sprout.detail), finer(21, sprout.detail) | 1
         u, v = np.linspace(1, -1, columns)[None, None], np.linspace(0, 1, rows)[None, :, None]
-        wide = _leaf_width(v) * rng.uniform(0.94, 1.06, (n, 1, 1))
-        tone = rng.uniform(0.88, 1.1, (n, 1, 1, 1))
-        spot = Noise.grown(rng, 0.5)(
-            np.stack(np.broadcast_arrays(u, 2 * v, 9.0 * np.arange(n)[:, None, None]), axis=-1)
-        )
+        wide = _leaf_width(v) * draws.uniform(0.94, 1.06, 1, 1)
+        tone = draws.uniform(0.88, 1.1, 1, 1, 1)
+        spot = stain(np.stack(np.broadcast_arrays(u, 2 * v, 9.0 * np.arange(n)[:, None, None]), axis=-1))
         vein, quilt = _veins(u, v)
         green = np.array(sprout.colour)
         fresh = tone * tint(green * (1 - 0.12 * np.abs(u) + 0.06 * spot)[..., None], green * 1.5 + 0.05, vein)
         twist, wave, phase = (
-            rng.uniform(-0.2, 0.2, (n, 1, 1)),
-            rng.uniform(0.02, 0.05, (n, 1, 1)),
-            rng.uniform(0, 6.3, (n, 1, 1)),
+            draws.uniform(-0.2, 0.2, 1, 1),
+            draws.uniform(0.02, 0.05, 1, 1),
+            draws.uniform(0, 6.3, 1, 1),
         )
-        crumple = rng.uniform(-1, 1, (n, 1, 1))
+        crumple = draws.uniform(-1, 1, 1, 1)
 
         def at(tau: float) -> Skin:
             nodes = self.nodes(tau)

@@ -19,8 +19,9 @@ from scipy.interpolate import PchipInterpolator
 
 from backend.species import Sunflower
 from backend.specimens.core import (
-    GOLDEN_ANGLE,
     Array,
+    Chance,
+    Draws,
     Noise,
     Organ,
     Skin,
@@ -37,7 +38,7 @@ from backend.specimens.core import (
     tube_chart,
     turn,
 )
-from backend.specimens.foliage import LEAF_BROWN, LEAF_YELLOW, UPPER_SIDE
+from backend.specimens.foliage import LEAF_BROWN, LEAF_YELLOW, UPPER_SIDE, Spiral
 from backend.specimens.sunflower.capitulum import (
     DARK_STRAW,
     DISC,
@@ -69,17 +70,17 @@ LEAF_GREEN, VEIN = np.array([0.038, 0.120, 0.020]), np.array([0.14, 0.24, 0.070]
 
 def grow(sunflower: Sunflower, seed: int) -> Specimen:
     """A sunflower; `seed` picks the individual. Its vertices are the seedling (tau 0)."""
-    rng = np.random.default_rng(seed)
-    plant = Plant.grown(sunflower, rng)
+    chance = Chance(seed)
+    plant = Plant.grown(sunflower, chance.of("plant"))
     neck = np.array(1.0)
     head = Head(sunflower.flower, lambda tau: plant.spine(tau).pose(neck), lambda tau: plant.radius(neck, tau))
-    organs = [_stem(sunflower, plant, rng), receptacle(sunflower, head, rng)]
-    organs += [bracts(sunflower, head, rng), rays(sunflower, head, rng)]
+    organs = [_stem(sunflower, plant, chance.of("stem")), receptacle(sunflower, head, chance.of("receptacle"))]
+    organs += [bracts(sunflower, head, chance), rays(sunflower, head, chance)]
     if sunflower.florets:
-        organs.append(florets(sunflower, head, rng))
+        organs.append(florets(sunflower, head, chance.each("floret", sunflower.florets)))
     if sunflower.leaves:
-        organs += _leaves(sunflower, plant, rng)
-    organs.append(_seed_leaves(sunflower, plant, rng))
+        organs += _leaves(sunflower, plant, chance)
+    organs.append(_seed_leaves(sunflower, plant, chance))
     return join([scaled(organ, sunflower.height / USUAL_HEIGHT) for organ in organs])
 
 
@@ -169,14 +170,13 @@ def _stem(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> Organ
     return Organ("stem", tube_chart(m, mix(*RADIUS, m), sides, plant.length)[None], at, closed=True)
 
 
-def _leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> list[Organ]:
+def _leaves(sunflower: Sunflower, plant: Plant, chance: Chance) -> list[Organ]:
     """Heart-shaped, serrate blades on stalks, in a spiral; each unfolds when its piece of the stem has stretched."""
     n, detail = sunflower.leaves, sunflower.detail
-    m = np.linspace(0.24, 0.84 - 0.12 * max(sunflower.flower - 1, 0), n) if n > 1 else np.array([0.5])
-    m = m + rng.uniform(-0.25, 0.25, n) * 0.6 / max(n, 4)
-    facing = rng.uniform(0, 2 * np.pi) + np.arange(n) * GOLDEN_ANGLE + rng.uniform(-0.09, 0.09, n)
-    full = (0.270 - 0.12 * ramp(m, 0.35, 0.95)) * rng.uniform(0.92, 1.08, n) * (10 / max(n, 10)) ** 0.9
-    rise, haste = rng.uniform(0.72, 0.95, (n, 1)), rng.uniform(0.85, 1.2, (n, 1))
+    reach = 0.22, 0.86 - 0.12 * max(sunflower.flower - 1, 0)
+    (m, facing), draws = Spiral(16, reach, 0.09).nodes("leaf", n, chance), chance.each("leaf", n)
+    full = (0.270 - 0.12 * ramp(m, 0.35, 0.95)) * draws.uniform(0.92, 1.08) * (10 / max(n, 10)) ** 1.2
+    rise, haste = draws.uniform(0.72, 0.95, 1), draws.uniform(0.85, 1.2, 1)
     samples, s = np.linspace(0, 1, 33), np.linspace(0, 1, finer(10, detail))
 
     def unfolded(tau: float) -> Array:
@@ -204,16 +204,18 @@ def _leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> lis
         return Skin(points, tint(STEM_GREEN, DARK_STRAW, old), 0.65 + 0 * old)
 
     chart = np.stack([tube_chart(s, 0.015 * each + 0 * s, 7, 0.5 * each) for each in full])
-    blades = _blades(detail, full, (spines, size, dry, unfolded), rng)
+    stain = Noise.grown(chance.of("leaves' stain"), 0.08)
+    blades = _blades(detail, full, (spines, size, dry, unfolded), draws, stain)
     return [Organ("leaf stalks", chart, stalks, closed=True), blades]
 
 
-def _seed_leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -> Organ:
+def _seed_leaves(sunflower: Sunflower, plant: Plant, chance: Chance) -> Organ:
     """The two cotyledons, which shrivel once true leaves have unfolded."""
-    m, facing = np.full(2, 0.15), rng.uniform(0, 2 * np.pi) + np.array([0, np.pi]) + rng.uniform(-0.1, 0.1, 2)
+    draws, first = chance.each("seed leaf", 2), chance.of("seed leaves").uniform(0, 2 * np.pi)
+    m, facing = np.full(2, 0.15), first + np.array([0, np.pi]) + draws.uniform(-0.1, 0.1)
     u, v = np.linspace(-1, 1, finer(5, sunflower.detail) | 1), np.linspace(0, 1, finer(13, sunflower.detail))
     outline = 0.30 * np.sin(np.pi * v**0.8) ** 0.6 * ramp(v, -0.1, 0.5) + 0.03
-    bow, length = rng.uniform(0.2, 0.5, (2, 1)), 0.034 * rng.uniform(0.95, 1.05, 2)
+    bow, length = draws.uniform(0.2, 0.5, 1), 0.034 * draws.uniform(0.95, 1.05)
     full = np.ones((2, len(v), len(u)))
 
     def at(tau: float) -> Skin:
@@ -237,7 +239,7 @@ def _seed_leaves(sunflower: Sunflower, plant: Plant, rng: np.random.Generator) -
 
 
 def _blades(
-    detail: float, full: Array, life: tuple[Callable, Callable, Callable, Callable], rng: np.random.Generator
+    detail: float, full: Array, life: tuple[Callable, Callable, Callable, Callable], draws: Draws, stain: Noise
 ) -> Organ:
     spines, size, dry, unfolded = life
     n, rows = len(full), finer(33, detail)
@@ -245,8 +247,8 @@ def _blades(
     saw = np.abs((13 * v) % 1 - 0.35) * ramp(v, 0.05, 0.25) * ramp(1 - v, 0.0, 0.1)
     outline = LEAF_OUTLINE(v) * (1 - 0.14 * saw)
     sweep = LEAF_LOBES(v)[:, None] * np.abs(u) ** 1.5
-    bow, twist, tone = rng.uniform(0.5, 0.95, (n, 1)), rng.uniform(-0.2, 0.2, n), rng.uniform(0.85, 1.15, (n, 1, 1, 1))
-    stain, phase = Noise.grown(rng, 0.08), rng.uniform(0, 2 * np.pi, (n, 1, 1))
+    bow, twist, tone = draws.uniform(0.5, 0.95, 1), draws.uniform(-0.2, 0.2), draws.uniform(0.85, 1.15, 1, 1, 1)
+    phase = draws.uniform(0, 2 * np.pi, 1, 1)
     rib = 0.5 + 0.5 * np.cos(2 * np.pi * (4.5 * v[:, None] - 1.5 * np.abs(u) + 0.4))
     veins = np.maximum(np.exp(-((u / 0.09) ** 2)), 0.5 * rib**3 * (1 - 0.5 * np.abs(u))) + 0 * v[:, None]
     flat = np.stack(
@@ -261,7 +263,7 @@ def _blades(
         old, young, long = dry(tau), 1 - unfolded(tau)[:, None], size(tau)
         bend = bow * v * (1 - young) + old * (0.6 * ramp(v, -0.2, 0.3) + 0.25 * v) + 0.25 - 0.3 * young
         fold, roll = 0.16 + 0.85 * young + 0.6 * old + 0 * v, -0.16 + 0.3 * young + 0.8 * old * v
-        width = long[:, None] * outline * (1 - 0.35 * old) * (1 - 0.68 * young)
+        width = long[:, None] * outline * (1 - 0.35 * old) * (1 - mix(0.66, 0.80, ramp(v, 0.0, 0.25)) * young)
         local = blade(width, long * (1 - 0.12 * old[:, 0]), u, bend, fold, roll)
         back = long[:, None, None] * sweep
         swell = (
@@ -272,7 +274,7 @@ def _blades(
         local[..., 2] += swell * np.cos(lean) + back * np.sin(lean)
         ends = [spine.pose(np.array(1.0)) for spine in spines(tau)]
         points, frames = (np.stack(both) for both in zip(*ends, strict=True))
-        frames = frames @ UPPER_SIDE @ turn("x", twist * (1 + 0.6 * old[:, 0]))
+        frames = frames @ UPPER_SIDE @ turn("x", twist * (unfolded(tau) + 0.6 * old[:, 0]))
         local[..., 0] += 0.014 * long[:, None, None]
         points = points[:, None, None] + np.einsum("nij,nrcj->nrci", frames, local)
         yellow = ramp(1.7 * old[..., None] - 0.6 * depth, 0.0, 0.8)

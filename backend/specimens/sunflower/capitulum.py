@@ -23,6 +23,8 @@ from backend.species import Sunflower
 from backend.specimens.core import (
     GOLDEN_ANGLE,
     Array,
+    Chance,
+    Draws,
     Organ,
     Skin,
     along,
@@ -145,14 +147,15 @@ class _Whorls:
     tone: Array
 
     @classmethod
-    def grown(cls, n: int, grid: tuple[int, int], layers: tuple[float, float], rng: np.random.Generator) -> "_Whorls":
+    def grown(cls, grid: tuple[int, int], first: float, layers: tuple[float, float], draws: Draws) -> "_Whorls":
         u, v = np.linspace(-1, 1, grid[1])[None, None, :], np.linspace(0, 1, grid[0])[None, :, None]
 
         def each(low: float, high: float) -> Array:
-            return rng.uniform(low, high, (n, 1, 1))
+            return draws.uniform(low, high, 1, 1)
 
+        n = len(draws.streams)
         outer = np.arange(n) % 2 == 0
-        theta = (np.arange(n) + 0.10 * rng.uniform(-1, 1, n)) * (2 * np.pi / n) + rng.uniform(0, 2 * np.pi)
+        theta = first + (np.arange(n) + draws.uniform(-0.10, 0.10)) * (2 * np.pi / n)
         # Of an odd number two of one row stand side by side.
         same = [2 if n % 2 == 0 or 0 < i < n - 1 else 1 for i in range(n)]
         room = 0.95 * np.pi / n * np.array(same)
@@ -195,12 +198,14 @@ class _Whorls:
         return np.stack(np.broadcast_arrays(self.u * half * self.half, self.v * length * self.length), axis=-1)
 
 
-def rays(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
+def rays(sunflower: Sunflower, head: Head, chance: Chance) -> Organ:
     """The ray florets: ligules in two rows."""
     n, grid = sunflower.petals, (finer(15, sunflower.detail), finer(7, sunflower.detail) | 1)
-    whorls = _Whorls.grown(n, grid, (0.0, 0.30), rng)
+    first = chance.of("rays").uniform(0, 2 * np.pi)
+    whorls = _Whorls.grown(grid, first, (0.0, 0.30), chance.each("ray", n))
     u, v = whorls.u, whorls.v
     half = HALF_RAY * RAY_OUTLINE(v) * (34 / n) ** 0.4
+    wrings = min(1.0, 34 / n) * half  # rays that stand closer do less
     colour = np.array(sunflower.colour)
     deep, pale = colour * [0.80, 0.50, 0.5], 1 - (1 - colour) ** 1.4
     stripe = 0.5 + 0.5 * np.cos(5 * np.pi * u)
@@ -215,7 +220,7 @@ def rays(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
         opened, dry = layer_opening(whorls.x, tau), whorls.dry(tau)
         grooves = 0.0007 * np.cos(3 * np.pi * u) * ramp(v, 0.0, 0.3) * (1 - v)
         trough = -half * (0.14 + 0.35 * dry * ramp(v, 0.2, 0.6)) * u**2 * ramp(v, 0.1, 0.5)
-        wrung = half * u * np.sin(3 * v + 3 * whorls.twist) * (0.12 + 0.3 * dry) * ramp(v, 0.25, 0.8) * whorls.twist
+        wrung = wrings * u * np.sin(3 * v + 3 * whorls.twist) * (0.12 + 0.3 * dry) * ramp(v, 0.25, 0.8) * whorls.twist
         return opened * (grooves + trough + wrung)
 
     def at(tau: float) -> Skin:
@@ -231,10 +236,11 @@ def rays(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
     return Organ("rays", whorls.chart(half, RAY) * head.size, at)
 
 
-def bracts(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
+def bracts(sunflower: Sunflower, head: Head, chance: Chance) -> Organ:
     """The involucre: two rows of green bracts, which wrap the bud."""
     grid = (finer(12, sunflower.detail), finer(5, sunflower.detail) | 1)
-    whorls = _Whorls.grown(BRACTS, grid, (0.66, 1.0), rng)
+    first = chance.of("bracts").uniform(0, 2 * np.pi)
+    whorls = _Whorls.grown(grid, first, (0.66, 1.0), chance.each("bract", BRACTS))
     u, v = whorls.u, whorls.v
     half = HALF_BRACT * BRACT_OUTLINE(v)
     fresh = tint(BRACT_GREEN, BRACT_PALE, 0.12 * (1 - v) + 0.5 * np.exp(-((u / 0.2) ** 2)) + 0.25 * np.abs(u) ** 4)
@@ -300,15 +306,14 @@ FLORET = np.array(
 )
 
 
-def florets(sunflower: Sunflower, head: Head, rng: np.random.Generator) -> Organ:
+def florets(sunflower: Sunflower, head: Head, draws: Draws) -> Organ:
     """Pegs in Vogel's spirals. They open from the rim inwards, spill pollen, fade, and leave their seeds."""
     n, sides = sunflower.florets, max(5, finer(6, sunflower.detail))
     k = np.arange(n)
     r, theta = 0.96 * np.sqrt((k + 0.5) / n), k * GOLDEN_ANGLE
     share = 0.46 * np.sqrt(np.pi / n)  # half the way to the next one, in disc radii
     share = min(share, 0.10)
-    early, tone = rng.uniform(-0.05, 0.05, n), rng.uniform(0.82, 1.15, (n, 1, 1, 1))
-    drop = rng.uniform(0.0, 0.5, n)
+    early, tone, drop = draws.uniform(-0.05, 0.05), draws.uniform(0.82, 1.15, 1, 1, 1), draws.uniform(0.0, 0.5)
     rows = FLORET.shape[2]
     angle = np.arange(sides) * (2 * np.pi / sides) + 0.3
 

@@ -3,6 +3,7 @@
 The flower is a *foliation*. About its axis lies a family of meridian curves, one for each layer x: 0 at the axis, 1 at
 the outermost petal, a little over 1 at the sepals. At every life time the curves fill the half plane without meeting,
 so petals that keep to layers of their own nest by construction; opening and wilting move the family, not the petals.
+How petals fall is in falls.py.
 
     x    layer                        t    along a meridian curve, 0 at the hip, 1 at the end of the longest petal
     phi  angle of the curve to the axis, radians: dr = sin(phi) ds, dz = cos(phi) ds
@@ -13,7 +14,6 @@ Margins that grow more than the middle, and so reflex and ripple: Liang & Mahade
 of a blooming lily", PNAS 108, 2011. Departs from it: the reflex is prescribed, no elastic sheet is solved.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ from backend.species import Rose
 from backend.specimens.core import (
     GOLDEN_ANGLE,
     Array,
+    Chance,
     Organ,
     Skin,
     Specimen,
@@ -35,24 +36,24 @@ from backend.specimens.core import (
     tube,
     tube_chart,
 )
-from backend.specimens.falling import Fall, Landing
 from backend.specimens.foliage import (
     BROWN,
     GREEN,
     LEAF_BROWN,
     LEAF_GREEN,
     LEAF_PALE,
+    Spiral,
     Stalk,
     compound_leaves,
     stem,
     thorns,
 )
+from backend.specimens.rose.falls import LAYERING, SPREADS, Pose, blowing, falls_of, moments_of, shed
 
 # Landmarks of life time: closed; fully open; past its best; begins to wilt; dead.
 BUD, OPEN = Rose.life.stretches["bloom"]
 FADING, DEAD = Rose.life.stretches["wilt"]
 WILTING = 0.64
-FIRST_FALL, LAST_FALL, FALL = 0.5, 0.59, 0.2  # when petals let go, and how long each falls
 
 PETAL_BASE = np.array([0.75, 0.62, 0.25])
 FADED = np.array([0.55, 0.40, 0.27])  # of a petal's own colour, once it is dry
@@ -60,7 +61,7 @@ PETAL_BROWN, PETAL_TAN = np.array([0.060, 0.017, 0.011]), np.array([0.20, 0.098,
 
 # Metres, for a flower 80 mm wide; all of it scales with the flower. Radius of a bud's outermost petal along t.
 USUAL_DIAMETER, USUAL_HEIGHT, USUAL_PETALS = 0.08, 0.30, 32
-COARSENS = 0.6  # the power of the detail with which petals do: chords of wide cells would cut through layers
+COARSENS = 0.4  # the power of the detail with which petals do: chords of wide cells would cut through layers
 BUD_RADIUS = CubicSpline(
     [0, 0.12, 0.3, 0.45, 0.65, 0.83, 0.93, 1], [0.0045, 0.0080, 0.0108, 0.0114, 0.0092, 0.0049, 0.0023, 0.0006]
 )
@@ -68,6 +69,7 @@ BUD_SLOPE = BUD_RADIUS.derivative()
 BUD_LENGTH = 0.0352
 HIP_RADIUS = PchipInterpolator([0, 0.25, 0.6, 0.85, 0.97, 1], [0.0021, 0.0034, 0.0050, 0.0052, 0.0047, 0.0004])
 HIP_HEIGHT = 0.013
+LEAVES, THORNS = Spiral(5, (0.33, 0.65), 0.3), Spiral(20, (0.06, 0.84))
 SIDES = 14  # of the hip and the stem that ends in it
 
 
@@ -81,34 +83,32 @@ def scale_of(rose: Rose) -> float:
 
 
 def room_of(rose: Rose) -> float:
-    """Between two petals of a flower fuller than the usual one, as a share of the usual: they stray by less from their
-    layers."""
-    return min(1.0, USUAL_PETALS / rose.petals)
+    """By how much less petals stray from their layers in a flower fuller than the usual one: by more than the room
+    between two shrinks, for the chords of as many rows cut off more of it."""
+    return min(1.0, USUAL_PETALS / rose.petals) ** 1.5
 
 
 def grow(rose: Rose, seed: int) -> Specimen:
     """A rose; `seed` picks the individual. Its vertices are the closed bud (tau 0)."""
-    rng = np.random.default_rng(seed)
+    chance = Chance(seed)
     length, size = rose.height - 0.5 * USUAL_DIAMETER * scale_of(rose), rose.height / USUAL_HEIGHT
-    stalk = Stalk.grown(length, (0.0029 * size, 0.0020 * scale_of(rose)), wilted, rng)
+    stalk = Stalk.grown(length, (0.0029 * size, 0.0020 * scale_of(rose)), wilted, chance)
     top = 1 - (HIP_HEIGHT - 0.0006) * scale_of(rose) / length
-    crumple = _crumple(rng, scale_of(rose), room_of(rose))
+    crumple = _crumple(chance.of("creases"), scale_of(rose), room_of(rose))
     organs = [
-        _corolla(rose, stalk, crumple, rng),
-        _calyx(rose, stalk, crumple, rng),
+        _corolla(rose, stalk, crumple, chance),
+        _calyx(rose, stalk, crumple, chance),
         _hip(rose, stalk),
-        stem(stalk, top, finer(46, rose.detail), finer(SIDES, rose.detail), rng),
+        stem(stalk, top, finer(46, rose.detail), finer(SIDES, rose.detail), chance.of("stem")),
     ]
-    nodes = np.linspace(0.36, 0.62, rose.leaves) if rose.leaves > 1 else np.full(rose.leaves, 0.5)
-    facing = rng.uniform(0, 2 * np.pi) + np.arange(rose.leaves) * GOLDEN_ANGLE + rng.uniform(-0.3, 0.3, rose.leaves)
     if rose.thorns:
-        places = np.linspace(0.08, 0.82, rose.thorns) + rng.uniform(-0.03, 0.03, rose.thorns)
-        about = rng.uniform(0, 2 * np.pi) + np.arange(rose.thorns) * GOLDEN_ANGLE
-        organs.append(thorns(stalk, places, about, size, rng))
+        nodes = THORNS.nodes("thorn", rose.thorns, chance)
+        organs.append(thorns(stalk, *nodes, size, chance.each("thorn", rose.thorns)))
     if rose.leaves:
         # Smaller on the short stem below a large flower, so that they hang no lower than the ground.
         leafy = min(size, length / (USUAL_HEIGHT - 0.5 * USUAL_DIAMETER))
-        organs += compound_leaves(stalk, nodes, facing, leafy, rose.detail, rng)
+        nodes = LEAVES.nodes("leaf", rose.leaves, chance)
+        organs += compound_leaves(stalk, *nodes, leafy, rose.detail, chance)
     return join(organs)
 
 
@@ -145,8 +145,13 @@ def layer_angle(t: Array, x: Array, tau: float) -> Array:
 
 def layer_length(x: Array, tau: float, rose: Rose) -> Array:
     """Metres along layer x from t = 0 to 1. Petals grow by a quarter while they open and shrink as they dry."""
-    full = 0.55 * USUAL_DIAMETER * scale_of(rose) * (0.76 + 0.24 * x**3)
+    full = 0.55 * USUAL_DIAMETER * scale_of(rose) * _reach(x)
     return full * (0.8 + 0.2 * ramp(tau / OPEN)) * (1 - 0.33 * layer_wilt(x, tau))
+
+
+def _reach(x: Array) -> Array:
+    """Length of a layer over that of the outermost."""
+    return 0.76 + 0.24 * x**3
 
 
 def layer_points(
@@ -161,7 +166,7 @@ def layer_points(
     def phi(t: Array, curl: Array | float) -> Array:
         angle = layer_angle(t, x, tau)
         if pull is not None:
-            limp = 0.45 * room_of(rose) * layer_wilt(x, tau) * ramp(t, -0.1, 0.6) * ramp(x, 0.05, 0.8)
+            limp = 0.33 * room_of(rose) * layer_wilt(x, tau) * ramp(t, -0.1, 0.6) * ramp(x, 0.05, 0.8)
             for _ in range(2):
                 angle = angle + limp * (pull[0] * np.cos(angle) - pull[1] * np.sin(angle))
         return angle + curl
@@ -202,24 +207,27 @@ class _Petals:
     tone: Array
     rim: Array  # 1 at the upper rim
     edge: Array  # 1 at the sides
+    goes: Array  # life times at which petals let go, the outermost first
 
     @classmethod
-    def grown(cls, rose: Rose, rng: np.random.Generator) -> "_Petals":
+    def grown(cls, rose: Rose, chance: Chance) -> "_Petals":
         n, room = rose.petals, room_of(rose)
-        fineness = max(rose.detail, rose.detail**COARSENS) / room**0.3
+        fineness = max(rose.detail, rose.detail**COARSENS) / room**0.2
         rows, columns = finer(17, fineness), finer(15, fineness) | 1
         index = (np.arange(n) + 0.5)[:, None, None]
         u = np.linspace(-1, 1, columns)[None, None, :]
         v = np.linspace(0, 1, rows)[None, :, None]
 
-        def each(low: float, high: float) -> Array:
-            return rng.uniform(low, high, (n, 1, 1))
+        draws = chance.each("petal", n)
 
-        layer = (index / n) ** 1.2
-        pace = 1.2 * layer / index
+        def each(low: float, high: float) -> Array:
+            return draws.uniform(low, high, 1, 1)
+
+        layer = (index / n) ** LAYERING
+        pace = LAYERING * layer / index
         lifted = 0.03 * room * ramp(u, 0.2, 1.0) * ramp(layer, 0.75, 1.0)  # an edge that lies over its neighbour's
         x = layer - each(0.1, 0.2) * u * pace + lifted
-        theta = rng.uniform(0, 2 * np.pi) + index * GOLDEN_ANGLE + each(-0.12, 0.12)
+        theta = chance.of("corolla").uniform(0, 2 * np.pi) + index * GOLDEN_ANGLE + each(-0.12, 0.12)
         top = 1 - each(0.15, 0.21) * u**2 - each(0.0, 0.035) * np.exp(-((u / 0.16) ** 2))
         t = each(0.97, 1.0) * v * top
         spoon = (0.22 + 0.78 * ramp(v, -0.15, 0.65)) * (1 - 0.3 * ramp(v, 0.65, 1.2))
@@ -234,31 +242,34 @@ class _Petals:
             half=each(0.92, 1.08) * scale_of(rose) * (0.014 + 0.012 * layer) * spoon,
             widest=mix(1.9, 1.75, layer),
             rolled=each(0.8, 1.15),
-            curled=room * each(-1.0, 1.2),
+            curled=room * each(-0.8, 0.7),
             shrinks=each(0.0, 0.3),
-            wave=np.pi * rng.integers(2, 4, (n, 1, 1)),
+            wave=np.pi * np.floor(each(2, 4)),
             phase=each(0, 2 * np.pi),
             tone=each(0.84, 1.1),
             rim=ramp(v, 0.6, 1.05) * (1 - 0.6 * u**2),
             edge=ramp(np.abs(u), 0.45, 1.0) * ramp(v, 0.35, 0.9),
+            goes=moments_of(rose, chance),
         )
 
     def points(self, tau: float, rose: Rose, gravity: Array) -> Array:
         """(n, rows, columns, 3) metres in the flower's frame, where `gravity` (3,) points down."""
-        opened, dry = layer_opening(self.layer, tau), layer_wilt(self.layer, tau)
-        reflex = self.rolled * opened * (0.12 + 1.7 * self.layer**2.4) * (1 - 0.5 * dry)
-        curl = self.rim * (reflex + 1.6 * self.curled * dry * ramp(self.layer, 0.15, 0.9))
-        t = self.t * (1 - self.shrinks * dry)
-        r, z, phi = layer_points(t, self.x, tau, rose, curl)
+        blown = blowing(float(ramp((tau - self.goes) / SPREADS).sum()), rose.petals)
+        layer, x = self.layer * blown, self.x * blown
+        opened, dry = layer_opening(layer, tau), layer_wilt(layer, tau)
+        reflex = self.rolled * opened * (0.12 + 1.7 * layer**2.4) * (1 - 0.5 * dry)
+        curl = self.rim * (reflex + 1.6 * self.curled * dry * ramp(layer, 0.15, 0.9))
+        t = self.t * (1 - self.shrinks * dry) * (_reach(self.layer) / _reach(layer))
+        r, z, phi = layer_points(t, x, tau, rose, curl)
         pull = None
         if wilted(tau) > 0:
             # One pull for a whole line along the petal: at 0.7 of it the fewest lines leave their layer.
             outer = int(0.7 * r.shape[1])
             angle = self.angle(r, tau, dry)[:, outer : outer + 1]
             pull = gravity[0] * np.cos(angle) + gravity[1] * np.sin(angle), gravity[2]
-            r, z, phi = layer_points(t, self.x, tau, rose, curl, pull)
+            r, z, phi = layer_points(t, x, tau, rose, curl, pull)
         # Sides roll back and ripple by about the room to the next layer.
-        near = layer_points(t, self.x + 0.5 * self.pace, tau, rose, curl, pull)
+        near = layer_points(t, x + 0.5 * blown * self.pace, tau, rose, curl, pull)
         room = 2 * np.hypot(near[0] - r, near[1] - z)
         ripple = self.v**2 * np.sin(self.wave * self.u + self.phase + 3 * dry * self.v)
         back = room * (opened * 0.8 * self.rolled * self.edge * (1 - 1.4 * dry) + 0.35 * opened * ripple)
@@ -272,8 +283,8 @@ class _Petals:
         return self.theta + self.u * self.widest * np.tanh(width / (r.mean(axis=2, keepdims=True) * self.widest))
 
 
-def _corolla(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) -> Organ:
-    petals = _Petals.grown(rose, rng)
+def _corolla(rose: Rose, stalk: Stalk, crumple: Warp, chance: Chance) -> Organ:
+    petals = _Petals.grown(rose, chance)
     u, v, layer = petals.u, petals.v, petals.layer
     fresh = tint(np.array(rose.colour), PETAL_BASE, 0.55 * (1 - ramp(v, 0.0, 0.3)) + 0 * u)
     shade = petals.tone * (1 - 0.2 * petals.rim * v**4) * (1 - 0.25 * ramp(np.abs(u), 0.75, 1.0))
@@ -284,53 +295,27 @@ def _corolla(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) 
     withered = tint(PETAL_BROWN, PETAL_TAN, (0.3 + 0.7 * spots) * ramp(1.0 - depth, 0.0, 0.9))
     withered = withered * (petals.tone * (0.7 + 0.5 * vein))[..., None]
 
+    def pose(tau: float) -> Pose:
+        return stalk.spine(tau).pose(np.array(1.0))
+
     def held(tau: float) -> Array:
-        origin, frame = stalk.spine(tau).pose(np.array(1.0))
+        origin, frame = pose(tau)
         return crumple(petals.points(tau, rose, -frame[2]), wilted(tau)) @ frame.T + origin
 
-    fall_of = _falls(rose, held, rng)
+    fall_of = falls_of(rose.petals, scale_of(rose), petals.goes, held, chance.each("petal's fall", len(petals.goes)))
 
     def at(tau: float) -> Skin:
         points = held(tau)
         for petal, (start, fall) in fall_of.items():
             if tau > start:
-                points[petal] = fall().placed(points[petal], tau)
+                points[petal] = shed(points[petal], fall(), tau, pose)
         dry = layer_wilt(layer, tau)
         brown = ramp(1.65 * dry - depth, 0.0, 0.7) * (0.7 + 0.3 * layer)
         albedo = tint(tint(fresh, FADED * fresh, dry + 0 * spots), withered, 0.92 * brown)
         return Skin(points, albedo, mix(0.65, 0.9, brown))
 
-    full = 0.55 * USUAL_DIAMETER * scale_of(rose) * (0.76 + 0.24 * layer**3)
+    full = 0.55 * USUAL_DIAMETER * scale_of(rose) * _reach(layer)
     return Organ("petals", np.stack(np.broadcast_arrays(u * petals.half, petals.t * full), axis=-1), at)
-
-
-def _falls(
-    rose: Rose, held: Callable[[float], Array], rng: np.random.Generator
-) -> dict[int, tuple[float, Callable[[], Fall]]]:
-    """Petal -> when it lets go, and its fall, found when it is asked for: the outermost go first, one after another,
-    and come to lie about the stem."""
-    n = min(rose.fallen, rose.petals)
-    starts = FIRST_FALL + (LAST_FALL - FIRST_FALL) * np.linspace(0, 1, n) ** 0.8
-    chances = rng.uniform([0.6, 0.3, 0.05, 0.0, -0.4], [1.1, 0.5, 0.12, 2 * np.pi, 0.4], (rose.petals, 5))
-    facing = functools.cache(lambda: _facing(held(WILTING)))
-
-    def fall(petal: int, k: int) -> Fall:
-        arch, rocks, strays, phase, turned = chances[k]
-        # Outwards, the way it faces: petals face golden angles apart, so that their spots are a spiral of Vogel's.
-        way = facing()[petal]
-        radius = scale_of(rose) * (0.05 + 0.034 * np.sqrt(k))
-        spot = radius * np.cos(way), radius * np.sin(way)
-        landing = Landing(spot, way + turned, arch, (rocks, strays), phase)
-        return Fall.of(held(float(starts[k]))[petal], float(starts[k]), FALL, landing)
-
-    outermost = [(rose.petals - 1 - k, k) for k in range(n)]
-    return {petal: (starts[k], functools.cache(functools.partial(fall, petal, k))) for petal, k in outermost}
-
-
-def _facing(petals: Array) -> Array:
-    """(n,) azimuth of each of the petals (n, rows, columns, 3) about the middle of all."""
-    outwards = (centres := petals.mean(axis=(1, 2))[:, :2]) - centres.mean(axis=0)
-    return np.arctan2(outwards[:, 1], outwards[:, 0])
 
 
 def _crumple(rng: np.random.Generator, scale: float, room: float) -> Warp:
@@ -348,15 +333,16 @@ def _crumple(rng: np.random.Generator, scale: float, room: float) -> Warp:
     return warp
 
 
-def _calyx(rose: Rose, stalk: Stalk, crumple: Warp, rng: np.random.Generator) -> Organ:
+def _calyx(rose: Rose, stalk: Stalk, crumple: Warp, chance: Chance) -> Organ:
     """Five sepals, on a layer of their own outside the petals."""
     n, rows, columns = 5, finer(13, rose.detail), finer(7, rose.detail) | 1
     u = np.linspace(-1, 1, columns)[None, None, :]
     v = np.linspace(0, 1, rows)[None, :, None]
-    theta = rng.uniform(0, 2 * np.pi) + (np.arange(n) * 2 * np.pi / n)[:, None, None]
-    tone = rng.uniform(0.85, 1.15, (n, 1, 1, 1))
+    draws = chance.each("sepal", n)
+    theta = chance.of("calyx").uniform(0, 2 * np.pi) + (np.arange(n) * 2 * np.pi / n)[:, None, None]
+    tone = draws.uniform(0.85, 1.15, 1, 1, 1)
     x = np.full((n, 1, columns), 1.18)
-    t = rng.uniform(0.58, 0.74, (n, 1, 1)) * v + 0 * u
+    t = draws.uniform(0.58, 0.74, 1, 1) * v + 0 * u
     half = scale_of(rose) * (0.0062 * (1 - v**1.6) * (0.45 + 0.75 * ramp(v, -0.2, 0.35)) + 0.0003)
 
     def at(tau: float) -> Skin:
