@@ -22,7 +22,7 @@ _KINDS = {  # field -> kinds of senses that it is told by
     "specimen": "object near open compound part",
     "count": f"{_NUMBERS} compound",
     "colour": "colour shade coloured",
-    "size": f"size height unit compound amount {_NUMBERS}",
+    "size": f"size comparative height unit compound amount {_NUMBERS}",
     "parameters": f"part lack {_NUMBERS}",
     "stages": f"process whole pace amount lose turn separated particle together while then again part {_NUMBERS}",
     "reverse": "reverse",

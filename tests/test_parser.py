@@ -134,6 +134,7 @@ def test_a_plural_is_three_and_a_number_is_told(one, many):
     ("roses (5), white", 5, ()), ("candles x3", 3, ()), ("a bouquet of 7 lilies", 7, ()), ("12 lilies (5)", 12, ("5",)),
     ("Rosenstrauß", 12, ()),
     ("ein paar Rosen", 3, ()), ("ein Paar Rosen", 2, ()), ("une vingtaine de roses", 20, ()), ("🌹🌹", 2, ()),
+    ("a dozen and a half roses", 18, ()), ("anderthalb Dutzend Rosen", 18, ()),
 ])  # fmt: skip
 def test_a_number_counts_the_object_or_is_passed_over(prompt, count, passed_over):
     understood = understand(prompt)
@@ -220,6 +221,10 @@ def test_a_colour_that_nothing_has_is_passed_over_and_not_in_the_name(prompt, co
     ("apple without a leaf", {"leaf": 0}), ("an apple with two leaves", {"leaf": 2}),
     ("candle with no flame melting", {"flame": 0}), ("eine Kerze ohne Flamme", {"flame": 0}),
     ("an unlit candle", {"flame": 0}),
+    ("mushroom with no dots", {"spots": 0}), ("champignon, pas de points", {"spots": 0}),
+    ("candle with ten drips", {"drips": 10}), ("une bougie avec dix gouttes", {"drips": 10}),
+    ("candle with lots of drips", {}), ("a candle with 3 flames", {"wicks": 3}), ("a candle with a blue flame", {}),
+    ("Kerze mit drei Dochten und zwölf Tropfen", {"wicks": 3, "drips": 12}),
     ("un champignon sans taches", {"spots": 0}), ("a red mushroom with white spots", {}),
 ])  # fmt: skip
 def test_parts_that_are_counted_or_absent(prompt, parameters):
@@ -243,6 +248,7 @@ def test_a_candle_without_a_flame_melts_and_does_not_burn():
         "eine Rose verliert Blätter",
         "eine Rose lässt Blätter fallen",
         "eine Rose, die Blätter fallen lässt",
+        "Rose, alle Blätter fallen",
     ],
 )
 def test_leaves_that_cannot_fall_are_refused_and_not_taken_for_petals(prompt):
@@ -282,7 +288,63 @@ def test_stages_in_the_order_in_which_they_happen(prompt, stages):
     assert list(understand(prompt).stages) == stages
 
 
+@pytest.mark.parametrize(("prompt", "stages", "passed_over"), [
+    ("three rosebuds", [], ("rosebuds",)), ("un bouton de rose", [], ("bouton",)),
+    ("a rosebud opening", [Stage("bloom")], ()), ("ein Teelicht", [], ("teelicht",)),
+    ("tea lights burning", [Stage("burn")], ("tea", "lights")), ("an unlit candle", [Stage("melt")], ()),
+    ("a rose fading to white", [], ("fading", "white")), ("frozen ice cream", [], ("frozen",)),
+])  # fmt: skip
+def test_a_kind_or_state_that_is_not_made_is_told(prompt, stages, passed_over):
+    understood = understand(prompt)
+    assert (list(understood.stages), understood.colour, understood.passed_over) == (stages, None, passed_over)
+
+
+def test_where_nothing_is_said_to_happen_the_whole_life_is_told():
+    assert understand("a rose").words() == ("a rose", "its whole life")
+    assert understand("three rosebuds").words() == ("three roses", "their whole lives")
+    assert understand("unlit candles").words() == ("three candles without flame", "melting")
+
+
+@pytest.mark.parametrize(("prompt", "factor"), [
+    ("eine doppelt so große Rose", 2.0), ("Rose, viermal so groß", 4.0), ("rose three times as tall", 3.0),
+    ("rose half as tall", 0.5), ("rose 30 % larger", 1.3), ("a 20 % smaller rose", 0.8), ("a rose twice the size", 2.0),
+    ("une rose deux fois plus grande", 2.0), ("une rose trois fois plus petite", 0.333333),
+    ("une rose 30 % plus grande", 1.3),
+])  # fmt: skip
+def test_a_factor_of_size_is_read_exactly_and_said_again(prompt, factor):
+    understood = understand(prompt)
+    assert (understood.size, understood.count, understood.passed_over) == (Size("relative", factor), 1, ())
+    assert understand(understood.say()) == understood
+    assert record_of(understood).height == pytest.approx(factor * protocol.SPECIES["rose"]().height)
+
+
+def test_a_factor_beside_another_thing_is_passed_over():
+    understood = understand("a rose three times as tall as a house")
+    assert understood.size is None and understood.passed_over == ("three", "times", "tall", "house")
+
+
+@pytest.mark.parametrize(("prompt", "amount", "parameters"), [
+    ("every leaf falls", 1.0, {}), ("alle Blätter fallen", 1.0, {}), ("half the leaves fall", 0.5, {}),
+    ("une rose, 20 pétales, tous tombent", 1.0, {"petals": 20}), ("roses falling, all of them", None, {}),
+])  # fmt: skip
+def test_all_that_fall_are_an_amount(prompt, amount, parameters):
+    understood = understand(prompt)
+    assert (understood.stages, understood.parameters) == ((Stage("drop", amount=amount),), parameters)
+
+
+def test_a_bean_that_sprouts_is_a_sprout_and_its_leaves_are_counted():
+    understood = understand("a sprouting bean with 20 leaves")
+    assert (understood.specimen, understood.count, understood.parameters) == ("sprout", 1, {"leaves": 20})
+    with pytest.raises(NotUnderstood, match=r"cannot have 20 leaves.* it has 0 to 8"):
+        record_of(understood)
+    assert understand("sprouting beans").count == 3
+
+
 @pytest.mark.parametrize(("prompt", "kind", "words"), [
+    ("a frozen rose", "process", "A rose of the built-in engine cannot freeze"),
+    ("eine gefrorene Rose", "process", "cannot freeze"), ("une rose gelée", "process", "cannot freeze"),
+    ("a freezing ice block", "process", "cannot freeze"), ("never", "negation", "not to happen"),
+    ("none", "negation", "\"none\" asks for something not to be"),
     ("a candlestick", "object", "nearest is \"a candle burning down\""), ("Eis schmilzt", "object", "Eisblock"),
     ("a rose that never wilts", "negation", "\"never\""), ("a match blooming", "process", "cannot bloom"),
     ("a lily and an apple", "several", "a lily and an apple"), ("please", "empty", "a red rose blooming"),

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from backend import protocol
+from backend.pipelines import specimen
 from backend.pipelines.specimen import _standing, aged, ask, grow, loops
-from backend.prompt import NotUnderstood, path_of, record_of, understand
+from backend.prompt import NotUnderstood, backwards, path_of, record_of, understand
 from backend.prompt.path import processes_of
 from backend.prompt.vocabulary import objects, processes
 from backend.report import silent
@@ -85,6 +86,28 @@ def test_what_happens_within_another_stage_has_happened_with_it():
     for prompt in ("a rose wilting, then dropping two petals", "a rose wilts and drops two petals at the same time"):
         assert way(prompt) == [fading, dead], prompt
     assert way("a rose dropping two petals, then wilting") == [fading, fallen, dead]
+
+
+def test_a_flower_that_loses_many_petals_takes_all_of_wilting_for_it():
+    life = SPECIES["rose"].life
+    (start, soon), dead = life.stretches["drop"], life.stretches["wilt"].end
+    for few in ("a rose dropping two petals", f"a rose dropping {life.few} petals", "a rose dropping petals"):
+        assert way(few) == [start, soon], few
+    for many in (
+        "a rose loses all its petals",
+        "a rose loses half of its petals",
+        f"a rose dropping {life.few + 1} petals",
+    ):
+        assert way(many) == [start, dead], many
+
+
+def test_the_record_says_how_many_petals_fall():
+    """As the redo panel and --set change it."""
+    life = SPECIES["rose"].life
+    understood = understand("a rose dropping its petals")
+    for fallen, end in ((3, life.stretches["drop"].end), (20, life.stretches["wilt"].end)):
+        request = protocol.Generate(prompt="a rose dropping its petals", specimen=SPECIES["rose"](fallen=fallen))
+        assert specimen.ask(request, understood).path.taus[-1] == end, fallen
 
 
 def test_stages_in_the_order_of_life_never_lead_back():
@@ -207,3 +230,10 @@ def test_a_prompt_that_no_engine_should_see_is_refused_where_it_is_made(prompt, 
 def test_a_prompt_that_is_no_text_is_refused_where_it_is_made():
     with pytest.raises(ValueError, match="not valid text"):
         protocol.Generate(prompt="a rose \udcff")
+
+
+def test_what_runs_backwards_is_told():
+    assert backwards(understand("a rose wilting, then blooming")) == "; its life runs back from wilting to blooming"
+    assert "their lives run back from baking to rising" in backwards(understand("two loaves baking then rising"))
+    for forwards in ("a rose blooming, then wilting", "a rose blooming then closing", "a rose wilting in reverse"):
+        assert backwards(understand(forwards)) == ""

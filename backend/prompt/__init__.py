@@ -8,8 +8,8 @@ specimen shows, a process that it lacks, a negation or a second object is refuse
 """
 
 from .meaning import NotUnderstood, Size, Stage, Understanding
-from .path import Path, path_of
+from .path import Path, backwards, path_of
 from .reading import understand
 from .wanted import record_of
 
-__all__ = ["NotUnderstood", "Path", "Size", "Stage", "Understanding", "path_of", "record_of", "understand"]
+__all__ = ["NotUnderstood", "Path", "Size", "Stage", "Understanding", "backwards", "path_of", "record_of", "understand"]

@@ -8,15 +8,17 @@ from .lexicon import LANGUAGES, LONGEST_PHRASE, SENSES, Sense
 from .spelling import spelt
 from .tokens import Token, first_tokens, folded
 from .vocabulary.measures import FEW, PAIR
+from .vocabulary.objects import PLANTS
+from .vocabulary.processes import FADING
 from .vocabulary.small_words import COLLIDING
 
 # Where a phrase has several senses in one language, the first of these kinds is taken unless _settle knows better.
 _PRIORITY = (
     "told", "wind", "reverse", "together", "whole", "compound", "object", "open", "part", "colour", "lack", "near",
-    "process", "size", "shade", "count", "one", "multiple", "bunch", "pace", "amount", "all", "some", "lose", "turn",
-    "separated", "unit", "otherwise", "height", "other extent", "after", "then", "while", "before", "without", "not",
-    "revival", "with", "and", "place", "particle", "of", "coloured", "again", "plural article", "indefinite",
-    "possessive", "definite", "subject", "intensifier", "silent",
+    "process", "size", "shade", "count", "one", "multiple", "comparative", "bunch", "pace", "amount", "all", "some",
+    "lose", "turn", "separated", "unit", "otherwise", "height", "other extent", "after", "then", "while", "before",
+    "without", "not", "revival", "with", "and", "place", "particle", "of", "coloured", "again", "plural article",
+    "indefinite", "possessive", "definite", "subject", "intensifier", "silent",
 )  # fmt: skip
 _RANK = {kind: k for k, kind in enumerate(_PRIORITY)}
 MOST_WORDS = 200  # of a prompt, and breaks between them; what comes after is passed over as one
@@ -28,7 +30,7 @@ SILENT = frozenset(
 _LETS = frozenset("lässt lassen laesst lasse ließ ließen fallenlässt".split())
 # Kinds that stand between an article or number and its noun.
 ADJECTIVES = frozenset(
-    "colour shade size unknown near process pace amount multiple coloured told lack whole height".split()
+    "colour shade size unknown near process pace amount multiple coloured told lack whole height comparative".split()
 ) | {"other extent"}
 # Kinds that end a noun phrase or a clause.
 BORDERS = frozenset("break then and while after before with without place not subject reverse together".split())
@@ -177,6 +179,8 @@ def _kind_here(row: Row, k: int, item: Item) -> str | None:
         return "process" if before.kind == "subject" or ((named or earlier) and follows) else None
     if item.kind == "near" and item.sense("process") and (earlier or named):
         return None if behind.kind in ("with", "without", "place", "indefinite", "of", "count") else "process"
+    if item.kind == "process" and item.last in FADING and _changes_colour(row, k + 1):
+        return "unknown"  # "fading to white" is a colour that no flower turns to
     if item.kind == "object" and item.sense("part"):
         return "part" if _is_part(row, k) else None
     if item.last == "en" and row.language == "fr":
@@ -192,6 +196,11 @@ def _kind_here(row: Row, k: int, item: Item) -> str | None:
     if item.kind == "other extent" and item.sense("silent") and behind.kind != "unit":
         return "silent"
     return None
+
+
+def _changes_colour(row: Row, k: int) -> bool:
+    """Whether "to white" or "into a pale pink" stands at k."""
+    return row.at(k).text in ("to", "into") and row.at(row.next_not(k + 1, {"indefinite"})).kind in ("colour", "shade")
 
 
 def _joins_verbs(row: Row, k: int) -> bool:
@@ -225,10 +234,14 @@ def _is_part(row: Row, k: int) -> bool:
     after = row.at(row.next_not(k + 1, {"pace", "silent", "again", "amount"}))
     if others and row.language == "de" and after.kind == "lose":  # "eine Rose, die drei Blätter verliert"
         return True
-    if others and after.kind == "process" and after.value == "drop" and any(i.text in _LETS for i in row.items):
-        return True  # "eine Rose lässt Blätter fallen"
+    falls = after.kind == "process" and after.value == "drop"
+    if others and falls and (row.at(k - 1).kind == "all" or any(item.text in _LETS for item in row.items)):
+        return True  # "eine Rose lässt Blätter fallen", "a rose, all leaves fall"
+    if not others and row.at(row.next_not(k - 1, ADJECTIVES | {"count", "indefinite", "one"}, -1)).kind == "with":
+        grows = any(item.value == "grow" for _, item in row.of("process"))
+        return grows and any(item.text in PLANTS for item in row.items[:k])  # "a sprouting bean with two leaves"
     if all(item.value[0] == "oak_leaf" for item in others):
-        verb = row.at(k - 2) if row.at(k - 1).kind in ("count", "one", "indefinite") else None
+        verb = row.at(k - 2) if row.at(k - 1).kind in ("count", "one", "indefinite", "all") else None
         return bool(others) and verb is not None and (verb.kind == "lose" or verb.value == "drop")
     before = row.next_not(k - 1, ADJECTIVES - {"process"} | {"count", "indefinite", "one", "of", "all"}, -1)
     if row.at(before).kind == "and":  # "with a thick stem and green leaves"

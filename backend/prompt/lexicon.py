@@ -78,6 +78,10 @@ def _objects(book: _Book) -> None:
             if language == "de":
                 declined = [form for word in declined for form in inflection.german_adjective(word)]
             book.add(declined, "lack", part, language)
+        for (specimen, kind), nouns in objects.KINDS[language].items():
+            for noun in nouns.split(", "):
+                for plural, word in enumerate(noun.split("/")):
+                    book.add(word, "compound", (specimen, bool(plural), "told", kind), language)
     for language, words in objects.OPEN_WORDS.items():
         for word, choices in words.items():
             book.add(word, "open", choices, language)
@@ -143,6 +147,8 @@ def _measures(book: _Book) -> None:
             book.add(words, "count", number, language)
         for words, number in measures.MULTIPLES[language].items():
             book.add(words, "multiple", number, language)
+        for sign, words in measures.COMPARATIVES[language].items():
+            book.add(_adjectives(words, language) if words else [], "comparative", sign, language)
         for size, words in measures.RELATIVE_SIZES[language].items():
             book.add(_adjectives(words, language), "size", size, language)
         for kind, table in (("pace", measures.PACES), ("amount", measures.AMOUNTS)):

@@ -54,7 +54,8 @@ class Understanding:
 
     def words(self) -> tuple[str, ...]:
         """What was understood, in phrases of English: the object first, then each stage."""
-        phrases = (self._noun(), *self._stages(), *(["in reverse"] if self.reverse else []))
+        whole = "their whole lives" if self.count > 1 or self.unmade is not None else "its whole life"
+        phrases = (self._noun(), *(self._stages() or [whole]), *(["in reverse"] if self.reverse else []))
         return tuple(_cut(phrase, _LONGEST_PHRASE) for phrase in phrases)
 
     def understood(self) -> str:
@@ -78,7 +79,8 @@ class Understanding:
     def _noun(self) -> str:
         told = self.count > 1 and self.unmade is None
         count = _ONES.get(self.count, str(self.count)) if told else ""
-        relative = measures.SAID_SIZES[self.size.value] if self.size and self.size.kind == "relative" else ""
+        times = self.size.value if self.size and self.size.kind == "relative" else 1.0
+        relative = measures.SAID_SIZES.get(times, "")
         several = self.count > 1 or self.unmade is not None
         noun = objects.NAMES[self.specimen][several]
         described = " ".join(word for word in (count, relative, _spaced(self.colour or ""), noun) if word)
@@ -86,6 +88,8 @@ class Understanding:
             described = _with_article(described)
         if self.size and self.size.kind == "metres":
             described += f" {self.size.value:g} m tall"
+        elif times != 1.0 and not relative:
+            described += f" {times:g} times as large"
         for part, number in self.parameters.items():
             noun = _many_of(part) if number != 1 else _one_of(part)
             described += f" without {noun}" if number == 0 else f" with {_ONES.get(number, number)} {noun}"
@@ -200,7 +204,8 @@ class NotUnderstood(ValueError):
     def negation(cls, word: str, specimen: str) -> "NotUnderstood":
         return cls(
             "negation",
-            f'The built-in engine does not understand "{word}": say what should happen, for example '
+            f'"{word}" asks for something not to be or not to happen, which the built-in engine does not '
+            f"understand: leave it out and say what should happen, for example "
             f"{_example(specimen)}, or select a mesh and use Animate Selected",
         )
 

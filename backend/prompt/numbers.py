@@ -14,6 +14,13 @@ def size_of(row: Row) -> Size | None:
     k = 0
     while k < len(row.items):
         item = row.items[k]
+        factor, end = _factor_of_size(row, k)
+        if factor is not None:
+            found.append(Size("relative", factor))
+            for part in row.items[k:end]:
+                part.used = True
+            k = end
+            continue
         if item.kind == "size" and not item.scenery and not item.used:
             size = Size("relative", item.value)
             if size not in found:
@@ -36,6 +43,31 @@ def size_of(row: Row) -> Size | None:
     for item in relative:
         item.used = item.value == found[0].value and found[0].kind == "relative"
     return found[0] if found else None
+
+
+def _factor_of_size(row: Row, k: int) -> tuple[float | None, int]:
+    """How many times as large from k on, and the index behind it: "twice as large", "half as tall", "30 % larger"."""
+    item, at = row.at(k), k + 1
+    times = item.kind == "multiple"
+    if item.kind == "count" and row.at(at).kind == "otherwise" and row.at(at).text in measures.TIMES:
+        times, at = True, at + 1
+    percent = row.at(at).last in ("percent", "prozent", "pourcent")
+    share = item.kind == "amount" and (percent or item.value in (0.25, 0.5, 0.75))
+    if item.scenery or item.used or not (times or share) or item.value <= 0:
+        return None, k
+    end = row.next_not(at + percent, {"silent", "definite"})
+    between = [other.text for other in row.items[at + percent : end]]
+    sized = row.at(end)
+    if sized.kind == "comparative" or (sized.kind == "size" and "plus" in between):
+        sign = sized.value if sized.kind == "comparative" else (1 if sized.value > 1 else -1)
+        factor = item.value**sign if times else 1.0 + sign * item.value
+    elif between and (sized.kind == "size" or sized.sense("height") or sized.text == "size"):
+        factor = 1.0 / item.value if sized.kind == "size" and sized.value < 1 else float(item.value)
+    else:
+        return None, k
+    other = row.at(row.next_not(end + 2, {"indefinite", "definite", "possessive"}))
+    beside = row.at(end + 1).text in measures.AS and other.kind in ("near", "unknown")  # "as tall as a house"
+    return (float(f"{factor:g}"), end + 1) if factor > 0 and not beside else (None, k)
 
 
 def _metres(row: Row, k: int) -> tuple[float | None, int]:

@@ -67,9 +67,22 @@ def parts_of(row: Row, specimen: str) -> dict[str, int]:
                 item.used = counted.used = True
         elif part == "petals" and counted is None and _only_described(row, k):
             item.used = True
+    _all_that_fall(row, specimen)
     for _, item in row.of("lose"):
         item.kind = "unknown"
     return found
+
+
+def _all_that_fall(row: Row, specimen: str) -> None:
+    """ "Every leaf falls", "twelve petals, all fall": an amount of the verb."""
+    for k, item in row.of("all"):
+        noun = row.next_not(k + 1, {"silent", "definite", "possessive", "plural article", "of", "colour", "shade"})
+        is_leaf = row.at(noun).kind == "object" and row.at(noun).value[0] == "oak_leaf"
+        of_parts = is_leaf or any(other.value[0] in ("petals", "leaves") for _, other in row.of("part"))
+        verb = row.next_not(noun + is_leaf, _BETWEEN_PART_AND_VERB | {"particle"})
+        falls = row.at(verb).kind == "process" and row.at(verb).value == "drop"
+        if falls and of_parts and row.at(row.next_not(verb + 1, {"silent", "possessive"})).kind != "part":
+            item.kind, item.value = "amount", 1.0
 
 
 def _counted_before(row: Row, k: int) -> tuple[Item | None, int]:

@@ -4,18 +4,23 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from backend import protocol
-from backend.species import Stretch
+from backend.species import Life, Stretch
 
 from .meaning import NotUnderstood, Stage, Understanding
+from .vocabulary.processes import SAID
 
 SPEEDS = {"slow": 0.5, None: 1.0, "fast": 2.0}
 
 
 class Path(NamedTuple):
-    """Turning points of life time, and the share of the clip at which each is reached: 0, ..., 1."""
+    """Turning points of life time, and the share of the clip at which each is reached: 0, ..., 1.
+
+    `rewinds` are the processes between which life is lived against its direction, to come to the start of the second.
+    """
 
     taus: tuple[float, ...]
     shares: tuple[float, ...]
+    rewinds: tuple[tuple[str, str], ...] = ()
 
     def at(self, share: float) -> float:
         """Life time at a share of the clip in [0, 1]: even between turning points."""
@@ -25,6 +30,14 @@ class Path(NamedTuple):
         return self.taus[k] + part * (self.taus[k + 1] - self.taus[k])
 
 
+def backwards(understood: Understanding) -> str:
+    """Where life runs backwards between two stages, to be said after what was understood: "; its life runs back from
+    wilting to blooming", or "". Raises as path_of does."""
+    life = "its life runs" if understood.count == 1 else "their lives run"
+    back = path_of(understood).rewinds
+    return "".join(f"; {life} back from {SAID[one]} to {SAID[other]}" for one, other in back)
+
+
 def processes_of(understood: Understanding) -> tuple[str, ...]:
     """What happens, in its order, without what is part of something else that happens."""
     named = tuple(stage.process for stage in understood.stages)
@@ -32,14 +45,14 @@ def processes_of(understood: Understanding) -> tuple[str, ...]:
     return tuple(name for name in named if within.get(name) not in named)
 
 
-def path_of(understood: Understanding) -> Path:
+def path_of(understood: Understanding, fallen: int | None = None) -> Path:
     """Life is one line. A stage goes on from where the one before it has led, where that lies in its stretch; what lies
     within the stretch of the one before it has happened with it; else there is a way to its start: what wilts and then
     blooms lives its life backwards in between.
 
-    Paces are of one stage beside another; where all are fast, the end stands still for what is left of the clip. Raises
-    NotUnderstood where a stage cannot go on from half of the one before it, and where two are to happen at once that
-    happen one after the other in this life.
+    `fallen` petals take their time: None, as many as the words say. Paces are of one stage beside another; where all
+    are fast, the end stands still for what is left of the clip. Raises NotUnderstood where a stage cannot go on from
+    half of the one before it, and where two are to happen at once that happen one after the other in this life.
     """
     life = protocol.SPECIES[understood.specimen].life
     chosen = processes_of(understood)
@@ -49,7 +62,7 @@ def path_of(understood: Understanding) -> Path:
         return Path((life.prime, life.prime) if still else (0.0, 1.0), (0.0, 1.0))
     walk = _Walk()
     for before, stage in zip([None, *stages], stages, strict=False):
-        stretch = life.stretches[stage.process]
+        stretch = _stretch(life, stage, fallen)
         start, end = stretch
         if before is not None:
             other = life.stretches[before.process]
@@ -60,13 +73,21 @@ def path_of(understood: Understanding) -> Path:
             if not min(start, end) <= walk.here <= max(start, end):
                 if walk.half:
                     raise NotUnderstood.halfway(understood.specimen, before.process, stage.process)
-                walk.go(start, stage)
+                walk.rewind(start, before, stage)
         else:
             walk.taus.append(start)
         amount = 1.0 if stage.process == "drop" or stage.amount is None else stage.amount
         walk.half = amount < 1.0
         walk.go(start + amount * (end - start), stage)
     return walk.path(all(stage.pace == "fast" for stage in stages))
+
+
+def _stretch(life: Life, stage: Stage, fallen: int | None) -> Stretch:
+    stretch = life.stretches[stage.process]
+    if stage.process != "drop" or life.few is None:
+        return stretch
+    many = (stage.amount or (stage.drop or 0) > life.few) if fallen is None else fallen > life.few
+    return Stretch(stretch.start, life.stretches["wilt"].end) if many else stretch
 
 
 def _overlap(one: Stretch, other: Stretch) -> bool:
@@ -84,11 +105,18 @@ class _Walk:
 
     def __init__(self):
         self.taus: list[float] = []
+        self.rewinds: list[tuple[str, str]] = []
         self.times, self.usual, self.half = [0.0], 0.0, False
 
     @property
     def here(self) -> float:
         return self.taus[-1]
+
+    def rewind(self, tau: float, before: Stage, stage: Stage) -> None:
+        """To the start of a stage that life has passed, or has not come to yet."""
+        if tau < self.here:
+            self.rewinds.append((before.process, stage.process))
+        self.go(tau, stage)
 
     def go(self, tau: float, stage: Stage) -> None:
         """On to `tau`, at the stage's pace."""
@@ -104,4 +132,4 @@ class _Walk:
             self.times.append(whole)
         if whole == 0.0:  # a stage that has happened already, and no other
             return Path((self.here, self.here), (0.0, 1.0))
-        return Path(tuple(self.taus), tuple(time / whole for time in self.times))
+        return Path(tuple(self.taus), tuple(time / whole for time in self.times), tuple(self.rewinds))

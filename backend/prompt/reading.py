@@ -13,12 +13,12 @@ from backend import protocol
 
 from .colour import UNRIPE, colour_of, scenery, turning
 from .items import ADJECTIVES, BORDERS, SILENT, Item, Row, row_of
-from .lexicon import SENSES
+from .lexicon import SENSES, is_object
 from .meaning import NotUnderstood, Stage, Understanding
 from .numbers import count_of, size_of
 from .parts import absent_parts, parts_of
 from .stages import stages_of
-from .vocabulary import objects
+from .vocabulary import objects, processes
 from .vocabulary.objects import PARAMETERS_OF, PROCESSES_OF
 
 MOST_STAGES = 8  # of a life
@@ -43,7 +43,12 @@ def understand(prompt: str) -> Understanding:
     count, unmade = count_of(row, specimen)
     colour = colour_of(row, turned)
     _refuse_other_looks(row, specimen)
+    _pass_frozen(row, specimen)
     stages = _parts_of_stages(row, specimen, stages_of(row, specimen))
+    if specimen == "candle" and parameters.get("flame") == 0 and not stages:
+        stages = (Stage("melt"),)  # what its life is without a flame
+    for _, item in row.of("told"):
+        item.used |= item.value == "bud" and bool(stages) and stages[0].process == "bloom"
     if len(stages) > MOST_STAGES:
         raise NotUnderstood.too_long(len(stages), MOST_STAGES)
     for stage in stages:
@@ -75,7 +80,8 @@ def _specimen(prompt: str, row: Row) -> str:
     for k, item in list(row.of("compound")):
         specimen, plural, kind, value = item.value
         item.kind, item.value = "object", (specimen, plural)
-        row.items.insert(k, Item(kind, value, ()))
+        own = tuple(token for token in item.tokens if kind == "told" and not is_object(token.key))
+        row.items.insert(k, Item(kind, value, own))
     named = [(k, item) for k, item in row.of("object")]
     for k, item in row.of("open"):
         cream, ice, *clear = item.value
@@ -92,6 +98,9 @@ def _specimen(prompt: str, row: Row) -> str:
     if not specimens:
         if all(item.kind in SILENT for item in row.items):
             raise NotUnderstood.empty()
+        denied = [item for item in row.items if item.kind not in SILENT]
+        if all(item.kind in ("not", "without") for item in denied):
+            raise NotUnderstood.negation(denied[0].text, "rose")
         raise NotUnderstood.unknown_object(prompt, _nearest(row))
     if len(specimens) > 1:
         raise NotUnderstood.several(specimens)
@@ -109,7 +118,7 @@ def _growing_plant(row: Row) -> tuple[int, Item] | None:
     if not grows or len(things) != 1 or things[0][1].text not in objects.PLANTS:
         return None
     item = things[0][1]
-    item.kind, item.value = "object", ("sprout", item.text.endswith(("s", "n")))
+    item.kind, item.value = "object", ("sprout", bool(objects.PLANTS[item.text]))
     return things[0]
 
 
@@ -161,7 +170,7 @@ def _nouns(*tables: dict[str, dict[str, str]]) -> list[tuple[str, str]]:
 _OWN_NOUNS = _nouns(objects.OBJECTS)
 _NOUNS = _nouns(objects.OBJECTS, objects.NEAR)
 _OF_PART = {"petals": "rose", "thorns": "rose", "leaves": "oak_leaf", "wicks": "candle", "scoops": "ice_cream"}
-_OF_PART |= {"spots": "mushroom", "cuts": "bread"}
+_OF_PART |= {"spots": "mushroom", "cuts": "bread", "drips": "candle"}
 
 
 def _refuse_negation(row: Row, specimen: str) -> None:
@@ -195,6 +204,13 @@ def _refuse_other_looks(row: Row, specimen: str) -> None:
             again = added and coloured and (item.kind in BORDERS or item.text in ("one", "ones"))
         if again:
             raise NotUnderstood.several_looks(specimen)
+
+
+def _pass_frozen(row: Row, specimen: str) -> None:
+    """Ice is frozen anyway."""
+    for _, item in row.of("process"):
+        if item.value == "freeze" and specimen in ("ice_cream", "ice_block") and item.last in processes.FROZEN:
+            item.kind = "unknown"
 
 
 def _parts_of_stages(row: Row, specimen: str, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:

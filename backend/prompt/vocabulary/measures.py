@@ -15,6 +15,7 @@ COUNTS = {  # words -> number, where no article or noun is part of it
         "bouquets of": BOUQUET, "a baker's dozen": 13, "a single": 1, "single": 1, "a bouquet of": BOUQUET,
         "bouquet of": BOUQUET, "one and a half dozen": 18, "bouquet": BOUQUET, "both": 2,
         "a score of": 20, "a dozen of": 12, "pair": 2, "a bunch of flowers": BOUQUET,
+        "a dozen and a half": 18, "one dozen and a half": 18,
     },
     "de": {
         "ein paar": 3, "paar": 3, "einige": 3, "einigen": 3, "einiger": 3, "mehrere": 5, "mehreren": 5, "mehrerer": 5,
@@ -23,6 +24,7 @@ COUNTS = {  # words -> number, where no article or noun is part of it
         "einem strauß": BOUQUET, "ein einzelner": 1, "eine einzelne": 1, "einzelne": 1, "ein einzelnes": 1,
         "einzige": 1, "einzelner": 1, "einzelnes": 1, "ein strauß aus": BOUQUET, "ein strauß von": BOUQUET,
         "blumenstrauß": BOUQUET, "ein strauß mit": BOUQUET, "beide": 2, "ein bouquet": BOUQUET,
+        "anderthalb dutzend": 18,
     },
     "fr": {
         "quelques": 3, "plusieurs": 5, "une douzaine de": 12, "une douzaine d'": 12, "douzaine de": 12,
@@ -32,7 +34,7 @@ COUNTS = {  # words -> number, where no article or noun is part of it
         "une paire de": 2, "une paire d'": 2, "paire de": 2, "un bouquet de": BOUQUET, "un bouquet d'": BOUQUET,
         "bouquet de": BOUQUET,
         "une seule": 1, "un seul": 1, "un couple de": 2, "une quinzaine d'": 15, "une vingtaine d'": 20,
-        "les deux": 2, "une gerbe de": BOUQUET,
+        "les deux": 2, "une gerbe de": BOUQUET, "une douzaine et demie de": 18,
     },
 }  # fmt: skip
 # A few or some of what is not counted ("some bread") is one.
@@ -198,7 +200,18 @@ AMOUNTS = {
 ALL = {"en": "all, every", "de": "alle, sämtliche", "fr": "tous, toutes"}  # an amount only before what can fall
 SAID_AMOUNTS = {0.3: "a little", 0.5: "halfway", 1.0: "completely"}
 MULTIPLES = {
-    "en": {"double": 2, "triple": 3, "quadruple": 4, "twin": 2},
-    "de": {"doppelt": 2, "doppelte": 2, "doppelter": 2, "dreifach": 3, "dreifache": 3},
+    "en": {"double": 2, "triple": 3, "quadruple": 4, "twin": 2, "twice": 2, "thrice": 3},
+    "de": {
+        "doppelt": 2, "doppelte": 2, "doppelter": 2, "dreifach": 3, "dreifache": 3, "zweimal": 2, "dreimal": 3,
+        "viermal": 4, "fünfmal": 5, "sechsmal": 6, "zehnmal": 10,
+    },
     "fr": {"double": 2, "triple": 3},
+}  # fmt: skip
+# After a factor or a share: "three times larger", "30 % smaller". On their own they are passed over.
+COMPARATIVES = {
+    "en": {1: "larger, bigger, taller, higher", -1: "smaller, shorter"},
+    "de": {1: "größer, höher", -1: "kleiner"},
+    "fr": {1: "", -1: ""},
 }
+TIMES = frozenset("times mal fois".split())
+AS = frozenset("as than wie als que qu'".split())

@@ -16,13 +16,17 @@ PARAMETERS_OF = {
     "oak_leaf": ("leaves",),
     "apple": ("leaf",),
     "bread": ("cuts",),
-    "candle": ("wicks", "flame"),
-    "ice_cream": ("scoops",),
+    "candle": ("wicks", "drips", "flame"),
+    "ice_cream": ("scoops", "drips"),
 }
 SAID_PARTS = {  # one and many, where it is not the parameter's name, with and without its s
     "leaves": ("leaf", "leaves"), "leaf": ("leaf", "leaves"), "spots": ("wart", "spots"), "cuts": ("slash", "cuts"),
 }  # fmt: skip
-PLANTS = frozenset("plant plants pflanze pflanzen plante plantes".split())  # sprouts, where they grow
+PLANTS = {  # sprouts, where they grow; whether they are several
+    word: plural
+    for pair in ("plant plants", "pflanze pflanzen", "plante plantes", "bean beans", "bohne bohnen", "haricot haricots")
+    for plural, word in enumerate(pair.split())
+}
 FLOWERS = ("rose", "lily", "sunflower")
 NAMES = {  # specimen -> how it is said in English, one and many
     "rose": ("rose", "roses"),
@@ -41,7 +45,7 @@ NAMES = {  # specimen -> how it is said in English, one and many
 
 OBJECTS = {
     "en": {
-        "rose": "rose, rosebud, rose bud, rose flower/, 🌹/",
+        "rose": "rose, rose flower/, 🌹/",
         "lily": "lily, lily flower/, lilium/",
         "sunflower": "sunflower, sun flower, sunflower flower/, 🌻/",
         "sprout": "sprout, seedling, sapling, young plant, little plant, sprouting plant, plantlet, shoot, 🌱/",
@@ -49,13 +53,13 @@ OBJECTS = {
         "oak_leaf": "oak leaf/oak leaves, oakleaf/oakleaves, leaf/leaves, oak twig, 🍂/",
         "apple": "apple, 🍎/, 🍏/",
         "bread": "bread, loaf of bread/loaves of bread, loaf/loaves, bread loaf/bread loaves, 🍞/",
-        "candle": "candle, tealight, tea light, taper candle, wax candle, 🕯/",
+        "candle": "candle, taper candle, wax candle, 🕯/",
         "ice_cream": "ice cream, ice cream cone, icecream cone, gelato/gelati, soft serve, 🍦/, 🍨/",
         "ice_block": "ice block, block of ice/blocks of ice, ice cube, cube of ice/cubes of ice, ice/, 🧊/",
         "match": "match, matchstick, match stick",
     },
     "de": {
-        "rose": "rose/rosen, rosenknospe/rosenknospen, rosenblüte/rosenblüten",
+        "rose": "rose/rosen, rosenblüte/rosenblüten",
         "lily": "lilie/lilien, lilienblüte/lilienblüten",
         "sunflower": "sonnenblume/sonnenblumen",
         "sprout": "keimling/keimlinge, spross/sprosse, sprössling/sprösslinge, setzling/setzlinge, trieb/triebe, "
@@ -64,14 +68,14 @@ OBJECTS = {
         "oak_leaf": "eichenblatt/eichenblätter, blatt/blätter, eichenlaub/, laubblatt/laubblätter",
         "apple": "apfel/äpfel",
         "bread": "brot/brote, brotlaib/brotlaibe, laib brot/laibe brot, laib/laibe",
-        "candle": "kerze/kerzen, teelicht/teelichter, wachskerze/wachskerzen",
+        "candle": "kerze/kerzen, wachskerze/wachskerzen",
         "ice_cream": "eistüte/eistüten, eiswaffel/eiswaffeln, speiseeis/, eiscreme/, eiskrem/, eishörnchen/, "
         "waffeleis/, eisbecher/",
         "ice_block": "eisblock/eisblöcke, block eis/, eiswürfel/, würfel eis/, eisklotz/eisklötze, eisbrocken/",
         "match": "streichholz/streichhölzer, zündholz/zündhölzer, zündhölzchen/, streichhölzchen/",
     },
     "fr": {
-        "rose": "rose, bouton de rose, fleur de rose",
+        "rose": "rose, fleur de rose",
         "lily": "lys/, lis/, fleur de lys",
         "sunflower": "tournesol",
         "sprout": "pousse, jeune pousse/jeunes pousses, plantule, jeune plante/jeunes plantes, petite plante, semis/, "
@@ -89,6 +93,19 @@ OBJECTS = {
 
 SAME_IN_PLURAL = frozenset("eiswürfel zündhölzchen streichhölzchen pflänzchen eisbecher eishörnchen".split())
 BOUQUETS = {"rosenstrauß": "rose", "lilienstrauß": "lily", "sonnenblumenstrauß": "sunflower"}  # German, of twelve
+
+# Kinds of a specimen that is made as it always is: the words are passed over. A bud that opens is a rose blooming.
+KINDS = {
+    "en": {
+        ("rose", "bud"): "rose bud/rose buds, rosebud/rosebuds",
+        ("candle", "tealight"): "tealight/tealights, tea light/tea lights",
+    },
+    "de": {
+        ("rose", "bud"): "rosenknospe/rosenknospen",
+        ("candle", "tealight"): "teelicht/teelichter, teelichtern/teelichtern",
+    },
+    "fr": {("rose", "bud"): "bouton de rose/boutons de rose, bouton de rose/boutons de roses"},
+}
 
 # One word for two specimens: with an indefinite article, a number or scoops it is the first, else it is asked back.
 OPEN_WORDS = {
@@ -181,16 +198,18 @@ PARTS = {
         "petals": "petal, petaled/petalled",
         "thorns": "thorn, prickle, spine",
         "leaves": "leaf/leaves, leaved/leafed",
-        "wicks": "wick, wicked/",
+        "wicks": "wick, wicked/, flames/",
+        "drips": "drip",
         "scoops": "scoop, scooped/",
-        "spots": "spots/, wart",
+        "spots": "spots/, dots/, polka dots/, points/, wart",
         "cuts": "cuts/, slash",
     },
     "de": {
         "petals": "blütenblatt/blütenblätter, rosenblatt/rosenblätter",
         "thorns": "dorn/dornen, stachel/stacheln",
         "leaves": "blatt/blätter, laubblatt/laubblätter, keimblatt/keimblätter",
-        "wicks": "docht/dochte",
+        "wicks": "docht/dochte, flammen/",
+        "drips": "tropfen/, wachstropfen/",
         "scoops": "kugel/kugeln, eiskugel/eiskugeln",
         "spots": "punkte/, punkten/, tupfen/, warze/warzen",
         "cuts": "schnitte/, schnitten/, einschnitt/einschnitte",
@@ -199,7 +218,8 @@ PARTS = {
         "petals": "pétale",
         "thorns": "épine, piquant",
         "leaves": "feuille",
-        "wicks": "mèche",
+        "wicks": "mèche, flammes/",
+        "drips": "goutte, coulure",
         "scoops": "boule",
         "spots": "points/, taches/, verrue",
         "cuts": "entaille, incision",

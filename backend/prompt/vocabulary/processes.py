@@ -26,6 +26,7 @@ ENGLISH = {
     "bake": "bake",
     "burn": "burn/burned/burnt, burn down/burned down/burnt down, burn out/burnt out, burn up/burnt up",
     "melt": "melt/melted/molten, thaw, liquefy, liquify, defrost",
+    "freeze": "freeze/froze/frozen",
 }
 ENGLISH_WORDS = {
     "bloom": "abloom, in bloom, in flower, blooming open, opened up, ajar",
@@ -37,6 +38,8 @@ ENGLISH_WORDS = {
     "browning, yellows, browns, discolouring, discoloring",
     "sway": "blowin in the wind",
 }
+FROZEN = frozenset("frozen gefroren gefrorene gefrorener gefrorenes gefrorenen gelé gelée gelés gelées".split())
+FADING = frozenset("fade fades fading faded".split())  # of a flower, but not "to white"
 # Words that ask for a whole process besides naming it.
 ENGLISH_WHOLE = {"bloom": "in full bloom, full bloom, fully open, wide open"}
 
@@ -75,6 +78,7 @@ GERMAN = {
     "weg|schmelzen/schmilzt/schmolz/geschmolzen, dahin|schmelzen/schmilzt/schmolz/geschmolzen, tauen, auf|tauen, "
     "ab|tauen, ab|schmelzen/schmilzt/schmolz/geschmolzen, zerlaufen/zerläuft/zerlief/zerlaufen, "
     "zerfließen/zerfließt/zerfloss/zerflossen",
+    "freeze": "gefrieren/gefriert/gefror/gefroren, erfrieren/erfriert/erfror/erfroren",
 }
 GERMAN_WORDS = {"turn": "herbstfarben, herbstfärbung", "rot": "faul, faule, fauler, faules, faulen"}
 # Finite verbs that say a process only with a particle at the end of their clause: (verbs, particle) -> process.
@@ -121,6 +125,7 @@ FRENCH = {
     "burn": "brûler, consumer, consommer",
     "melt": "fondre, dégeler/dégèle/dégèlent/dégelant/dégelé, liquéfier, décongeler/décongèle/décongèlent/"
     "décongelant/décongelé",
+    "freeze": "geler/gèle/gèlent/gelant/gelé",
 }
 FRENCH_WORDS = {
     "wilt": "meurt, meurent, mourir, mourant, mourante, mourantes",
@@ -149,5 +154,5 @@ SAID = {
 }  # fmt: skip
 # How a process is named in a refusal: "a match cannot bloom".
 NAMED = {process: process for process in SAID} | {
-    "drop": "drop petals", "turn": "turn colour", "dry": "dry", "burn": "burn down",
+    "drop": "drop petals", "turn": "turn colour", "dry": "dry", "burn": "burn down", "freeze": "freeze",
 }  # fmt: skip

@@ -105,7 +105,11 @@ NOT = {
     "anstatt, außer, hört auf zu, aufhört zu, nimmer",
     "fr": "ne, n', pas, jamais, aucun, aucune, rien, ni, au lieu de, sauf, éviter, cesse de, arrête de, non",
 }
-WITHOUT = {"en": "without, with no, no, minus, lacking", "de": "ohne, kein, keine, keinen", "fr": "sans, aucune, aucun"}
+WITHOUT = {
+    "en": "without, with no, no, minus, lacking",
+    "de": "ohne, kein, keine, keinen",
+    "fr": "sans, aucune, aucun, pas de, pas d'",
+}
 WITH = {
     "en": "with, w, having, has, that has, bearing",
     "de": "mit, hat, besitzt, mit jeweils, mit je",
@@ -157,7 +161,7 @@ SILENT = {
     "until, also, all, any, some, possible, if possible, asap, i am, sth, something like, happen, happens, "
     "happening, while, look, looks, looking, ever, along, across, over, around, both, has, open to, wholly, "
     "the process of, ya, ye, omg, btw, take, takes, put, have it, this is, because, something, anything, whatever, "
-    "idk, umm, uhh, hm",
+    "idk, umm, uhh, hm, their whole lives",
     "de": "ist, sind, war, wird, werden, hat, haben, sein, bitte, bitteschön, danke, mach, mache, machen, mir, mich, "
     "uns, zeig, zeige, zeigt, zeigen, ich, du, wir, will, möchte, würde, gern, gerne, hätte, brauche, gib, erstelle, "
     "erzeuge, erstellen, animiere, animation, eine animation von, eine animation einer, eine animation eines, "
