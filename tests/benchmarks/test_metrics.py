@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.metrics import Counts
 from tests.benchmarks.lifebench.metrics.align import STAY
 from tests.benchmarks.lifebench.metrics.chamfer import chamfer, distances
 from tests.benchmarks.lifebench.metrics.chamfer import motion as motion_distance
 from tests.benchmarks.lifebench.metrics.colour import albedo_psnr
+from tests.benchmarks.lifebench.metrics.nearest import Tree
 from tests.benchmarks.lifebench.metrics.progress import Progress, lived, moments, progress
 from tests.benchmarks.lifebench.metrics.tracking import motion, shake, surface_motion, trajectory_error
 from tests.benchmarks.lives import cube, life, lopsided, moved, own, shifts, sphere, untracked
@@ -31,9 +31,9 @@ def turned(vertices, angles):
 
 def test_parallel_sheets_are_their_distance_apart_both_ways():
     grid = np.stack([*np.meshgrid(np.arange(20.0), np.arange(20.0)), np.zeros((20, 20))], axis=-1).reshape(-1, 3)
-    assert chamfer(grid, KDTree(grid + [0, 0, 0.3]), 100) == pytest.approx(0.6)
+    assert chamfer(Tree(grid), STAY, Tree(grid + [0, 0, 0.3]), 100) == pytest.approx(0.6)
     # One way alone would not see that half is missing: the row at 10 + k has its nearest at 9, k + 1 away.
-    assert chamfer(grid[grid[:, 1] < 10], KDTree(grid), 400) == pytest.approx(np.arange(1, 11).sum() / 20)
+    assert chamfer(Tree(grid[grid[:, 1] < 10]), STAY, Tree(grid), 400) == pytest.approx(np.arange(1, 11).sum() / 20)
 
 
 def test_a_still_sphere_beside_one_that_flies_off():

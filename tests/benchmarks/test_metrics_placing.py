@@ -7,6 +7,8 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from tests.benchmarks.lifebench.metrics.align import STAY, Freedom, Placing, best_turn, place, right_angles
+from tests.benchmarks.lifebench.metrics.chamfer import chamfer
+from tests.benchmarks.lifebench.metrics.nearest import Tree
 from tests.benchmarks.lifebench.metrics.pair import Pair, at_frames
 from tests.benchmarks.lifebench.metrics.sampling import of_frame, of_life, present, spread
 from tests.benchmarks.lifebench.nouns import Sequence, areas
@@ -171,3 +173,13 @@ def test_the_first_frame_once_more_at_the_end_of_a_loop_is_left_out(known):
         assert np.allclose([v for v, _ in brought.frames], paths[kept], atol=1e-9)
     assert np.allclose(at_frames(closed, 9).frames[-1][0], paths[0])  # of a life that does not loop it is its last
     assert not np.allclose(at_frames(closed, 9, loop=True).frames[-1][0], paths[0], atol=1e-3)
+
+
+def test_distances_of_what_is_put_in_its_place_are_those_in_that_place():
+    rng = np.random.default_rng(3)
+    points, others = rng.normal(size=(200, 3)), rng.normal(size=(150, 3))
+    turn = Rotation.from_euler("xyz", [0.7, -0.4, 2.0]).as_matrix()
+    placing = Placing(np.array([0.4, 2.0, 1.1]), turn, np.array([0.3, -0.2, 0.6]))
+    apart = np.linalg.norm(placing(points)[:, None] - others, axis=2)
+    both = apart.min(axis=1).mean() + apart.min(axis=0).mean()
+    assert chamfer(Tree(points), placing, Tree(others), 1_000) == pytest.approx(both, rel=1e-12)

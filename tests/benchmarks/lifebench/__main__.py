@@ -3,6 +3,7 @@
     python -m tests.benchmarks.lifebench data                       everything there is to see, into out/lifebench
     python -m tests.benchmarks.lifebench score FILE --case mesh/rose-SEED
     python -m tests.benchmarks.lifebench entries                    baselines and our own engines, scored
+    python -m tests.benchmarks.lifebench registrations              two more baselines, on a part: they are slow
     python -m tests.benchmarks.lifebench page                       RESULTS.md from what was scored
 
 `data` needs the environment "learned" (torch), the others "backend"; the entry `arap` finds libigl in "learned".
@@ -14,6 +15,7 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from backend.species import SPECIES
 from tests.benchmarks.lifebench.metrics import Counts
@@ -24,6 +26,19 @@ MODULE = "tests.benchmarks.lifebench"
 EXAMPLE = f"mesh/rose-{SEEDS[0]}"
 FORMS = ".usdc", ".glb", ".npz"  # the first has colours over life, and others read it; a .glb has one frame's
 OUT = ROOT / "out" / "lifebench"
+
+
+class Usual(NamedTuple):
+    """What is done where nothing else is asked for; published results have it."""
+
+    seeds: tuple[int, ...]
+    frames: int
+    points: int  # on each surface
+    detail: float  # of the meshes
+
+
+USUAL = Usual(SEEDS, FRAMES, Counts().to, 1.0)
+OF_REGISTRATIONS = Usual(SEEDS[:1], 16, 20_000, 0.5)
 
 
 def main() -> None:
@@ -40,20 +55,21 @@ def main() -> None:
         added.add_argument("--out", type=Path, default=OUT, help="folder of data and scores (out/lifebench)")
         return added
 
-    for function in (data, entries):
+    for function in (data, entries, registrations):
         added = action(function, function.__name__)
+        usual = OF_REGISTRATIONS if function is registrations else USUAL
         added.add_argument("--only", nargs="+", choices=list(SPECIES), default=list(SPECIES), metavar="SPECIMEN")
-        added.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
-        added.add_argument("--tasks", nargs="+", type=Task, default=list(Task), metavar="TASK")
-        added.add_argument("--frames", type=int, default=FRAMES)
-        added.add_argument("--detail", type=float, default=1.0, help="of the meshes; published results have 1")
+        added.add_argument("--seeds", nargs="+", type=int, default=usual.seeds)
+        added.add_argument("--tasks", nargs="+", type=Task, metavar="TASK", help="only these")
+        added.add_argument("--frames", type=int, default=usual.frames)
+        added.add_argument("--detail", type=float, default=usual.detail, help=f"of the meshes ({usual.detail:g})")
         if function is data:
             added.add_argument("--side", type=int, default=256, help="pixels of a picture")
         else:
             added.add_argument("--form", choices=FORMS, default=FORMS[0], help="of the files that answers go through")
             added.add_argument("--entries", nargs="+", metavar="NAME", help="only these")
             added.add_argument(
-                "--points", type=int, default=Counts().to, help="on each surface; ActionBench has 100,000"
+                "--points", type=int, default=usual.points, help="on each surface; ActionBench has 100,000"
             )
     added = action(scored, "score")
     added.add_argument("answer", type=Path, help="a file, or a folder of .obj or .ply, one a frame")
@@ -69,7 +85,7 @@ def data(arguments: argparse.Namespace) -> None:
     """Make what there is to see of every life, and what each task gives."""
     from tests.benchmarks.lifebench import data as making
 
-    for task in arguments.tasks:
+    for task in arguments.tasks or Task:
         for case in cases(task, arguments.only, arguments.seeds, arguments.detail):
             began = time.perf_counter()
             making.make(case, arguments.out, arguments.frames, arguments.side)
@@ -102,31 +118,30 @@ def scored(arguments: argparse.Namespace) -> None:
 
 def entries(arguments: argparse.Namespace) -> None:
     """Let the baselines and our own engines answer, and score them, but for what was scored in the same way before."""
-    from tests.benchmarks.lifebench.baselines import Unavailable
-    from tests.benchmarks.lifebench.entries import ENTRIES, through_file
-    from tests.benchmarks.lifebench.metrics import score
-    from tests.benchmarks.lifebench.page import Conditions, is_kept, keep, path_of
+    from tests.benchmarks.lifebench.entries import WHOLE
 
-    counts = Counts(arguments.points, arguments.points // 10)
+    _run(WHOLE, arguments)
+
+
+def registrations(arguments: argparse.Namespace) -> None:
+    """The same for two baselines that take minutes a life, and others beside them, on a part."""
+    from tests.benchmarks.lifebench.entries import REGISTRATIONS
+
+    _run(REGISTRATIONS, arguments)
+
+
+def _run(part, arguments: argparse.Namespace) -> None:
+    from tests.benchmarks.lifebench.page import Conditions
+    from tests.benchmarks.lifebench.running import Run, Unknown
+
     conditions = Conditions(arguments.frames, arguments.points, arguments.detail, arguments.form)
     command = f"python -m {MODULE} {shlex.join(sys.argv[1:])}"
-    for task in arguments.tasks:
-        for case in cases(task, arguments.only, arguments.seeds, arguments.detail):
-            truth = case.truth(arguments.frames)
-            for entry in ENTRIES[task]:
-                path = path_of(arguments.out, case, entry.name)
-                if is_kept(path, conditions) or (arguments.entries and entry.name not in arguments.entries):
-                    continue
-                began = time.perf_counter()
-                try:
-                    answer = entry.answer(case, truth)
-                except Unavailable as missing:
-                    print(f"{path.parent.name} is left out: {missing}", flush=True)
-                    continue
-                took = time.perf_counter() - began
-                answer = through_file(answer, arguments.form, truth.loop)
-                keep(score(answer, truth, task.freedom, counts), path, took, conditions, command)
-                print(f"{path}  {took:.1f} s, {time.perf_counter() - began - took:.1f} s to score", flush=True)
+    try:
+        run = Run.of(part, arguments.out, conditions, arguments.tasks, arguments.entries, command)
+    except Unknown as error:
+        sys.exit(str(error))
+    for line in run(arguments.only, arguments.seeds):
+        print(line, flush=True)
 
 
 def page(arguments: argparse.Namespace) -> None:

@@ -40,6 +40,10 @@ class Unavailable(RuntimeError):
     """A baseline whose library is not installed here; the message says what to do."""
 
 
+class Refused(RuntimeError):
+    """An entry that says that this is nothing it can do; the message is its own. It counts as what stands still."""
+
+
 def still(truth: Truth) -> Sequence:
     """The mesh it starts from, held."""
     return _answer(truth, np.repeat(_start(truth)[None], len(truth.tau), axis=0), "still")

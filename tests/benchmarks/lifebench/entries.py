@@ -2,8 +2,12 @@
 
     truth        what is looked for, held against itself: where a measure's floor is not 0, it shows it
     physics      mesh + words: the built-in life-cycle process that comes nearest to the words, with its usual sliders
-    individual   words: the specimen engine, growing another individual than the one that is looked for. It is what
-                 truths are made by: no competitor, but how far apart two lives of one kind are
+    individual   words, or a film of which somebody said what it shows: the specimen engine, growing another individual
+                 than the one that is looked for. It is what truths are made by: no competitor, but how far apart two
+                 lives of one kind are
+
+The two registrations take minutes a life at full counts. They have a part of the benchmark to themselves, with fewer
+frames and points and coarser meshes, in which others answer beside them.
 
 Each answer is written to a file by this project's own writers and read back by LifeBench's readers, as anybody else's.
 """
@@ -19,7 +23,8 @@ import numpy as np
 from backend import protocol
 from backend.clip import Clip, Mesh
 from backend.files import save
-from backend.pipelines.lifecycle import Life
+from backend.pipelines.lifecycle import BrokenSolve, Life, UnusableSubject
+from backend.pipelines.processes.process import NotForThis
 from backend.report import silent
 from tests.benchmarks.lifebench import baselines
 from tests.benchmarks.lifebench.nouns import Sequence, Truth
@@ -30,7 +35,7 @@ OTHER = 100_000  # from the seed of a truth to that of another individual
 
 
 class Entry(NamedTuple):
-    """One row of a table. `answer` sees the truth: what it may use of it stands in its docstring."""
+    """One column of a table. `answer` sees the truth: what it may use of it stands in its docstring."""
 
     name: str
     given: str  # more than the task gives
@@ -59,11 +64,14 @@ def truth_itself(case: Case, truth: Truth) -> Sequence:
 
 
 def physics(case: Case, truth: Truth) -> Sequence:
-    """Animate Selected on the mesh that is given: nothing else of the truth is used."""
+    """Animate Selected on the mesh that is given: nothing else of the truth is used. Raises Refused."""
     mesh = truth.clip.subject.at(truth.clip.positions[truth.given])
     (stage,) = protocol.from_words(case.happening.process, {})
     asked = protocol.Animate(stages=(stage,), frames=len(truth.tau), fps=FPS, preview=False)
-    frames = list(Life(mesh, asked, silent).frames(silent))
+    try:
+        frames = list(Life(mesh, asked, silent).frames(silent))
+    except (NotForThis, UnusableSubject, BrokenSolve) as error:
+        raise baselines.Refused(str(error)) from error
     return Sequence.from_clip(Clip.from_frames(mesh, frames, FPS), "physics")
 
 
@@ -83,23 +91,42 @@ def _starting(of: Callable[[Truth], Sequence]) -> Callable[[Case, Truth], Sequen
     return answer
 
 
-_GIVEN = {
-    "still": "",
-    "similarity": "every vertex of every frame",
-    "amberg": "the surface of every frame",
-    "sumner": "the surface of every frame",
-    "arap": "the paths of a few vertices",
-}
-_BASELINES = [Entry(of.__name__, _GIVEN[of.__name__], _starting(of)) for of in baselines.BASELINES]
-_TRUTH = Entry("truth", "all of it", truth_itself)
-_OF_WORDS = [
-    _TRUTH,
-    _BASELINES[0]._replace(given="the mesh"),
-    Entry("individual", "the generator of the truth", individual),
-]
-ENTRIES = {
-    Task.VIDEO: [_TRUTH, *(entry._replace(given=f"the mesh; {entry.given}".rstrip("; ")) for entry in _BASELINES)],
-    Task.MESH: [_TRUTH, *_BASELINES, Entry("physics", "", physics)],
-    Task.WORDS: _OF_WORDS,
-    Task.LOOP: _OF_WORDS,
-}
+def _entry(of: Callable[[Truth], Sequence], given: str = "") -> Entry:
+    return Entry(of.__name__, given, _starting(of))
+
+
+_TRUTH, _PHYSICS = Entry("truth", "all of it", truth_itself), Entry("physics", "", physics)
+_INDIVIDUAL = Entry("individual", "the generator of the truth", individual)
+STILL = _entry(baselines.still)  # also what an answer counts as that was refused
+_SIMILARITY = _entry(baselines.similarity, "every vertex of every frame")
+_ARAP = _entry(baselines.arap, "the paths of a few vertices")
+_REGISTRATIONS = [_entry(of, "the surface of every frame") for of in (baselines.amberg, baselines.sumner)]
+
+
+def _with_mesh(entry: Entry) -> Entry:
+    """In a task that gives none, the mesh is more than is given."""
+    return entry._replace(given=f"the mesh; {entry.given}".rstrip("; "))
+
+
+class Part(NamedTuple):
+    """Some entries in some tasks, all under the same conditions; a section of the page, and a folder of scores."""
+
+    name: str
+    entries: dict[Task, list[Entry]]
+
+
+WHOLE = Part(
+    "scores",
+    {
+        Task.VIDEO: [
+            _TRUTH,
+            *map(_with_mesh, (STILL, _SIMILARITY, _ARAP)),
+            _INDIVIDUAL._replace(given="what it is of; the generator of the truth"),
+        ],
+        Task.MESH: [_TRUTH, STILL, _SIMILARITY, _ARAP, _PHYSICS],
+        Task.WORDS: [_TRUTH, _with_mesh(STILL), _INDIVIDUAL],
+        Task.LOOP: [_TRUTH, _with_mesh(STILL), _INDIVIDUAL],
+    },
+)
+REGISTRATIONS = Part("registrations", {Task.MESH: [_TRUTH, STILL, *_REGISTRATIONS, _ARAP, _PHYSICS]})
+PARTS = WHOLE, REGISTRATIONS

@@ -36,6 +36,11 @@ class Task(Enum):
     def freedom(self) -> Freedom:
         return Freedom.NONE if self is Task.MESH else Freedom.UPRIGHT
 
+    @property
+    def life(self) -> str:
+        """What of an individual is looked for: tasks that have the same one have one truth."""
+        return {Task.MESH: "stretch", Task.LOOP: "swaying"}.get(self, "whole")
+
 
 @dataclass(frozen=True)
 class Happening:

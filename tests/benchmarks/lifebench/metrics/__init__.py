@@ -30,6 +30,10 @@ class Sense(Enum):
     HIGHER = "higher"
     ONE = "nearer to 1"
 
+    def short(self, value: float) -> float:
+        """How far a value falls short of what is best: what has less of it is better."""
+        return {Sense.LOWER: value, Sense.HIGHER: -value, Sense.ONE: abs(value - 1)}[self]
+
 
 @dataclass(frozen=True)
 class Score:
@@ -46,11 +50,7 @@ class Score:
 
     def beats(self, other: "Score") -> bool:
         """Whether it is better; what cannot be told beats nothing."""
-        if self.sense is Sense.HIGHER:
-            return self.value > other.value
-        if self.sense is Sense.LOWER:
-            return self.value < other.value
-        return abs(self.value - 1) < abs(other.value - 1)
+        return self.sense.short(self.value) < self.sense.short(other.value)
 
 
 @dataclass(frozen=True)

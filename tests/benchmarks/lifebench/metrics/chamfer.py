@@ -20,9 +20,10 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.metrics.align import Freedom, Placing, place
+from tests.benchmarks.lifebench.metrics.nearest import Tree
 from tests.benchmarks.lifebench.metrics.pair import at_frames
 from tests.benchmarks.lifebench.metrics.sampling import of_frame, of_life, present
-from tests.benchmarks.lifebench.nouns import Reals, Sequence, Truth
+from tests.benchmarks.lifebench.nouns import Reals, Sequence, Truth, once
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,25 @@ def distances(answer: Sequence, truth: Truth, counts: Counts) -> tuple[float, fl
     each, whole = [], []
     first: Placing | None = None
     for t in range(len(truth.tau)):
-        points = of_frame(answer, t, counts.to, turn=1) * unit
-        aim = of_frame(truth.sequence, t, counts.to) * unit
-        placing = place([_some(points, counts.placing)], [_some(aim, counts.placing)], Freedom.AXES)
+        points, aim = Tree(of_frame(answer, t, counts.to, turn=1) * unit), _aim(truth.sequence, t, counts.to, unit)
+        placing = place([_some(points.data, counts.placing)], [_some(aim.data, counts.placing)], Freedom.AXES)
         first = placing if first is None else first
-        tree = KDTree(aim)
-        each.append(chamfer(placing(points), tree, counts.frm))
-        whole.append(each[0] if t == 0 else chamfer(first(points), tree, counts.frm))
+        each.append(chamfer(points, placing, aim, counts.frm))
+        whole.append(each[0] if t == 0 else chamfer(points, first, aim, counts.frm))
     moving = motion(answer, truth, first, counts) if answer.tracked else np.nan
     return float(np.mean(each)), float(np.mean(whole)), moving
 
 
-def chamfer(points: Reals, others: KDTree, count: int) -> float:
-    """Mean distance from `count` of points (n, 3) to the nearest of the others, and the same back, added."""
-    forth = others.query(_some(points, count))[0].mean()
-    return float(forth + KDTree(points).query(_some(others.data, count))[0].mean())
+@once
+def _aim(sequence: Sequence, frame: int, count: int, unit: float) -> Tree:
+    return Tree(of_frame(sequence, frame, count) * unit)
+
+
+def chamfer(points: Tree, placing: Placing, others: Tree, count: int) -> float:
+    """Mean distance from `count` of the points, in their place, to the nearest of the others, and the same back,
+    added."""
+    forth = others.away(placing(_some(points.data, count)))
+    return float(forth.mean() + points.away(placing.back(_some(others.data, count)), tuple(placing.scale)).mean())
 
 
 def motion(answer: Sequence, truth: Truth, placing: Placing, counts: Counts) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.metrics.pair import Pair
-from tests.benchmarks.lifebench.nouns import Reals
+from tests.benchmarks.lifebench.nouns import Reals, Sequence, once
 
 EXACT = 100.0  # dB, of a perfect answer: what is nearer than a hundred-thousandth of white
 
@@ -21,22 +21,24 @@ def encoded(linear: Reals) -> Reals:
 
 def albedo_psnr(pair: Pair) -> float:
     """Decibels: 10 lg (1 / mean squared difference), over points by area, frames and channels."""
-    difference = ((_own(pair) - _real(pair)) ** 2).mean(axis=2)
+    difference = ((_own(pair) - _real(pair.truth.sequence)) ** 2).mean(axis=2)
     return float(min(EXACT, -10 * np.log10(max((pair.weights * difference).sum(), 1e-300))))
 
 
 def texel_flicker(pair: Pair) -> float:
     """How much faster than the truth's an answer's colours change their course: the mean second difference between
     frames, less what the truth's matched point has. 1 is white to black to white."""
-    own, real = np.abs(np.diff(_own(pair), 2, axis=0)), np.abs(np.diff(_real(pair), 2, axis=0))
+    own, real = np.abs(np.diff(_own(pair), 2, axis=0)), np.abs(np.diff(_real(pair.truth.sequence), 2, axis=0))
     beyond = np.maximum(own - real, 0.0).mean(axis=2) / 2.0
     return float((beyond * pair.weights[1:-1]).sum() / pair.weights[1:-1].sum())
 
 
-def _real(pair: Pair) -> Reals:
-    return encoded(np.stack(pair.truth.sequence.albedo))
+@once
+def _real(sequence: Sequence) -> Reals:
+    return encoded(np.stack(sequence.albedo))
 
 
+@once
 def _own(pair: Pair) -> Reals:
     """(T, V, 3) of the points that stand for the truth's vertices."""
     if pair.answer.tracked:

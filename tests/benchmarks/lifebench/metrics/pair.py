@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 
 from tests.benchmarks.lifebench.metrics.align import Freedom, place
 from tests.benchmarks.lifebench.metrics.sampling import Samples, of_frame, of_life
-from tests.benchmarks.lifebench.nouns import Bools, Ints, Reals, Sequence, Truth, areas
+from tests.benchmarks.lifebench.nouns import Bools, Ints, Reals, Sequence, Truth, once
 
 NEAR = 0.005  # of the size: points this near to one another at the anchor may stand for one another
 LIKE = 1e-4  # of the size: what a difference in colour from black to white counts for where points are as near
@@ -44,18 +44,11 @@ class Pair:
         """Metres."""
         return self.truth.size
 
-    @cached_property
+    @property
     def weights(self) -> Reals:
         """(T, V) of the truth's vertices: a third of the faces about each, the mean of its life, so that a leaf which
         shrinks to nothing is still to be found there; 0 where it is gone. They add up to 1."""
-        sequence = self.truth.sequence
-        around, shown = np.zeros((2, len(sequence.frames), len(sequence.frames[0][0])))
-        for t, (vertices, _) in enumerate(sequence.frames):
-            faces = sequence.there(t)
-            np.add.at(around[t], faces, areas(vertices, faces)[:, None] / 3)
-            shown[t, faces] = 1.0
-        weights = shown * around.mean(axis=0)
-        return weights / weights.sum()
+        return _weights(self.truth.sequence)
 
     @cached_property
     def points(self) -> Samples:
@@ -101,7 +94,23 @@ class Pair:
 
     def matched(self, values) -> Reals:
         """(T, V, K) of the truth's vertices, from values (T, V', K) of the answer's."""
-        return self.points.on(np.asarray(values))[:, self.match]
+        return self.points.at(self.match).on(np.asarray(values))
+
+    @cached_property
+    def paths(self) -> Reals:
+        """(T, V, 3) metres: where the points are that stand for the truth's vertices."""
+        return self.matched(self.answer.positions)
+
+
+@once
+def _weights(sequence: Sequence) -> Reals:
+    around, shown = np.zeros((2, len(sequence.frames), len(sequence.frames[0][0])))
+    for t in range(len(sequence.frames)):
+        faces, there = sequence.there(t), sequence.present(t)
+        np.add.at(around[t], faces, sequence.areas(t)[there][:, None] / 3)
+        shown[t, faces] = 1.0
+    weights = shown * around.mean(axis=0)
+    return weights / weights.sum()
 
 
 def at_frames(answer: Sequence, count: int, loop: bool = False) -> Sequence:

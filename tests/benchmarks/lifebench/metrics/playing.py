@@ -10,7 +10,7 @@ def loop_seam(pair: Pair) -> float:
     """How much harder an answer jerks where its last frame leads into its first than it does anywhere else: the
     largest mean second difference there, less the largest one within, as a share of the size. A step out of place and
     a change of pace both show in it."""
-    paths = pair.matched(pair.answer.positions)
+    paths = pair.paths
     weights = pair.weights.mean(axis=0)
     jerk = np.linalg.norm(np.roll(paths, 1, axis=0) - 2 * paths + np.roll(paths, -1, axis=0), axis=2) @ weights
     return float(max(0.0, jerk[[0, -1]].max() - jerk[1:-1].max(initial=0.0)) / weights.sum() / pair.size)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.spatial import KDTree
 
+from tests.benchmarks.lifebench.metrics.nearest import Tree
 from tests.benchmarks.lifebench.metrics.pair import Pair
 from tests.benchmarks.lifebench.metrics.sampling import in_frame, of_life, present
-from tests.benchmarks.lifebench.nouns import Reals, Sequence
+from tests.benchmarks.lifebench.nouns import Reals, Sequence, once
 
 FROM, TO = 400, 4_000  # points of each surface, to measure from and to measure to
 COLOUR = 0.1  # of the size: how far white is from black
@@ -52,8 +52,13 @@ def progress(pair: Pair) -> Progress:
     """Of an answer along the truth."""
     coloured = pair.answer.albedo is not None and pair.truth.clip.albedo is not None
     answer, truth = (_states(of, pair.size, coloured) for of in (pair.answer, pair.truth.sequence))
-    due = lived([_apart(here, there) for here, there in pairwise(truth)])
+    due = _due(pair.truth.sequence, pair.size, coloured)
     return Progress(moments(np.array([[_apart(own, real) for real in truth] for own in answer]), due), due)
+
+
+@once
+def _due(sequence: Sequence, size: float, coloured: bool) -> Reals:
+    return lived([_apart(here, there) for here, there in pairwise(_states(sequence, size, coloured))])
 
 
 def lived(steps: list[float]) -> Reals:
@@ -85,14 +90,15 @@ class State:
     """A surface and its look at one moment: points to measure from and a tree of more to measure to."""
 
     few: Reals  # (n, K) shares of the size
-    all: KDTree
+    all: Tree
 
 
 def _apart(one: State, other: State) -> float:
     """Half the Chamfer distance."""
-    return float(other.all.query(one.few)[0].mean() + one.all.query(other.few)[0].mean()) / 2
+    return float(other.all.away(one.few).mean() + one.all.away(other.few).mean()) / 2
 
 
+@once
 def _states(sequence: Sequence, size: float, coloured: bool) -> list[State]:
     """Of each frame: points that are followed where they can be, less what is gone."""
     followed, states = of_life(sequence, TO) if sequence.tracked else None, []
@@ -105,5 +111,5 @@ def _states(sequence: Sequence, size: float, coloured: bool) -> list[State]:
         state = samples.on(vertices) / size
         if coloured:
             state = np.concatenate([state, COLOUR * samples.on(sequence.albedo[t])], axis=1)
-        states.append(State(state[:: max(1, len(state) // FROM)], KDTree(state)))
+        states.append(State(state[:: max(1, len(state) // FROM)], Tree(state)))
     return states

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from kernels.crossings import crossings
 from tests.benchmarks.lifebench.metrics.pair import Pair
-from tests.benchmarks.lifebench.nouns import Bools, Ints, Reals, Sequence
+from tests.benchmarks.lifebench.nouns import Bools, Ints, Reals, Sequence, once
 
 QUANTILES = (0.01, 0.5, 0.99)  # of the length of edges
 SHORT = 1e-4  # of the size: a shorter edge has no stretch that could be told
@@ -29,6 +29,7 @@ def stretch_error(pair: Pair) -> float:
     return float(np.abs(np.log(own / real)).mean())
 
 
+@once
 def _stretches(sequence: Sequence, anchor: int, size: float) -> Reals:
     """(T, Q) quantiles, each edge counted by its length at the anchor."""
     faces = sequence.frames[0][1]
@@ -50,6 +51,7 @@ def flips(pair: Pair) -> float:
     return max(0.0, _flips(pair.answer) - _flips(pair.truth.sequence))
 
 
+@once
 def _flips(sequence: Sequence) -> float:
     shares, before = [], None
     for t, (vertices, faces) in enumerate(sequence.frames):
@@ -71,6 +73,7 @@ def crossing_share(pair: Pair) -> float:
     return max(0.0, float(own - real))
 
 
+@once
 def _crossing(sequence: Sequence, frame: int) -> float:
     vertices, faces = sequence.frames[frame][0], sequence.there(frame)
     if not len(faces):

@@ -7,11 +7,11 @@ only the motion of its surface is known, a measure of its own: the same number f
 """
 
 import numpy as np
-from scipy.spatial import KDTree
 
+from tests.benchmarks.lifebench.metrics.nearest import Tree
 from tests.benchmarks.lifebench.metrics.pair import Pair
 from tests.benchmarks.lifebench.metrics.sampling import of_frame
-from tests.benchmarks.lifebench.nouns import Sequence
+from tests.benchmarks.lifebench.nouns import Sequence, once
 
 COMPARED = 2_000  # points of a surface in each frame
 
@@ -25,7 +25,7 @@ def motion(pair: Pair) -> float:
     """How much an answer's points move beside the truth's: 0 is still, 1 as much. Motion is how far a point is from
     its mean place, in the root mean square over time."""
     weights = pair.weights.sum(axis=0)
-    own, real = _wander(pair.matched(pair.answer.positions)), _wander(pair.truth.sequence.positions)
+    own, real = _wander(pair.paths), _wander(pair.truth.sequence.positions)
     return float(weights @ own / max(weights @ real, 1e-300))
 
 
@@ -40,13 +40,13 @@ def _wander(paths):
     return np.sqrt(((paths - paths.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
 
 
+@once
 def _left(sequence: Sequence) -> float:
     """Metres: the mean distance of each frame's surface to the first one's, both ways."""
-    first = of_frame(sequence, 0, COMPARED)
-    tree, sums = KDTree(first), 0.0
+    first, sums = Tree(of_frame(sequence, 0, COMPARED)), 0.0
     for t in range(len(sequence.frames)):
-        now = of_frame(sequence, t, COMPARED)
-        sums += tree.query(now)[0].mean() + KDTree(now).query(first)[0].mean()
+        now = Tree(of_frame(sequence, t, COMPARED))
+        sums += first.away(now.data).mean() + now.away(first.data).mean()
     return sums / len(sequence.frames)
 
 
@@ -54,7 +54,7 @@ def shake(pair: Pair) -> float:
     """How much faster than the truth's an answer's points change their pace: the mean second difference between
     frames, less what the truth's matched point has."""
     own, real = (
-        np.diff(pair.matched(pair.answer.positions), 2, axis=0),
+        np.diff(pair.paths, 2, axis=0),
         np.diff(pair.truth.sequence.positions, 2, axis=0),
     )
     beyond = np.maximum(np.linalg.norm(own, axis=2) - np.linalg.norm(real, axis=2), 0.0) / pair.size
