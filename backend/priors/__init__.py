@@ -1,0 +1,1 @@
+"""Diffusion models behind small interfaces: the only door to diffusers and transformers."""

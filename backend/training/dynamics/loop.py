@@ -1,0 +1,231 @@
+"""The training of image dynamics, phase by phase, to be killed at any moment and gone on with.
+
+    OUT/model/          the model with its card: written at the end of each phase
+    OUT/log.jsonl       losses and scores
+    OUT/sheets/*.png    what held-out pictures become
+    OUT/checkpoint.pt   to go on from
+    OUT/latents/        what the denoiser learns from; made again where it is missing
+
+Weights are averaged over the last steps (an exponential mean), and a phase hands on the mean.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from backend.priors.dynamics import Dynamics
+from backend.report import Cancelled, Report, silent
+from backend.training.dynamics import card, checkpoint
+from backend.training.dynamics.checkpoint import Checkpoint
+from backend.training.dynamics.log import SHEETS, Log, draw
+from backend.training.dynamics.phases import PHASES, Autoencoder, Phase, Place
+from backend.training.dynamics.plan import Budget, Plan
+from backend.training.dynamics.stock import Data, ahead
+
+MODEL, LATENTS = "model", "latents"
+AVERAGED = 0.999  # of the mean is kept in a step, when many are gone
+CLIP = 1.0  # length of a gradient
+WARM, COLD = 0.05, 0.05  # share of the steps in which the rate rises; share of it that is left at the end
+
+
+class Diverged(ArithmeticError):
+    """A loss or its slope is not a number."""
+
+
+class NotLearned(RuntimeError):
+    """What comes next has nothing to build on."""
+
+
+@dataclass(frozen=True)
+class How:
+    """Where it runs, and what is told of it."""
+
+    device: str = "cpu"
+    seed: int = 0
+    command: str = ""
+
+
+def train(plan: Plan, data: Data, out: Path, how: How, report: Report = silent) -> dict[str, float]:
+    """Carry a plan out in the folder `out`, from its checkpoint on if there is one; the last scores.
+
+    `report` may raise Cancelled: what was done is kept.
+
+    Raises:
+        OtherPlan: what lies in `out` is of another configuration.
+        Diverged: the checkpoint is from before.
+        NotLearned: the autoencoder loses too much.
+        DiskFull: what was done up to the last checkpoint is kept.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    return _Training(plan, data, out, how, report).run()
+
+
+class _Training:
+    def __init__(self, plan: Plan, data: Data, out: Path, how: How, report: Report) -> None:
+        self.plan, self.out, self.how, self.report = plan, out, how, report
+        self.found = Checkpoint.read(out)
+        if self.found is None:
+            shutil.rmtree(out / LATENTS, ignore_errors=True)
+            report(0.0, "Measuring how far things move")
+            scales = torch.from_numpy(data.train.corpus.scales().sizes[: plan.sizes.bins]).float()
+        else:
+            self.found.check(plan.sizes, data.about)
+            scales = self.found.model["scales"]
+        self.model = Dynamics.fresh(plan.sizes, scales.to(how.device), how.seed)
+        if self.found is not None:
+            checkpoint.restore(self.model, self.found.model)
+        for network in checkpoint.NETWORKS:
+            getattr(self.model, network).to(how.device)
+        self.log = Log(out, 0 if self.found is None else self.found.logged)
+        self.place = Place(self.model, data, out / LATENTS, how.device, self._tell)
+        self.before = 0  # steps of the phases that are over
+        self.last: dict[str, float] = {}
+
+    def run(self) -> dict[str, float]:
+        self.log.line(
+            command=self.how.command, seed=self.how.seed, device=self.how.device, data=self.place.data.about,
+            train=len(self.place.data.train), held_out=len(self.place.data.held_out),
+            steps={name: budget.steps for name, budget in self.plan.budgets.items()},
+        )  # fmt: skip
+        kinds = [kind for kind in PHASES if kind.name in self.plan.budgets]
+        names = [kind.name for kind in kinds]
+        first = names.index(self.found.phase) if self.found else 0
+        for kind in kinds[:first]:
+            self.before += self.plan.budgets[kind.name].steps
+        for kind in kinds[first:]:
+            self._go(kind(self.place), self.plan.budgets[kind.name])
+        return self.last
+
+    def _go(self, phase: Phase, budget: Budget) -> None:
+        learning = _Learning(phase, budget)
+        first = step = 0
+        if self.found is not None:
+            learning.restore(self.found)
+            first = step = self.found.step
+            self.found = None
+        try:
+            for step, given in enumerate(self._batches(phase, budget, first), start=first):
+                self._tell(step, f"Learning: {phase.name}, step {step + 1} of {budget.steps}")
+                generator = torch.Generator().manual_seed(_mixed(*self._key(phase), step))
+                losses = learning.step(given, step, generator)
+                if step % self.plan.told == 0:
+                    self.log.line(phase=phase.name, step=step, time=round(time.time()), **losses)
+                if (step + 1) % self.plan.checked == 0 and step + 1 < budget.steps:
+                    self._look(phase, learning, step + 1)
+                if (step + 1) % self.plan.saved == 0 and step + 1 < budget.steps:
+                    self._save(phase, learning, step + 1)
+        except Cancelled:
+            self._save(phase, learning, step)
+            raise
+        self._save(phase, learning, budget.steps)
+        self._hand_on(phase, learning, budget)
+
+    def _hand_on(self, phase: Phase, learning: "_Learning", budget: Budget) -> None:
+        """Hold what was learned against what comes next, and write the model."""
+        self._look(phase, learning, budget.steps)
+        if isinstance(phase, Autoencoder) and not self.last["energy_left"] <= self.plan.left:
+            raise NotLearned(
+                f"After {budget.steps} steps the autoencoder loses {self.last['energy_left']:.0%} of the motion in "
+                f"held-out pictures, and may lose {self.plan.left:.0%}: the denoiser would learn noise"
+            )
+        learning.settle()
+        phase.finish()
+        self.before += budget.steps
+        card.write(self.model, self.log, self.out / MODEL)
+
+    def _batches(self, phase: Phase, budget: Budget, first: int) -> Iterator:
+        return ahead(lambda step: phase.read(budget.batch, step, self._key(phase)), range(first, budget.steps))
+
+    def _key(self, phase: Phase) -> tuple[int, int]:
+        return self.how.seed, [kind.name for kind in PHASES].index(phase.name)
+
+    def _look(self, phase: Phase, learning: "_Learning", step: int) -> None:
+        with learning.averaged():
+            self.last = phase.scores()
+            draw(self.out / SHEETS / f"{phase.name}-{step:07}.png", phase.shown())
+        self.log.line(phase=phase.name, step=step, scores=self.last)
+
+    def _save(self, phase: Phase, learning: "_Learning", step: int) -> None:
+        Checkpoint(
+            self.plan.sizes.as_json(), self.place.data.about, phase.name, step, checkpoint.state_of(self.model),
+            learning.optimizer.state_dict(), learning.average, self.log.bytes,
+        ).write(self.out)  # fmt: skip
+
+    def _tell(self, step: float, text: str) -> None:
+        """At a step of the present phase."""
+        steps = sum(budget.steps for budget in self.plan.budgets.values())
+        self.report(min(1.0, (self.before + step) / steps), text)
+
+
+class _Learning:
+    """What learns in a phase, its optimizer and its mean."""
+
+    def __init__(self, phase: Phase, budget: Budget) -> None:
+        self.phase, self.budget = phase, budget
+        self.weights: list[nn.Parameter] = phase.learning()
+        self.optimizer = torch.optim.Adam(self.weights, budget.rate)
+        self.average: list[Tensor] = [one.detach().clone() for one in self.weights]
+
+    def restore(self, found: Checkpoint) -> None:
+        self.optimizer.load_state_dict(found.optimizer)
+        for one, average in zip(self.average, found.average, strict=True):
+            one.copy_(average)
+
+    def step(self, given: object, step: int, generator: torch.Generator) -> dict[str, float]:
+        """Learn from one batch; what was lost. Raises Diverged, with all as it was."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.budget.rate * _share(step, self.budget.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = self.phase.losses(given, generator)
+        losses["total"].backward()
+        slope = nn.utils.clip_grad_norm_(self.weights, CLIP)
+        told = {name: loss.item() for name, loss in losses.items()} | {"slope": slope.item()}
+        if not all(map(math.isfinite, told.values())):
+            raise Diverged(f"The loss is not a number in step {step} of the phase {self.phase.name}")
+        self.optimizer.step()
+        kept = min(AVERAGED, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, self.weights, 1 - kept)
+        return told
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, the mean takes the place of what learns."""
+        own = [one.detach().clone() for one in self.weights]
+        self.settle()
+        try:
+            yield
+        finally:
+            self._put(own)
+
+    def settle(self) -> None:
+        """What learned becomes its mean."""
+        self._put(self.average)
+
+    @torch.no_grad()
+    def _put(self, values: list[Tensor]) -> None:
+        for one, value in zip(self.weights, values, strict=True):
+            one.copy_(value)
+
+
+def _share(step: int, steps: int) -> float:
+    """Of the rate: a rise, and then half a cosine."""
+    warm = max(1, round(WARM * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return COLD + (1 - COLD) * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed of several numbers."""
+    mixed = 0
+    for number in numbers:
+        mixed = (mixed * 1_000_003 + number) % 2**63
+    return mixed

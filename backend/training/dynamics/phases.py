@@ -1,0 +1,290 @@
+"""The phases of a training, one after another: autoencoder, slices, coordination, perception, renderer.
+
+Of each: which parameters learn, what a step reads, what it is to make small, and how good it is on held-out pictures.
+All that chance decides in a step comes from a generator that follows from the seed, the phase and the step.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from backend.priors.dynamics import Dynamics, Sampling, autoencoder, denoiser, features, normal, renderer
+from backend.report import Report, silent
+from backend.training.dynamics.samples import Batch
+from backend.training.dynamics.stock import Data, Latents, rows
+
+SHOWN = 4  # held-out pictures on a sheet
+TESTED = 32  # held-out pictures, of which scores are means
+BINS = 2  # of a picture, in a step of the autoencoder
+CENTRED = 2**21  # pixels of slices from which the latents' middle and size are taken
+MOVES = 0.1  # pixels: pairs in which nothing goes farther teach the renderer nothing
+MOMENTS = 12  # of a period, over which W is a mean
+STEPS = 20  # of DDIM, for what is looked at
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """What the phases share."""
+
+    model: Dynamics
+    data: Data
+    folder: Path  # for what is made once
+    device: str
+    report: Report = silent
+
+    def there(self, batch: Batch) -> Batch:
+        return Batch(*(one.to(self.device) for one in batch))
+
+    def held_out(self, count: int) -> Batch:
+        """The first of them: always the same, and of several individuals."""
+        part = self.data.held_out
+        return self.there(part.batch(np.linspace(0, len(part) - 1, min(count, len(part))).astype(int)))
+
+
+class Phase(ABC):
+    """`name` is that of its budget."""
+
+    name: str
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.model = place, place.model
+
+    @abstractmethod
+    def learning(self) -> list[nn.Parameter]:
+        """What the optimizer changes; all else is frozen."""
+
+    def read(self, batch: int, step: int, key: tuple[int, ...]) -> Any:
+        """What a step learns from, on the CPU; called from several threads."""
+        part = self.place.data.train
+        return part.batch(rows(len(part), batch, step, key))
+
+    @abstractmethod
+    def losses(self, given: Any, generator: torch.Generator) -> dict[str, Tensor]:
+        """`total`, which is made small, and its parts."""
+
+    @abstractmethod
+    def scores(self) -> dict[str, float]:
+        """On held-out pictures."""
+
+    @abstractmethod
+    def shown(self) -> list[list[Tensor]]:
+        """Rows of pictures (3, H, W) in [-1, 1] to look at."""
+
+    def finish(self) -> None:  # noqa: B027 - most have nothing to do
+        """When all of its steps are gone."""
+
+
+class Autoencoder(Phase):
+    name = "autoencoder"
+
+    def learning(self) -> list[nn.Parameter]:
+        return list(self.model.autoencoder.parameters())
+
+    def losses(self, given: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        slices = normal.normalised(given.slices.to(self.place.device), self.model.scales)
+        count, bins = slices.shape[:2]
+        chosen = torch.stack([torch.randperm(bins, generator=generator)[:BINS] for _ in range(count)])
+        some = slices[torch.arange(count)[:, None], chosen.to(slices.device)].flatten(0, 1)
+        found = autoencoder.losses(self.model.autoencoder, some, generator)
+        return found._asdict() | {"total": found.total}
+
+    def scores(self) -> dict[str, float]:
+        return {"energy_left": self.energy_left()}
+
+    @torch.no_grad()
+    def energy_left(self) -> float:
+        """How much of what is in held-out slices, as the networks see them, does not come back: 0 is all, 1 nothing."""
+        left, all_ = 0.0, 0.0
+        for one in self.place.held_out(TESTED).slices.split(SHOWN):
+            slices = normal.normalised(one, self.model.scales)
+            back = autoencoder.decode(self.model.autoencoder, autoencoder.encode(self.model.autoencoder, slices))
+            left += (back - slices).square().sum().item()
+            all_ += slices.square().sum().item()
+        return left / all_ if all_ else 1.0
+
+    @torch.no_grad()
+    def shown(self) -> list[list[Tensor]]:
+        batch = self.place.held_out(SHOWN)
+        back = self.model.decoded(self.model.encoded(batch.slices))
+        return _beside(batch.picture, batch.slices, back, self.model.scales)
+
+    def finish(self) -> None:
+        part, sizes = self.place.data.train, self.model.sizes
+        count = min(max(CENTRED // (sizes.height * sizes.width), sizes.bins), len(part))
+        slices = self.place.there(part.batch(np.linspace(0, len(part) - 1, count).astype(int))).slices
+        some = normal.normalised(slices, self.model.scales)[torch.arange(count), torch.arange(count) % sizes.bins]
+        autoencoder.centre(self.model.autoencoder, some)
+
+
+class Denoising(Phase):
+    """What both trainings of the denoiser share."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.stock = Latents.kept(place.folder, self.model, place.data.train, place.device, place.report)
+
+    def noise(self, generator: torch.Generator) -> denoiser.Noise:
+        return denoiser.Noise(self.model.scheduler, generator)
+
+    @torch.no_grad()
+    def scores(self) -> dict[str, float]:
+        """The loss, with the same noise each time; 1 is what a denoiser has that knows nothing."""
+        generator = torch.Generator().manual_seed(0)
+        parts = []
+        for batch in _split(self.place.held_out(TESTED), SHOWN):
+            latents = self.model.encoded(batch.slices)
+            noise = self.noise(generator)
+            parts.append(denoiser.coordination_loss(self.model.denoiser, latents, batch.picture, noise).item())
+        return {"noise_left": sum(parts) / len(parts)}
+
+    def shown(self) -> list[list[Tensor]]:
+        batch = self.place.held_out(SHOWN)
+        drawn = self.model.slices(batch.picture, list(range(len(batch.picture))), Sampling(_steps(self.model)))
+        return _beside(batch.picture, batch.slices, drawn, self.model.scales)
+
+
+class Slices(Denoising):
+    name = "slices"
+
+    def learning(self) -> list[nn.Parameter]:
+        return list(self.model.denoiser.unet.requires_grad_(True).parameters())
+
+    def read(self, batch: int, step: int, key: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        chosen = rows(len(self.stock.latents), batch, step, key)
+        bins = np.random.default_rng([*key, 1, step]).integers(self.model.sizes.bins, size=batch)
+        latents = np.stack([self.stock.latents[row, bin_] for row, bin_ in zip(chosen, bins, strict=True)])
+        return torch.from_numpy(latents), torch.from_numpy(bins), torch.from_numpy(self.stock.pictures[chosen])
+
+    def losses(self, given: tuple[Tensor, Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        latents, bins, pictures = (one.to(self.place.device) for one in given)
+        noise = self.noise(generator)
+        return {"total": denoiser.slice_loss(self.model.denoiser, latents.float(), bins, pictures.float(), noise)}
+
+
+class Coordination(Denoising):
+    name = "coordination"
+
+    def learning(self) -> list[nn.Parameter]:
+        return self.model.denoiser.freeze_slices()
+
+    def read(self, batch: int, step: int, key: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        chosen = rows(len(self.stock.latents), batch, step, key)
+        return torch.from_numpy(self.stock.latents[chosen]), torch.from_numpy(self.stock.pictures[chosen])
+
+    def losses(self, given: tuple[Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        latents, pictures = (one.to(self.place.device).float() for one in given)
+        noise = self.noise(generator)
+        return {"total": denoiser.coordination_loss(self.model.denoiser, latents, pictures, noise)}
+
+    @torch.no_grad()
+    def scores(self) -> dict[str, float]:
+        """Of what is drawn besides: how far it moves, as a share of the truth, and whether where the truth does."""
+        batch = self.place.held_out(2 * SHOWN)
+        seeds = list(range(len(batch.picture)))
+        drawn = normal.starting_at_rest(self.model.slices(batch.picture, seeds, Sampling(_steps(self.model))))
+        found, truth = (one[:, 1:].square().sum(dim=(1, 2)).sqrt() for one in (drawn, batch.slices))
+        alike = torch.nn.functional.cosine_similarity(found.flatten(1), truth.flatten(1)).mean()
+        share = found.mean() / truth.mean().clamp(min=1e-6)
+        return super().scores() | {"magnitude": share.item(), "place": alike.item()}
+
+
+class PerceptionOfPictures(Phase):
+    name = "perception"
+
+    def learning(self) -> list[nn.Parameter]:
+        return list(self.model.perception.requires_grad_(True).parameters())
+
+    def losses(self, given: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        pictures = self._all(given).to(self.place.device)
+        return {"total": features.restoration_loss(self.model.perception, pictures, generator)}
+
+    @torch.no_grad()
+    def scores(self) -> dict[str, float]:
+        pictures, generator = self._all(self.place.held_out(TESTED)), torch.Generator().manual_seed(0)
+        return {"restoration": features.restoration_loss(self.model.perception, pictures, generator).item()}
+
+    @torch.no_grad()
+    def shown(self) -> list[list[Tensor]]:
+        pictures = self.place.held_out(SHOWN).picture
+        spoilt = features.spoilt(pictures, torch.Generator().manual_seed(0))
+        restored = self.model.perception.restored(spoilt)
+        columns = [spoilt, *(one / 2 for one in restored), features.even(pictures) / 2]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    @staticmethod
+    def _all(batch: Batch) -> Tensor:
+        return torch.cat([batch.picture, batch.later.flatten(0, 1)])
+
+
+class Rendering(Phase):
+    name = "renderer"
+
+    def learning(self) -> list[nn.Parameter]:
+        self.model.perception.requires_grad_(False)
+        return list(self.model.renderer.parameters())
+
+    def losses(self, given: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        pictures, motion, front, truth = self._pairs(self.place.there(given), generator)
+        found = renderer.losses(self.model.renderer(pictures, motion, front), truth, self.model.perception)
+        return found._asdict() | {"total": found.total}
+
+    @torch.no_grad()
+    def scores(self) -> dict[str, float]:
+        """Decibels, over all pixels of frames, and those of the picture as it is."""
+        pictures, motion, front, truth = self._pairs(self.place.held_out(TESTED), torch.Generator().manual_seed(0))
+        frames = self.model.renderer(pictures, motion, front).clamp(-1, 1)
+        return {"psnr": _decibels(frames, truth), "psnr_still": _decibels(pictures, truth)}
+
+    @torch.no_grad()
+    def shown(self) -> list[list[Tensor]]:
+        pictures, motion, front, truth = self._pairs(self.place.held_out(SHOWN), torch.Generator().manual_seed(0))
+        frames = self.model.renderer(pictures, motion, front).clamp(-1, 1)
+        return [list(row) for row in zip(pictures, truth, frames, (frames - truth).abs() - 1, strict=True)]
+
+    @staticmethod
+    def _pairs(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Picture, motion, W and frame, of one later frame of each sample; but where nothing moves."""
+        count, later = batch.later.shape[:2]
+        each = torch.arange(count)
+        chosen = torch.randint(later, (count,), generator=generator)
+        motion, truth = batch.flows[each, chosen], batch.later[each, chosen]
+        turns = torch.arange(MOMENTS, device=motion.device) / MOMENTS
+        front = renderer.prominence(normal.displacements(normal.starting_at_rest(batch.slices), turns))
+        moves = motion.abs().amax(dim=(1, 2, 3)) > MOVES
+        kept = moves if moves.any() else ~moves
+        return batch.picture[kept], motion[kept], front[kept], truth[kept]
+
+
+PHASES: tuple[type[Phase], ...] = (Autoencoder, Slices, Coordination, PerceptionOfPictures, Rendering)
+
+
+def _steps(model: Dynamics) -> int:
+    return math.gcd(STEPS, model.sizes.noise_levels)
+
+
+def _split(batch: Batch, count: int) -> list[Batch]:
+    return [Batch(*some) for some in zip(*(one.split(count) for one in batch), strict=True)]
+
+
+def _decibels(one: Tensor, other: Tensor) -> float:
+    return -10 * math.log10(max(((one - other) / 2).square().mean().item(), 1e-12))
+
+
+def _beside(picture: Tensor, truth: Tensor, found: Tensor, scales: Tensor) -> list[list[Tensor]]:
+    """The picture, and of some bins what is true above and what was found below, across and down as two colours."""
+    bins = [k for k in (0, 1, 2, 4, 8) if k < truth.shape[1]]
+
+    def coloured(slices: Tensor) -> list[Tensor]:
+        real = normal.normalised(slices, scales)[bins, :2].clamp(-1, 1)
+        return list(torch.cat([real, torch.zeros_like(real[:, :1])], dim=1))
+
+    out = []
+    for one, true, back in zip(picture, truth, found, strict=True):
+        out += [[one, *coloured(true)], [one, *coloured(back)]]
+    return out

@@ -1,0 +1,143 @@
+"""What the phases of a training draw from: samples to learn from, samples held out, and latents that are made once."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backend.priors.dynamics import Dynamics
+from backend.report import Report, silent
+from backend.training.dynamics.checkpoint import make_room
+from backend.training.dynamics.samples import SUFFIX, Batch, Corpus
+
+T = TypeVar("T")
+
+AHEAD = 4  # batches that are read while others are learned from
+READERS = 4
+ENCODED = 8  # pictures at once
+TENTH = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some samples of a corpus."""
+
+    corpus: Corpus
+    indices: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        return self.corpus.batch(self.indices[np.asarray(rows)])
+
+    @classmethod
+    def whole(cls, corpus: Corpus) -> "Part":
+        return cls(corpus, np.arange(len(corpus)))
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What is learned from, and what is not; `about` says in a few words what it is."""
+
+    train: Part
+    held_out: Part
+    about: str
+
+    @classmethod
+    def of(cls, folder: Path, held_out: str, about: str) -> "Data":
+        """The splits `train` and `held_out` in a folder. Where one of them is missing, the last tenth of all is held
+        out.
+
+        Raises:
+            FileNotFoundError: there are no samples.
+        """
+        there = [Corpus(folder / split) for split in ("train", held_out) if any((folder / split).glob(f"*{SUFFIX}"))]
+        if len(there) == 2:
+            return cls(Part.whole(there[0]), Part.whole(there[1]), about)
+        corpus = there[0] if there else Corpus(folder / "train")
+        numbers, last = np.arange(len(corpus)), max(1, len(corpus) // TENTH)
+        learned = numbers[:-last] if len(corpus) > 1 else numbers
+        return cls(
+            Part(corpus, learned), Part(corpus, numbers[-last:]), f"{about}, of which the last tenth is held out"
+        )
+
+
+def rows(count: int, batch: int, step: int, key: tuple[int, ...]) -> NDArray[np.int64]:
+    """Which of `count` are learned from in a step: all of them in some order, then in another one."""
+    places = np.arange(step * batch, (step + 1) * batch)
+    return np.array([_order(count, key, int(place) // count)[int(place) % count] for place in places])
+
+
+@lru_cache(4)
+def _order(count: int, key: tuple[int, ...], epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng([*key, epoch]).permutation(count)
+
+
+def ahead(read: Callable[[int], T], steps: range) -> Iterator[T]:
+    """read(step) of each of the steps, in their order; the next ones are read in the background."""
+    with ThreadPoolExecutor(min(READERS, os.cpu_count() or 1)) as readers:
+        numbers = iter(steps)
+        waiting = [readers.submit(read, step) for step in islice(numbers, AHEAD)]
+        try:
+            while waiting:
+                found = waiting.pop(0).result()
+                waiting += [readers.submit(read, step) for step in islice(numbers, 1)]
+                yield found
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """N pictures and the latents of their slices, as the denoiser sees both."""
+
+    latents: NDArray[np.float16]  # (N, K, 4, h, w)
+    pictures: NDArray[np.float16]  # (N, 3, h, w)
+
+    @classmethod
+    def kept(cls, folder: Path, model: Dynamics, part: Part, device: str, report: Report = silent) -> "Latents":
+        """Those of a part, in files of `folder`: made where they are not there, and read from there."""
+        paths = folder / "latents.npy", folder / "pictures.npy"
+        shapes = (len(part), *model.sizes.latents), (len(part), 3, *model.sizes.latents[2:])
+        if not all(path.exists() for path in paths) or np.load(paths[0], mmap_mode="r").shape != shapes[0]:
+            _make(paths, shapes, model, part, device, report)
+        return cls(*(np.load(path, mmap_mode="r") for path in paths))
+
+
+def _make(paths: Sequence[Path], shapes: Sequence[tuple], model: Dynamics, part: Part, device: str, report: Report):
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    make_room(paths[0].parent, 2 * sum(map(math.prod, shapes)))
+    partial = [path.with_suffix(".partial") for path in paths]
+    latents, pictures = (
+        np.lib.format.open_memmap(path, "w+", np.float16, shape) for path, shape in zip(partial, shapes, strict=True)
+    )
+    starts = range(0, len(part), ENCODED)
+    some = [np.arange(start, min(start + ENCODED, len(part))) for start in starts]
+    for start, batch in zip(starts, ahead(lambda n: part.batch(some[n]), range(len(some))), strict=True):
+        report(start / len(part), f"Encoding picture {start + 1} of {len(part)}")
+        with torch.no_grad():
+            end = start + len(batch.picture)
+            latents[start:end] = model.encoded(batch.slices.to(device)).cpu().numpy()
+            pictures[start:end] = pooled(batch.picture, model).numpy()
+    for array in (latents, pictures):
+        array.flush()
+    for path, whole in zip(partial, paths, strict=True):
+        os.replace(path, whole)
+
+
+def pooled(picture: Tensor, model: Dynamics) -> Tensor:
+    """Pictures (B, 3, H, W) as the denoiser makes them small: (B, 3, h, w)."""
+    return F.adaptive_avg_pool2d(picture, model.sizes.latents[2:])
