@@ -4,6 +4,7 @@ Colours travel sRGB-encoded in 8 bits, the precision of a texture; positions as 
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend import protocol
 from backend.clip import Frame, Mesh
@@ -47,6 +48,24 @@ def unpack_frame(data) -> Frame:
     if not isinstance(record, protocol.FrameRecord):
         raise protocol.BadMessage("bad_frame", f"Expected a frame, got a {type(record).__name__}")
     return Frame(record.tau, **_decoded(arrays))
+
+
+def pack_mode(index: int, frequency: float, damping: float, shape: NDArray) -> bytearray:
+    """A ModeRecord of a shape (V, 3). Raises NotFinite."""
+    if not np.isfinite([frequency, damping]).all() or not np.isfinite(shape).all():
+        raise NotFinite(f"Mode {index + 1} holds values that are not numbers")
+    record = protocol.ModeRecord(index=index, frequency=float(frequency), damping=float(damping))
+    return protocol.pack(record, {"shape": np.ascontiguousarray(shape, np.float32)})
+
+
+def pack_sway(record: protocol.SwayRecord, along_x: NDArray, along_y: NDArray) -> bytearray:
+    """A SwayRecord of complex amplitudes (K, M). Raises NotFinite."""
+    if not (np.isfinite(along_x).all() and np.isfinite(along_y).all()):
+        raise NotFinite("The answer to the wind holds values that are not numbers")
+    answers = {"along_x": along_x, "along_y": along_y}
+    return protocol.pack(
+        record, {name: np.stack([a.real, a.imag], -1).astype(np.float32) for name, a in answers.items()}
+    )
 
 
 def _material(source: Mesh | Frame) -> dict[str, np.ndarray]:

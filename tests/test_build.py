@@ -54,8 +54,8 @@ def test_what_no_index_has_is_asked_for_where_it_lies_as_it_was_tested():
     assert re.search("@[0-9a-f]{40}$", Requirement(name + where).url)
 
 
-def test_torch_and_warp_are_asked_for_where_learned_engines_are_and_nowhere_else():
-    learned = {"torch", "warp-lang"}
+def test_what_learned_engines_need_is_asked_for_there_and_nowhere_else():
+    learned = {"diffusers", "opencv-python-headless", "safetensors", "torch", "warp-lang"}
     assert set(requirements("backend/requirements-learned.txt")) == learned
     others = [path for path in ROOT.glob("*/requirements*.txt") if path.name != "requirements-learned.txt"]
     assert len(others) == 4

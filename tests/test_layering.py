@@ -16,21 +16,29 @@ NOUNS = {"backend.clip", "backend.report", "numpy"}
 ALLOWED = {
     "kernels": {"numpy", "numba", "torch", "warp"},
     "kernels/lanes.py": {"llvmlite", "numba"},
-    "backend/requests.py": {"msgspec", "backend.species"},
+    "backend/requests": {"msgspec", "backend.species"},
     "backend/species.py": {"msgspec"},
     "backend/protocol": {"numpy", "msgspec", "platformdirs", "backend.requests", "backend.species"},
     "backend/clip.py": {"numpy"},
     "backend/report.py": set(),
+    "backend/spectral.py": {"numpy"},
+    "backend/oscillators.py": {"numpy"},
+    "backend/wind.py": {"backend.oscillators", "backend.spectral", "numpy"},
     "backend/prompt": {"backend.protocol", "backend.species", "msgspec", "rapidfuzz"},
     "backend/wire.py": NOUNS | {"backend.protocol"},
     "backend/certificate": NOUNS | {"backend.protocol", "kernels"},
     "backend/geometry": NOUNS | {"kernels", "scipy"},
     "backend/geometry/factor.py": {"backend.geometry", "cholespy", "numpy", "scipy"},
     "backend/render": NOUNS | {"kernels", "torch", "pytorch3d"},
+    # The only door to diffusers and transformers.
+    "backend/priors": NOUNS | {"backend.spectral", "diffusers", "kernels", "safetensors", "torch"},
+    "backend/training": NOUNS
+    | {"backend.geometry", "backend.priors", "backend.protocol", "backend.render", "backend.species"}
+    | {"backend.specimens", "backend.spectral", "backend.wind", "cv2", "kernels", "msgspec", "safetensors", "torch"},
     "backend/specimens": NOUNS | {"backend.species", "kernels", "scipy"},
     "backend/pipelines": NOUNS
     | {"backend.certificate", "backend.geometry", "backend.prompt", "backend.protocol", "backend.species"}
-    | {"backend.specimens"}
+    | {"backend.specimens", "backend.spectral", "backend.wind"}
     | {"backend.wire", "kernels", "scipy"},
     "backend/files": NOUNS | {"backend.protocol", "backend.wire", "pxr", "scipy", "trimesh"},
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
@@ -38,6 +46,8 @@ ALLOWED = {
     "backend/commands": NOUNS
     | {"backend.files", "backend.pipelines", "backend.prompt", "backend.protocol", "backend.wire"}
     | {"msgspec", "rich", "zmq"},
+    # Its imports stand in the functions that train: where no torch is installed, it says so.
+    "backend/commands/train.py": {"backend.report", "backend.training", "rich", "torch"},
     "backend/threads.py": set(),
     "backend/__main__.py": {"backend.commands", "backend.service", "backend.threads"},
     "backend/__init__.py": set(),

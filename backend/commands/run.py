@@ -22,7 +22,7 @@ from backend.files import ENDINGS, Unwritable, check_output, part_of, save
 from backend.files.mesh import ENDINGS as MESH_ENDINGS
 from backend.files.mesh import Placed, Unreadable, placed
 from backend.files.obj import frames_in
-from backend.prompt import record_of, understand
+from backend.prompt import backwards, record_of, understand
 
 BAD_INPUT, FAILED = 2, 1
 
@@ -33,7 +33,8 @@ class _BadOption(ValueError):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m backend run", description=__doc__.split("\n")[0], epilog=f"{_processes()}\n\n{_specimens()}",
+        prog="python -m backend run", description=__doc__.split("\n")[0],
+        epilog="\n\n".join([_processes(), _swaying(), _specimens()]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("subject", help='words, for example "a red rose blooming"; with --process, a mesh file')
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--process", metavar="WORDS",
         help='what happens to the mesh: one of the processes below, or several: "bloom, wilt + burn" is bloom, then '
-             "wilt while it burns",
+             "wilt while it burns; or sway, by itself: a loop in the wind",
     )  # fmt: skip
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=N",
@@ -90,6 +91,21 @@ def _processes() -> str:
     return "\n".join(lines)
 
 
+def _swaying() -> str:
+    """The settings of a sway, as help shows them."""
+    lines = ["sway, and what of it can be set:"]
+    for field in _of_sway():
+        _, meta = get_args(field.type)
+        lines.append(f"  {field.name}, {meta.ge:g} to {meta.le:g}: {meta.description} (default: {field.default:g})")
+    return "\n".join(lines)
+
+
+def _of_sway() -> list[msgspec.structs.FieldInfo]:
+    """What --set sets; the rest are options of every request."""
+    others = {*protocol.Animate.__struct_fields__}
+    return [field for field in msgspec.structs.fields(protocol.Sway) if field.name not in others]
+
+
 def _specimens() -> str:
     """Every specimen with its settings, as help shows them."""
     lines = ["specimens, which words can name, and what of them can be set:"]
@@ -130,7 +146,7 @@ def make(arguments: argparse.Namespace) -> dict:
     check_output(arguments.output)
     interrupt.end_at_once(unfinished=part_of(arguments.output))
     subject, moved = None, {}
-    if isinstance(request, protocol.Animate):
+    if not isinstance(request, protocol.Generate):
         found = placed(Path(arguments.subject), arguments.up)
         subject, moved = bytes(wire.pack_mesh(found.mesh)), _told_of_moving(found)
     bar = BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn()
@@ -151,8 +167,9 @@ def make(arguments: argparse.Namespace) -> dict:
         progress.update(task, completed=1.0, description=f"Writing {arguments.output}")
         save(clip, arguments.output)
     written = time.perf_counter()
+    line = "" if understood is None else understood.say() + backwards(understood)
     if understood is not None:
-        _say(understood.say())
+        _say(line)
     _say(f"{arguments.output}: {certificate.summary}")
     return {
         "file": str(arguments.output),
@@ -162,7 +179,7 @@ def make(arguments: argparse.Namespace) -> dict:
         "triangles": len(clip.subject.triangles),
         # with numbers as numbers, where the files' provenance is text
         "made": clip.provenance | msgspec.to_builtins(msgspec.structs.asdict(request)),
-        **({} if understood is None else {"understood": understood.say(), "passed_over": understood.passed_over}),
+        **({} if understood is None else {"understood": line, "passed_over": understood.passed_over}),
         "measured": {name: value for name, value, _ in certificate.measured},
         "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
     }
@@ -181,7 +198,10 @@ def _told_of_moving(found: Placed) -> dict[str, str]:
 def _request(arguments: argparse.Namespace) -> protocol.Request:
     given = vars(arguments)
     asked = {name: given[name] for name in protocol.Animate.__struct_fields__ if name in given}
-    if arguments.process:
+    if arguments.process and arguments.process.strip().lower() == "sway":
+        kind = protocol.Sway
+        asked |= _sway_settings(given, dict(map(_setting, arguments.set)))
+    elif arguments.process:
         kind = protocol.Animate
         asked["preview"] = False
         amount = {"amount": arguments.amount} if "amount" in given else {}
@@ -211,20 +231,35 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
         raise _BadOption(_bounds(kind, name, asked) if name in kind.__struct_fields__ else problem) from None
 
 
+def _sway_settings(given: dict, settings: dict[str, float]) -> dict[str, float]:
+    for name in ("frames", "amount", "first", "last", "timing", "reverse"):
+        if name in given:
+            raise _BadOption(
+                f"--{name} is not for sway, a loop without an end, which lasts 1 / lowest seconds: leave it out"
+            )
+    return _chosen("Sway", settings, {field.name: field for field in _of_sway()})
+
+
 def _specimen(prompt: str, settings: dict[str, float]) -> dict:
     """The record that the words name, with its settings."""
     record = record_of(understand(prompt))
     name = protocol.name_of_species(record)
     numbers = {field.name: field for field in msgspec.structs.fields(record) if field.name != "colour"}
-    for key, value in settings.items():
-        if key not in numbers:
-            raise _BadOption(f'A specimen of {name} has no setting "{key}": it has {", ".join(numbers)}')
-        kind, meta = get_args(numbers[key].type)
+    return msgspec.to_builtins(record) | _chosen(f"A specimen of {name}", settings, numbers)
+
+
+def _chosen(owner: str, settings: dict[str, float], fields: dict[str, msgspec.structs.FieldInfo]) -> dict[str, float]:
+    """The settings as numbers of their kinds, each within its limits."""
+    found = {}
+    for name, value in settings.items():
+        if name not in fields:
+            raise _BadOption(f'{owner} has no setting "{name}": it has {", ".join(fields)}')
+        kind, meta = get_args(fields[name].type)
         if not meta.ge <= value <= meta.le or kind(value) != value:
             what = "a whole number" if kind is int else "a number"
-            raise _BadOption(f"{key} of {name} is {what} from {meta.ge:g} to {meta.le:g}, and {value:g} is not")
-        settings[key] = kind(value)
-    return msgspec.to_builtins(record) | settings
+            raise _BadOption(f"{owner} has {name}, {what} from {meta.ge:g} to {meta.le:g}, and {value:g} is not")
+        found[name] = kind(value)
+    return found
 
 
 def _setting(text: str) -> tuple[str, float]:

@@ -56,29 +56,8 @@ class Proxy:
         report(0.0, SIMPLIFYING)
         self._free = (1.0 - heavy.pin) * (heavy.weight > 0.0)
         self._stars = Stars(points, faces)
-        self._follow = self._weights(owner)
+        self._follow = following(heavy.vertices, heavy.faces, points, self._stars.sides, owner)
         report(0.0, SIMPLIFYING)
-
-    def _weights(self, owner) -> csr_matrix:
-        """(V, N) how much each heavy vertex listens to each proxy vertex; rows add up to one."""
-        points, heavy, count = self.body.vertices, self.heavy.vertices, len(self.body.vertices)
-        a, b = self._stars.sides.T
-        near = csr_matrix((np.ones(len(a)), (a, b)), shape=(count, count))
-        near = near + near.T + identity(count, format="csr")
-        length = np.linalg.norm(points[a] - points[b], axis=1)
-        spacing = (np.bincount(a, length, minlength=count) + np.bincount(b, length, minlength=count)) / np.maximum(
-            np.bincount(self._stars.sides.ravel(), minlength=count), 1
-        )
-        weights = near.tocsr()[owner]
-        row = np.repeat(np.arange(len(heavy)), np.diff(weights.indptr))
-        gap = np.linalg.norm(heavy[row] - points[weights.indices], axis=1) / np.maximum(spacing[owner[row]], 1e-12)
-        weights.data = np.exp(-np.minimum((gap / 0.6) ** 2, 200.0)) + 1e-30
-        weights = _normalised(weights)
-        c, d = edges(self.heavy.faces).T
-        around = csr_matrix((np.ones(len(c)), (c, d)), shape=(len(heavy),) * 2)
-        around = _normalised((around + around.T + identity(len(heavy))).tocsr())
-        # two vertices side by side may be of different clusters: averaging takes the step out
-        return (around @ (around @ weights)).tocsr()
 
     def carry(self, moment: Moment) -> Moment:
         """The heavy body at the moment of the proxy."""
@@ -105,6 +84,29 @@ class Proxy:
             return np.clip(getattr(heavy, name) + alive * change, 0.0, 1.0)
 
         return Look(**{field.name: carried(field.name) for field in dataclasses.fields(Look)})
+
+
+def following(heavy: Reals, faces: NDArray, points: Reals, sides: NDArray, owner: NDArray) -> csr_matrix:
+    """(V, N) how much each heavy vertex, (V, 3) joined by triangles (F, 3), listens to each of N points that stand in
+    for them, joined by edges (E, 2): to its own, owner (V,), and to the neighbours of that. Rows add up to one."""
+    a, b = sides.T
+    count = len(points)
+    near = csr_matrix((np.ones(len(a)), (a, b)), shape=(count, count))
+    near = near + near.T + identity(count, format="csr")
+    length = np.linalg.norm(points[a] - points[b], axis=1)
+    spacing = (np.bincount(a, length, minlength=count) + np.bincount(b, length, minlength=count)) / np.maximum(
+        np.bincount(sides.ravel(), minlength=count), 1
+    )
+    weights = near.tocsr()[owner]
+    row = np.repeat(np.arange(len(heavy)), np.diff(weights.indptr))
+    gap = np.linalg.norm(heavy[row] - points[weights.indices], axis=1) / np.maximum(spacing[owner[row]], 1e-12)
+    weights.data = np.exp(-np.minimum((gap / 0.6) ** 2, 200.0)) + 1e-30
+    weights = _normalised(weights)
+    c, d = edges(faces).T
+    around = csr_matrix((np.ones(len(c)), (c, d)), shape=(len(heavy),) * 2)
+    around = _normalised((around + around.T + identity(len(heavy))).tocsr())
+    # two vertices side by side may be of different clusters: averaging takes the step out
+    return (around @ (around @ weights)).tocsr()
 
 
 def _normalised(weights: csr_matrix) -> csr_matrix:

@@ -1,6 +1,6 @@
 """The table of what can be asked for: one request type, one pipeline.
 
-A job goes in as a request and, for Animate, the bytes of a Subject record; records come out one by one: the
+A job goes in as a request and, for Animate and Sway, the bytes of a Subject record; records come out one by one: the
 subject, its frames, a certificate. Pipelines are imported when they are asked for, so that this costs nothing.
 """
 
@@ -17,6 +17,7 @@ from backend.report import Preview, Report, Timed
 
 T = TypeVar("T")
 
+LOOKS = 24  # at how many moments of a loop its certificate is measured
 COMPILING = "Compiling for this machine, only this once"
 
 
@@ -28,12 +29,14 @@ def capabilities() -> protocol.Engines:
 
 def failure(error: Exception) -> protocol.Failure | None:
     """The sentence for an error that its reader can do something about; None for a fault of ours."""
+    from backend.geometry.modes import Rigid
     from backend.pipelines.lifecycle import BrokenSolve, UnusableSubject
     from backend.pipelines.processes.process import NotForThis
 
     codes = {
         NotForThis: "bad_subject",
         NotUnderstood: "unsupported",
+        Rigid: "bad_subject",
         UnusableSubject: "bad_subject",
         protocol.BadMessage: "bad_subject",
         BrokenSolve: "nan_result",
@@ -57,6 +60,9 @@ class Living(NamedTuple):
 def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
     """Records of one job, each as soon as it is there; nothing of a job whose subject is refused."""
     began = time.perf_counter()
+    if isinstance(request, protocol.Sway):
+        yield from _swaying(request, subject, report)
+        return
     mesh, frames, previews, understood, loop, reach = living(request, subject, report)
     header = {"version": protocol.VERSION, "loop": loop, "reach": reach}
     if understood is not None:
@@ -73,6 +79,45 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
         yield wire.pack_frame(frame, index)
         measure.add(frame)
     yield Timed(protocol.pack(_certificate(measure, began, report), {}))
+
+
+def _swaying(request: protocol.Sway, subject: bytes | None, report: Report) -> Iterator[bytearray]:
+    """The modes of a mesh and what the wind does with them: a client puts the motion together."""
+    began = time.perf_counter()
+    swaying = _sway(request, subject, report)
+    mesh, answer = swaying.mesh, swaying.answer
+    header = {"version": protocol.VERSION, "loop": True, "fps": request.fps, "windblown": True}
+    yield wire.pack_mesh(replace(mesh, pin=None, weight=None), **header)
+    modes = zip(swaying.modes.frequencies, swaying.damping, swaying.modes.shapes, strict=True)
+    for index, (frequency, damping, shape) in enumerate(modes):
+        yield wire.pack_mode(index, frequency, damping, shape)
+    blowing = answer.wind
+    record = protocol.SwayRecord(
+        base=request.lowest,
+        direction=request.direction,
+        speed=blowing.speed,
+        length=blowing.length,
+        strain=answer.strain,
+        strongest=swaying.strongest,
+    )
+    yield wire.pack_sway(record, answer.along_x, answer.along_y)
+    looks = min(request.frames, LOOKS)
+    measure = certificate.Measure(mesh, looks)
+    for frame in swaying.frames(looks):
+        measure.add(frame)
+    yield Timed(protocol.pack(_certificate(measure, began, report), {}))
+
+
+def _sway(request: protocol.Sway, subject: bytes | None, report: Report):
+    from backend.pipelines.sway import sway
+
+    return next(_told_of_compiling(lambda told: iter([sway(_mesh_of(subject), request, told)]), report))
+
+
+def _mesh_of(subject: bytes | None) -> Mesh:
+    if subject is None:
+        raise protocol.BadMessage("bad_subject", "A mesh is needed: select one")
+    return wire.unpack_mesh(subject)[0]
 
 
 def _begun(previews: Iterator[tuple[int, Frame]], frames: Iterator[Frame]) -> tuple[Iterator, Iterator]:
@@ -96,11 +141,12 @@ def living(request: protocol.Request, subject: bytes | None, report: Report) -> 
         understood = understand(request.prompt)
         mesh, frames, loop, reach = specimen.grow(request, understood, report)
         return Living(mesh, frames, iter(()), understood, loop, reach)
+    if isinstance(request, protocol.Sway):
+        swaying = _sway(request, subject, report)
+        return Living(swaying.mesh, swaying.frames(request.frames), iter(()), loop=True)
     from backend.pipelines.lifecycle import Life
 
-    if subject is None:
-        raise protocol.BadMessage("bad_subject", "Animate needs a mesh: select one")
-    mesh, _ = wire.unpack_mesh(subject)
+    mesh = _mesh_of(subject)
     life = Life(mesh, request, report)
     previews = _told_of_compiling(life.preview, report) if request.preview else iter(())
     return Living(mesh, _told_of_compiling(life.frames, report), previews)

@@ -1,7 +1,7 @@
 """The words that the add-on and the backend speak: messages, records, limits, version.
 
 docs/protocol.md states the conversation; this package is its grammar, and the only part of the backend that the add-on
-imports. It needs numpy, msgspec and platformdirs; what can be asked for stands in requests.py beside it. Nothing here
+imports. It needs numpy, msgspec and platformdirs; what can be asked for stands in requests beside it. Nothing here
 trusts its input: sizes are checked against limits before anything is allocated.
 """
 
@@ -26,6 +26,7 @@ from ..requests import (  # relative: in the shipped extension this package lies
     Rust,
     Shrivel,
     Stage,
+    Sway,
     Swell,
     Wilt,
     check_size,
@@ -75,7 +76,19 @@ from .messages import (
     decode_call,
     encode,
 )
-from .records import Array, Certificate, FrameRecord, Record, Records, Subject, check_subject, pack, unpack
+from .records import (
+    Array,
+    Certificate,
+    FrameRecord,
+    ModeRecord,
+    Record,
+    Records,
+    Subject,
+    SwayRecord,
+    check_subject,
+    pack,
+    unpack,
+)
 from .words import (
     CACHE_GB,
     CHUNK_BYTES,

@@ -8,8 +8,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from ..requests import MAX_FRAMES, Fps
+from ..requests import MAX_FRAMES, MODES, Fps
 from .words import ARRAY_BYTES, HEADER_BYTES, MAX_VERTICES, RECORD_BYTES, BadMessage, Line, Text
+
+Positive = Annotated[float, Meta(gt=0)]
 
 
 class Array(Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +87,35 @@ class FrameRecord(Record, tag="frame"):
     required = frozenset({"positions"})
 
 
+class ModeRecord(Record, tag="mode"):
+    """One vibration mode of the subject: shape (V, 3) kg^-1/2, of modal mass 1, in the order of their frequencies."""
+
+    index: Annotated[int, Meta(ge=0, lt=MODES)]
+    frequency: Positive  # Hz, undamped
+    damping: Positive  # ratio
+    layout = {"shape": ("<f4", ("V", 3))}
+    required = frozenset({"shape"})
+
+
+class SwayRecord(Record, tag="sway"):
+    """How the modes answer the wind, after all of them: the spectral volume of bin k is sum_m a_km shape_m, with
+    a = cos(direction) along_x + sin(direction) along_y; each (K, M, 2) in kg^1/2 m, real and imaginary part.
+
+    x(t) = x0 + Re sum_k S_k exp(2 pi i k base t). speed, length and strain are of the wind: its mean in m/s, the length
+    of its gusts in metres, and how far its full drag would bend the subject, over what it allows; strongest is the mean
+    of the storm that a slider ends with, in m/s.
+    """
+
+    base: Positive  # Hz
+    direction: float  # radians from x towards y
+    speed: Positive
+    length: Positive
+    strain: Annotated[float, Meta(ge=0)]
+    strongest: Positive
+    layout = {"along_x": ("<f4", ("K", "M", 2)), "along_y": ("<f4", ("K", "M", 2))}
+    required = frozenset({"along_x", "along_y"})
+
+
 class Certificate(Record, tag="certificate"):
     """The last record: what was measured about the finished clip, as (name, value, unit), and that in one line."""
 
@@ -93,7 +124,7 @@ class Certificate(Record, tag="certificate"):
     measured: tuple[tuple[Line, float, Line], ...] = ()
 
 
-Records = Subject | FrameRecord | Certificate
+Records = Subject | FrameRecord | ModeRecord | SwayRecord | Certificate
 _records = msgspec.msgpack.Decoder(Records)
 _PREFIX = struct.Struct("<4sI")  # magic, header bytes
 _RECORD_MAGIC = b"ANR1"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import zmq
 
 from backend import protocol
-from backend.prompt import NotUnderstood, path_of, record_of, understand
+from backend.prompt import NotUnderstood, backwards, record_of, understand
 from backend.service.blobs import Blobs, Mismatch
 from backend.service.clock import Clock
 from backend.service.door import Door, Full, Gone
@@ -356,10 +356,9 @@ def _reading(call: protocol.Read) -> protocol.Reading:
         return protocol.Reading(re=call.id, refusal=str(error))
     try:
         understood = understand(call.prompt)
-        path_of(understood)
         return protocol.Reading(
             re=call.id,
-            understood=understood.understood(),
+            understood=understood.understood() + backwards(understood),
             passed_over=understood.words_passed_over(),
             specimen=record_of(understood),
             count=understood.count,

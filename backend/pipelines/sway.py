@@ -1,0 +1,95 @@
+"""Sway of any mesh: its vibration modes, the wind that drives them, and a loop that plays for ever.
+
+After "Generative Image Dynamics" (arXiv:2309.07906), with the modes of the mesh in the place of a learned prior. What a
+mesh is made of cannot be seen. Its shape, at equal density and stiffness, tells the shapes of its modes and how their
+frequencies compare; how fast it swings is asked for (`pitch`), and how far a storm bends it (`bend`): its matter is
+made as stiff and as light as that.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend import protocol, spectral, wind
+from backend.clip import Frame, Mesh
+from backend.geometry.anatomy import Anatomy
+from backend.geometry.modes import Matter, Modes, modes_of
+from backend.pipelines.lifecycle import Welded, refuse_unusable, weld
+from backend.report import Report
+
+MATTER = Matter(thickness=0.001)  # of the body's size: leaves are thin
+WAVES = np.random.default_rng(0).normal(0, [6, 6, 6, 3], (6, 4))  # of gusts in a body of size 1: radians, and phases
+STRONGEST = 10.0  # of the Beaufort scale: where Calm to Storm ends
+FULL = 3.0  # strain in the strongest wind, which leaves 0.95 of `bend` for its lean
+PITCHES = (0.4, 2.5)  # Hz: of what is large and what is small, where none is asked for
+CALMEST = 0.02  # of it: a sway that was made in no wind at all could never be turned up
+
+
+@dataclass(frozen=True, eq=False)
+class Swaying:
+    """A mesh, its modes on the artist's vertices in metres, and their answer to the wind."""
+
+    mesh: Mesh
+    request: protocol.Sway
+    modes: Modes
+    damping: NDArray[np.float64]  # (M,) ratios, of the body and of the air
+    answer: wind.Sway
+    strongest: float  # m/s, mean speed of the storm that `bend` is said of
+
+    @property
+    def volume(self) -> spectral.SpectralVolume:
+        return self.answer.volume(self.modes.shapes, self.request.direction)
+
+    def frames(self, count: int) -> Iterator[Frame]:
+        """One loop in `count` even steps."""
+        for number, moved in enumerate(spectral.looped(self.volume, count)):
+            yield Frame(number / count, self.mesh.vertices + moved)
+
+
+def sway(mesh: Mesh, request: protocol.Sway, report: Report) -> Swaying:
+    """Raises UnusableSubject, and Rigid where a mesh cannot vibrate."""
+    refuse_unusable(mesh)
+    welded = weld(mesh, report)
+    body = welded.body
+    anatomy = Anatomy(replace(body, pin=np.maximum(body.pin, body.weight <= 0)))
+    report(0.1, "Finding its vibration modes")
+    loads = _gusts(wind.Surface.of(body.vertices, body.faces, anatomy.is_sheet), request.modes // 3)
+    # the body is one unit large: of its own size it has the same modes, slower ones, and as pitch says in the end
+    modes = modes_of(anatomy, MATTER, request.modes - len(loads), loads=loads).enlarged(welded.metres)
+    modes = modes.pitched(request.pitch or usual_pitch(welded.metres))
+    report(0.8, "Letting the wind blow")
+    limber = wind.Limber(modes, _surface(welded, anatomy), request.damping, request.bend)
+    strongest, blowing = (_wind(force, request, welded) for force in (1.0, max(request.storm, CALMEST)))
+    modes = modes.lightened(FULL / wind.strain(limber, strongest))
+    limber = replace(limber, modes=modes)
+    answer = wind.sway_both_ways(limber, blowing, spectral.Loop(request.lowest, request.frequencies))
+    damping = request.damping + wind.air_damping(limber, blowing)
+    own = replace(modes, shapes=(modes.shapes * body.weight[:, None])[:, welded.vertex])
+    return Swaying(mesh, request, own, damping, answer, strongest.speed)
+
+
+def usual_pitch(metres: float) -> float:
+    """Hz of the slowest swing of a plant of that size: it goes about as one over the root of the size."""
+    return float(np.clip(metres**-0.5, *PITCHES))
+
+
+def _gusts(surface: wind.Surface, count: int) -> NDArray[np.float64]:
+    """(P, V, 3) patterns of wind, at most `count`: an even one along x and along y, then in waves across the body."""
+    patterns = []
+    for facing, waves in zip((surface.facing[:, :, 0], surface.facing[:, :, 1]), np.split(WAVES, 2), strict=True):
+        phase = surface.points @ waves[:, :3].T + waves[:, 3]
+        patterns.append([facing, *(np.cos(phase).T[:, :, None] * facing)])
+    alternating = [pattern for pair in zip(*patterns, strict=True) for pattern in pair]
+    return np.array(alternating[:count]).reshape(-1, *surface.points.shape)
+
+
+def _wind(share: float, request: protocol.Sway, welded: Welded) -> wind.Wind:
+    height = max(wind.HEIGHT, welded.metres)
+    return wind.Wind.of_force(STRONGEST * share, height, request.direction, request.seed)
+
+
+def _surface(welded: Welded, anatomy: Anatomy) -> wind.Surface:
+    body = welded.body
+    return wind.Surface.of(body.vertices * welded.metres, body.faces, anatomy.is_sheet)

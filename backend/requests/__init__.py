@@ -1,0 +1,135 @@
+"""What can be asked for: the request types. Defaults and limits stand here only; the panel's sliders, the options of
+the command line and their descriptions are made from them, and reach everyone through backend.protocol.
+
+A slider of a process is in [0, 1], and its default is what looks right on most meshes.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..species import Species
+from .fields import (
+    INDIVIDUALS,
+    MAX_FRAMES,
+    MODES,
+    PROMPT_BYTES,
+    STAGES,
+    Age,
+    Engine,
+    First,
+    Fps,
+    Frames,
+    Individuals,
+    Last,
+    Preview,
+    Prompt,
+    Reverse,
+    Seed,
+    Timing,
+)
+from .processes import (
+    BIRTHS,
+    PROCESSES,
+    Bloom,
+    Burn,
+    Close,
+    Crumple,
+    Freeze,
+    Grow,
+    Melt,
+    Process,
+    Rot,
+    Rust,
+    Shrivel,
+    Stage,
+    Swell,
+    Wilt,
+    name_of,
+)
+from .sway import Sway
+from .words import from_words, in_words
+
+VERSION = "0.1.0"  # of the software, both sides; the protocol has its own
+
+
+def check_size(prompt: str) -> None:
+    """Raises ValueError with a sentence for what is no text or too much of it."""
+    try:
+        size = len(prompt.encode())
+    except UnicodeEncodeError:
+        raise ValueError("The prompt is not valid text (UTF-8): type it again or paste it as plain text") from None
+    if size > PROMPT_BYTES:
+        raise ValueError(f"The prompt has {size:,} bytes and {PROMPT_BYTES:,} are allowed: shorten it to one sentence")
+
+
+class Generate(Struct, frozen=True, kw_only=True, tag="generate", forbid_unknown_fields=True):
+    """A living object from words: these say its kind and its life; `specimen`, where it is given, what it is like."""
+
+    prompt: Prompt
+    engine: Engine = "builtin"
+    frames: Frames = 48
+    fps: Fps = 24.0
+    seed: Seed = 0
+    reverse: Reverse = False
+    specimen: Species | None = None
+    count: Individuals = None
+    age: Age = 0.0
+
+    def __post_init__(self):
+        if self.count is not None and not 1 <= self.count <= INDIVIDUALS:
+            raise ValueError(
+                f"{self.count:,} were asked for, and 1 to {INDIVIDUALS} can be made: ask for a number within that"
+            )
+        check_size(self.prompt)
+        if not self.prompt.strip():
+            raise ValueError('The prompt is empty: say what should come to life, for example "a red rose blooming"')
+
+
+class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_fields=True):
+    """Processes on a mesh that the client brings along as a Subject record: at once, or one after another."""
+
+    stages: Annotated[tuple[Stage, ...], Meta(min_length=1, max_length=STAGES, title="Processes")] = (Stage(),)
+    engine: Engine = "builtin"
+    frames: Frames = 48
+    fps: Fps = 24.0
+    seed: Seed = 0
+    reverse: Reverse = False
+    first: First = 0.0
+    last: Last = 1.0
+    timing: Timing = "even"
+    preview: Preview = True
+
+    def __post_init__(self):
+        if not self.first < self.last:
+            raise ValueError(
+                f"The life shown ends at {self.last:g}, not after its beginning at {self.first:g}: tick Reverse to "
+                "play it backwards"
+            )
+        starts, ends = [stage.start for stage in self.stages], 0.0
+        if starts != sorted(starts):
+            raise ValueError(f"{in_words(self.stages)}: put the processes in the order in which they start")
+        for stage in self.stages:
+            if isinstance(stage.process, BIRTHS) and 0.0 < ends <= stage.start:
+                name = name_of(stage.process).capitalize()
+                raise ValueError(f"{name} ends with your mesh as it is, so nothing can come before it: put it first")
+            ends = max(ends, stage.end)
+
+
+Request = Generate | Animate | Sway
+
+
+def child_seed(seed: int, number: int) -> int:
+    """The seed of one of several individuals; the first has the seed that was given. Neighbouring seeds share none."""
+    return (seed + number * 1_640_531_527) % 2**31  # an odd step near the golden ratio of 2^31: it meets all seeds
+
+
+def provenance(request: Request) -> dict[str, str]:
+    """What made a result, as text: enough to make the same clip again with the same version."""
+    fields = msgspec.structs.asdict(request) | {"version": VERSION}
+    if isinstance(request, Generate) and request.specimen is not None:
+        fields["specimen"] = msgspec.json.encode(request.specimen).decode()
+    if isinstance(request, Animate):
+        fields |= {"process": in_words(request.stages), "stages": msgspec.json.encode(request.stages).decode()}
+    return {"kind": type(request).__struct_config__.tag} | {name: str(value) for name, value in fields.items()}

@@ -1,0 +1,57 @@
+"""Limits, and fields that several requests have: each with its title, its tooltip and its range."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+MAX_FRAMES = 1024
+PROMPT_BYTES = 8 * 1024
+STAGES = 4  # processes of one life
+MODES = 48  # of one sway
+INDIVIDUALS = 50  # of one prompt
+
+Frames = Annotated[
+    int, Meta(ge=1, le=MAX_FRAMES, title="Frames", description="How many frames, and so how many shape keys, are made")
+]
+Fps = Annotated[float, Meta(ge=1, le=240, title="Frame Rate", description="Frames a second")]
+Seed = Annotated[int, Meta(ge=0, le=2**31 - 1, title="Seed", description="The same seed gives the same result again")]
+Reverse = Annotated[bool, Meta(title="Reverse", description="Play life backwards: what wilted recovers")]
+Amount = Annotated[
+    float, Meta(ge=0.01, le=1.0, title="Amount", description="How far the process goes, 1 being all the way")
+]
+Start = Annotated[
+    float, Meta(ge=0.0, le=1.0, title="Start", description="When in the life of the object this process begins")
+]
+End = Annotated[
+    float, Meta(ge=0.0, le=1.0, title="End", description="When in the life of the object it has done its work")
+]
+First = Annotated[
+    float, Meta(ge=0.0, le=1.0, title="From", description="The life time that the first frame shows, 0 being the start")
+]
+Last = Annotated[
+    float, Meta(ge=0.0, le=1.0, title="To", description="The life time that the last frame shows, 1 being the end")
+]
+Timing = Annotated[
+    Literal["even", "slow_start", "slow_end", "slow_both"],
+    Meta(title="Timing", description="How the pace of life changes from the first frame to the last"),
+]
+Preview = Annotated[
+    bool, Meta(title="Preview First", description="Show a coarse version within seconds; the full one replaces it")
+]
+Prompt = Annotated[
+    str,
+    Meta(title="Prompt", description="What should come to life, for example: a red rose blooming, then wilting"),
+]
+Individuals = Annotated[
+    int | None,
+    Meta(title="Count", description="How many are made, as one mesh; left open: as many as the prompt says"),
+]
+Age = Annotated[
+    float,
+    Meta(ge=-1.0, le=1.0, title="Age", description="Of one: 1 is ahead of the others in its life, -1 behind them"),
+]
+Engine = Annotated[Literal["builtin"], Meta(title="Engine", description="What makes the result")]
+
+
+def slider(title: str, description: str):
+    return Annotated[float, Meta(ge=0.0, le=1.0, title=title, description=description)]

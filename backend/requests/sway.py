@@ -1,0 +1,76 @@
+"""A motion without an end."""
+
+import math
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from .fields import MAX_FRAMES, MODES, Engine, Fps, Seed, slider
+
+
+class Sway(Struct, frozen=True, kw_only=True, tag="sway", forbid_unknown_fields=True):
+    """A mesh that the client brings along, in the wind: it swings by its own vibration modes, in a loop without end.
+
+    What a mesh is made of cannot be seen: its shape tells the modes and how their frequencies compare, `pitch` says how
+    fast the slowest of them is, and `bend` how far it gives way. The loop is `frequencies` multiples of `lowest` hertz,
+    0 the first: it lasts 1 / lowest seconds. The defaults are those of "Generative Image Dynamics" (arXiv:2309.07906),
+    16 of them at 0.2 Hz.
+    """
+
+    engine: Engine = "builtin"
+    storm: slider("Calm to Storm", "Mean wind, from calm, 0, to storm, 1, along the Beaufort scale") = 0.4
+    direction: Annotated[
+        float,
+        Meta(
+            ge=-math.pi,
+            le=math.pi,
+            title="Wind Direction",
+            description="Where the wind blows to: 0 along X, a quarter turn along Y",
+            extra={"unit": "radian"},
+        ),
+    ] = 0.0
+    pitch: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=20.0,
+            title="Pitch",
+            description="How often a second its slowest swing goes, hertz; 0: as suits its size",
+        ),
+    ] = 0.0
+    damping: Annotated[
+        float,
+        Meta(ge=0.005, le=1.0, title="Damping", description="How soon it comes to rest; at 1 it does not swing at all"),
+    ] = 0.05
+    bend: Annotated[
+        float, Meta(ge=0.01, le=0.6, title="Most Lean", description="How far a storm bends it, in its own size")
+    ] = 0.2
+    modes: Annotated[
+        int, Meta(ge=1, le=MODES, title="Modes", description="How many of its vibration modes swing, the slowest first")
+    ] = 24
+    frequencies: Annotated[
+        int, Meta(ge=2, le=24, title="Frequencies", description="Of the loop, the lean first: two shape keys for each")
+    ] = 16
+    lowest: Annotated[
+        float, Meta(ge=0.05, le=1.0, title="Lowest Frequency", description="Hertz; the loop lasts one period of it")
+    ] = 0.2
+    fps: Fps = 24.0
+    seed: Seed = 0
+
+    def __post_init__(self):
+        fastest = self.lowest * (self.frequencies - 1)
+        if fastest > self.fps / 2:
+            raise ValueError(
+                f"Its fastest swing, {fastest:g} Hz, is too fast for {self.fps:g} frames a second: ask for fewer "
+                "frequencies, a lower one, or a higher frame rate"
+            )
+        if self.frames > MAX_FRAMES:
+            raise ValueError(
+                f"A loop of {1 / self.lowest:g} s has {self.frames:,} frames at {self.fps:g} a second, and "
+                f"{MAX_FRAMES:,} can be made: raise the lowest frequency, or lower the frame rate"
+            )
+
+    @property
+    def frames(self) -> int:
+        """Of one loop."""
+        return round(self.fps / self.lowest)

@@ -1,0 +1,212 @@
+"""Sway of any mesh: what is asked for, what comes out, and how a client puts the motion together from the records."""
+
+import json
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+import trimesh
+
+from backend import pipelines, protocol, spectral, wire
+from backend.clip import Mesh
+from backend.commands import run
+from backend.geometry.modes import Modes, Rigid
+from backend.pipelines.lifecycle import UnusableSubject
+from backend.pipelines.sway import sway, usual_pitch
+from backend.report import silent
+
+QUICK = {"modes": 6, "frequencies": 8}
+
+
+@pytest.fixture(scope="module")
+def post() -> Mesh:
+    """A square post 1.5 m high, on the floor away from the origin."""
+    box = trimesh.creation.box((0.1, 0.1, 1.5)).subdivide().subdivide().subdivide()
+    return Mesh.from_triangles(box.vertices + [2.0, -1.0, 0.75], box.faces)
+
+
+@pytest.fixture(scope="module")
+def swaying(post):
+    return sway(post, protocol.Sway(seed=5, **QUICK), silent)
+
+
+def swing(swaying, *, of=slice(None)) -> np.ndarray:
+    """(V,) root mean square of the motion about its mean."""
+    moved = spectral.looped(swaying.volume, 32)[:, of]
+    return np.sqrt(((moved - moved.mean(axis=0)) ** 2).sum(axis=-1).mean(axis=0))
+
+
+def test_the_foot_stands_and_the_top_swings_most(post, swaying):
+    swings, height = swing(swaying), post.vertices[:, 2]
+    assert swings[height == 0].max() < 1e-6
+    assert swings[height == 1.5].min() > 0.003 * 1.5
+    assert np.corrcoef(height, swings)[0, 1] > 0.9
+
+
+def test_a_loop_leads_back_into_itself(swaying):
+    frames = list(swaying.frames(40))
+    again = swaying.mesh.vertices + spectral.synthesise(swaying.volume, [swaying.volume.period])[0]
+    assert np.abs(again - frames[0].positions).max() < 1e-5
+    assert spectral.seam(np.stack([frame.positions for frame in frames])) < 0.2
+    assert [frame.tau for frame in frames[:3]] == [0, 1 / 40, 2 / 40]
+
+
+def test_pitch_is_the_slowest_swing(post):
+    for pitch, heard in ((0.0, usual_pitch(1.5)), (1.7, 1.7)):
+        modes = sway(post, protocol.Sway(pitch=pitch, **QUICK), silent).modes
+        assert np.isclose(modes.frequencies[0], heard)
+        assert (np.diff(modes.frequencies) >= 0).all()
+
+
+def test_usual_pitch_falls_with_size():
+    assert usual_pitch(4.0) < usual_pitch(1.0) < usual_pitch(0.25)
+    assert usual_pitch(1e-4) == usual_pitch(1e-3)
+    assert usual_pitch(1e3) == usual_pitch(1e4)
+
+
+def test_a_storm_bends_it_as_far_as_was_said(post):
+    for bend in (0.1, 0.3):
+        lean = sway(post, protocol.Sway(storm=1.0, bend=bend, **QUICK), silent).volume.lean
+        farthest = np.linalg.norm(lean, axis=1).max() / 1.5
+        assert 0.6 * bend < farthest <= bend
+
+
+def test_stronger_wind_moves_it_further(post):
+    sways = [sway(post, protocol.Sway(storm=storm, **QUICK), silent) for storm in (0.1, 0.4, 1.0)]
+    assert np.all(np.diff([swing(one).max() for one in sways]) > 0)
+    assert np.all(np.diff([np.abs(one.volume.lean).max() for one in sways]) > 0)
+
+
+def test_it_leans_where_the_wind_blows_to(post):
+    for direction in (0.7, -2.0):
+        lean = sway(post, protocol.Sway(direction=direction, **QUICK), silent).volume.lean
+        towards = lean[post.vertices[:, 2] == 1.5].mean(axis=0)
+        assert np.isclose(np.arctan2(towards[1], towards[0]), direction, atol=0.05)
+
+
+def test_another_seed_is_another_gust_in_the_same_wind(post, swaying):
+    other = sway(post, protocol.Sway(seed=6, **QUICK), silent)
+    assert np.abs(other.volume.coefficients[1:] - swaying.volume.coefficients[1:]).max() > 1e-3
+    assert np.allclose(other.volume.lean, swaying.volume.lean, atol=1e-6)
+
+
+def test_what_is_pinned_stays(post):
+    pin = (post.vertices[:, 2] > 1.45).astype(np.float32)
+    hanging = replace(post, pin=pin)
+    swings = swing(sway(hanging, protocol.Sway(**QUICK), silent))
+    assert swings[pin == 1].max() < 1e-6
+    assert swings[post.vertices[:, 2] == 0].min() > 1e-3
+
+
+def test_only_what_takes_part_sways(post):
+    height = post.vertices[:, 2]
+    upper = sway(replace(post, weight=(height > 0.9).astype(np.float32)), protocol.Sway(**QUICK), silent)
+    assert swing(upper)[height <= 0.9].max() < 1e-6
+    assert swing(upper)[height == 1.5].min() > 1e-3
+    half = sway(
+        replace(post, weight=np.where(height > 1.4, 0.5, 1.0).astype(np.float32)), protocol.Sway(**QUICK), silent
+    )
+    whole = sway(post, protocol.Sway(**QUICK), silent)
+    assert np.allclose(swing(half)[height > 1.4], 0.5 * swing(whole)[height > 1.4], rtol=1e-4)
+
+
+def records_of(mesh: Mesh, request: protocol.Sway) -> list:
+    made = pipelines.carry_out(request, bytes(wire.pack_mesh(mesh)), silent)
+    return [protocol.unpack(bytes(record)) for record in made]
+
+
+def test_a_client_can_put_the_motion_together(post):
+    request = protocol.Sway(direction=0.4, seed=2, **QUICK)
+    records = records_of(post, request)
+    kinds = [type(record) for record, _ in records]
+    assert kinds == [protocol.Subject, *[protocol.ModeRecord] * 6, protocol.SwayRecord, protocol.Certificate]
+    assert records[0][0].loop and records[0][0].windblown
+    shapes = np.stack([arrays["shape"] for _, arrays in records[1:7]])
+    answer, arrays = records[7]
+    x, y = (arrays[name][..., 0] + 1j * arrays[name][..., 1] for name in ("along_x", "along_y"))
+    amplitudes = np.cos(answer.direction) * x + np.sin(answer.direction) * y
+    volume = spectral.lifted(amplitudes, shapes, answer.base)
+    clip = pipelines.made(request, bytes(wire.pack_mesh(post)), silent).clip
+    assert clip.loop and len(clip.positions) == request.frames
+    moved = spectral.looped(volume, request.frames)
+    assert np.abs(post.vertices + moved - clip.positions).max() < 1e-5
+    told = {name: value for name, value, _ in records[-1][0].measured}
+    assert 0.005 < told[protocol.Certificate.DISPLACEMENT] < 0.3
+
+
+def test_records_hold_numbers_only():
+    with pytest.raises(wire.NotFinite):
+        wire.pack_mode(0, 1.0, 0.1, np.full((3, 3), np.nan))
+    good, bad = np.zeros((2, 3), complex), np.full((2, 3), complex(0, np.inf))
+    record = protocol.SwayRecord(base=0.2, direction=0.0, speed=1.0, length=10.0, strain=0.1, strongest=9.0)
+    with pytest.raises(wire.NotFinite):
+        wire.pack_sway(record, good, bad)
+    unpacked, arrays = protocol.unpack(bytes(wire.pack_sway(record, good + 1j, good + 2)))
+    assert unpacked.length == 10.0
+    assert np.array_equal(arrays["along_x"], np.broadcast_to([0, 1], (2, 3, 2)))
+
+
+def test_frames_of_a_loop():
+    assert protocol.Sway().frames == 120
+    assert protocol.Sway(fps=30, lowest=0.4).frames == 75
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"fps": 10, "lowest": 0.5}, "7.5 Hz, is too fast for 10 frames"),
+        ({"fps": 240, "lowest": 0.05}, "4,800 frames at 240"),
+    ],
+)
+def test_a_loop_that_frames_cannot_show_is_refused(setting, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        protocol.Sway(**setting)
+
+
+@pytest.mark.parametrize("setting", [{"direction": 4.0}, {"storm": 1.1}, {"frequencies": 1}, {"damping": 0.0}])
+def test_limits(setting):
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(setting, protocol.Sway)
+
+
+def test_what_cannot_sway_is_told(post):
+    with pytest.raises(UnusableSubject, match="pinned"):
+        sway(replace(post, pin=np.ones(len(post.vertices), np.float32)), protocol.Sway(), silent)
+    with pytest.raises(protocol.BadMessage, match="select one"):
+        next(pipelines.carry_out(protocol.Sway(), None, silent))
+    failure = pipelines.failure(Rigid("Every vertex is held"))
+    assert failure.code == "bad_subject"
+
+
+def test_lighter_matter_moves_further_and_rings_as_before():
+    modes = Modes(np.array([1.0, 2.0]), np.ones((2, 4, 3)))
+    lighter = modes.lightened(4.0)
+    assert np.array_equal(lighter.frequencies, modes.frequencies)
+    assert np.array_equal(lighter.shapes, 2 * modes.shapes)
+
+
+def test_run_makes_a_loop(tmp_path, post, capsys):
+    path = tmp_path / "post.ply"
+    trimesh.Trimesh(post.vertices, post.faces, process=False).export(path)
+    options = ["--process", "sway", "--set", "frequencies=6", "--set", "modes=4", "--fps", "12", "--seed", "3"]
+    assert run.main([str(path), *options, "-o", str(tmp_path / "post.npz")]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["frames"] == 60
+    assert told["made"]["kind"] == "sway"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--process", "sway", "--frames", "10"], "--frames is not for sway"),
+        (["--process", "sway", "--set", "droop=1"], 'Sway has no setting "droop"'),
+        (["--process", "sway", "--set", "modes=2.5"], "a whole number from 1 to 48"),
+        (["--process", "wilt, sway"], "sway goes by itself"),
+    ],
+)
+def test_run_says_what_is_wrong(tmp_path, post, capsys, options, sentence):
+    path = tmp_path / "post.ply"
+    trimesh.Trimesh(post.vertices, post.faces, process=False).export(path)
+    assert run.main([str(path), *options, "-o", str(tmp_path / "post.npz")]) == run.BAD_INPUT
+    assert sentence in capsys.readouterr().err
