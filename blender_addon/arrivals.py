@@ -16,8 +16,10 @@ import msgspec
 
 from .client.jobs import Job
 from .client.session import Session
+from .scene import keys, marks
 from .scene.bouquet import Site
 from .scene.reading import Target
+from .scene.swaying import Arriving
 from .scene.taken import BadResult
 from .scene.writing import Import
 from .seam import protocol
@@ -34,8 +36,9 @@ class Arrival:
     target: Target | None  # None: an object at `site`
     site: Site
     asked: bool
+    order: str = ""  # what it is a part of; by itself where that is ""
     request: protocol.Request | None = None  # once its records come
-    writing: Import | None = None
+    writing: Import | Arriving | None = None
     finishing: Iterator[None] | None = None
     news: bool = False  # frames came whose colour is not shown yet
     shown_at: float = -1e9
@@ -47,6 +50,11 @@ class Arrival:
         name = self.writing.object_name if self.writing is not None else ""
         return name if name in bpy.data.objects else ""
 
+    @property
+    def whole(self) -> str:
+        """What becomes one undo step with it."""
+        return self.order or self.job
+
 
 class Arrivals:
     """All of them, and what is remembered of those that have landed."""
@@ -57,7 +65,9 @@ class Arrivals:
         self.notes: dict[str, list[str]] = {}  # by job: what there is to say about its import
         self.objects: dict[str, str] = {}  # by job: the name of the object that it became
         self.partial: set[str] = set()  # jobs of whose result only the beginning could be used
-        self.landed: list[str] = []  # names of objects that are finished and still need their undo step
+        self.landed: dict[str, list[str]] = {}  # by order: names of objects that are finished, without an undo step
+        self._marks: dict[str, str] = {}  # of all that began to arrive in this file: by mark, the job
+        self._undone = False  # there was an undo or a redo, and nobody has looked at what it led to
         self._session = session
         self._targets: dict[str, Target | None] = {}
 
@@ -66,14 +76,20 @@ class Arrivals:
         """Whether one more job may be read at once; the gateway refuses more."""
         return sum(arrival.asked for arrival in self.open.values()) < protocol.STREAMS
 
-    def expect(self, job: str, target: Target | None, asked: bool, site: Site | None = None) -> None:
+    @property
+    def settled(self) -> list[str]:
+        """Orders of which all has landed that will, and that need their undo step."""
+        under_way = {arrival.whole for arrival in self.open.values()}
+        return [order for order in self.landed if order not in under_way]
+
+    def expect(self, job: str, target: Target | None, asked: bool, site: Site | None = None, order: str = "") -> None:
         """A job was submitted; write what comes, to its target or its site. With neither it is a new object at the 3D
-        cursor."""
+        cursor. All that has the same `order` becomes one undo step."""
         self._targets[job] = target
         self.notes.pop(job, None)
         self.objects.pop(job, None)
         self.partial.discard(job)
-        self.open[job] = Arrival(job, target, site or Site(tuple(bpy.context.scene.cursor.location)), asked)
+        self.open[job] = Arrival(job, target, site or Site(tuple(bpy.context.scene.cursor.location)), asked, order)
 
     def move(self, job: str, site: Site) -> None:
         """It is known only now where it goes; nothing of it has come yet."""
@@ -107,6 +123,50 @@ class Arrivals:
             self.notes[job] = ["Another file was opened: import it again to have it there"]
         self.open.clear()
         self.landed.clear()
+        self._marks.clear()
+        self._undone = False
+
+    @staticmethod
+    def look_after_load() -> None:
+        """A file was opened, which may have been saved while something arrived: that is the artist's now."""
+        keys.settle_all()
+        for obj in marks.marked():
+            marks.remove(obj)
+
+    def push_undo(self) -> bool:
+        """One undo step for each order that has landed. Blender copies the whole file's changes for it: with a large
+        clip that takes longer than a tick may, so it has a tick to itself. False where there is none."""
+        steps = {order: self.landed.pop(order) for order in self.settled}
+        for names in steps.values():
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            bpy.ops.ed.undo_push(message=f"Import {names[0]}{more}")
+        return bool(steps)
+
+    def expect_another_moment(self) -> None:
+        """There was an undo or a redo. Its handler is no place to change data in: the next tick looks at it."""
+        self._undone = True
+
+    def look_after_undo(self) -> bool:
+        """It may have led to a moment at which something had half arrived. What is still arriving goes on there. What
+        is not is no use to anyone: it is hidden, until a redo brings all of it. Any other object that has the mark,
+        as a copy that the artist made, loses it. True where there was something to look at."""
+        if not self._undone or obstacle():
+            return False
+        self._undone = False
+        arriving = [arrival.writing for arrival in self.open.values() if arrival.writing is not None]
+        for obj in marks.marked():
+            job = self._marks.get(marks.owner_of(obj))
+            if job is None:
+                marks.remove(obj)
+            elif not any(writing.take_back(obj) for writing in arriving):
+                self._hide(obj, job)
+        return True
+
+    def _hide(self, obj, job: str) -> None:
+        obj.hide_viewport = obj.hide_render = True
+        note = "Where an undo finds it half arrived it is hidden: redo, or import it again"
+        if job in self.notes and note not in self.notes[job]:
+            self.notes[job].append(note)
 
     def advance(self, ends: float) -> bool:
         """Write until perf_counter() is `ends`. True where something was written."""
@@ -180,12 +240,16 @@ class Arrivals:
         if not arrival.asked and job.accepted and self.room:
             arrival.asked = True
             self._session.fetch(job.id)
+        if arrival.writing is None and self._has_to_wait(arrival):
+            return False
         taken = self._session.take(job.id)
         if taken is not None:
             _, record, arrays = taken
             if arrival.writing is None:
                 arrival.request = job.request
                 arrival.writing = _import_of(job, arrival)
+                if isinstance(arrival.writing, Import):  # a sway is never half written
+                    self._marks[arrival.writing.mark] = job.id
             arrival.writing.apply(record, arrays)
             arrival.news = True
             return True
@@ -193,6 +257,14 @@ class Arrivals:
         if over or self._session.fetched(job.id):
             return self._close(arrival, whole=job.state == "done")
         return False
+
+    def _has_to_wait(self, arrival: Arrival) -> bool:
+        """Whether another order has landed, or the rest of it is coming in: were this one begun now, the undo step of
+        the other would hold the beginning of it."""
+        if self.settled:
+            return True
+        others = (other for other in self.open.values() if other.writing is not None and other.whole != arrival.whole)
+        return any(other.job in self._session.jobs and self._session.jobs[other.job].final for other in others)
 
     def _close(self, arrival: Arrival, whole: bool) -> bool:
         """Nothing more will come."""
@@ -214,7 +286,7 @@ class Arrivals:
             notes += [f'Imported as "{name}"{shared}', *arrival.writing.notes]
             _keep_specimen(arrival, name)
             self.objects[arrival.job] = name
-            self.landed.append(name)
+            self.landed.setdefault(arrival.whole, []).append(name)
         if arrival.broken:
             self.partial.add(arrival.job)
         del self.open[arrival.job]
@@ -223,7 +295,9 @@ class Arrivals:
             self._session.stop_fetching(arrival.job)
 
 
-def _import_of(job: Job, arrival: Arrival) -> Import:
+def _import_of(job: Job, arrival: Arrival) -> Import | Arriving:
+    if isinstance(job.request, protocol.Sway):
+        return Arriving(job.title, protocol.provenance(job.request), arrival.target, arrival.site)
     about = {"request": msgspec.to_builtins(job.request)} if isinstance(job.request, protocol.Generate) else {}
     return Import(job.title, protocol.provenance(job.request), arrival.target, arrival.site, about)
 

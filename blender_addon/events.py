@@ -35,11 +35,15 @@ def start() -> None:
     bpy.app.timers.register(_on_timer, first_interval=0.1, persistent=True)
     bpy.app.handlers.load_pre.append(_before_load)
     bpy.app.handlers.load_post.append(_after_load)
+    bpy.app.handlers.undo_post.append(_after_undo)
+    bpy.app.handlers.redo_post.append(_after_undo)
     atexit.register(_pump.close)
 
 
 def stop() -> None:
     global _pump
+    bpy.app.handlers.redo_post.remove(_after_undo)
+    bpy.app.handlers.undo_post.remove(_after_undo)
     bpy.app.handlers.load_post.remove(_after_load)
     bpy.app.handlers.load_pre.remove(_before_load)
     if bpy.app.timers.is_registered(_on_timer):
@@ -47,7 +51,7 @@ def stop() -> None:
     atexit.unregister(_pump.close)
     if not bpy.app.is_job_running("RENDER"):  # which reads what would be written to
         _pump.arrivals.close()
-        push_undo()
+        _pump.arrivals.push_undo()
     _pump.close()
     _pump = None
 
@@ -75,16 +79,9 @@ def _redraw() -> None:
                     region.tag_redraw()
 
 
-def push_undo() -> None:
-    """One undo step for each import that has landed. Blender copies the whole file's changes for it: with a large
-    clip that takes longer than a tick may, so it has a turn of the timer to itself."""
-    while _pump.arrivals.landed:
-        bpy.ops.ed.undo_push(message=f"Import {_pump.arrivals.landed.pop()}")
-
-
 def wake() -> None:
     """After an operator: show what it did, and let the timer come at once."""
-    push_undo()
+    _pump.arrivals.push_undo()
     refresh()
     hurry()
 
@@ -110,12 +107,9 @@ def _on_timer() -> float:
 def _turn() -> float:
     """One tick and what is to be seen of it. Seconds until the next."""
     global _stale
-    if _pump.arrivals.landed:
-        push_undo()
-        return 0.0
     _pump.session.reader.typed = bpy.context.scene.anthesis.generate.words
     _stale |= _pump.tick()
-    interval = 0.0 if _pump.arrivals.landed else _pump.interval
+    interval = _pump.interval
     if _stale and (interval or time.monotonic() - _drawn_at > REDRAW_INTERVAL):
         refresh()
     return interval
@@ -129,4 +123,11 @@ def _before_load(*_) -> None:
 
 @persistent
 def _after_load(*_) -> None:
+    _pump.arrivals.look_after_load()
     refresh()
+
+
+@persistent
+def _after_undo(*_) -> None:
+    _pump.arrivals.expect_another_moment()
+    hurry()

@@ -76,7 +76,22 @@ class ANTHESIS_OT_export(ExportHelper, bpy.types.Operator):
         column.prop(self, "frame_step")
         self.layout.prop(self, "normals")
 
+    def _format_of_ending(self):
+        """Where no format is given, the file's ending says it. Raises CannotExport for one that says none."""
+        ending = splitext(self.filepath)[1].lower()
+        if self.properties.is_property_set("format") or not ending:
+            return
+        known = {of_format: format for format, of_format in ENDINGS.items()}
+        if ending not in known:
+            raise export.CannotExport(f'No format ends in "{ending}": use {", ".join(known)}, or set format')
+        self.format = known[ending]
+
     def execute(self, context):
+        try:
+            self._format_of_ending()
+        except export.CannotExport as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         if not is_there(self.format):
             self.report({"ERROR"}, f"This build of Blender cannot write {self.format}: use one from blender.org")
             return {"CANCELLED"}

@@ -9,6 +9,7 @@ import msgspec
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, FloatVectorProperty, IntProperty, StringProperty
 from msgspec import inspect
 
+UNITS = {"metre": {"subtype": "DISTANCE", "unit": "LENGTH"}, "radian": {"subtype": "ANGLE", "unit": "ROTATION"}}
 CHOICES = {"builtin": "Built-In"}  # where capitalising the words is not enough
 
 
@@ -32,14 +33,21 @@ def _property(field: inspect.Field, update: Callable | None):
         case inspect.IntType(ge=least, le=most):
             return IntProperty(min=least, max=most, **common)
         case inspect.FloatType(ge=least, le=most):
-            small = {"precision": 3} if 0 < least < 0.01 else {}  # where millimetres count
-            return FloatProperty(min=least, max=most, subtype="FACTOR" if most == 1 else "NONE", **small, **common)
+            return FloatProperty(min=least, max=most, **_measure(field, least, most), **common)
         case inspect.TupleType(item_types=channels):  # colours, linear
             return FloatVectorProperty(size=len(channels), min=0, max=1, subtype="COLOR", **common)
         case inspect.StrType():
             return StringProperty(options={"TEXTEDIT_UPDATE"} if update else set(), **common)
         case other:
             raise TypeError(f"{field.name}: no property of Blender shows {other}")
+
+
+def _measure(field: inspect.Field, least: float, most: float) -> dict[str, object]:
+    """How Blender shows a number: lengths and angles in the units of the scene, shares as sliders."""
+    unit, small = (field.type.extra or {}).get("unit"), 0 < least < 0.01
+    if unit:
+        return UNITS[unit] | ({"precision": 4} if small and unit == "metre" else {})  # where millimetres count
+    return {"subtype": "FACTOR" if most == 1 else "NONE"} | ({"precision": 3} if small else {})
 
 
 def values(group: bpy.types.PropertyGroup, request: type[msgspec.Struct], leave_out: Collection[str] = ()) -> dict:

@@ -9,6 +9,8 @@ change. The others, whose panel stays empty, would leave that of an earlier Gene
 undo their work.
 """
 
+from functools import partial
+
 import bpy
 import msgspec
 from bpy.props import BoolProperty, FloatProperty, PointerProperty, StringProperty
@@ -100,7 +102,8 @@ class ANTHESIS_OT_regrow(Asks, bpy.types.Operator):
     bl_label = "Regrow"
     bl_description = (
         "Grow the active object anew, as its specimen is now. It keeps its place, its parent, its constraints, "
-        "its materials and its Life curve; its mesh and shape keys are new: edits of them and vertex groups are lost"
+        "its materials and its Life curve. Its mesh and shape keys are new, and edits of them are lost; vertex groups "
+        "and attributes are carried over to the nearest points of the new surface"
     )
 
     @classmethod
@@ -115,10 +118,8 @@ class ANTHESIS_OT_regrow(Asks, bpy.types.Operator):
         return [events.running().regrow(context.active_object)]
 
 
-class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
-    bl_idname = "anthesis.animate_selected"
-    bl_label = "Animate Selected"
-    bl_description = "Let the process happen to each selected mesh. It gets shape keys for each frame"
+class AsksOfSelected(Asks):
+    """One job for each selected mesh, or for the part of it that Part of the Mesh says."""
 
     @classmethod
     def poll(cls, context):
@@ -128,20 +129,43 @@ class ANTHESIS_OT_animate_selected(Asks, bpy.types.Operator):
         return _backend_there(cls)
 
     def ask(self, context) -> list[str]:
-        settings = context.scene.anthesis.animate
-        request, jobs = settings.to_request(), []
-        part = Part(settings.pin_group, settings.weight_group, settings.only_selected)
+        chosen = context.scene.anthesis.animate
+        part = Part(chosen.pin_group, chosen.weight_group, chosen.only_selected)
+        ask_one, jobs = self.asking(context.scene.anthesis), []
         meshes = [obj for obj in context.selected_objects if obj.type == "MESH"]
         for obj in meshes:
             try:
-                jobs.append(events.running().animate(request, obj, part))
+                jobs.append(ask_one(obj, part))
             except ValueError as error:
                 if len(meshes) == 1:
                     raise
                 self.report({"WARNING"}, str(error))  # the others go on
         if not jobs:
-            raise ValueError("None of the selected meshes can be animated: the warnings say why")
+            raise ValueError("None of the selected meshes can be used: the warnings say why")
         return jobs
+
+
+class ANTHESIS_OT_animate_selected(AsksOfSelected, bpy.types.Operator):
+    bl_idname = "anthesis.animate_selected"
+    bl_label = "Animate Selected"
+    bl_description = "Let the process happen to each selected mesh. It gets shape keys for each frame"
+
+    @staticmethod
+    def asking(settings):
+        return partial(events.running().animate, settings.animate.to_request())
+
+
+class ANTHESIS_OT_sway_selected(AsksOfSelected, bpy.types.Operator):
+    bl_idname = "anthesis.sway_selected"
+    bl_label = "Sway Selected"
+    bl_description = (
+        "Let each selected mesh sway in the wind, in a loop without an end: it gets two shape keys for each frequency, "
+        "in place of those of an earlier sway"
+    )
+
+    @staticmethod
+    def asking(settings):
+        return partial(events.running().sway, settings.sway.to_request())
 
 
 class OfJob(Operation):
@@ -271,6 +295,7 @@ CLASSES = (
     ANTHESIS_OT_generate,
     ANTHESIS_OT_regrow,
     ANTHESIS_OT_animate_selected,
+    ANTHESIS_OT_sway_selected,
     ANTHESIS_OT_cancel_job,
     ANTHESIS_OT_import_again,
     ANTHESIS_OT_remove_job,

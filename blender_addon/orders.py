@@ -102,7 +102,7 @@ class Orders:
         self._session.reader.need(wish.request.prompt)
         asked = self._arrivals.room
         order.jobs = [self._session.submit(wish.request, wish.title, fetch=asked, hold=True)]
-        self._arrivals.expect(order.jobs[0], None, asked, Site(location))
+        self._arrivals.expect(order.jobs[0], None, asked, Site(location), order.id)
         self._orders[order.id] = order
         while len(self._orders) > REMEMBERED:
             del self._orders[next(iter(self._orders))]
@@ -158,7 +158,7 @@ class Orders:
                 continue
             asked = self._arrivals.room
             order.jobs.append(self._session.submit(request, title, fetch=asked))
-            self._arrivals.expect(order.jobs[-1], None, asked, site)
+            self._arrivals.expect(order.jobs[-1], None, asked, site, order.id)
 
     def _withdraw(self, order: Order) -> None:
         """Nothing of it is left: no job, no row in the list, nothing half written."""

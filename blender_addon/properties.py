@@ -107,11 +107,22 @@ class AnthesisAnimateSettings(bpy.types.PropertyGroup):
         return protocol.Animate(stages=tuple(wanted), **values(self, protocol.Animate, {"stages"}))
 
 
+class AnthesisSwaySettings(bpy.types.PropertyGroup):
+    """How the selected mesh shall sway. What of it sways is said where processes are, under Part of the Mesh."""
+
+    __annotations__ = made_from(protocol.Sway)
+
+    def to_request(self) -> protocol.Sway:
+        """Raises ValueError with a sentence for a loop that frames cannot show."""
+        return protocol.Sway(**values(self, protocol.Sway))
+
+
 class AnthesisSettings(bpy.types.PropertyGroup):
     """Scene.anthesis: saved with the file."""
 
     generate: PointerProperty(type=AnthesisGenerateSettings)
     animate: PointerProperty(type=AnthesisAnimateSettings)
+    sway: PointerProperty(type=AnthesisSwaySettings)
 
 
 class AnthesisJob(bpy.types.PropertyGroup):
@@ -140,6 +151,7 @@ CLASSES = (
     *stages.CLASSES,
     AnthesisGenerateSettings,
     AnthesisAnimateSettings,
+    AnthesisSwaySettings,
     AnthesisSettings,
     AnthesisJob,
     AnthesisWindow,

@@ -156,6 +156,12 @@ class Pump:
         self._require_backend()
         return self._submit(request, f"{protocol.in_words(request.stages).capitalize()} {obj.name}", subject, target)
 
+    def sway(self, request: protocol.Sway, obj: bpy.types.Object, part: reading.Part = reading.WHOLE) -> str:
+        """Ask how a mesh sways in the wind; otherwise as animate()."""
+        subject, target = reading.read_subject(obj, part)
+        self._require_backend()
+        return self._submit(request, f"Sway {obj.name}", subject, target)
+
     def _require_backend(self) -> None:
         """Raises ValueError where none can be reached for a job."""
         if not self.settings.auto_start and self.session.state in ("off", "refused"):
@@ -215,8 +221,11 @@ class Pump:
 
     def tick(self, budget: float = BUDGET) -> bool:
         """Talk and write for about `budget` seconds. True where something visible changed."""
+        changed = self.arrivals.look_after_undo()
+        if self.arrivals.push_undo():
+            return True
         ends = time.perf_counter() + budget
-        changed = self._look_after_installation() | self._look_after_probe()
+        changed |= self._look_after_installation() | self._look_after_probe()
         if self._restarting and self.session.state == "off" and self.installed:
             self._restarting = False
             self.connect()
@@ -232,7 +241,7 @@ class Pump:
     def interval(self) -> float:
         """Seconds until tick() should be called again."""
         jobs = self.session.jobs.values()
-        if self._busy:
+        if self._busy or self.arrivals.settled:
             return 0.0
         if not self.arrivals.waits and any(_on_its_way(job) for job in jobs):
             return 0.01

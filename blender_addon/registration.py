@@ -5,12 +5,14 @@
 import bpy
 from bpy.props import PointerProperty
 
-from . import events, operators, panels, pictures, preferences, properties, specimens
+from . import events, operators, panels, pictures, poke, preferences, properties, specimens, sway
 
 CLASSES = (
     preferences.AnthesisPreferences,
     *properties.CLASSES,
     *operators.CLASSES,
+    *sway.CLASSES,
+    *poke.CLASSES,
     *panels.CLASSES,
 )
 
@@ -21,6 +23,7 @@ def register() -> None:
         bpy.utils.register_class(cls)
     bpy.types.Scene.anthesis = PointerProperty(type=properties.AnthesisSettings)
     bpy.types.Object.anthesis_specimen = PointerProperty(type=specimens.AnthesisSpecimen)
+    bpy.types.Object.anthesis_sway = PointerProperty(type=sway.AnthesisSway)
     bpy.types.WindowManager.anthesis = PointerProperty(type=properties.AnthesisWindow)
     events.start()
 
@@ -28,6 +31,7 @@ def register() -> None:
 def unregister() -> None:
     events.stop()
     del bpy.types.WindowManager.anthesis
+    del bpy.types.Object.anthesis_sway
     del bpy.types.Object.anthesis_specimen
     del bpy.types.Scene.anthesis
     for cls in reversed(CLASSES):

@@ -1,5 +1,5 @@
 """A tour of the real window: install the zip, start the backend, read a prompt, generate, cancel, change what was
-made in the redo panel, regrow, make a bouquet, animate, play, export; a picture of each.
+made in the redo panel, regrow, make a bouquet, animate, sway, play, export; a picture of each.
 
 python -m tests.window_tour dist/anthesis-0.1.0-linux-x64-python3.13.zip
 
@@ -56,6 +56,10 @@ pump = sys.modules[name].running() if name else None
 def rose(): return next((o for o in bpy.data.objects if o.anthesis_specimen.kind == "rose" and not o.hide_get()), None)
 def redo():  # False while shaders are compiled: the redo panel is grey then
     with here(): return "FINISHED" in bpy.ops.ed.undo_redo()
+def undo():
+    with here(): return "FINISHED" in bpy.ops.ed.undo()
+def bring_back():
+    with here(): return "FINISHED" in bpy.ops.ed.redo()
 def newest(): return max(pump.session.jobs.values(), key=lambda job: job.created)
 def keys():
     meshes = [o for o in bpy.data.objects if o.type == "MESH" and o.data.shape_keys]
@@ -271,12 +275,14 @@ class Tour:
             "obj = rose()\n"
             "obj.name, obj.location.x, obj.anthesis_specimen.rose.petals = 'Mine', 0.05, 15\n"
             "obj.anthesis_specimen.rose.colour = (0.8, 0.2, 0.02)\n"
+            "obj.vertex_groups.new(name='Bend').add(range(len(obj.data.vertices)), 0.5, 'REPLACE')\n"
             "bpy.context.view_layer.objects.active = obj\n"
             "with here(): bpy.ops.anthesis.regrow('EXEC_DEFAULT', True)"
         )
         self.until("newest().id in pump.arrivals.objects")
-        found = self.ask("[rose().name, round(rose().location.x, 3), rose().anthesis_specimen.rose.petals, keys()]")
-        assert found[:3] == ["Mine", 0.05, 15], found
+        groups = "list(rose().vertex_groups.keys())"
+        found = self.ask(f"[rose().name, round(rose().location.x, 3), rose().anthesis_specimen.rose.petals, {groups}]")
+        assert found == ["Mine", 0.05, 15, ["Bend"]], found
         self.picture("regrown")
 
     def bouquet(self) -> None:
@@ -286,8 +292,14 @@ class Tour:
             "with here(): bpy.ops.anthesis.generate('EXEC_DEFAULT', True)"
         )
         self.facts["seconds to a bouquet"] = self.until("not pump.arrivals.open and not pump.orders.open")
+        self.until("not pump.arrivals.landed")
         stands = "bpy.data.collections['nine pink roses blooming'].objects"
-        assert self.ask(f"[len({stands}), len({{o.data for o in {stands}}})]") == [9, 3], "not nine of three"
+        made = f"[len({stands}), len({{o.data for o in {stands}}})]"
+        assert self.ask(made) == [9, 3], "not nine of three"
+        self.until("undo()")
+        assert not self.ask("'nine pink roses blooming' in bpy.data.collections"), "one undo left some of it"
+        self.until("bring_back()")
+        assert self.ask(made) == [9, 3], "a redo did not bring all of it"
         self.do(
             f"for obj in {stands}: obj.select_set(True)\n"
             f"bpy.context.scene.frame_current = {CHANGED_FRAMES // 2}\n"
@@ -342,6 +354,34 @@ class Tour:
         self.picture("baked")
         self.do("with here(): bpy.ops.ed.undo()")
         assert self.ask("'Life' in bpy.context.object"), "an undo does not bring back what was live"
+
+    def sway(self) -> None:
+        """A monkey on a post in a gale: asked for, seen, turned into another wind, and asked for anew."""
+        self.do(
+            "with here(): bpy.ops.mesh.primitive_cylinder_add(radius=0.02, depth=0.6, location=(0, 0, 0.3))\n"
+            "post = bpy.context.object\n"
+            "with here(): bpy.ops.mesh.primitive_monkey_add(size=0.3, location=(0, 0, 0.65))\n"
+            "post.select_set(True)\n"
+            "with here(): bpy.ops.object.join()\n"
+            "for obj in bpy.data.objects: obj.hide_set(obj.type == 'MESH' and obj != bpy.context.object)\n"
+            "bpy.context.scene.anthesis.sway.storm = 0.8\n"
+            "with here(): bpy.ops.view3d.view_selected()"
+        )
+        self.picture("to-sway")
+        self.do("with here(): bpy.ops.anthesis.sway_selected()")
+        self.facts["seconds to a sway"] = self.until("newest().id in pump.arrivals.objects")
+        lean = "[round(c, 3) for c in bpy.context.object.data.shape_keys.key_blocks['Sway Lean'].data[0].co]"
+        keys = "[key.name for key in bpy.context.object.data.shape_keys.key_blocks]"
+        names, before = self.ask(keys), self.ask(lean)
+        assert len(names) == 2 + 2 * 15, names
+        self.do("bpy.context.scene.frame_current = 40")
+        self.picture("swaying")
+        self.do("bpy.context.object.anthesis_sway.direction = 1.5; bpy.context.object['Amplitude'] = 2.0")
+        assert self.ask(lean) != before, "another wind changes nothing"
+        self.picture("turned")
+        self.do("with here(): bpy.ops.anthesis.sway_selected()")
+        self.until("not pump.arrivals.open")
+        assert self.ask(keys) == names, "a second sway does not take the place of the first"
 
     def play(self) -> None:
         self.do(
@@ -412,6 +452,7 @@ def main() -> int:
         tour.bouquet()
         tour.animate()
         tour.combine()
+        tour.sway()
         tour.play()
         tour.export()
     except (AssertionError, RuntimeError) as error:

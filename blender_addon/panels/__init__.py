@@ -2,14 +2,15 @@
 
 """The tab in the sidebar, panel by panel. It draws what is known and computes nothing."""
 
-from . import animate, export, generate, jobs, life, specimen, state
+from . import animate, export, generate, jobs, life, specimen, state, sway
 
 CLASSES = (
     *state.CLASSES,
     *generate.CLASSES,
-    *animate.CLASSES,
-    *life.CLASSES,
     *specimen.CLASSES,
+    *animate.CLASSES,
+    *sway.CLASSES,
+    *life.CLASSES,
     *jobs.CLASSES,
     *export.CLASSES,
 )

@@ -7,14 +7,15 @@ import bpy
 
 from ..seam import protocol
 from . import bake as baking
-from . import colour, curves, finishing, keys, live, provenance
+from . import colour, curves, finishing, keys, live, provenance, sway, sway_bake
 
 MODIFIERS = (colour.MODIFIER,)
 
 
 def frame_range(obj) -> tuple[int, int]:
-    """First and last scene frame of the clip; the scene's own where the object has none."""
-    return baking.frame_range(obj)
+    """First and last scene frame of the clip, or of a loop of what sways alone; the scene's own where the object has
+    neither."""
+    return (not frames(obj) and sway_bake.frame_range(obj)) or baking.frame_range(obj)
 
 
 def lives(obj) -> set[str]:
@@ -37,11 +38,12 @@ def can_thin(obj) -> bool:
 def plain(obj, step: int) -> Iterator:
     """A passing copy under the same name, with keyframes in place of drivers, and every nth key and the last where
     it can be thinned; the object itself where it is plain and whole already."""
-    step = step if can_thin(obj) else 1
-    if live.of(obj) is None and step == 1:
+    step, (first, last) = step if can_thin(obj) else 1, frame_range(obj)
+    if live.of(obj) is None and step == 1 and sway.on(obj) is None:
         yield obj
         return
-    seen = baking.watch(obj)
+    seen = baking.watch(obj) if frames(obj) else None
+    swung = sway_bake.watch(obj, first, last) if sway.on(obj) else None
     name, own = obj.name, {curves.action_of(obj), curves.action_of(obj.data.shape_keys)}
     copy = obj.copy()
     copy.data = obj.data.copy()
@@ -50,7 +52,10 @@ def plain(obj, step: int) -> Iterator:
             collection.objects.link(copy)
         obj.name = f"{name} (Whole)"
         copy.name = name
-        baking.bake(copy, seen, step)
+        if seen is not None:
+            baking.bake(copy, seen, step)
+        if swung is not None:
+            sway_bake.flatten(copy, first, swung)
         yield copy
     finally:
         mesh, actions = copy.data, {curves.action_of(copy), curves.action_of(copy.data.shape_keys)}

@@ -16,9 +16,11 @@ from . import curves
 
 _WORDS = "|".join(name.title() for name in protocol.PROCESSES)
 OURS = re.compile(rf"Anthesis (?:Preview )?\d{{3,4}}(?: (?:{_WORDS}|Process)(?: \d)?)?")
+OF_MOTION = re.compile(r"Sway (?:Lean|[\d.e+-]+ Hz (?:cos|sin))|Poke(?: Now)? \d+")  # in a wind, or by a hand
 FINAL = re.compile(r"Anthesis \d{3,4}")  # of one process, or baked: the only kind that can be thinned
 VALUE = re.compile(r'key_blocks\["(.*)"\]\.value')
-ARRIVING = "anthesis_arriving"  # property of a Key while frames come in: an undo takes it away with the frames
+ARRIVING = "anthesis_arriving"  # property of a Key, never of an object (see marks.py): who writes its frames. An undo
+# takes it away with them
 HIGHEST = 4.0  # value that a slider may reach: an amount and a weight of 1.5 each are 2.25
 
 
@@ -73,6 +75,13 @@ def write(obj, name: str, positions: np.ndarray, value: float) -> None:
 def settle(obj) -> None:
     """All frames are there, and nobody will withdraw them."""
     obj.data.shape_keys.pop(ARRIVING, None)
+
+
+def settle_all() -> None:
+    """Of a file that was opened: whoever wrote frames in it writes no more."""
+    for shape_keys in bpy.data.shape_keys:
+        if shape_keys.library is None:
+            shape_keys.pop(ARRIVING, None)
 
 
 def withdraw(obj, owner: str, basis_too: bool) -> bool:

@@ -62,10 +62,10 @@ def _is_ours(obj, name: str) -> bool:
 def begin(obj, names: Names, first_frame: int, last: int) -> None:
     """The properties, and the curve of Life: linear, from `first_frame` of the scene over `last` frames."""
     passed = bpy.context.scene.frame_current_final - first_frame
-    _property(obj, names.life, min(1.0, max(0.0, passed / last)) if last else 1.0, 1.0, LIFE)
-    _property(obj, names.amount, 1.0, MOST, AMOUNT)
+    slider(obj, names.life, min(1.0, max(0.0, passed / last)) if last else 1.0, 1.0, LIFE)
+    slider(obj, names.amount, 1.0, MOST, AMOUNT)
     for name in names.weights:
-        _property(obj, name, 1.0, MOST, WEIGHT)
+        slider(obj, name, 1.0, MOST, WEIGHT)
     points = [(first_frame, 0.0), (first_frame + last, 1.0)] if last else [(first_frame, 1.0)]
     curves.write(obj, path_of(names.life), points, f"{obj.name} Life")
 
@@ -75,7 +75,7 @@ def plays_alone(obj, names: Names) -> bool:
     return [curve.data_path for curve in curves.there(obj)] == [path_of(names.life)]
 
 
-def _property(obj, name: str, value: float, most: float, description: str) -> None:
+def slider(obj, name: str, value: float, most: float, description: str) -> None:
     obj[name] = value
     obj.id_properties_ui(name).update(
         min=0.0, max=most, soft_min=0.0, soft_max=1.0, default=value, description=description, subtype="FACTOR"
@@ -91,20 +91,20 @@ def drive_key(obj, names: Names, key: str, hat: str, process: int = 0) -> None:
     if names.weights:
         wanted["weight"] = names.weights[process]
     parts = [*(name for name in ("amount", "weight") if name in wanted), *[hat] * (hat != "1")]
-    _drive(shape_keys, path, obj, wanted, " * ".join(parts))
+    drive(shape_keys, path, obj, wanted, " * ".join(parts))
 
 
 def drive_input(obj, names: Names, path: str, of: str) -> None:
     """An input of a modifier follows "life", or the "amount" of colour."""
     if of == "life":
-        _drive(obj, path, obj, {"life": names.life}, "life")
+        drive(obj, path, obj, {"life": names.life}, "life")
         return
     weights = {f"weight_{number + 1}": name for number, name in enumerate(names.weights)}
     strongest = f" * max({', '.join(weights)})" if weights else ""
-    _drive(obj, path, obj, {"amount": names.amount} | weights, f"amount{strongest}")
+    drive(obj, path, obj, {"amount": names.amount} | weights, f"amount{strongest}")
 
 
-def _drive(block, path: str, obj, wanted: dict[str, str], expression: str) -> None:
+def drive(block, path: str, obj, wanted: dict[str, str], expression: str) -> None:
     """A driver whose variables are custom properties of `obj`; one that is there already is rewritten."""
     data = block.animation_data
     curve = (data and data.drivers.find(path)) or block.driver_add(path)

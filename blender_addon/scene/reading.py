@@ -131,7 +131,8 @@ def _usable_mesh(obj):
     if mesh.shape_keys and not mesh.shape_keys.use_relative:
         raise Unusable(f'"{obj.name}" uses absolute shape keys: tick Relative in Object Data > Shape Keys')
     for key in mesh.shape_keys.key_blocks[1:] if mesh.shape_keys else ():
-        if key.value and not key.mute and not keys.OURS.fullmatch(key.name):
+        ours = keys.OURS.fullmatch(key.name) or keys.OF_MOTION.fullmatch(key.name)
+        if key.value and not key.mute and not ours:
             raise Unusable(
                 f'"{obj.name}" is seen with its shape key "{key.name}" switched on, and the shape without it would be '
                 "animated: set its shape keys to 0, or apply them, then animate it"

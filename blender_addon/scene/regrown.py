@@ -8,6 +8,7 @@ import bpy
 
 from . import build, colour, place
 from .bouquet import Seat
+from .carried import Former
 
 
 def usable(seat: Seat):
@@ -18,14 +19,15 @@ def usable(seat: Seat):
     return None if obj.data.is_editmode or obj.mode == "SCULPT" else obj
 
 
-def sit(obj, arrays: dict) -> str:
-    """Give it the mesh of a Subject record, with the materials of the former one. The former mesh's name."""
+def sit(obj, arrays: dict) -> Former:
+    """Give it the mesh of a Subject record, with the materials of the former one."""
     former, mesh = obj.data, build.new_mesh(obj.data.name, arrays)
+    groups = tuple(group.name for group in obj.vertex_groups)
     for material in former.materials:
         mesh.materials.append(material)
     obj.data = mesh
     _show_colours(obj, False)  # they are those of other vertices
-    return former.name
+    return Former(former.name, groups)
 
 
 def stand_up(obj, former: str) -> None:

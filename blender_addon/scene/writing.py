@@ -15,9 +15,10 @@ import bpy
 import numpy as np
 
 from ..seam import protocol
-from . import colour, finishing, keys, live, material, place, provenance
+from . import colour, finishing, keys, live, marks, material, place, provenance
 from .bouquet import Site
 from .reading import Target, rest
+from .row import Row
 from .seating import Seating
 from .surface import corner_vertices
 from .taken import Came, Taken
@@ -48,15 +49,12 @@ class Import:
         self._owned = False  # the object is one that we made
         self._begun = False  # its shape keys are ours to write
         self._signed = False  # it is finished
-        self._key = uuid.uuid4().hex  # marks the shape keys that we are writing
+        self.mark = uuid.uuid4().hex  # on the object and the shape keys that we are writing
+        self._moment = 0  # another one where the object is another, or not what it was
         self._rest: np.ndarray | None = None  # (V, 3) rest shape of the object when we took it
         self._had_keys = self._was_pinned = False  # the object, before we began
         self._taken = Taken()
-        self._written = 0  # of the frames
-        self._previewed: set[int] = set()  # frames whose preview is on the object
-        self._newest: tuple[str, np.ndarray] | None = None  # the key that was written last, and what it holds
-        self._shown: list[str] = []  # the keys that are on, before any follow the properties
-        self._names: live.Names | None = None  # of the properties that the keys follow, once they do
+        self._row = Row(self._taken, self._made_by)
         self._lasts = 0  # over how many frames Life was keyed
         self._attributes: dict[str, str] = {}  # names of ours in the mesh, once they are there
         self._stale_colour = False  # the newest look is not shown yet
@@ -85,6 +83,9 @@ class Import:
 
     def step(self) -> bool:
         """A few milliseconds of what has to be done before the next record; False where there is nothing."""
+        if self._owned and self._row.written < len(self._taken.frames):  # an undo took frames away
+            self._write(at_most=1)
+            return True
         if self._between is None:
             return False
         if next(self._between, self) is self:
@@ -111,7 +112,7 @@ class Import:
     def show(self) -> None:
         """Colour the newest frame; once a tick is enough. Only a mesh of our own changes colour before the end."""
         obj = self._found()
-        if obj is None or not (self._owned and self._stale_colour and self._attributes) or self._names is not None:
+        if obj is None or not (self._owned and self._stale_colour and self._attributes) or self._row.names is not None:
             return
         look, corners = self._taken.newest, corner_vertices(obj.data)
         material.write_attributes(obj.data, self._attributes, corners, look, set(self._attributes))
@@ -120,12 +121,10 @@ class Import:
     def finish(self) -> Iterator[None]:
         """Drivers, colours, scene range and provenance, in steps of a few milliseconds; then the object plays."""
         self._between = None
-        self._taken.previews, self._previewed = [], set()  # not all are replaced where fewer frames came than expected
+        # Not all of a preview is replaced where fewer frames came than expected.
+        self._taken.previews, self._row.previewed = [], set()
         if self._taken.frames:
             self.verify()
-            while self._written < len(self._taken.frames):
-                self._write(at_most=1)
-                yield
         yield from self._through(self._final_steps)
 
     def abandon(self) -> None:
@@ -135,7 +134,7 @@ class Import:
         kept = self._taken.settle_for()
         if kept:
             if self._taken.frames is not begun_with:  # the preview's: they are written under their final names
-                self._written, self._shown = 0, []
+                self._row.start_over()
             self.notes.append(f'"{self.object_name}" keeps {kept}')
             return
         self.withdraw()
@@ -145,6 +144,25 @@ class Import:
         self._between = None
         self._seating.clear(self._found(), self._owned)
         self._uid, self.object_name = 0, ""
+
+    def take_back(self, obj) -> bool:
+        """An undo or a redo made an object of ours what it was at another moment. It stays, with all that the artist
+        did to it, and what it lacks is written again. False where it is not ours, or nothing more will be written."""
+        if marks.owner_of(obj) != self.mark or self._signed:
+            return False
+        self._moment += 1
+        if self._seating.planted(obj):
+            return True
+        current = place.by_uid(self._uid, self.object_name)
+        if obj.type != "MESH" or (current is not None and current != obj):
+            marks.remove(obj)  # it was converted, or another one was made in its place and is there
+            return True
+        self._uid, self.object_name = obj.session_uid, obj.name
+        self._begun = bool(obj.data.shape_keys) and obj.data.shape_keys.get(keys.ARRIVING) == self.mark
+        if not self._begun:
+            self._attributes = {}
+        self._row.take_stock(obj)
+        return True
 
     # --- Taking records in
 
@@ -176,13 +194,13 @@ class Import:
             self.notes.append(f'"{seat.name}" is not there any more: the result is a new object')
         facts, names = provenance.read(obj) or {}, live.of(obj)
         if names is not None and not names.weights:  # the artist may have edited its curve: it is kept
-            self._names, self._first_frame = names, facts["first_frame"]
+            self._row.names, self._first_frame = names, facts["first_frame"]
             self._lasts = facts["last_frame"] - facts["first_frame"]
 
     def _preview_is_due(self) -> bool:
         """Both ends of the preview are there, or the frames begin. They may come last to first."""
         previews, frames = self._taken.previews, self._taken.frames
-        if self._names is not None or self._between is not None or not self._previewed:
+        if self._row.names is not None or self._between is not None or not self._row.previewed:
             return False
         ends = {0, self._taken.record.frames - 1}
         return bool(frames and previews) or (len(previews) >= 2 and ends <= {each.index for each in previews})
@@ -192,12 +210,8 @@ class Import:
     def _found(self):
         """The object as it is now, or None where it cannot take frames any more."""
         obj = place.writable(place.by_uid(self._uid, self.object_name), self.vertices)
-        if obj is None:
+        if obj is None or not self._row.is_there(obj):
             return None
-        if self._newest is not None:
-            blocks = obj.data.shape_keys.key_blocks if obj.data.shape_keys else {}
-            if self._newest[0] not in blocks:
-                return None  # undone
         self.object_name = obj.name
         return obj
 
@@ -212,45 +226,40 @@ class Import:
     def _lose(self, old) -> None:
         """Go on with a new object; the old one, where there is one, is the artist's again."""
         begun = self._begun and old is not None and old.type == "MESH"
-        if begun and keys.withdraw(old, self._key, basis_too=not self._had_keys):
+        if begun and keys.withdraw(old, self.mark, basis_too=not self._had_keys):
             old.show_only_shape_key = self._was_pinned
-            if self._names is not None:
-                live.forget(old, self._names)
+            if self._row.names is not None:
+                live.forget(old, self._row.names)
             colour.forget(old)
+        if old is not None:
+            marks.remove(old)
         self._make_object_beside(f'"{self.object_name}" was changed or deleted while frames came in', old)
 
     def _edited(self, obj) -> bool:
         """Whether the rest shape moved, or one of the keys written so far is gone, or the last of them moved."""
-        if place.edited(obj, self._rest, self._on_it()):
-            return True
-        return self._newest is not None and not keys.holds(obj, *self._newest)
-
-    def _on_it(self) -> list[str]:
-        """The keys that are on the object."""
-        frames = [frame.index for frame in self._taken.frames[: self._written]]
-        previews = place.key_names(sorted(self._previewed), self._labels, preview=True)
-        return place.key_names(frames, self._labels) + previews
-
-    @property
-    def _labels(self) -> list[str]:
-        return live.labels(self._made_by, self._taken.processes)
+        return place.edited(obj, self._rest, self._row.keys) or not self._row.is_as_written(obj)
 
     def _own(self, obj) -> None:
         """Go on with an object whose mesh is ours, from the first frame on."""
         self._uid, self.object_name = obj.session_uid, obj.name
-        self._owned, self._begun, self._written, self._previewed = True, False, 0, set()
+        self._owned, self._begun, self._attributes = True, False, {}
         self._rest = self._taken.subject["vertices"]
-        self._newest, self._names, self._shown, self._attributes = None, None, [], {}
+        self._row = Row(self._taken, self._made_by)
+        self._moment += 1
+        if not self._seating.regrows:
+            marks.put(obj, self.mark)
 
     def _make_object_beside(self, reason: str, old) -> None:
-        """A new object where the old one is, or was."""
+        """A new object where the old one is, or was, and the `reason` noted."""
         location = self._target.location if self._target else self._seating.site.location
         if old is not None:
             location = tuple(old.matrix_world.translation)
         name = self._target.object_name if self._target else self._taken.record.name or self.title
         process = self._made_by.get("process", "")
         name = f"{name} ({process.title()})" if process else name
-        self._own(self._seating.make(name, self._taken.subject, Site(location)))
+        site = self._seating.site  # of a bouquet where it has a spot there, and nothing says that it was moved
+        site = site if old is None and site.bed is not None else Site(location)
+        self._own(self._seating.make(name, self._taken.subject, site))
         self.notes.append(f'{reason}: the result is a new object, "{self.object_name}"')
 
     # --- Writing
@@ -260,58 +269,12 @@ class Import:
         obj, taken = self._object(), self._taken
         if not self._begun:
             self._begin(obj)
-        for frame in taken.previews:
-            if frame.index not in self._previewed and frame.index > taken.reached:
-                self._write_frame(obj, frame, preview=True)
-                self._previewed.add(frame.index)
-        for frame in taken.frames[self._written :][:at_most]:
-            self._write_frame(obj, frame, preview=False)
-            self._written += 1
-            self._replace_preview(obj)
-
-    def _write_frame(self, obj, frame: Came, preview: bool) -> None:
-        """Its keys: what the first process does, and what each further one adds. It is shown in place of the last."""
         back = None if self._owned else place.back_to_object(self._target)
-        follows, before = self._names is not None, None
-        for key in self._shown:
-            obj.data.shape_keys.key_blocks[key].value = 0.0
-        self._shown = [] if follows else place.key_names([frame.index], self._labels, preview)
-        for label, pose in zip(self._labels, frame.poses, strict=True):
-            pose = place.turned(pose, back)
-            positions = pose if before is None else self._rest + (pose - before)
-            name, before = keys.name_of(frame.index, label, preview), pose
-            keys.write(obj, name, positions, 0.0 if follows else 1.0)
-            self._newest = name, positions
-
-    def _replace_preview(self, obj) -> None:
-        """The frame that was written last takes the place of the preview up to its own time, at once where the
-        preview plays."""
-        index = self._taken.frames[self._written - 1].index
-        gone = sorted(each for each in self._previewed if each <= index)
-        self._previewed -= set(gone)
-        if gone:
-            keys.remove(obj, place.key_names(gone, self._labels, preview=True))
-        if self._names is not None:
-            nodes = self._nodes()
-            for number in range(max(0, self._written - 2), min(self._written + 1, len(nodes))):
-                self._drive(obj, nodes, number)
-
-    def _nodes(self) -> list[tuple[int, bool]]:
-        """What life is made of now: (frame, whether it is a preview), in the order of time."""
-        frames = [(frame.index, False) for frame in self._taken.frames[: self._written]]
-        return frames + [(index, True) for index in sorted(self._previewed)]
-
-    def _drive(self, obj, nodes: list[tuple[int, bool]], number: int) -> None:
-        index, preview = nodes[number]
-        hat = keys.hat([each for each, _ in nodes], number, self._last)
-        for process, label in enumerate(self._labels):
-            live.drive_key(obj, self._names, keys.name_of(index, label, preview), hat, process)
-
-    @property
-    def _last(self) -> int:
-        """The frame at which life ends; of a preview, the one that the whole clip will end with."""
-        announced = self._taken.record.frames - 1 if self._previewed else 0
-        return max(announced, self._taken.last)
+        for frame in taken.previews:
+            if frame.index not in self._row.previewed and frame.index > taken.reached:
+                self._row.write(obj, frame, True, self._rest, back)
+        for frame in taken.frames[self._row.written :][:at_most]:
+            self._row.write(obj, frame, False, self._rest, back)
 
     def _begin(self, obj) -> None:
         if obj.data.users - obj.data.use_fake_user > 1:
@@ -322,7 +285,7 @@ class Import:
         if not self._seating.regrows:
             self._replace_clip(obj)
         self._had_keys, self._was_pinned = obj.data.shape_keys is not None, obj.show_only_shape_key
-        keys.prepare(obj, self._key)
+        keys.prepare(obj, self.mark)
         self._begun = True
 
     def _replace_clip(self, obj) -> None:
@@ -341,15 +304,20 @@ class Import:
             done = yield from self._once_through(steps)
 
     def _once_through(self, steps: Callable[[], Iterator[Callable]]) -> Iterator[None]:
-        """False where the object was replaced on the way."""
+        """False where the object was replaced on the way, or an undo made it what it had been."""
         if self._moves:
-            self._write()
-        uid = self._uid
+            self._write(at_most=1)
+        while self._row.written < len(self._taken.frames):
+            yield
+            self._write(at_most=1)
+        moment = self._moment
         for step in steps():
             if self._moves:
-                self._write()  # finds that the object was lost, and makes another
+                self._write(at_most=0)  # finds that the object was lost, and makes another
             obj = self._found()
-            if obj is None or self._uid != uid:
+            if self._moment != moment:
+                return False
+            if obj is None:
                 return not self._moves
             step(obj)
             yield
@@ -368,12 +336,12 @@ class Import:
     def _final_steps(self) -> Iterator[Callable]:
         """The whole of it plays."""
         if self._moves:
-            wanted = set(place.key_names([frame.index for frame in self._taken.frames], self._labels))
-            for name in [name for name in keys.ours(self._found()) if name not in wanted]:
-                yield lambda obj, name=name: keys.remove(obj, [name])
+            yield from self._row.steps_to_clear(self._found())
             yield from self._looks_of(self._taken.looks, self._taken.frames[self._taken.looks.frames :])
             yield from self._playing_steps(self._taken.looks)
-        yield from self._seating.plant_steps(self._names)
+        request = self._about.get("request") or {}
+        yield from self._seating.carry_steps((request.get("specimen") or {}).get("height", 0.0))
+        yield from self._seating.plant_steps(self._row.names)
         yield self._sign
 
     @staticmethod
@@ -384,9 +352,7 @@ class Import:
 
     def _playing_steps(self, looks) -> Iterator[Callable]:
         yield self._come_alive
-        nodes = self._nodes()
-        for number in range(len(nodes)):
-            yield lambda obj, number=number: self._drive(obj, nodes, number)
+        yield from self._row.steps_to_drive()
         if looks.strips:
             yield from finishing.steps_to_look(looks, self._attributes)
             yield lambda obj: self._drive_colours(obj, looks)
@@ -398,19 +364,20 @@ class Import:
         """The properties that all follows, unless they are there and right."""
         if self._first_frame is None:
             self._first_frame = bpy.context.scene.frame_start
-        if self._names is not None and self._lasts == self._last:
+        if self._row.names is not None and self._lasts == self._row.last:
             return  # as the preview began it: the artist may have edited the curve since
-        self._names, self._lasts = self._names or live.names_for(obj, self._labels), self._last
-        live.begin(obj, self._names, self._first_frame, self._last)
+        self._row.names, self._lasts = self._row.names or live.names_for(obj, self._row.labels), self._row.last
+        live.begin(obj, self._row.names, self._first_frame, self._row.last)
 
     def _drive_colours(self, obj, looks) -> None:
-        finishing.drive_colours(obj, self._names)
+        finishing.drive_colours(obj, self._row.names)
         every = max(strip.every for strip in looks.strips.values())
-        if every > 1:
-            self.notes.append(f"Colours are kept every {every} frames: all of them would be too large")
+        note = f"Colours are kept every {every} frames: all of them would be too large"
+        if every > 1 and note not in self.notes:
+            self.notes.append(note)
 
     def _fit_scene(self, obj) -> None:
-        notes = finishing.fit_scene(obj, self._names, self._first_frame + self._last, self._taken.record.fps)
+        notes = finishing.fit_scene(obj, self._row.names, self._first_frame + self._row.last, self._taken.record.fps)
         self.notes += [note for note in notes if note not in self.notes]
 
     def _sign(self, obj) -> None:
@@ -419,10 +386,11 @@ class Import:
             "title": self.title,
             "first_frame": first,
             "last_frame": first + taken.last,
-            "live": None if self._names is None else live.facts(self._names),
+            "live": None if self._row.names is None else live.facts(self._row.names),
         }
         if self._attributes:
             facts["attributes"] = self._attributes
+        self.notes += self._seating.notes
         self._seating.sign(obj, self._made_by, self._about | facts)
         if taken.frames:
             keys.settle(obj)

@@ -43,6 +43,13 @@ def script(addon, monkeypatch):
     return Script(addon.running(), monkeypatch)
 
 
+@pytest.fixture
+def orders(script, monkeypatch):
+    """What is ordered, of a backend that has read the prompt and has not answered more."""
+    monkeypatch.setattr(script.pump, "_require_backend", lambda: None)
+    return script.pump.orders
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Leave without Blender's global destructors: now and then 4.5's wait for ever for a thread of its own."""
     if "bpy" in sys.modules:

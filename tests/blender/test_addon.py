@@ -15,6 +15,7 @@ bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 import addon_utils  # noqa: E402  (comes with bpy)
 
 from backend import protocol  # noqa: E402
+from blender_addon.scene import sway  # noqa: E402
 from tests.blender import samples  # noqa: E402
 from tests.blender.addon import PYTHON, ROOT, SECONDS, generate_settings, key_positions, needs_backend, until  # noqa: E402
 
@@ -136,6 +137,33 @@ def test_animate_selected_puts_the_process_on_each_selected_mesh(addon):
         positions = key_positions(obj)
         assert positions[-1, :, 2].max() < 0.9 * positions[0, :, 2].max()  # it sinks
     assert other.data.shape_keys is None
+
+
+@needs_backend
+def test_sway_selected_lets_a_mesh_sway_in_its_own_axes(addon):
+    bpy.ops.mesh.primitive_cylinder_add(vertices=16, radius=0.4, depth=2.0)
+    obj = bpy.context.object
+    samples.place(obj, scale=(1, 1, 3), rotation=(0, 0, 0.5), location=(2, 0, 0))
+    bpy.context.view_layer.objects.active = obj
+    obj.select_set(True)
+    settings = bpy.context.scene.anthesis.sway
+    settings.frequencies, settings.modes, settings.direction = 5, 4, 0.3
+    assert bpy.ops.anthesis.sway_selected(wait=True, timeout=SECONDS) == {"FINISHED"}
+    assert sway.of(obj) is not None and sway.has_modes(obj)
+    assert len(obj.data.shape_keys.key_blocks) == 2 + 2 * 4  # the basis, the lean, and two a frequency
+    shape, rest = (keys_of(obj, name) for name in ("Sway Lean", "Basis"))
+    lean = (np.array(obj.matrix_world.to_3x3()) @ (shape - rest).T).T
+    towards = lean[np.argmax(np.linalg.norm(lean, axis=1))]
+    assert np.isclose(np.arctan2(towards[1], towards[0]), 0.3, atol=0.05)
+    assert bpy.ops.anthesis.sway_selected(wait=True, timeout=SECONDS) == {"FINISHED"}
+    assert len(obj.data.shape_keys.key_blocks) == 2 + 2 * 4
+
+
+def keys_of(obj, name):
+    points = obj.data.shape_keys.key_blocks[name].points
+    found = np.empty(3 * len(points), np.float32)
+    points.foreach_get("co", found)
+    return found.reshape(-1, 3)
 
 
 @needs_backend

@@ -1,5 +1,7 @@
 """The panel's values: what it shows is the protocol's, and what is set in it is what is asked for."""
 
+from typing import Annotated
+
 import msgspec
 import pytest
 
@@ -69,6 +71,43 @@ def test_what_is_set_in_the_panel_is_what_is_asked_for(addon):
         stages=(protocol.Stage(process=protocol.Melt(spread=0.9), amount=0.1),),
         frames=17, fps=23.976, seed=2**31 - 1, reverse=True, first=0.2, last=0.7, timing="slow_both", preview=False,
     )  # fmt: skip
+
+
+def test_lengths_are_shown_in_the_units_of_the_scene_and_counts_have_none(addon):
+    specimen = bpy.data.objects.new("Any", None).anthesis_specimen
+    for name, kind in protocol.SPECIES.items():
+        shown = getattr(specimen, name).bl_rna.properties
+        units = {field: (shown[field].subtype, shown[field].unit) for field in kind.__struct_fields__}
+        assert units.pop("height") == ("DISTANCE", "LENGTH")
+        units.pop("colour")
+        assert {unit for _, unit in units.values()} == {"NONE"}
+    assert specimen.rose.bl_rna.properties["petals"].subtype == "NONE"
+
+
+def measured(least, most, unit=""):
+    """The property of a number with these limits and unit, as it is shown."""
+    from blender_addon import from_request
+
+    about = msgspec.Meta(ge=least, le=most, title="Any", description="Any", extra={"unit": unit} if unit else None)
+    request = msgspec.defstruct("Request", [("any", Annotated[float, about], most)])
+    group = type("Group", (bpy.types.PropertyGroup,), {"__annotations__": from_request.made_from(request)})
+    bpy.utils.register_class(group)
+    try:
+        shown = group.bl_rna.properties["any"]
+        return shown.subtype, shown.unit, shown.precision
+    finally:
+        bpy.utils.unregister_class(group)
+
+
+def test_numbers_are_shown_in_the_units_of_the_scene_and_small_ones_with_all_their_digits():
+    usual = measured(0, 5)[2]
+    assert measured(-3.14, 3.14, "radian") == ("ANGLE", "ROTATION", usual)
+    assert measured(0.001, 0.5, "radian") == ("ANGLE", "ROTATION", usual)
+    assert measured(0.001, 2, "metre") == ("DISTANCE", "LENGTH", 4)
+    assert measured(-1, 2, "metre") == measured(0.5, 2, "metre") == ("DISTANCE", "LENGTH", usual)
+    assert measured(0.005, 0.3) == ("NONE", "NONE", 3)
+    assert measured(0.005, 1) == ("FACTOR", "NONE", 3)
+    assert measured(-1, 5) == ("NONE", "NONE", usual)
 
 
 # --- Several processes
