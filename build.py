@@ -14,10 +14,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 if sys.version_info < (3, 11):  # noqa: UP036  (said before newer syntax is met)
     sys.exit(f"Anthesis needs Python 3.11 or later to build; this is {sys.version.split()[0]}")
@@ -157,13 +161,14 @@ def test(arguments) -> int:
     told = Counter()
     if "style" in parts:
         told += _step("style", [BACKEND.executable, "-m", "ruff", "check", ROOT])
+    backend, others = [], []
     if "backend" in parts:
         elsewhere = [f"--ignore={ROOT / 'tests' / folder}" for folder in ("blender", "learned")]
-        told += _pytest(BACKEND, [ROOT / "tests", *elsewhere, *arguments.pytest])
+        backend.append((BACKEND, [ROOT / "tests", *elsewhere, *arguments.pytest]))
     if "learned" in parts:
-        told += _pytest(LEARNED, [ROOT / "tests" / "learned", *arguments.pytest])
-    for version in blenders:
-        told += _pytest(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest])
+        others.append((LEARNED, [ROOT / "tests" / "learned", *arguments.pytest]))
+    others += [(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest]) for version in blenders]
+    told += _in_lanes([lane for lane in (backend, others) if lane])
     if "window" in parts:
         told += _tour()
     print(f"{told['passed']} passed, {told['failed']} failed, {told['skipped']} skipped")
@@ -197,13 +202,34 @@ def _install_validator(npm: str, folder: Path) -> None:
         say("[gltf-validator] SKIPPED: npm cannot fetch it, so no .glb is checked by it")
 
 
-def _pytest(environment: Environment, options: list) -> Counter:
-    """Counts of one run of pytest; one that crashed counts as a failure more."""
+def _in_lanes(lanes: list[list[tuple[Environment, list]]]) -> Counter:
+    """Counts of runs of pytest, each lane in its order, the lanes side by side. The first speaks as it goes; what the
+    others said follows."""
+    stopped = threading.Event()
+
+    def follow(lane: list[tuple[Environment, list]], out: TextIO | None) -> Counter:
+        return sum((_pytest(*run, out) for run in lane if not stopped.is_set()), Counter())
+
+    with ThreadPoolExecutor(max(len(lanes), 1)) as pool, ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in lanes[1:]]
+        running = [pool.submit(follow, lane, out) for lane, out in zip(lanes, [None, *files], strict=False)]
+        try:
+            return sum((lane.result() for lane in running), Counter())
+        finally:
+            stopped.set()  # Ctrl-C has reached what runs now; nothing follows it
+            wait(running)
+            for file in files:
+                file.seek(0)
+                shutil.copyfileobj(file, sys.stdout)
+
+
+def _pytest(environment: Environment, options: list, out: TextIO | None) -> Counter:
+    """Counts of one run of pytest, which speaks to `out` or else here; one that crashed counts as a failure more."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [environment.executable, "-m", "pytest", f"--junitxml={report}", "-rs", *options]
-        say(f"\n--- {environment.name}: pytest {' '.join(str(option) for option in options)}")
-        code = subprocess.run(command, cwd=ROOT, env=_environment()).returncode
+        print(f"\n--- {environment.name}: pytest {' '.join(str(option) for option in options)}", file=out, flush=True)
+        code = subprocess.run(command, cwd=ROOT, env=_environment(), stdout=out, stderr=out).returncode
         told = Counter()
         if report.exists():
             for suite in ElementTree.parse(report).getroot().iter("testsuite"):
@@ -213,7 +239,7 @@ def _pytest(environment: Environment, options: list) -> Counter:
                 told += Counter(passed=count["tests"] - failed - count["skipped"])
     no_tests = 5
     if code not in (0, no_tests) and not told["failed"]:
-        say(f"[{environment.name}] pytest ended with code {code}")
+        print(f"[{environment.name}] pytest ended with code {code}", file=out, flush=True)
         told["failed"] += 1
     return told
 

@@ -32,7 +32,7 @@ SUN = np.radians(-38), np.radians(48)  # azimuth and elevation
 SKY, SKY_SIDE, SUN_SIDE = 28, 160, 1024  # directions of the sky, and pixels of the maps of shadows
 REACH, CELLS = 4.5, 96  # of the floor
 SHOULDER = 0.75  # linear light above this is pressed together
-HIDDEN = 0.5  # a face of less mean opacity is gone
+HIDDEN, SOLID = 0.5, 0.9  # a face of less mean opacity is gone, or is seen through
 VIDEO_SIDE, VIDEO_SECONDS, VIDEO_FPS = 400, 4.0, 24
 ICON_SIDE, BAND = 128, 24
 
@@ -80,11 +80,15 @@ class Scene:
             out[:, 5] = protocol.GLOW * _between(self.clip.emission, place)
         return out
 
+    def opacity(self, place: float) -> np.ndarray:
+        """(V,) how much of each vertex is there."""
+        if self.clip.opacity is None:
+            return np.ones(self.clip.positions.shape[1])
+        return _between(self.clip.opacity, place)
+
     def faces_there(self, place: float) -> np.ndarray:
         """(F,) whether each face is still there."""
-        if self.clip.opacity is None:
-            return np.ones(len(self.faces), bool)
-        return _between(self.clip.opacity, place)[self.faces].mean(axis=1) >= HIDDEN
+        return self.opacity(place)[self.faces].mean(axis=1) >= HIDDEN
 
 
 def _between(values: np.ndarray, place: float) -> np.ndarray:
@@ -94,28 +98,42 @@ def _between(values: np.ndarray, place: float) -> np.ndarray:
 
 
 def picture(scene: Scene, place: float, cameras: Cameras, side: int) -> np.ndarray:
-    """(B, side, side, 4) uint8: the moment at frame `place` from B cameras; the last is how much the clip covers."""
-    points, there = scene.points(place), scene.faces_there(place)
+    """(B, side, side, 4) uint8: the moment at frame `place` from B cameras; the last is how much the clip covers. What
+    can be seen through casts no shadow, and only the nearest of it is drawn, over what is solid."""
+    points, opacity = scene.points(place), scene.opacity(place)
+    there, solid = scene.faces_there(place), opacity[scene.faces].mean(axis=1) >= SOLID
+    solid = solid if solid.any() else there
     normals = shading.face_normals(points, scene.faces)
-    corners = shading.corner_normals(normals, scene.faces, scene.starts, scene.around)[there]
-    faces = np.ascontiguousarray(scene.faces[there])
-    maps = shadow_maps(points, faces, SKY_AXES, SKY_SIDE)
+    cast = np.ascontiguousarray(scene.faces[solid])
+    maps = shadow_maps(points, cast, SKY_AXES, SKY_SIDE)
     whole = np.zeros_like(points)
-    np.add.at(whole, faces.ravel(), np.repeat(normals[there], 3, axis=0))
+    np.add.at(whole, scene.faces[there].ravel(), np.repeat(normals[there], 3, axis=0))
     whole /= np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-30)
     ambient = shading.irradiance(points, whole, maps, SKY_AXES, 2.5 / SKY_SIDE)
     ground = scene.floor, _floor_light(scene.floor, maps), REACH
-    sun = shadow_maps(points, faces, SUN_AXES, SUN_SIDE), SUN_AXES
-    surface = points, corners, scene.material(place), ambient
+    sun = shadow_maps(points, cast, SUN_AXES, SUN_SIDE), SUN_AXES
+    material, corners = scene.material(place), shading.corner_normals(normals, scene.faces, scene.starts, scene.around)
     placed, fine = cameras.project(torch.from_numpy(points).float()), side * FINER
-    seen = rasterize(placed, torch.from_numpy(faces), fine, fine)
-    out = [
-        shading.shade((seen.triangle[b].numpy(), seen.barycentrics[b].numpy(), faces), surface, ground, sun, eye)
-        for b, eye in enumerate(_eyes(cameras))
-    ]
-    covered = (seen.triangle >= 0).numpy()[..., None]
-    fine = np.concatenate([_shoulder(np.stack(out)), covered], axis=3).reshape(len(out), side, FINER, side, FINER, 4)
-    mean = fine.mean(axis=(2, 4))
+
+    def drawn(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Radiance (B, fine, fine, 3) of the faces `shown` (F,), and opacity (B, fine, fine, 1), 0 where none is."""
+        faces, surface = np.ascontiguousarray(scene.faces[shown]), (points, corners[shown], material, ambient)
+        seen = rasterize(placed, torch.from_numpy(faces), fine, fine)
+        triangle, weights = seen.triangle.numpy(), seen.barycentrics.numpy()
+        out = [
+            shading.shade((triangle[b], weights[b], faces), surface, ground, sun, eye)
+            for b, eye in enumerate(_eyes(cameras))
+        ]
+        held = (opacity[faces[np.maximum(triangle, 0)]] * weights).sum(axis=-1)
+        return np.stack(out), np.where(triangle >= 0, held, 0.0)[..., None]
+
+    radiance, alpha = drawn(there)
+    covered = alpha > 0
+    if (there != solid).any():
+        behind, _ = drawn(solid)
+        radiance = behind + alpha * (radiance - behind)
+    layers = np.concatenate([_shoulder(radiance), covered], axis=3)
+    mean = layers.reshape(len(layers), side, FINER, side, FINER, 4).mean(axis=(2, 4))
     mean[..., :3] = protocol.linear_to_srgb(mean[..., :3])
     return protocol.to_bytes(mean)
 
