@@ -1,5 +1,7 @@
 """Undo, redo, copies and saved files while something arrives: what the artist did stays, and the result comes whole."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,31 @@ def begun(script, orders, count, **like):
 def step(name):
     bpy.context.scene["steps"] = name
     bpy.ops.ed.undo_push(message=name)
+
+
+def one_step_a_tick(monkeypatch):
+    """Each look at the clock takes a millisecond, and a tick has time for one step."""
+    from blender_addon import arrivals, pump
+
+    class Clock:
+        now = 0.0
+        monotonic = staticmethod(time.monotonic)
+
+        def perf_counter(self):
+            self.now += 0.001
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(arrivals, "time", clock)
+    monkeypatch.setattr(pump, "time", clock)
+
+
+def until(script, there, ticks=300):
+    for _ in range(ticks):
+        if there():
+            return
+        script.pump.tick(budget=0.0025)
+    pytest.fail("it never came to that")
 
 
 def assert_whole(obj, frames=5):
@@ -71,24 +98,22 @@ def test_an_undo_to_before_its_first_frame_and_a_redo_leave_it_whole(script, ord
     assert "Albedo" in obj.data.attributes
 
 
-def test_an_undo_while_copies_are_planted_plants_each_once(script, orders, monkeypatch):
-    from blender_addon import arrivals
-
+@pytest.mark.parametrize("kept", [1, 2])
+def test_an_undo_while_copies_are_planted_plants_each_once(script, orders, monkeypatch, kept):
+    """The undo comes between two ticks, as in Blender, when three copies stand, and leaves `kept` of them."""
     know(script, count=4)
     order = orders.place(wish(variations=1), (1.0, 2.0, 0.5))
     job = adopt(script, order.jobs[0], grown())
-    planted = []
-
-    def after_two(self, obj, names, slot, plant=arrivals.Import.__init__.__globals__["Seating"]._plant):
-        plant(self, obj, names, slot)
-        planted.append(slot)
-        if len(planted) in (1, 2):
-            step(f"Planted {len(planted)}")
-        if len(planted) == 3:
-            bpy.ops.ed.undo()
-
-    monkeypatch.setattr(arrivals.Import.__init__.__globals__["Seating"], "_plant", after_two)
-    script.give(job)
+    one_step_a_tick(monkeypatch)
+    script.allowed[job.id] = len(script.records[job.id])
+    job.state = "done"
+    for copies in (1, 2, 3):
+        until(script, lambda copies=copies: len(bpy.data.objects) == 1 + copies)
+        if copies <= kept + 1:
+            step(f"Planted {copies}")
+    bpy.ops.ed.undo()  # from the last step to the one before it
+    assert len(bpy.data.objects) == 1 + kept
+    until(script, lambda: job.id not in script.pump.arrivals.open)
     assert len(bpy.data.objects) == 4 and len(bpy.data.meshes) == 1
     assert len({tuple(round(x, 5) for x in obj.location) for obj in bpy.data.objects}) == 4
     for obj in bpy.data.objects:
