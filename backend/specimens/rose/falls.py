@@ -10,7 +10,7 @@ from backend.species import Rose
 from backend.specimens.core import Array, Chance, Draws, mix, ramp
 from backend.specimens.falling import Fall, Landing
 
-FIRST_FALL, LAST_FALL, FALL = 0.5, 0.81, 0.18  # when petals let go, and how long each falls
+FIRST_FALL, LAST_FALL, FALL = 0.5, 0.8, 0.19  # when petals let go, and how long each falls
 ABREAST = 12  # petals take all of that time to let go; fewer take less, and so keep their pace
 HANGS = 0.25  # of its fall: a petal comes loose before it sinks
 FREE = 0.25, 0.7  # of its fall: between these it stops to go with the flower, which nods and would pass through it
@@ -45,14 +45,14 @@ def falls_of(
     and come to lie about the stem. `held` gives all petals (n, rows, columns, 3) as they are held, metres; `scale` is
     the flower's."""
     n = len(starts)
-    chances = draws.uniform(np.array([0.6, 0.3, 0.05, 0.0, -0.4]), np.array([1.1, 0.5, 0.12, 2 * np.pi, 0.4]), 5)
+    chances = draws.uniform(np.array([0.6, 0.3, 0.05, 0.0, -0.4, 0.8]), np.array([1.1, 0.45, 0.10, 2 * np.pi, 0.4, 1.3]), 6)
 
     def fall(petal: int, k: int) -> Fall:
-        arch, rocks, strays, phase, turned = chances[k]
+        arch, rocks, strays, phase, turned, far = chances[k]
         # Outwards, the way it faces: petals face golden angles apart, so that their spots are a spiral of Vogel's. The
         # first, wide and fresh, flutter farthest.
         way = _facing(held_then := held(float(starts[k]))[: petal + 1])
-        radius = scale * (0.05 + 0.030 * np.sqrt(n - 1 - k))
+        radius = scale * far * (0.05 + 0.030 * np.sqrt(n - 1 - k))
         spot = radius * np.cos(way), radius * np.sin(way)
         landing = Landing(spot, way + turned, arch, (rocks, strays), phase, HANGS)
         return Fall.of(held_then[petal], float(starts[k]), FALL, landing)
