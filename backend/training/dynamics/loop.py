@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from backend.priors.dynamics import Dynamics
 from backend.report import Cancelled, Report, silent
-from backend.training.dynamics import card, checkpoint
+from backend.training.dynamics import card, checkpoint, precision
 from backend.training.dynamics.checkpoint import Checkpoint
 from backend.training.dynamics.log import SHEETS, Log, draw
 from backend.training.dynamics.phases import PHASES, Autoencoder, Phase, Place
@@ -90,7 +90,8 @@ class _Training:
 
     def run(self) -> dict[str, float]:
         self.log.line(
-            command=self.how.command, seed=self.how.seed, device=self.how.device, data=self.place.data.about,
+            command=self.how.command, seed=self.how.seed, device=self.how.device,
+            numbers=precision.name(self.how.device), data=self.place.data.about,
             train=len(self.place.data.train), held_out=len(self.place.data.held_out),
             steps={name: budget.steps for name, budget in self.plan.budgets.items()},
         )  # fmt: skip

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from backend.priors.dynamics import Dynamics, Sampling, autoencoder, denoiser, features, normal, renderer
 from backend.report import Report, silent
+from backend.training.dynamics import precision
 from backend.training.dynamics.samples import Batch
 from backend.training.dynamics.stock import Data, Latents, rows
 
@@ -91,7 +92,8 @@ class Autoencoder(Phase):
         count, bins = slices.shape[:2]
         chosen = torch.stack([torch.randperm(bins, generator=generator)[:BINS] for _ in range(count)])
         some = slices[torch.arange(count)[:, None], chosen.to(slices.device)].flatten(0, 1)
-        found = autoencoder.losses(self.model.autoencoder, some, generator)
+        with precision.mixed(self.place.device):
+            found = autoencoder.losses(self.model.autoencoder, some, generator)
         return found._asdict() | {"total": found.total}
 
     def scores(self) -> dict[str, float]:
@@ -164,7 +166,9 @@ class Slices(Denoising):
     def losses(self, given: tuple[Tensor, Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         latents, bins, pictures = (one.to(self.place.device) for one in given)
         noise = self.noise(generator)
-        return {"total": denoiser.slice_loss(self.model.denoiser, latents.float(), bins, pictures.float(), noise)}
+        with precision.mixed(self.place.device):
+            loss = denoiser.slice_loss(self.model.denoiser, latents.float(), bins, pictures.float(), noise)
+        return {"total": loss}
 
 
 class Coordination(Denoising):
@@ -180,7 +184,8 @@ class Coordination(Denoising):
     def losses(self, given: tuple[Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         latents, pictures = (one.to(self.place.device).float() for one in given)
         noise = self.noise(generator)
-        return {"total": denoiser.coordination_loss(self.model.denoiser, latents, pictures, noise)}
+        with precision.mixed(self.place.device):
+            return {"total": denoiser.coordination_loss(self.model.denoiser, latents, pictures, noise)}
 
     @torch.no_grad()
     def scores(self) -> dict[str, float]:
