@@ -126,6 +126,19 @@ def test_a_page_tells_how_its_numbers_were_made(scored, tmp_path):
     assert page.count("## ") == 1 and "registrations" not in page.lower()
 
 
+@pytest.mark.parametrize(("task", "told"), [(Task.MESH, "progress"), (Task.LOOP, "surface motion")])
+def test_what_stands_still_is_in_brackets_however_near_it_stays(scored, tmp_path, task, told):
+    """`still` stays nearer to the truth than what lives, and is no answer for it."""
+    lives = "physics" if task is Task.MESH else "individual"
+    for seed in range(3):
+        slow, fast = ({told.replace(" ", "_"): value} for value in (0.01 * seed, 0.2 + seed))
+        scored(task, "still", seed, trajectory_error=0.125, **slow)
+        scored(task, lives, seed, trajectory_error=0.25, **fast)
+    write(tmp_path, tmp_path / "page.md", "2026-01-02")
+    row = next(line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("| trajectory"))
+    assert row == "| trajectory error | of the size | lower | (0.125) | 0.25 |"
+
+
 def test_a_page_shows_the_middle_the_quartiles_and_the_worst_life(scored, tmp_path):
     for seed, value in enumerate([0.1, 0.5, 0.2, 0.4, 0.3]):
         scored(Task.MESH, "still", seed, progress=value, trajectory_error=value)

@@ -76,7 +76,9 @@ def main() -> None:
     added.add_argument("--case", required=True, help=f"TASK/SPECIMEN-SEED, such as {EXAMPLE}")
     added.add_argument("--up", choices=("Y", "Z"), help="which way is up in it (default: by format)")
     added.add_argument("--fps", type=float, help="of a folder of meshes")
-    action(page, "page").add_argument("--page", type=Path, default=Path(__file__).parent / "RESULTS.md")
+    added = action(page, "page")
+    added.add_argument("--page", type=Path, default=Path(__file__).parent / "RESULTS.md")
+    added.add_argument("--note", default="", metavar="TEXT", help="what else the machine did, for the seconds")
     arguments = parser.parse_args()
     arguments.action(arguments)
 
@@ -149,7 +151,7 @@ def page(arguments: argparse.Namespace) -> None:
     from tests.benchmarks.lifebench.page import Mixed, write
 
     try:
-        write(arguments.out, arguments.page, date.today().isoformat())
+        write(arguments.out, arguments.page, ", ".join(filter(None, [date.today().isoformat(), arguments.note])))
     except Mixed as error:
         sys.exit(str(error))
     print(arguments.page)

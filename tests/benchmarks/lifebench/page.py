@@ -37,6 +37,7 @@ OF = {
     REGISTRATIONS.name: "Non-rigid registration takes minutes a life. It is measured on a part of the lives, with "
     "fewer frames and points and coarser meshes; these numbers are to be held against those of the same table only.",
 }
+LIVED = 0.05  # of the life, or of a loop's motion: an entry that gets no farther stands still
 SPREAD = ("CD-3D", "CD-M", "trajectory error", "progress", "albedo")  # measures whose quartiles and worst life are told
 
 
@@ -86,6 +87,10 @@ class Row:
         told = list(self.told(measure).values())
         return float(np.median(told)) if told else float("nan")
 
+    def lives_on(self, task: Task) -> bool:
+        """False of what stands still."""
+        return not self.median("surface motion" if task is Task.LOOP else "progress") < LIVED
+
     def spread(self, measure: str, better: Sense) -> str:
         """Its quartiles, its worst value and whose that is."""
         told = self.told(measure)
@@ -122,9 +127,12 @@ def keep(result: Result, path: Path, conditions: Conditions, command: str) -> No
     whole.replace(path)  # a run may be broken off at any moment
 
 
-def write(folder: Path, path: Path, date: str) -> None:
-    """The page: a section a part, a table a task, its columns the entries. Raises Mixed where the numbers of a table
-    are not comparable."""
+def write(folder: Path, path: Path, made: str) -> None:
+    """The page: a section a part, a table a task, its columns the entries. `made`: when, and beside what.
+
+    Raises:
+        Mixed: the numbers of a table are not comparable.
+    """
     kept = {(part.name, task): _kept(folder, part, task) for part in PARTS for task in part.entries}
     told = [one for of in kept.values() for lives in of.values() for one in lives.values()]
     lines = [
@@ -135,9 +143,14 @@ def write(folder: Path, path: Path, date: str) -> None:
         "the lives; a dash: it cannot be told. A measure that can be told of no entry has no row. The second table of",
         "a task has the quartiles of some measures, and the worst number with its life.",
         "",
+        f"What stands still is no answer, however near the truth it stays: where little moves, its distances are small.",
+        f"An entry that gets through less than {LIVED:.0%} of life (of a loop: moves less than {LIVED:.0%} as much) by its",
+        "median has its numbers in brackets. They are the floor under the others: an error that is greater than that in",
+        "brackets says that the answer moves, but otherwise than the truth.",
+        "",
         *(f"    {command}" for command in sorted({one["command"] for one in told})),
         "",
-        f"{date}, {platform.machine()}, {os.cpu_count()} cores; seconds on a machine that did other work beside it.",
+        f"{made}, {platform.machine()}, {os.cpu_count()} cores.",
     ]
     for part in PARTS:
         tables = [line for task in part.entries for line in _table(part, task, kept[part.name, task])]
@@ -190,7 +203,7 @@ def _table(part: Part, task: Task, kept: dict[Entry, dict[str, dict]]) -> list[s
     ]
     told = [one for one in first["scores"] if any(row.told(one["name"]) for row in rows.values())]
     for one in told:
-        medians = " | ".join(_shown(row.median(one["name"])) for row in rows.values())
+        medians = " | ".join(_median(row, one["name"], task) for row in rows.values())
         lines.append(f"| {one['name']} | {one['unit']} | {ARROWS[Sense(one['better'])]} | {medians} |")
     lines.append("| time to answer | s | lower | " + " | ".join(f"{row.seconds:.1f}" for row in rows.values()) + " |")
     if any(row.refused for row in rows.values()):
@@ -234,7 +247,12 @@ def _row(told: dict[str, dict]) -> Row:
         for one in each["scores"]:
             values[one["name"]][life] = np.nan if one["value"] is None else one["value"]
     refused = sum(bool(each["refused"]) for each in told.values())
-    return Row(values, float(np.mean([each["seconds"] for each in told.values()])), len(told), refused)
+    return Row(values, float(np.median([each["seconds"] for each in told.values()])), len(told), refused)
+
+
+def _median(row: Row, measure: str, task: Task) -> str:
+    shown = _shown(row.median(measure))
+    return shown if row.lives_on(task) or shown == "-" else f"({shown})"
 
 
 def _shown(value: float) -> str:

@@ -72,7 +72,7 @@ def score(sequence: Sequence, truth: Truth, freedom: Freedom = Freedom.NONE, cou
     tracked = pair.answer.tracked
     coloured = pair.answer.albedo is not None and truth.clip.albedo is not None
     spatial, temporal, moving = distances(sequence, truth, counts)
-    life = progress(pair)
+    life = None if truth.loop else progress(pair)  # what comes back to where it was gets through no life
 
     def where(can: bool, measure: Callable[[Pair], float]) -> float:
         return measure(pair) if can else np.nan
@@ -88,9 +88,9 @@ def score(sequence: Sequence, truth: Truth, freedom: Freedom = Freedom.NONE, cou
             Score("trajectory error", where(tracked, trajectory_error), share, Sense.LOWER),
             Score("motion", where(tracked, motion), "of the truth's", Sense.ONE),
             Score("surface motion", surface_motion(pair), "of the truth's", Sense.ONE),
-            Score("progress", life.made, "of the life", Sense.HIGHER),
-            Score("covered", life.covered, "of the life", Sense.HIGHER),
-            Score("late", life.late, "of the life", Sense.LOWER),
+            Score("progress", life.made if life else np.nan, "of the life", Sense.HIGHER),
+            Score("covered", life.covered if life else np.nan, "of the life", Sense.HIGHER),
+            Score("late", life.late if life else np.nan, "of the life", Sense.LOWER),
             Score("shake", where(tracked, shake), share, Sense.LOWER),
             Score("albedo", where(coloured, albedo_psnr), "dB", Sense.HIGHER),
             Score("texel flicker", where(coloured, texel_flicker), "of white", Sense.LOWER),
