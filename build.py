@@ -275,12 +275,7 @@ def bench(arguments) -> int:
     if arguments.json:
         arguments.json = arguments.json.resolve()
         arguments.json.unlink(missing_ok=True)
-    # A benchmark says in its first lines where it runs: "ENVIRONMENT: backend", or "ENVIRONMENT: bpy-5.0".
-    modules = {
-        path.stem: said[1]
-        for path in sorted((ROOT / "tests" / "bench").glob("*.py"))
-        if (said := re.search(r"^ENVIRONMENT: (\S+)$", path.read_text(), re.MULTILINE))
-    }
+    modules = benchmarks()
     if arguments.demo and arguments.name != "kernels":
         raise SetupError("--demo belongs to one benchmark: python build.py bench kernels --demo")
     if arguments.name and arguments.name not in modules:
@@ -298,6 +293,15 @@ def bench(arguments) -> int:
         place = None if arguments.others else ROOT
         worst = max(worst, abs(subprocess.run([*command, *arguments.others], cwd=place, env=_environment()).returncode))
     return worst
+
+
+def benchmarks() -> dict[str, str]:
+    """Name -> environment; a benchmark says it in its first lines: "ENVIRONMENT: backend", "ENVIRONMENT: bpy-5.0"."""
+    return {
+        path.stem: said[1]
+        for path in sorted((ROOT / "tests" / "bench").glob("*.py"))
+        if (said := re.search(r"^ENVIRONMENT: (\S+)$", path.read_text(), re.MULTILINE))
+    }
 
 
 def make_package(arguments) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import build
 from backend import protocol
 from tools import environments, package
 
@@ -261,3 +262,14 @@ def test_every_action_has_help_and_needs_the_standard_library_alone(tmp_path, ac
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "usage: build.py" in done.stdout
+
+
+def test_every_benchmark_that_a_page_names_is_there():
+    pages = [
+        ROOT / "README.md",
+        ROOT / "BENCHMARKS.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "tests/bench").glob("*.py"),
+    ]
+    named = {name for page in pages for name in re.findall(r"build\.py bench (?!NAME)(\w+)", page.read_text())}
+    assert {"specimens", "prompts", "kernels"} <= named <= set(build.benchmarks())

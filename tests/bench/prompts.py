@@ -1,11 +1,14 @@
 """How well the parser reads written prompts: those that it was made with, and those held out.
 
 python build.py bench prompts [--misses]
+
+ENVIRONMENT: backend
 """
 
 import argparse
 import time
 from collections import Counter
+from pathlib import Path
 
 from tests.bench.table import Table
 from tests.parses import answer, differences, is_silent, written
@@ -15,6 +18,7 @@ SETS = {"written": "240 prompts that the parser was made with", "held_out": "60 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--json", type=Path, help="where the tables are added as numbers")  # read by Table
     parser.add_argument("--misses", action="store_true", help="print what was read otherwise than expected")
     misses = parser.parse_known_args()[0].misses
     for name, title in SETS.items():

@@ -5,6 +5,8 @@
 
 --out draws eight moments from four sides of each (in the environment "learned"), into NAME.png; --gallery draws six
 moments of each into one picture, and measures nothing.
+
+ENVIRONMENT: backend
 """
 
 import argparse
@@ -112,6 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--gallery", type=Path, help="one picture of all, .png")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="PARAMETER=NUMBER")
+    parser.add_argument("--json", type=Path, help="where the tables are added as numbers")  # read by Table
     return parser.parse_known_args()[0]
 
 

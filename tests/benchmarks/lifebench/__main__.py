@@ -90,6 +90,7 @@ def data(arguments: argparse.Namespace) -> None:
     for task in arguments.tasks or Task:
         for case in cases(task, arguments.only, arguments.seeds, arguments.detail):
             began = time.perf_counter()
+            print(f"{case.task.value}/{case.name}: drawing its films", flush=True)
             making.make(case, arguments.out, arguments.frames, arguments.side)
             home = making.give(case, arguments.out, arguments.frames, arguments.side)
             print(f"{home}  {time.perf_counter() - began:.0f} s", flush=True)
@@ -113,6 +114,7 @@ def scored(arguments: argparse.Namespace) -> None:
         sys.exit(str(error))
     if case.seed not in SEEDS:
         print(f"{case.seed} is none of the held-out seeds ({SEEDS[0]} to {SEEDS[-1]}): for trying, not for publishing")
+    print(f"Growing {case.name} and measuring against it: about half a minute", file=sys.stderr, flush=True)
     for one in score(sequence, case.truth(), case.task.freedom).scores:
         value = f"{one.value:12.4g}" if one.told else f"{'-':>12}"
         print(f"{one.name:<18}{value}  {one.unit}  ({one.sense.value} is better)")
