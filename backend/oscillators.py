@@ -182,9 +182,12 @@ def dragged(shapes_there: NDArray, direction: ArrayLike) -> NDArray:
     return np.conj(shapes_there @ np.asarray(direction))
 
 
-def compliance(oscillators: Oscillators, shapes_there: Reals) -> Reals:
-    """(3, 3) metres per newton: how far a point with shapes (M, 3) gives way to a steady force on it."""
-    return np.einsum("mi,m,mj->ij", shapes_there, oscillators.omega**-2, shapes_there)
+def compliance(oscillators: Oscillators, shapes_there: NDArray) -> Reals:
+    """(3, 3) metres per newton: how far a point with shapes (M, 3) gives way to a steady force on it.
+
+    Of complex shapes (M, 2), as pictures give them, (2, 2), of forces as `dragged` tells them.
+    """
+    return np.einsum("mi,m,mj->ij", shapes_there, oscillators.omega**-2, shapes_there.conj()).real
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,21 +195,23 @@ class Hand:
     """A hand that holds a point by a spring: it gives `give` metres per newton.
 
     Near the root nothing moves, and a hand that insisted would fling the tip away: this one lets go instead. A `give`
-    of a hundredth of the tip's compliance is a firm hand.
+    of a hundredth of the tip's compliance is a firm hand. In a picture there are two coordinates, and shapes and q are
+    complex: what is said of metres holds of pixels.
     """
 
     oscillators: Oscillators
-    shapes_there: Reals  # (M, 3) of the point held
+    shapes_there: NDArray  # (M, 3) of the point held
     give: float
 
     def force(self, displacement: ArrayLike) -> Reals:
         """(..., 3) newtons that hold the point, at rest, about at displacements (..., 3) metres."""
-        stiff = np.linalg.inv(compliance(self.oscillators, self.shapes_there) + self.give * np.eye(3))
+        own = compliance(self.oscillators, self.shapes_there)
+        stiff = np.linalg.inv(own + self.give * np.eye(len(own)))
         return np.asarray(displacement, np.float64) @ stiff
 
-    def held(self, displacement: ArrayLike) -> Reals:
+    def held(self, displacement: ArrayLike) -> NDArray:
         """(..., M): q where the hand holds the point at displacements (..., 3): the least elastic energy for that."""
-        return self.oscillators.static(self.force(displacement) @ self.shapes_there.T)
+        return self.oscillators.static(self.force(displacement) @ self.shapes_there.conj().T)
 
     def led(self, path: ArrayLike, rate: float, afterwards: int = 0) -> Reals:
         """(T + afterwards, M): q when the hand goes along a path (T, 3), sampled `rate` times a second, and lets go.

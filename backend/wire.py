@@ -1,4 +1,4 @@
-"""Meshes and frames to records and back: the one place of the backend where colours become bytes.
+"""Meshes, frames and pictures to records and back: the one place of the backend where colours become bytes.
 
 Colours travel sRGB-encoded in 8 bits, the precision of a texture; positions as float32.
 """
@@ -66,6 +66,44 @@ def pack_sway(record: protocol.SwayRecord, along_x: NDArray, along_y: NDArray) -
     return protocol.pack(
         record, {name: np.stack([a.real, a.imag], -1).astype(np.float32) for name, a in answers.items()}
     )
+
+
+def pack_picture(pixels: NDArray[np.uint8]) -> bytearray:
+    """A PictureRecord of pixels (H, W, 3 or 4)."""
+    return protocol.pack(protocol.PictureRecord(), {"pixels": pixels})
+
+
+def unpack_picture(data) -> NDArray[np.uint8]:
+    """(H, W, 3 or 4); raises protocol.BadMessage where it is no PictureRecord, or not sound."""
+    record, arrays = protocol.unpack(data)
+    if not isinstance(record, protocol.PictureRecord):
+        raise protocol.BadMessage("bad_frame", f"Expected a picture, got a {type(record).__name__}")
+    if arrays["pixels"].shape[2] not in (3, 4):
+        raise protocol.BadMessage("bad_frame", f"A pixel has 3 or 4 values, not {arrays['pixels'].shape[2]}")
+    return arrays["pixels"]
+
+
+def pack_volume(record: protocol.VolumeRecord, coefficients: NDArray) -> bytearray:
+    """A VolumeRecord of complex coefficients (K, H, W, 2). Raises NotFinite, also where half floats end."""
+    with np.errstate(over="ignore"):
+        halves = np.concatenate([coefficients.real, coefficients.imag], axis=-1).astype(np.float16)
+    if not np.isfinite(halves).all():
+        raise NotFinite("The motion holds values that are not numbers, or far too large")
+    return protocol.pack(record, {"coefficients": halves})
+
+
+def unpack_volume(data) -> tuple[NDArray[np.complex64], protocol.VolumeRecord]:
+    """Complex coefficients (K, H, W, 2) and the header; raises protocol.BadMessage where it is no VolumeRecord."""
+    record, arrays = protocol.unpack(data)
+    if not isinstance(record, protocol.VolumeRecord):
+        raise protocol.BadMessage("bad_frame", f"Expected a motion, got a {type(record).__name__}")
+    real, imaginary = np.split(arrays["coefficients"].astype(np.float32), 2, axis=-1)
+    return real + 1j * imaginary, record
+
+
+def pack_film(pixels: NDArray[np.uint8], index: int) -> bytearray:
+    """A FilmRecord of one frame (H, W, 3)."""
+    return protocol.pack(protocol.FilmRecord(index=index), {"pixels": pixels})
 
 
 def _material(source: Mesh | Frame) -> dict[str, np.ndarray]:

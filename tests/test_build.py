@@ -56,7 +56,7 @@ def test_what_no_index_has_is_asked_for_where_it_lies_as_it_was_tested():
 
 
 def test_what_learned_engines_need_is_asked_for_there_and_nowhere_else():
-    learned = {"diffusers", "opencv-python-headless", "safetensors", "torch", "warp-lang"}
+    learned = {"diffusers", "imageio-ffmpeg", "opencv-python-headless", "pillow", "safetensors", "torch", "warp-lang"}
     assert set(requirements("backend/requirements-learned.txt")) == learned
     others = [path for path in ROOT.glob("*/requirements*.txt") if path.name != "requirements-learned.txt"]
     assert len(others) == 4

@@ -21,9 +21,11 @@ ALLOWED = {
     "backend/protocol": {"numpy", "msgspec", "platformdirs", "backend.requests", "backend.species"},
     "backend/clip.py": {"numpy"},
     "backend/report.py": set(),
+    "backend/learned.py": set(),
     "backend/spectral.py": {"numpy"},
     "backend/oscillators.py": {"numpy"},
     "backend/wind.py": {"backend.oscillators", "backend.spectral", "numpy"},
+    "backend/lifting.py": {"backend.render", "backend.spectral", "kernels", "numpy", "scipy", "torch"},
     "backend/prompt": {"backend.protocol", "backend.species", "msgspec", "rapidfuzz"},
     "backend/wire.py": NOUNS | {"backend.protocol"},
     "backend/certificate": NOUNS | {"backend.protocol", "kernels"},
@@ -37,17 +39,25 @@ ALLOWED = {
     | {"backend.specimens", "backend.spectral", "backend.wind", "cv2", "kernels", "msgspec", "safetensors", "torch"},
     "backend/specimens": NOUNS | {"backend.species", "kernels", "scipy"},
     "backend/pipelines": NOUNS
-    | {"backend.certificate", "backend.geometry", "backend.prompt", "backend.protocol", "backend.species"}
-    | {"backend.specimens", "backend.spectral", "backend.wind"}
+    | {"backend.certificate", "backend.geometry", "backend.learned", "backend.prompt", "backend.protocol"}
+    | {"backend.species", "backend.specimens", "backend.spectral", "backend.wind"}
+    | {"backend.lifting", "backend.render"}
     | {"backend.wire", "kernels", "scipy"},
+    # Its imports of learned things stand in the functions that use them: others load no torch.
+    "backend/pipelines/picture.py": NOUNS
+    | {"backend.learned", "backend.oscillators", "backend.pipelines", "backend.priors", "backend.protocol"}
+    | {"backend.spectral", "backend.wire", "torch"},
     "backend/files": NOUNS | {"backend.protocol", "backend.wire", "pxr", "scipy", "trimesh"},
+    # Imported where a picture comes to life: with learned engines alone.
+    "backend/files/film.py": {"PIL", "backend.files", "backend.learned", "imageio_ffmpeg", "numpy"},
+    "backend/files/picture.py": {"PIL", "backend.files", "backend.learned", "backend.protocol", "numpy"},
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
     "backend/service": {"backend.prompt", "backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
     "backend/commands": NOUNS
     | {"backend.files", "backend.pipelines", "backend.prompt", "backend.protocol", "backend.wire"}
     | {"msgspec", "rich", "zmq"},
     # Its imports stand in the functions that train: where no torch is installed, it says so.
-    "backend/commands/train.py": {"backend.report", "backend.training", "rich", "torch"},
+    "backend/commands/train.py": {"backend.learned", "backend.report", "backend.training", "rich", "torch"},
     "backend/threads.py": set(),
     "backend/__main__.py": {"backend.commands", "backend.service", "backend.threads"},
     "backend/__init__.py": set(),

@@ -1,11 +1,10 @@
-"""Make a file from words or from a mesh, in this terminal: the jobs of the panel without Blender and without a server.
+"""Make a file from words, a mesh or a picture, in this terminal: the panel's jobs without Blender or a server.
 
 The options are made from the request types of the protocol, and checked by them.
 """
 
 import argparse
 import json
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Literal, get_args, get_origin
 
 import msgspec
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from backend import pipelines, protocol, wire
-from backend.commands import interrupt
+from backend.commands import film, interrupt
+from backend.commands.bar import say, shown
 from backend.files import ENDINGS, Unwritable, check_output, part_of, save
+from backend.files import film as film_files
 from backend.files.mesh import ENDINGS as MESH_ENDINGS
 from backend.files.mesh import Placed, Unreadable, placed
 from backend.files.obj import frames_in
@@ -34,13 +33,16 @@ class _BadOption(ValueError):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backend run", description=__doc__.split("\n")[0],
-        epilog="\n\n".join([_processes(), _swaying(), _specimens()]),
+        epilog="\n\n".join([_processes(), _swaying(), film.help_text(), _specimens()]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("subject", help='words, for example "a red rose blooming"; with --process, a mesh file')
+    parser.add_argument(
+        "subject", help='words, for example "a red rose blooming"; with --process, a mesh file; or a picture'
+    )
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="PATH",
-        help=f"where it goes; by its ending {', '.join(ENDINGS)}, or without one a folder of .obj, one a frame",
+        help=f"where it goes; by its ending {', '.join(ENDINGS)}, or without one a folder of .obj, one a frame; of a "
+             f"picture {', '.join(film_files.ENDINGS)}, .npz for the motion alone, or a folder of .png",
     )  # fmt: skip
     parser.add_argument(
         "--process", metavar="WORDS",
@@ -50,12 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=N",
         help="a setting of a process, such as wilt.droop=0.8, or wilt.start=0.5 (amount, start and end are "
-             "shares of all), or of a specimen that the words name, such as petals=40; may be given again",
+             "shares of all), of a specimen that the words name, such as petals=40, or of a picture, such as "
+             "amplitude=2; may be given again",
     )  # fmt: skip
     parser.add_argument(
         "--count", type=int, default=argparse.SUPPRESS, metavar="N",
         help="how many of what the words name (default: as many as they say)",
     )  # fmt: skip
+    parser.add_argument(
+        "--pull", metavar="X,Y,DX,DY",
+        help="of a picture: take hold of the point X,Y, pull it by DX,DY and let go, shares of the picture from its "
+             "upper left corner; the film is of its ringing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", metavar="FOLDER", help="of a picture: a trained model (default: the one that comes with Anthesis)"
+    )
     (amount,) = (field for field in msgspec.structs.fields(protocol.Stage) if field.name == "amount")
     for field in (amount, *msgspec.structs.fields(protocol.Animate)):
         if field.name not in ("stages", "engine", "preview"):
@@ -123,17 +134,17 @@ def main(options: list[str]) -> int:
     arguments = _parser().parse_args(options)
     try:
         told = make(arguments)
-    except (Unreadable, Unwritable, _BadOption) as error:
-        _say(str(error))
+    except (Unreadable, Unwritable, _BadOption, film.BadPull) as error:
+        say(str(error))
         return BAD_INPUT
     except OSError as error:
-        _say(f"Could not write {arguments.output}: {error.strerror or error}")
+        say(f"Could not write {arguments.output}: {error.strerror or error}")
         return FAILED
     except Exception as error:  # pipelines know which errors have words; the others go on
         failure = pipelines.failure(error)
         if failure is None:
             raise
-        _say(failure.text)
+        say(failure.text)
         return FAILED if failure.code == "nan_result" else BAD_INPUT
     print(json.dumps(told), flush=True)
     return 0
@@ -143,34 +154,25 @@ def make(arguments: argparse.Namespace) -> dict:
     """Carry the request out and write the file; what was made, for the last line."""
     began = time.perf_counter()
     request = _request(arguments)
+    if isinstance(request, protocol.Picture):
+        return film.make(request, Path(arguments.subject), arguments.output)
     check_output(arguments.output)
     interrupt.end_at_once(unfinished=part_of(arguments.output))
     subject, moved = None, {}
     if not isinstance(request, protocol.Generate):
         found = placed(Path(arguments.subject), arguments.up)
         subject, moved = bytes(wire.pack_mesh(found.mesh)), _told_of_moving(found)
-    bar = BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn()
-    console, compiling = Console(stderr=True), False
-    with Progress(TextColumn("{task.description}"), *bar, console=console, transient=True) as progress:
-        task = progress.add_task("Starting", total=1.0)
-
-        def report(done: float, text: str) -> None:
-            nonlocal compiling
-            if text == pipelines.COMPILING and not compiling and not console.is_terminal:
-                _say(text)  # in a file there is no bar to say it
-                compiling = True
-            progress.update(task, completed=done, description=text)
-
+    with shown() as report:
         clip, certificate, understood = pipelines.made(request, subject, report)
         clip = replace(clip, provenance=clip.provenance | moved)
         made = time.perf_counter()
-        progress.update(task, completed=1.0, description=f"Writing {arguments.output}")
+        report(1.0, f"Writing {arguments.output}")
         save(clip, arguments.output)
     written = time.perf_counter()
     line = "" if understood is None else understood.say() + backwards(understood)
     if understood is not None:
-        _say(line)
-    _say(f"{arguments.output}: {certificate.summary}")
+        say(line)
+    say(f"{arguments.output}: {certificate.summary}")
     return {
         "file": str(arguments.output),
         "bytes": _size(arguments.output.resolve()),
@@ -191,14 +193,22 @@ def _told_of_moving(found: Placed) -> dict[str, str]:
         return {}
     by = " ".join(f"{way:+g}" for way in found.moved)
     away = float(np.abs(found.moved).max())
-    _say(f"The mesh lies {away:g} units from the origin, too far for the result's numbers: moved by {by} (x y z, Z up)")
+    say(f"The mesh lies {away:g} units from the origin, too far for the result's numbers: moved by {by} (x y z, Z up)")
     return {"moved": by}
 
 
 def _request(arguments: argparse.Namespace) -> protocol.Request:
     given = vars(arguments)
     asked = {name: given[name] for name in protocol.Animate.__struct_fields__ if name in given}
-    if arguments.process and arguments.process.strip().lower() == "sway":
+    is_picture = Path(arguments.subject).suffix.lower() in film.ENDINGS
+    if not is_picture:
+        for name in ("pull", "model"):
+            if given[name] is not None:
+                raise _BadOption(f"--{name} is for a picture ({', '.join(film.ENDINGS)}): leave it out")
+    if is_picture:
+        kind = protocol.Picture
+        asked |= _picture_settings(given, dict(map(_setting, arguments.set)))
+    elif arguments.process and arguments.process.strip().lower() == "sway":
         kind = protocol.Sway
         asked |= _sway_settings(given, dict(map(_setting, arguments.set)))
     elif arguments.process:
@@ -240,6 +250,17 @@ def _sway_settings(given: dict, settings: dict[str, float]) -> dict[str, float]:
     return _chosen("Sway", settings, {field.name: field for field in _of_sway()})
 
 
+def _picture_settings(given: dict, settings: dict[str, float]) -> dict:
+    for name in ("process", "frames", "amount", "count", "first", "last", "timing", "reverse", "up"):
+        if given.get(name) is not None:
+            raise _BadOption(
+                f"--{name} is not for a picture, which becomes a film of 5 seconds over its speed: leave it out"
+            )
+    chosen = _chosen("A picture", settings, {field.name: field for field in film.settings()})
+    pull = {} if given["pull"] is None else {"pull": film.pull_of(given["pull"])}
+    return chosen | pull | ({} if given["model"] is None else {"model": given["model"]})
+
+
 def _specimen(prompt: str, settings: dict[str, float]) -> dict:
     """The record that the words name, with its settings."""
     record = record_of(understand(prompt))
@@ -255,9 +276,10 @@ def _chosen(owner: str, settings: dict[str, float], fields: dict[str, msgspec.st
         if name not in fields:
             raise _BadOption(f'{owner} has no setting "{name}": it has {", ".join(fields)}')
         kind, meta = get_args(fields[name].type)
-        if not meta.ge <= value <= meta.le or kind(value) != value:
-            what = "a whole number" if kind is int else "a number"
-            raise _BadOption(f"{owner} has {name}, {what} from {meta.ge:g} to {meta.le:g}, and {value:g} is not")
+        least, most = (0, 1) if kind is bool else (meta.ge, meta.le)
+        if not least <= value <= most or kind(value) != value:
+            what = "a number" if kind is float else "a whole number"
+            raise _BadOption(f"{owner} has {name}, {what} from {least:g} to {most:g}, and {value:g} is not")
         found[name] = kind(value)
     return found
 
@@ -280,8 +302,3 @@ def _bounds(kind: type, name: str, asked: dict) -> str:
 
 def _size(path: Path) -> int:
     return sum(part.stat().st_size for part in ([path] if path.is_file() else frames_in(path)))
-
-
-def _say(text: str) -> None:
-    # a prompt that is not UTF-8 may stand in the sentence, and a terminal cannot show it
-    print(f"anthesis: {text}".encode(errors="replace").decode(), file=sys.stderr)

@@ -4,7 +4,6 @@ Ctrl-C, and the end of --minutes, stop it between two steps; with --resume it go
 """
 
 import argparse
-import importlib.util
 import json
 import shlex
 import signal
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from backend import learned
 from backend.report import Cancelled, Report
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from backend.training.dynamics.stock import Data
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130
-_REQUIREMENTS = Path(__file__).parents[1] / "requirements-learned.txt"
 _LIBRARIES = {"torch": "torch", "diffusers": "diffusers", "safetensors": "safetensors", "cv2": "opencv-python-headless"}
 _QUIET = 60.0  # seconds from one line to the next, where no bar can be drawn
 
@@ -81,10 +80,10 @@ def main(options: list[str]) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Raises _Unfit."""
-    missing = [name for module, name in _LIBRARIES.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        fix = f'"{sys.executable}" -m pip install -r "{_REQUIREMENTS}"'
-        raise _Unfit(f"Not installed: {', '.join(missing)}. Run: {fix}")
+    try:
+        learned.wanted(**_LIBRARIES)
+    except learned.NotInstalled as error:
+        raise _Unfit(str(error)) from None
     if arguments.videos is None and arguments.preset is None:
         raise _Unfit("Say what to learn from: --videos FOLDER, or --preset seedling for pictures that are made for it")
     if arguments.videos is not None and not arguments.videos.is_dir():

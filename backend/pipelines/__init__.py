@@ -1,19 +1,25 @@
 """The table of what can be asked for: one request type, one pipeline.
 
-A job goes in as a request and, for Animate and Sway, the bytes of a Subject record; records come out one by one: the
-subject, its frames, a certificate. Pipelines are imported when they are asked for, so that this costs nothing.
+A job goes in as a request and the bytes of what the client brings along: for Animate and Sway a Subject record, for
+Picture a PictureRecord. Records come out one by one: the subject, its frames, a certificate. Pipelines are imported
+when they are asked for, so that this costs nothing.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from numpy.typing import NDArray
 
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
 from backend.prompt import NotUnderstood, Understanding, understand
 from backend.report import Preview, Report, Timed
+
+if TYPE_CHECKING:
+    from backend.pipelines.picture import Moving
 
 T = TypeVar("T")
 
@@ -30,13 +36,20 @@ def capabilities() -> protocol.Engines:
 def failure(error: Exception) -> protocol.Failure | None:
     """The sentence for an error that its reader can do something about; None for a fault of ours."""
     from backend.geometry.modes import Rigid
+    from backend.learned import NotInstalled
     from backend.pipelines.lifecycle import BrokenSolve, UnusableSubject
+    from backend.pipelines.picture import NoModel, Still
     from backend.pipelines.processes.process import NotForThis
+    from backend.pipelines.still import UnusablePicture
 
     codes = {
         NotForThis: "bad_subject",
         NotUnderstood: "unsupported",
+        NoModel: "unsupported",
+        NotInstalled: "unsupported",
         Rigid: "bad_subject",
+        Still: "bad_subject",
+        UnusablePicture: "bad_subject",
         UnusableSubject: "bad_subject",
         protocol.BadMessage: "bad_subject",
         BrokenSolve: "nan_result",
@@ -62,6 +75,9 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
     began = time.perf_counter()
     if isinstance(request, protocol.Sway):
         yield from _swaying(request, subject, report)
+        return
+    if isinstance(request, protocol.Picture):
+        yield from _filming(request, subject, report)
         return
     mesh, frames, previews, understood, loop, reach = living(request, subject, report)
     header = {"version": protocol.VERSION, "loop": loop, "reach": reach}
@@ -106,6 +122,60 @@ def _swaying(request: protocol.Sway, subject: bytes | None, report: Report) -> I
     for frame in swaying.frames(looks):
         measure.add(frame)
     yield Timed(protocol.pack(_certificate(measure, began, report), {}))
+
+
+def _filming(request: protocol.Picture, subject: bytes | None, report: Report) -> Iterator[bytearray]:
+    """The motion of a picture, and its film frame by frame."""
+    began = time.perf_counter()
+    moving, frames = filmed(request, subject, report)
+    # a GPU adds up in another order each time: there a second attempt makes another film
+    kind = bytearray if moving.model.denoiser.device.type == "cpu" else Timed
+    height, width, _ = moving.picture.shape
+    record = protocol.VolumeRecord(
+        base=moving.volume.base,
+        width=width,
+        height=height,
+        frames=len(moving.motions),
+        fps=request.fps,
+        loop=moving.loop,
+        farthest=moving.farthest,
+        said=moving.said,
+        version=protocol.VERSION,
+    )
+    yield kind(wire.pack_volume(record, moving.volume.coefficients))
+    for index, frame in enumerate(frames):
+        yield kind(wire.pack_film(frame, index))
+    yield Timed(protocol.pack(film_certificate(moving, time.perf_counter() - began), {}))
+
+
+class Filmed(NamedTuple):
+    """A picture's motion, and its frames (H, W, 3) to come."""
+
+    moving: "Moving"
+    frames: Iterator[NDArray]
+
+
+def filmed(request: protocol.Picture, picture: bytes | None, report: Report) -> Filmed:
+    """What a picture becomes, begun."""
+    from backend.pipelines.picture import alive
+
+    if picture is None:
+        raise protocol.BadMessage("bad_subject", "A picture is needed: name one")
+    moving = alive(wire.unpack_picture(picture), request, report)
+    return Filmed(moving, _told_of_compiling(moving.film, report))
+
+
+def film_certificate(moving: "Moving", seconds: float) -> protocol.Certificate:
+    """What is measured of a film that took so many seconds to make."""
+    frames, (height, width, _) = len(moving.motions), moving.picture.shape
+    ends = "a loop" if moving.loop else "ringing after a pull"
+    summary = f"moves by up to {moving.farthest:.1f} of {max(height, width)} pixels, {frames} frames, {ends}"
+    measured = (
+        ("frames", float(frames), ""),
+        ("largest motion", moving.farthest, "pixels"),
+        (certificate.TIME, seconds, "s"),
+    )
+    return protocol.Certificate(summary=summary, measured=measured)
 
 
 def _sway(request: protocol.Sway, subject: bytes | None, report: Report):

@@ -8,16 +8,16 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from ..requests import MAX_FRAMES, MODES, Fps
-from .words import ARRAY_BYTES, HEADER_BYTES, MAX_VERTICES, RECORD_BYTES, BadMessage, Line, Text
+from ..requests import FILM_SIDE, MAX_FRAMES, MODES, Fps
+from .words import ARRAY_BYTES, HEADER_BYTES, MAX_VERTICES, PICTURE_SIDE, RECORD_BYTES, BadMessage, Line, Text
 
 Positive = Annotated[float, Meta(gt=0)]
 
 
 class Array(Struct, frozen=True, forbid_unknown_fields=True):
     name: Line
-    dtype: Literal["<f4", "<i4", "|u1"]
-    shape: Annotated[tuple[Annotated[int, Meta(ge=0, le=ARRAY_BYTES)], ...], Meta(max_length=3)]
+    dtype: Literal["<f2", "<f4", "<i4", "|u1"]
+    shape: Annotated[tuple[Annotated[int, Meta(ge=0, le=ARRAY_BYTES)], ...], Meta(max_length=4)]
 
     @property
     def size(self) -> int:
@@ -116,6 +116,46 @@ class SwayRecord(Record, tag="sway"):
     required = frozenset({"along_x", "along_y"})
 
 
+class PictureRecord(Record, tag="picture"):
+    """What a client brings to Picture: pixels (H, W, 3 or 4), sRGB as a camera gives it, rows from the top; the fourth
+    is opacity, 255 = 1, and colours are not multiplied with it."""
+
+    layout = {"pixels": ("|u1", ("H", "W", "N"))}
+    required = frozenset({"pixels"})
+
+
+FilmSide = Annotated[int, Meta(ge=1, le=FILM_SIDE)]
+
+
+class VolumeRecord(Record, tag="volume"):
+    """The motion of a picture, before its film: coefficients (K, H, W, 4), of each bin (Re x, Re y, Im x, Im y), x to
+    the right and y down, in pixels of (H, W), the size at which the networks see all of the picture.
+
+    d(p, t) = Re sum_k S_k(p) exp(2 pi i k base t): a pixel of the film goes width / W times as far across, height / H
+    times as far down. Where there was a pull the film is another motion, its ringing, and `loop` is False.
+    """
+
+    base: Positive  # Hz
+    width: FilmSide  # pixels of the film
+    height: FilmSide
+    frames: Annotated[int, Meta(ge=1, le=MAX_FRAMES)]  # how many will follow
+    fps: Fps
+    loop: bool
+    farthest: Annotated[float, Meta(ge=0)]  # pixels of the film that anything gets from where the picture has it
+    said: tuple[Line, ...] = ()  # of the picture: what was done to it before
+    version: Line = ""  # of the backend
+    layout = {"coefficients": ("<f2", ("K", "H", "W", 4))}
+    required = frozenset({"coefficients"})
+
+
+class FilmRecord(Record, tag="film"):
+    """One frame of a film: pixels (H, W, 3), sRGB, rows from the top."""
+
+    index: Annotated[int, Meta(ge=0, lt=MAX_FRAMES)]
+    layout = {"pixels": ("|u1", ("H", "W", 3))}
+    required = frozenset({"pixels"})
+
+
 class Certificate(Record, tag="certificate"):
     """The last record: what was measured about the finished clip, as (name, value, unit), and that in one line."""
 
@@ -124,7 +164,7 @@ class Certificate(Record, tag="certificate"):
     measured: tuple[tuple[Line, float, Line], ...] = ()
 
 
-Records = Subject | FrameRecord | ModeRecord | SwayRecord | Certificate
+Records = Subject | FrameRecord | ModeRecord | SwayRecord | PictureRecord | VolumeRecord | FilmRecord | Certificate
 _records = msgspec.msgpack.Decoder(Records)
 _PREFIX = struct.Struct("<4sI")  # magic, header bytes
 _RECORD_MAGIC = b"ANR1"
@@ -202,6 +242,10 @@ def _check_layout(record: Record, header: int) -> int:
             raise BadMessage("too_large", f"{spec.name} has {spec.size:,} bytes; {ARRAY_BYTES:,} are allowed")
     if numbers.get("V", 0) > MAX_VERTICES:
         raise BadMessage("too_large", f"{numbers['V']:,} vertices; {MAX_VERTICES:,} are allowed")
+    if max(numbers.get("H", 0), numbers.get("W", 0)) > PICTURE_SIDE:
+        raise BadMessage(
+            "too_large", f"A picture of {numbers['W']:,} x {numbers['H']:,} pixels; {PICTURE_SIDE:,} a side are allowed"
+        )
     size = _aligned(_PREFIX.size + header)
     for spec in record.arrays:
         size = _aligned(size + spec.size)

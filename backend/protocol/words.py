@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-PROTOCOL = 5
+PROTOCOL = 6
 
 HEADER_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024  # within 10 % of the best size on ipc and TCP; whole frames are 3.7 times slower under CURVE
@@ -14,6 +14,7 @@ TEXT_BYTES = 4 * 1024  # a failure's text or detail
 ARRAY_BYTES = 64 * 1024 * 1024
 RECORD_BYTES = 256 * 1024 * 1024
 MAX_VERTICES = 1_000_000
+PICTURE_SIDE = 4096  # pixels
 MAX_CREDIT = 1 << 40
 DIGEST_MASK = (1 << 63) - 1  # of a record's xxh3-64: msgpack integers stay signed everywhere
 QUEUED_JOBS = 256  # waiting at once, of one client

@@ -4,6 +4,7 @@ the command line and their descriptions are made from them, and reach everyone t
 A slider of a process is in [0, 1], and its default is what looks right on most meshes.
 """
 
+import random
 from typing import Annotated
 
 import msgspec
@@ -29,6 +30,7 @@ from .fields import (
     Seed,
     Timing,
 )
+from .picture import FILM_SIDE, Picture
 from .processes import (
     BIRTHS,
     PROCESSES,
@@ -117,12 +119,22 @@ class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_f
             ends = max(ends, stage.end)
 
 
-Request = Generate | Animate | Sway
+Request = Generate | Animate | Sway | Picture
 
 
 def child_seed(seed: int, number: int) -> int:
     """The seed of one of several individuals; the first has the seed that was given. Neighbouring seeds share none."""
     return (seed + number * 1_640_531_527) % 2**31  # an odd step near the golden ratio of 2^31: it meets all seeds
+
+
+def ages_of(request: Generate, count: int) -> list[float]:
+    """Of so many individuals, spread evenly from -1 to 1 in an order that the seed picks, so that it is not always the
+    youngest who stands in the middle. One alone is as old as the request says."""
+    if count == 1:
+        return [request.age]
+    ages = [2 * number / (count - 1) - 1 for number in range(count)]
+    random.Random(request.seed).shuffle(ages)
+    return ages
 
 
 def provenance(request: Request) -> dict[str, str]:

@@ -50,6 +50,10 @@ Age = Annotated[
     float,
     Meta(ge=-1.0, le=1.0, title="Age", description="Of one: 1 is ahead of the others in its life, -1 behind them"),
 ]
+Damping = Annotated[
+    float,
+    Meta(ge=0.005, le=1.0, title="Damping", description="How soon it comes to rest; at 1 it does not swing at all"),
+]
 Engine = Annotated[Literal["builtin"], Meta(title="Engine", description="What makes the result")]
 
 

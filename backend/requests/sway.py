@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from .fields import MAX_FRAMES, MODES, Engine, Fps, Seed, slider
+from .fields import MAX_FRAMES, MODES, Damping, Engine, Fps, Seed, slider
 
 
 class Sway(Struct, frozen=True, kw_only=True, tag="sway", forbid_unknown_fields=True):
@@ -38,10 +38,7 @@ class Sway(Struct, frozen=True, kw_only=True, tag="sway", forbid_unknown_fields=
             description="How often a second its slowest swing goes, hertz; 0: as suits its size",
         ),
     ] = 0.0
-    damping: Annotated[
-        float,
-        Meta(ge=0.005, le=1.0, title="Damping", description="How soon it comes to rest; at 1 it does not swing at all"),
-    ] = 0.05
+    damping: Damping = 0.05
     bend: Annotated[
         float, Meta(ge=0.01, le=0.6, title="Most Lean", description="How far a storm bends it, in its own size")
     ] = 0.2
