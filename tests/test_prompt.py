@@ -156,6 +156,65 @@ def test_what_is_fast_throughout_stands_still_at_its_end():
     )
 
 
+def test_a_stage_told_twice_at_two_paces_changes_its_pace_halfway():
+    start, end = SPECIES["sprout"].life.stretches["grow"]
+    there = path_of(understand("a sprout growing slowly, then quickly"))
+    assert there.taus == (start, (start + end) / 2, end)
+    slow, fast = np.diff(there.shares)
+    assert slow == pytest.approx(4 * fast)
+    assert way("a candle burning fast, then slowly, then fast") == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    opened = SPECIES["rose"].life.prime
+    assert way("a rose opens halfway, then completely") == pytest.approx([0, opened / 2, opened])
+
+
+def test_one_frame_alone_shows_a_life_at_its_best_or_what_the_first_stage_comes_to():
+    for prompt, tau in (("a rose", SPECIES["rose"].life.prime), ("a rose wilting", 1.0), ("bread", 1.0)):
+        understood, request = understand(prompt), protocol.Generate(prompt=prompt, frames=1)
+        path = path_of(understood)
+        assert [path.at(share) for share in specimen.shares_of(request, understood, path)] == [tau], prompt
+
+
+def test_what_is_asked_for_in_reverse_begins_at_its_end():
+    block = protocol.SPECIES["ice_block"](detail=0.3)
+    forwards, backwards = (
+        [frame.positions for frame in grow(asked, understand(asked.prompt), silent).frames]
+        for how in ("", " in reverse")
+        for asked in [protocol.Generate(prompt=f"an ice block melting{how}", frames=4, specimen=block)]
+    )
+    assert not np.allclose(forwards[0], forwards[-1], atol=0.1 * block.height)
+    assert all(np.array_equal(one, other) for one, other in zip(forwards, backwards[::-1], strict=True))
+
+
+def test_a_little_wind_bends_less():
+    request = protocol.Generate(prompt="a rose swaying")
+    little, usual, much = (
+        specimen.breeze_of(understand(f"a rose swaying{how}"), request).strength for how in (" a little", "", " fully")
+    )
+    assert little == pytest.approx(0.6) and (usual, much) == (1.0, 2.0)
+
+
+def test_of_a_bouquet_some_are_ahead_of_others():
+    """Each is one of its own seed at an age of its own; the ages are even and are not in the order of the places."""
+    block = protocol.SPECIES["ice_block"](detail=0.3)
+    asked = protocol.Generate(prompt="five ice blocks melting", frames=3, seed=3, specimen=block)
+    _, frames, _, _ = grow(asked, understand(asked.prompt), silent)
+    heights = np.array([frame.positions[:, 2].reshape(5, -1).max(axis=1) for frame in frames])
+    alone = [grown(block, protocol.child_seed(3, number)) for number in range(5)]
+    for share, together in zip((0.0, 0.5, 1.0), heights, strict=True):
+        ages = (-1, -0.5, 0, 0.5, 1)
+        each = np.array([[one.at(aged(share, age)).positions[:, 2].max() for age in ages] for one in alone])
+        chosen = np.abs(each - together[:, None]).argmin(axis=1)
+        assert np.allclose(each[range(5), chosen], together, atol=1e-6)
+        if share == 0.5:
+            assert sorted(chosen) == [0, 1, 2, 3, 4]
+
+
+def test_a_leaf_has_the_colour_that_it_turns_to():
+    for prompt in ("a green leaf turning red", "ein grünes Blatt wird rot"):
+        red, green, _ = record_of(understand(prompt)).colour
+        assert red > 3 * green
+
+
 def test_the_older_is_ahead_and_all_begin_and_end_together():
     share = np.linspace(0, 1, 101)
     older, younger = (np.array([aged(s, age) for s in share]) for age in (1.0, -1.0))
@@ -208,6 +267,14 @@ def test_neighbouring_seeds_share_no_individual():
     seeds = [{protocol.child_seed(seed, number) for number in range(50)} for seed in range(40)]
     assert all(len(own) == 50 for own in seeds) and len(set.union(*seeds)) == 50 * 40
     assert protocol.child_seed(7, 0) == 7 and max(set.union(*seeds)) < 2**31
+
+
+def test_ages_are_spread_evenly_and_any_of_them_may_stand_in_the_middle():
+    orders = [protocol.ages_of(protocol.Generate(prompt="a rose", seed=seed), 5) for seed in range(60)]
+    assert all(sorted(ages) == [-1, -0.5, 0, 0.5, 1] for ages in orders)
+    assert {ages[0] for ages in orders} == {ages[4] for ages in orders} == {-1, -0.5, 0, 0.5, 1}
+    assert protocol.ages_of(protocol.Generate(prompt="a rose", seed=3), 5) == orders[3]
+    assert protocol.ages_of(protocol.Generate(prompt="a rose", age=0.3), 1) == [0.3]
 
 
 def test_too_many_vertices_are_refused_before_they_are_grown():

@@ -101,9 +101,11 @@ def loops(understood: Understanding) -> bool:
 
 
 def shares_of(request: protocol.Generate, understood: Understanding, path: Path) -> Floats:
-    """(T,) the share of the clip that each frame shows; one frame alone shows what the first stage comes to."""
+    """(T,) the share of the clip that each frame shows; one frame alone shows what the first stage comes to, or a whole
+    life at its best."""
     if request.frames == 1:
-        return np.array(path.shares[1:2])
+        prime = protocol.SPECIES[understood.specimen].life.prime
+        return np.array(path.shares[1:2] if understood.stages else [prime])
     shares = np.arange(request.frames) / (request.frames if loops(understood) else request.frames - 1)
     return shares[::-1] if request.reverse or understood.reverse else shares
 

@@ -128,9 +128,18 @@ def colour_of(row: Row, turned: str | None) -> str | None:
     return found
 
 
+def _is_flavour_of_object(row: Row, k: int) -> bool:
+    """Whether ice cream tastes of what stands at k: "vanilla ice cream", "glace à la vanille", not "and a coffee"."""
+    ahead = row.at(row.next_not(k + 1, ADJECTIVES | {"and", "break", "of"})).kind in ("object", "part")
+    behind = row.next_not(k - 1, ADJECTIVES | {"with", "of", "definite", "break"}, -1)
+    return ahead or row.at(behind).kind == "object"
+
+
 def _is_of_object(row: Row, k: int) -> bool:
     """Colours that are things must stand beside the object; any other must not be a noun ("an orange")."""
     item = row.items[k]
+    if item.sense("flavour"):
+        return _is_flavour_of_object(row, k)
     around = ADJECTIVES - {"unknown", "near", "told"} | {"and", "lack", "silent"}
     ahead = row.at(row.next_not(k + 1, around | {"unknown", "break"})).kind in ("object", "part", "coloured")
     behind = row.at(row.next_not(k - 1, around | {"coloured", "of", "break"}, -1)).kind == "object"

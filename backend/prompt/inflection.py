@@ -47,16 +47,35 @@ def german_verb(verb: str) -> tuple[str, ...]:
     "welken" is weak; "wachsen/wächst/wuchs/gewachsen" is told in full; "auf|blühen" has a separable prefix, whose
     finite forms stand apart in a main clause ("blüht ... auf") and together after a relative pronoun ("aufblüht").
     """
+    prefix, infinitive, third, past, participle = _german_parts(verb)
+    finite = (infinitive, third, past, past.removesuffix("e") + "en")
+    participles = [form for word in (infinitive + "d", participle) for form in german_adjective(word)]
+    with_zu = (f"{prefix}zu{infinitive}",) if prefix else ()
+    return *(prefix + form for form in (*finite, *participles)), *with_zu
+
+
+def _german_parts(verb: str) -> tuple[str, str, str, str, str]:
+    """Separable prefix, infinitive, third persons of present and past, and past participle."""
     prefix, _, verb = verb.rpartition("|")
     infinitive, *told = verb.split("/")
     stem = infinitive.removesuffix("n").removesuffix("e")
     link = "e" if stem.endswith(("t", "d", "fn", "kn")) else ""
     augment = "" if infinitive.startswith(_INSEPARABLE) else "ge"
     third, past, participle = told or (f"{stem}{link}t", f"{stem}{link}te", f"{augment}{stem}{link}t")
-    finite = (infinitive, third, past, past.removesuffix("e") + "en")
-    participles = [form for word in (infinitive + "d", participle) for form in german_adjective(word)]
-    with_zu = (f"{prefix}zu{infinitive}",) if prefix else ()
-    return *(prefix + form for form in (*finite, *participles)), *with_zu
+    return prefix, infinitive, third, past, participle
+
+
+def attributive(verb: str, language: str) -> frozenset[str]:
+    """Past participles as they stand beside a noun, without those that are finite forms too in French: closed,
+    geschlossene, fermée."""
+    if language == "en":
+        return frozenset(english_verb(verb)[3:])
+    if language == "de":
+        prefix, *_, participle = _german_parts(verb)
+        return frozenset(prefix + form for form in german_adjective(participle)[1:])
+    infinitive, singular, plural, *forms = french_verb(verb)
+    past = forms[2:6]
+    return frozenset(past) - {infinitive, singular, plural}
 
 
 def french_adjective(word: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from .tokens import Token, first_tokens, folded
 from .vocabulary.measures import FEW, PAIR
 from .vocabulary.objects import PLANTS
 from .vocabulary.processes import FADING
-from .vocabulary.small_words import COLLIDING
+from .vocabulary.small_words import COLLIDING, TOLD_APART
 
 # Where a phrase has several senses in one language, the first of these kinds is taken unless _settle knows better.
 _PRIORITY = (
@@ -18,7 +18,7 @@ _PRIORITY = (
     "process", "size", "shade", "count", "one", "multiple", "comparative", "bunch", "pace", "amount", "all", "some",
     "lose", "turn", "separated", "unit", "otherwise", "height", "other extent", "after", "then", "while", "before",
     "without", "not", "revival", "with", "and", "place", "particle", "of", "coloured", "again", "plural article",
-    "indefinite", "possessive", "definite", "subject", "intensifier", "silent",
+    "indefinite", "possessive", "definite", "subject", "intensifier", "silent", "life", "flavour",
 )  # fmt: skip
 _RANK = {kind: k for k, kind in enumerate(_PRIORITY)}
 MOST_WORDS = 200  # of a prompt, and breaks between them; what comes after is passed over as one
@@ -31,7 +31,7 @@ _LETS = frozenset("lässt lassen laesst lasse ließ ließen fallenlässt".split(
 # Kinds that stand between an article or number and its noun.
 ADJECTIVES = frozenset(
     "colour shade size unknown near process pace amount multiple coloured told lack whole height comparative".split()
-) | {"other extent"}
+) | {"other extent", "form"}
 # Kinds that end a noun phrase or a clause.
 BORDERS = frozenset("break then and while after before with without place not subject reverse together".split())
 
@@ -162,6 +162,7 @@ def _settle(row: Row) -> None:
     for k, item in enumerate(row.items):
         if kind := _kind_here(row, k, item):
             item.become(kind)
+    _settle_apart(row)
 
 
 def _kind_here(row: Row, k: int, item: Item) -> str | None:
@@ -187,6 +188,8 @@ def _kind_here(row: Row, k: int, item: Item) -> str | None:
         return "while" if ahead.kind == "process" else None
     if item.sense("particle") and ahead.kind in ("break", "and", "then", "while", "pace", "reverse"):
         return "particle"
+    if item.text == "life" and behind.kind == "object":
+        return "life"
     if item.text == "watch" and behind.kind == "object":
         return "unknown"
     if item.kind == "colour" and (baking := item.sense("process")) and baking.value == "bake":
@@ -216,6 +219,15 @@ def _settle_percents(row: Row) -> None:
         if row.at(k + 1).last in ("percent", "prozent", "pourcent") and 0 < item.value <= 100:
             item.kind, item.value = "amount", item.value / 100
             row.at(k + 1).kind = "silent"
+
+
+def _settle_apart(row: Row) -> None:
+    """ "Fällt ... um" is told, and is no falling of petals: a particle that ends the clause of its verb."""
+    for k, item in row.of("process", "separated"):
+        end = row.next_not(k + 1, {other.kind for other in row.items} - BORDERS | {"place", "particle"})
+        particle = row.at(end - 1)
+        if row.language == "de" and item.last in TOLD_APART.get(particle.last, ()):
+            item.kind = particle.kind = "told"
 
 
 def _settle_little(row: Row) -> None:

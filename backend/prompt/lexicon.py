@@ -78,10 +78,11 @@ def _objects(book: _Book) -> None:
             if language == "de":
                 declined = [form for word in declined for form in inflection.german_adjective(word)]
             book.add(declined, "lack", part, language)
-        for (specimen, kind), nouns in objects.KINDS[language].items():
-            for noun in nouns.split(", "):
-                for plural, word in enumerate(noun.split("/")):
-                    book.add(word, "compound", (specimen, bool(plural), "told", kind), language)
+        for told, table in (("told", objects.KINDS), ("form", objects.FORM_WORDS)):
+            for (specimen, kind), nouns in table[language].items():
+                for noun in nouns.split(", "):
+                    for plural, word in enumerate(noun.split("/")):
+                        book.add(word, "compound", (specimen, bool(plural), told, kind), language)
     for language, words in objects.OPEN_WORDS.items():
         for word, choices in words.items():
             book.add(word, "open", choices, language)
@@ -96,6 +97,14 @@ def _colours(book: _Book) -> None:
     for language, synonyms in colours.SYNONYMS.items():
         for name, words in synonyms.items():
             book.add(_declined(words, language), "colour", name, language)
+    for language, flavours in colours.FLAVOUR_WORDS.items():
+        for name, words in flavours.items():
+            book.add(words, "flavour", name, language)
+    for (name, words), (noun, plural) in itertools.product(
+        colours.GERMAN_FLAVOUR_PREFIXES.items(), objects.ICE_CREAM_ENDINGS.items()
+    ):
+        compounds = [prefix + noun for prefix in words.split(", ")]
+        book.add(compounds, "compound", ("ice_cream", plural, "colour", name), "de")
     for language, shades in colours.SHADE_WORDS.items():
         for shade, words in shades.items():
             book.add(_declined(words, language, every=True), "shade", shade, language)
@@ -202,7 +211,7 @@ def _small_words(book: _Book) -> None:
             ("with", small_words.WITH),
             ("of", small_words.OF), ("place", small_words.PLACE), ("wind", small_words.WIND),
             ("coloured", small_words.COLOURED), ("silent", small_words.SILENT), ("told", small_words.TOLD),
-            ("intensifier", small_words.INTENSIFIERS),
+            ("intensifier", small_words.INTENSIFIERS), ("life", small_words.LIFE),
         ):  # fmt: skip
             book.add(table[language], kind, kind, language)
 
@@ -220,6 +229,20 @@ SEPARATED = {
     (verb, particle): process
     for (verbs, particle), process in processes.GERMAN_SEPARATED.items()
     for verb in verbs.split(", ")
+}
+
+
+# Words for a state in which something is that has gone through a process: "closed", "geschlossene", "fermée".
+STATES = {
+    language: frozenset(
+        token
+        for verbs in regular.values()
+        for verb in verbs.split(", ")
+        for form in inflection.attributive(verb, language)
+        for token in keys(form)[-1:]
+    )
+    | processes.STATES[language]
+    for language, regular in (("en", processes.ENGLISH), ("de", processes.GERMAN), ("fr", processes.FRENCH))
 }
 
 

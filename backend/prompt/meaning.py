@@ -50,7 +50,8 @@ class Understanding:
     passed_over: tuple[str, ...] = ()  # words that carry meaning and were not understood, as typed, in lower case
     read_as: tuple[tuple[str, str], ...] = ()  # typing errors: the word as typed and the word it was taken for
     turned: str | None = None  # the colour that a leaf or an apple turns to
-    unmade: str | None = None  # a number of individuals, in digits, that cannot be made; `count` is then a guess
+    unmade: str | None = None  # a number that cannot be made, in digits or vague ("hundreds"); `count` is then a guess
+    form: str | None = None  # a kind that has a shape of its own, one of objects.FORMS
 
     def words(self) -> tuple[str, ...]:
         """What was understood, in phrases of English: the object first, then each stage."""
@@ -82,7 +83,7 @@ class Understanding:
         times = self.size.value if self.size and self.size.kind == "relative" else 1.0
         relative = measures.SAID_SIZES.get(times, "")
         several = self.count > 1 or self.unmade is not None
-        noun = objects.NAMES[self.specimen][several]
+        noun = self._name(several)
         described = " ".join(word for word in (count, relative, _spaced(self.colour or ""), noun) if word)
         if not several:
             described = _with_article(described)
@@ -94,6 +95,9 @@ class Understanding:
             noun = _many_of(part) if number != 1 else _one_of(part)
             described += f" without {noun}" if number == 0 else f" with {_ONES.get(number, number)} {noun}"
         return described
+
+    def _name(self, several: bool) -> str:
+        return objects.FORMS[self.specimen][self.form][several] if self.form else objects.NAMES[self.specimen][several]
 
     def _stages(self) -> list[str]:
         told: list[str] = []
@@ -125,7 +129,7 @@ class Understanding:
     def header(self) -> dict[str, tuple[str, ...] | str]:
         """The fields of a protocol.Subject that say so to the artist."""
         colour = None if self.turned else self.colour
-        name = " ".join(word for word in (colour, objects.NAMES[self.specimen][0]) if word).capitalize()
+        name = " ".join(word for word in (colour, self._name(False)) if word).capitalize()
         return {"name": name, "understood": self.words(), "passed_over": self.words_passed_over()}
 
 
@@ -148,12 +152,9 @@ class NotUnderstood(ValueError):
 
     @classmethod
     def unknown_object(cls, prompt: str, nearest: str | None) -> "NotUnderstood":
-        others = len(objects.NAMES) - 1
         hint = f"ask for a {_listed([one for one, _ in objects.NAMES.values()])}"
         if nearest:
-            hint = (
-                f"the nearest is {_example(nearest)}, and {_ONES[others]} other things are in the README; ask for one"
-            )
+            hint = f"the nearest is {_example(nearest)}; {hint}"
         return cls(
             "object",
             f"The built-in engine cannot make {_quoted(prompt)}: {hint}, or select a mesh and use Animate Selected. "
@@ -281,6 +282,15 @@ class NotUnderstood(ValueError):
         )
 
     @classmethod
+    def without(cls, specimen: str, process: str, part: str) -> "NotUnderstood":
+        absent = f"without {_many_of(part)}"
+        return cls(
+            "parameter",
+            f'{_ours(specimen)} cannot {_named(process, specimen)} {absent}: leave out "{absent}", or ask for '
+            f"something else to happen",
+        )
+
+    @classmethod
     def unfit(cls, specimen: str, process: str, settings: dict[str, float]) -> "NotUnderstood":
         told = _listed([f"{name} {value:g}" for name, value in settings.items()], "and")
         return cls(
@@ -306,8 +316,16 @@ class NotUnderstood(ValueError):
     def too_many(cls, specimen: str, part: str, number: float, there: str) -> "NotUnderstood":
         return cls(
             "parameter",
-            f"{_ours(specimen)} cannot have {_so_many(number)} {_many_of(part)}, or lose so "
-            f"many: {there}, so ask for a number within that",
+            f"{_ours(specimen)} cannot have {_so_many(number)} {_many_of(part)}: {there}, so ask for a number within "
+            f"that",
+        )
+
+    @classmethod
+    def too_many_fall(cls, specimen: str, part: str, number: float, there: int, most: int) -> "NotUnderstood":
+        return cls(
+            "parameter",
+            f"{_ours(specimen)} cannot lose {_so_many(number)} {_many_of(part)}: it has {there} here and can have up "
+            f'to {most}, so ask for fewer to fall, or say "with {most} {_many_of(part)}" too',
         )
 
     @classmethod

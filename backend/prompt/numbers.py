@@ -117,7 +117,7 @@ def count_of(row: Row, specimen: str) -> tuple[int, str | None]:
         following = row.at(k + 1)
         collective = following.kind == "count" and following.text.partition(" ")[0] in measures.COLLECTIVES
         if collective:
-            number *= following.value
+            number *= measures.COLLECTIVES[following.text.partition(" ")[0]]
             following.scenery = True
         elif following.kind == "count" and following.value > protocol.INDIVIDUALS:
             continue  # "two hundred"
@@ -151,7 +151,9 @@ def count_of(row: Row, specimen: str) -> tuple[int, str | None]:
 
 
 def _in_digits(before: Item, item: Item, number: float) -> str:
-    """A number as it is told in a refusal: digits as typed, and words ("two hundred", "quatre-vingt-dix") in digits."""
+    """A number as it is told in a refusal: as typed where it is in digits or vague ("hundreds"), else in digits."""
+    if isinstance(item.value, measures.Unmade):
+        return max((token.text for token in item.tokens), key=len)  # "hundreds of"
     if any(token.number is not None for token in item.tokens):
         return item.text
     times = before.value if before.kind == "count" and not isinstance(before.value, measures.Usual) else 1

@@ -1,6 +1,8 @@
 """The way through a specimen's life time that the stages of a prompt ask for."""
 
+import itertools
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from backend import protocol
@@ -50,6 +52,8 @@ def path_of(understood: Understanding, fallen: int | None = None) -> Path:
     within the stretch of the one before it has happened with it; else there is a way to its start: what wilts and then
     blooms lives its life backwards in between.
 
+    Of a stage that is told twice in a row, at two paces, each takes its part of the stretch.
+
     `fallen` petals take their time: None, as many as the words say. Paces are of one stage beside another; where all
     are fast, the end stands still for what is left of the clip. Raises NotUnderstood where a stage cannot go on from
     half of the one before it, and where two are to happen at once that happen one after the other in this life.
@@ -61,7 +65,7 @@ def path_of(understood: Understanding, fallen: int | None = None) -> Path:
         still = any(stage.process == "sway" for stage in understood.stages)
         return Path((life.prime, life.prime) if still else (0.0, 1.0), (0.0, 1.0))
     walk = _Walk()
-    for before, stage in zip([None, *stages], stages, strict=False):
+    for before, stage, part in zip([None, *stages], stages, _parts(stages), strict=False):
         stretch = _stretch(life, stage, fallen)
         start, end = stretch
         if before is not None:
@@ -76,10 +80,22 @@ def path_of(understood: Understanding, fallen: int | None = None) -> Path:
                 walk.rewind(start, before, stage)
         else:
             walk.taus.append(start)
-        amount = 1.0 if stage.process == "drop" or stage.amount is None else stage.amount
-        walk.half = amount < 1.0
-        walk.go(start + amount * (end - start), stage)
+        walk.half = _share(stage) is not None and part < 1.0
+        walk.go(start + part * (end - start), stage)
     return walk.path(all(stage.pace == "fast" for stage in stages))
+
+
+def _share(stage: Stage) -> float | None:
+    """How far into its stretch a stage goes, where that is said."""
+    return None if stage.process == "drop" else stage.amount
+
+
+def _parts(stages: list[Stage]) -> Iterator[float]:
+    """How far into its stretch each stage has come at its end."""
+    for _, run in itertools.groupby(stages, lambda stage: stage.process):
+        shares = [_share(stage) for stage in run]
+        whole = shares[-1] or 1.0
+        yield from (share or whole * (k + 1) / len(shares) for k, share in enumerate(shares))
 
 
 def _stretch(life: Life, stage: Stage, fallen: int | None) -> Stretch:

@@ -20,9 +20,15 @@ from .parts import absent_parts, parts_of
 from .stages import stages_of
 from .vocabulary import objects, processes
 from .vocabulary.objects import PARAMETERS_OF, PROCESSES_OF
+from .vocabulary.small_words import PARTICLES, SILENT_VERBS
 
 MOST_STAGES = 8  # of a life
 _NUMBERS = ("count", "one", "indefinite")
+_LOOKS = ("colour", "shade", "size", "process", "whole")
+# Between a verb and its particle: "puts the red candle slowly out".
+_BEFORE_PARTICLES = frozenset(
+    "silent pace amount again part object definite indefinite possessive colour shade size coloured intensifier".split()
+)
 _NEAREST_LETTERS = 4  # a part of a word as long as this makes a known object its nearest: "candlestick"
 
 
@@ -31,6 +37,7 @@ def understand(prompt: str) -> Understanding:
     asks for what the object cannot do, for too much, or for something not to happen."""
     row = row_of(prompt)
     specimen = _specimen(prompt, row)
+    _flavours(row, specimen)
     parameters = absent_parts(row, specimen)
     _refuse_negation(row, specimen)
     reverse = _reverse(row)
@@ -49,6 +56,9 @@ def understand(prompt: str) -> Understanding:
         stages = (Stage("melt"),)  # what its life is without a flame
     for _, item in row.of("told"):
         item.used |= item.value == "bud" and bool(stages) and stages[0].process == "bloom"
+    for _, item in row.of("life"):
+        item.used = not stages
+    _tell_particles(row)
     if len(stages) > MOST_STAGES:
         raise NotUnderstood.too_long(len(stages), MOST_STAGES)
     for stage in stages:
@@ -72,6 +82,7 @@ def understand(prompt: str) -> Understanding:
         tuple((typed, meant) for typed, meant in row.read_as if typed not in passed_over),
         turned,
         unmade,
+        _form(row, specimen),
     )
 
 
@@ -87,7 +98,7 @@ def _specimen(prompt: str, row: Row) -> str:
         cream, ice, *clear = item.value
         if any(other.value[0] in (cream, ice) for _, other in named):
             item.used = True
-        elif _is_counted(row, k) or any(other.value[0] == "scoops" for _, other in row.of("part")):
+        elif _is_counted(row, k) or _has_scoops_or_flavour(row):
             item.kind, item.value = "object", (cream, item.text.endswith("s") and row.language == "fr")
             named.append((k, item))
         elif not named:
@@ -131,6 +142,28 @@ def _is_other_leaf(row: Row, k: int) -> bool:
 
 def _is_counted(row: Row, k: int) -> bool:
     return row.at(row.next_not(k - 1, ADJECTIVES, -1)).kind in ("indefinite", "count", "one")
+
+
+def _has_scoops_or_flavour(row: Row) -> bool:
+    return any(item.sense("flavour") or (item.kind == "part" and item.value[0] == "scoops") for item in row.items)
+
+
+def _flavours(row: Row, specimen: str) -> None:
+    """What ice cream tastes of is its colour; of another thing it is no flavour."""
+    for item in row.items:
+        if specimen != "ice_cream":
+            item.senses = tuple(sense for sense in item.senses if sense.kind != "flavour")
+        elif item.sense("flavour"):
+            item.become("flavour")
+            item.kind = "colour"
+
+
+def _form(row: Row, specimen: str) -> str | None:
+    """A kind of the specimen that has a shape of its own: "tealight"."""
+    found = [item for _, item in row.of("form") if item.value in objects.FORMS.get(specimen, ())]
+    for item in found:
+        item.used = True
+    return found[0].value if found else None
 
 
 def _nearest(row: Row) -> str | None:
@@ -191,6 +224,8 @@ def _is_undone_process(word: str) -> bool:
 def _refuse_other_looks(row: Row, specimen: str) -> None:
     """Refuse the object named again with a number or a look of its own: "three red roses and two white ones"."""
     first = next(k for k, item in row.of("object"))
+    if _is_described_twice(row, first):
+        raise NotUnderstood.several_looks(specimen)
     for k, item in enumerate([*row.items[first + 1 :], row.at(-1)], first + 1):
         start = row.next_not(k - 1, ADJECTIVES - {"unknown", "near", "told"} | {*_NUMBERS}, -1)
         own = row.items[start + 1 : k]
@@ -204,6 +239,30 @@ def _refuse_other_looks(row: Row, specimen: str) -> None:
             again = added and coloured and (item.kind in BORDERS or item.text in ("one", "ones"))
         if again:
             raise NotUnderstood.several_looks(specimen)
+
+
+def _is_described_twice(row: Row, k: int) -> bool:
+    """ "Two red and three white roses": numbers and looks on both sides of "and" before the object at k."""
+    around = ADJECTIVES - {"unknown", "near", "told"} | {*_NUMBERS}
+    joint = row.next_not(k - 1, around, -1)
+    start = row.next_not(joint - 1, around, -1)
+    sides = row.items[start + 1 : joint], row.items[joint + 1 : k]
+    return row.at(joint).kind == "and" and all(
+        any(item.kind in _NUMBERS for item in side) and any(item.kind in _LOOKS for item in side) for side in sides
+    )
+
+
+def _tell_particles(row: Row) -> None:
+    """ "Goes up and down": particles say something of their own behind a silent verb, or in a clause without one."""
+    for k, item in row.of("silent", "place"):
+        if item.text not in PARTICLES or row.at(row.next_not(k + 1, {"pace", "amount"})).kind not in BORDERS:
+            continue
+        at = k - 1
+        while row.at(at).kind in _BEFORE_PARTICLES and row.at(at).text not in SILENT_VERBS:
+            at -= 1
+        verb = row.at(at)
+        item.scenery = verb.kind in BORDERS or verb.text in SILENT_VERBS
+        verb.scenery |= verb.text in SILENT_VERBS
 
 
 def _pass_frozen(row: Row, specimen: str) -> None:
@@ -244,4 +303,10 @@ def _passed_over(row: Row) -> tuple[str, ...]:
 
 
 def _is_function_word(item: Item, word: str) -> bool:
-    return len(item.tokens) > 1 and all(sense.kind in SILENT for sense in SENSES.get((word,), ())) and (word,) in SENSES
+    """Whether a word of a phrase says nothing without the others. Phrases that are told are told whole."""
+    return (
+        len(item.tokens) > 1
+        and item.value != "told"
+        and all(sense.kind in SILENT for sense in SENSES.get((word,), ()))
+        and (word,) in SENSES
+    )

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from .items import Item, Row
-from .lexicon import SEPARATED
+from backend.species import SPECIES, Life
+
+from .items import ADJECTIVES, Item, Row
+from .lexicon import SEPARATED, STATES
 from .meaning import Stage
 from .vocabulary.objects import PROCESSES_OF
 
@@ -22,6 +24,7 @@ class _Verb:
     amount: float | None = None
     together: bool = False
     again: bool = False  # said once more on purpose
+    state: bool = False  # said of the object as it is, not of what happens to it: "a closed rose"
 
     def take(self, modifier: Item) -> bool:
         """Give a pace or an amount to this stage; False where another one was said."""
@@ -51,7 +54,7 @@ def stages_of(row: Row, specimen: str) -> tuple[Stage, ...]:
     _separated(row)
     clauses = _clauses(row, specimen)
     _modify(clauses)
-    verbs = _merged(_ordered(clauses))
+    verbs = _merged(_begun(row, _ordered(clauses), SPECIES[specimen].life))
     led_by_while = bool(verbs) and verbs[0].together
     for k, verb in enumerate(verbs):
         beside_sway = verb.process == "sway" or (k == 1 and verbs[0].process == "sway")
@@ -91,6 +94,7 @@ def _clauses(row: Row, specimen: str) -> list[_Clause]:
         elif item.kind in _VERBS:
             verb = _verb(item, k, specimen)
             verb.again = row.at(k + 1).kind == "again" or row.at(k - 1).kind == "again"
+            verb.state = _is_state(row, k)
             clauses[-1].verbs.append(verb)
             item.used = True
         elif item.kind in ("pace", "amount"):
@@ -104,6 +108,13 @@ def _is_within_clause(row: Row, k: int) -> bool:
         return False
     end = row.next_not(k + 1, {item.kind for item in row.items} - {*_VERBS, *_MARKS, "break"})
     return row.at(end).kind not in _VERBS
+
+
+def _is_state(row: Row, k: int) -> bool:
+    """Whether the participle at k stands beside the noun: "a closed white rose", "une rose blanche fermée"."""
+    step = -1 if row.language == "fr" else 1
+    noun = row.at(row.next_not(k + step, ADJECTIVES - {"process", "pace"}, step))
+    return row.items[k].last in STATES[row.language] and noun.kind == "object"
 
 
 def _verb(item: Item, k: int, specimen: str) -> _Verb:
@@ -162,6 +173,26 @@ def _ordered(clauses: list[_Clause]) -> list[_Verb]:
                 groups.append(waiting)
                 waiting = []
     return [verb for group in [*groups, waiting] for verb in group]
+
+
+def _begun(row: Row, verbs: list[_Verb], life: Life) -> list[_Verb]:
+    """Without the states in which it is when what is said of it begins. Where that does not begin there ("a wilted rose
+    blooming"), the state is passed over."""
+    kept = []
+    for k, verb in enumerate(verbs):
+        later = [other.process for other in verbs[k + 1 :] if not other.state and other.process in life.stretches]
+        whole = verb.pace is None and verb.amount in (None, 1.0)
+        if not (verb.state and whole and later and verb.process in life.stretches):
+            kept.append(verb)
+        elif not _leads_to(life, verb.process, later[0]):
+            row.items[verb.at].used = False
+    return kept
+
+
+def _leads_to(life: Life, process: str, following: str) -> bool:
+    """Whether nothing lies between the end of the one and the start of the other."""
+    end, start = life.stretches[process].end, life.stretches[following].start
+    return end <= start and not any(end < edge < start for stretch in life.stretches.values() for edge in stretch)
 
 
 def _merged(verbs: list[_Verb]) -> list[_Verb]:

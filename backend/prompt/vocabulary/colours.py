@@ -57,7 +57,36 @@ PIGMENTS = {
     "red": 0xAD1924, "crimson": 0x950D27, "pink": 0xDD768B, "white": 0xEAE6DA, "cream": 0xE7D4AD, "yellow": 0xE7BC30,
     "orange": 0xE27927, "peach": 0xE7A67C, "purple": 0x7C3089, "violet": 0x6F3FAA, "blue": 0x3850B3, "black": 0x1E1216,
     "green": 0x508B38, "brown": 0x734B2C, "magenta": 0xBC2795, "gold": 0xDDA230, "turquoise": 0x45BCAD,
-    "gray": 0x7E7E7E, "lime": 0x90CE38,
+    "gray": 0x7E7E7E, "lime": 0x90CE38, "chocolate": 0x55331F, "coral": 0xD96A55, "salmon": 0xDB8B72,
+}  # fmt: skip
+
+# What ice cream tastes of, and is coloured by; of other things these words say no colour.
+FLAVOURS = {
+    "vanilla": 0xEFE0B4, "strawberry": 0xE3A0A6, "lemon": 0xEFE6A0, "pistachio": 0xB4C48A, "raspberry": 0xC4476A,
+    "blueberry": 0x8C7AA8, "banana": 0xEEDD9C, "mango": 0xE9A94A, "coffee": 0xA98467, "hazelnut": 0xB6926B,
+    "cherry": 0xB0142A, "chocolate": 0x55331F,
+}  # fmt: skip
+FLAVOUR_WORDS = {
+    "en": {
+        "vanilla": "vanilla", "strawberry": "strawberry", "lemon": "lemon", "pistachio": "pistachio",
+        "raspberry": "raspberry", "blueberry": "blueberry", "banana": "banana", "mango": "mango", "coffee": "coffee",
+        "hazelnut": "hazelnut", "cherry": "cherry", "chocolate": "chocolate",
+    },
+    "de": {
+        "vanilla": "vanille", "strawberry": "erdbeer, erdbeere", "lemon": "zitrone, zitronen", "pistachio": "pistazie",
+        "raspberry": "himbeer, himbeere", "blueberry": "heidelbeer, heidelbeere, blaubeere", "banana": "banane",
+        "coffee": "kaffee", "hazelnut": "haselnuss", "cherry": "kirsche, kirsch", "chocolate": "schokolade, schoko",
+    },
+    "fr": {
+        "vanilla": "vanille", "strawberry": "fraise", "lemon": "citron", "pistachio": "pistache",
+        "raspberry": "framboise", "blueberry": "myrtille", "banana": "banane", "mango": "mangue", "coffee": "café",
+        "hazelnut": "noisette", "cherry": "cerise", "chocolate": "chocolat",
+    },
+}  # fmt: skip
+GERMAN_FLAVOUR_PREFIXES = {
+    "vanilla": "vanille", "strawberry": "erdbeer", "lemon": "zitronen", "pistachio": "pistazien",
+    "raspberry": "himbeer", "blueberry": "heidelbeer, blaubeer", "banana": "bananen", "mango": "mango",
+    "coffee": "kaffee", "hazelnut": "haselnuss", "cherry": "kirsch", "chocolate": "schokoladen, schoko",
 }  # fmt: skip
 
 SHADES = ("pale", "light", "dark", "deep", "bright")
@@ -150,4 +179,4 @@ def srgb(colour: str) -> tuple[float, float, float]:
     return mixed(rgb[0]), mixed(rgb[1]), mixed(rgb[2])
 
 
-BY_NAME = {words.replace(" ", ""): value for words, value in (CSS | PLAIN).items()}
+BY_NAME = {words.replace(" ", ""): value for words, value in (FLAVOURS | CSS | PLAIN).items()}

@@ -5,7 +5,12 @@ class Usual(int):
     """A number that a collective has where none is told: "a bouquet of 7 lilies" are seven."""
 
 
+class Unmade(int):
+    """More than can be made, without a number: "hundreds of roses"."""
+
+
 BOUQUET = Usual(12)
+HUNDREDS, THOUSANDS, MILLIONS = Unmade(200), Unmade(2000), Unmade(2 * 10**6)
 
 COUNTS = {  # words -> number, where no article or noun is part of it
     "en": {
@@ -15,7 +20,7 @@ COUNTS = {  # words -> number, where no article or noun is part of it
         "bouquets of": BOUQUET, "a baker's dozen": 13, "a single": 1, "single": 1, "a bouquet of": BOUQUET,
         "bouquet of": BOUQUET, "one and a half dozen": 18, "bouquet": BOUQUET, "both": 2,
         "a score of": 20, "a dozen of": 12, "pair": 2, "a bunch of flowers": BOUQUET,
-        "a dozen and a half": 18, "one dozen and a half": 18,
+        "a dozen and a half": 18, "one dozen and a half": 18, "dozens of": 24, "dozens": 24,
     },
     "de": {
         "ein paar": 3, "paar": 3, "einige": 3, "einigen": 3, "einiger": 3, "mehrere": 5, "mehreren": 5, "mehrerer": 5,
@@ -24,7 +29,7 @@ COUNTS = {  # words -> number, where no article or noun is part of it
         "einem strauß": BOUQUET, "ein einzelner": 1, "eine einzelne": 1, "einzelne": 1, "ein einzelnes": 1,
         "einzige": 1, "einzelner": 1, "einzelnes": 1, "ein strauß aus": BOUQUET, "ein strauß von": BOUQUET,
         "blumenstrauß": BOUQUET, "ein strauß mit": BOUQUET, "beide": 2, "ein bouquet": BOUQUET,
-        "anderthalb dutzend": 18,
+        "anderthalb dutzend": 18, "dutzende": 24, "dutzende von": 24,
     },
     "fr": {
         "quelques": 3, "plusieurs": 5, "une douzaine de": 12, "une douzaine d'": 12, "douzaine de": 12,
@@ -35,12 +40,16 @@ COUNTS = {  # words -> number, where no article or noun is part of it
         "bouquet de": BOUQUET,
         "une seule": 1, "un seul": 1, "un couple de": 2, "une quinzaine d'": 15, "une vingtaine d'": 20,
         "les deux": 2, "une gerbe de": BOUQUET, "une douzaine et demie de": 18,
+        "des douzaines de": 24, "douzaines de": 24, "des douzaines d'": 24, "douzaines d'": 24,
     },
 }  # fmt: skip
 # A few or some of what is not counted ("some bread") is one.
 SOME = {"en": "some", "de": "etwas", "fr": ""}
 FLOWER_BUNCHES = {"en": "a bunch of, bunch of", "de": "ein bund, bund", "fr": "une botte de, botte de"}
-COLLECTIVES = ("dozen", "pairs", "bouquets", "dutzend", "douzaines")  # after a number they multiply it
+# After a number they multiply it.
+COLLECTIVES = {
+    "dozen": 12, "dozens": 12, "pairs": 2, "bouquets": 12, "dutzend": 12, "dutzende": 12, "douzaines": 12,
+}  # fmt: skip
 FEW, PAIR, PLURAL = 3, 2, 3
 
 _EN_ONES = (
@@ -66,9 +75,36 @@ LARGE = {
         "thousand": 1000,
         "a thousand": 1000,
         "million": 10**6,
+        "hundreds of": HUNDREDS,
+        "hundreds": HUNDREDS,
+        "thousands of": THOUSANDS,
+        "thousands": THOUSANDS,
+        "millions of": MILLIONS,
     },
-    "de": {"hundert": 100, "tausend": 1000, "einhundert": 100, "eine million": 10**6},
-    "fr": {"cent": 100, "mille": 1000, "un million": 10**6},
+    "de": {
+        "hundert": 100,
+        "tausend": 1000,
+        "einhundert": 100,
+        "eine million": 10**6,
+        "hunderte": HUNDREDS,
+        "hunderte von": HUNDREDS,
+        "tausende": THOUSANDS,
+        "tausende von": THOUSANDS,
+        "millionen": MILLIONS,
+        "millionen von": MILLIONS,
+    },
+    "fr": {
+        "cent": 100,
+        "mille": 1000,
+        "un million": 10**6,
+        "des centaines de": HUNDREDS,
+        "des centaines d'": HUNDREDS,
+        "centaines de": HUNDREDS,
+        "des milliers de": THOUSANDS,
+        "des milliers d'": THOUSANDS,
+        "milliers de": THOUSANDS,
+        "des millions de": MILLIONS,
+    },
 }
 
 

@@ -91,21 +91,25 @@ OBJECTS = {
     },
 }
 
+# German ends of words that begin with a flavour, and whether they are plural.
+ICE_CREAM_ENDINGS = {"eis": False, "eiscreme": False, "eistüte": False, "eistüten": True}
 SAME_IN_PLURAL = frozenset("eiswürfel zündhölzchen streichhölzchen pflänzchen eisbecher eishörnchen".split())
 BOUQUETS = {"rosenstrauß": "rose", "lilienstrauß": "lily", "sonnenblumenstrauß": "sunflower"}  # German, of twelve
 
 # Kinds of a specimen that is made as it always is: the words are passed over. A bud that opens is a rose blooming.
 KINDS = {
-    "en": {
-        ("rose", "bud"): "rose bud/rose buds, rosebud/rosebuds",
-        ("candle", "tealight"): "tealight/tealights, tea light/tea lights",
-    },
-    "de": {
-        ("rose", "bud"): "rosenknospe/rosenknospen",
-        ("candle", "tealight"): "teelicht/teelichter, teelichtern/teelichtern",
-    },
+    "en": {("rose", "bud"): "rose bud/rose buds, rosebud/rosebuds"},
+    "de": {("rose", "bud"): "rosenknospe/rosenknospen"},
     "fr": {("rose", "bud"): "bouton de rose/boutons de rose, bouton de rose/boutons de roses"},
 }
+# Kinds that are made otherwise: how they are said in English, one and many; in words; and their own usual parameters.
+FORMS = {"candle": {"tealight": ("tealight", "tealights")}}
+FORM_WORDS = {
+    "en": {("candle", "tealight"): "tealight/tealights, tea light/tea lights, tealight candle/tealight candles"},
+    "de": {("candle", "tealight"): "teelicht/teelichter, teelichtern/teelichtern"},
+    "fr": {("candle", "tealight"): "bougie chauffe plat/bougies chauffe plat, chauffe plat/chauffe plats"},
+}
+SHAPES = {"tealight": {"height": 0.02, "girth": 1.5, "drips": 0}}
 
 # One word for two specimens: with an indefinite article, a number or scoops it is the first, else it is asked back.
 OPEN_WORDS = {

@@ -40,6 +40,8 @@ ENGLISH_WORDS = {
 }
 FROZEN = frozenset("frozen gefroren gefrorene gefrorener gefrorenes gefrorenen gelé gelée gelés gelées".split())
 FADING = frozenset("fade fades fading faded".split())  # of a flower, but not "to white"
+# Beside their past participles, words for what a thing is before or after a process.
+STATES = {"en": frozenset("open ajar rotten".split()), "de": frozenset(), "fr": frozenset()}
 # Words that ask for a whole process besides naming it.
 ENGLISH_WHOLE = {"bloom": "in full bloom, full bloom, fully open, wide open"}
 

@@ -196,10 +196,29 @@ TOLD = {
     "in a loop, match cut, rock garden, water drops, dew drops, drop shadow, open field, open air, rose gold, "
     "in the open, grow light, glass half full, a rock, a wave, the rock, the waves, fold out, rock solid, dry ice, "
     "dry ground, in spring, in the spring, flower pot, flowerpot, flower bed, flower shop, fallen tree, morning dew, "
-    "bright light, warm light, soft light, dark room, dark background, bright background",
-    "de": "nacheinander, eins nach dem anderen, eine nach der anderen, im herbst, im frühling, blumentopf, nahaufnahme",
+    "bright light, warm light, soft light, dark room, dark background, bright background, go out, goes out, going out, "
+    "gone out, went out, put out, puts out, putting out, fall over, falls over, falling over, fallen over, fell over",
+    "de": "nacheinander, eins nach dem anderen, eine nach der anderen, im herbst, im frühling, blumentopf, "
+    "nahaufnahme, ausgehen, ausgeht, ausging, ausgehend, ausgehende, ausgegangen, ausgegangene, auszugehen, umfallen, "
+    "umfällt, umfiel, umfallend, umfallende, umgefallen, umgefallene, umzufallen",
     "fr": "un par un, un à un, une à une, une par une, gros plan, en gros plan, en automne, au printemps, "
-    "pot de fleurs, l'un après l'autre, un à la fois",
+    "pot de fleurs, l'un après l'autre, un à la fois, éteindre, éteint, éteinte, éteints, éteintes, éteignent, "
+    "éteignant, éteignait",
+}
+# What is told where the verb and its particle stand apart: "geht langsam aus".
+TOLD_APART = {
+    "um": frozenset("fällt fallen fiel fielen".split()),
+    "aus": frozenset("geht gehen ging gingen".split()),
+}
+# Particles that say something of their own behind a verb that is silent, or behind none.
+PARTICLES = frozenset("up down out over off away".split())
+SILENT_VERBS = frozenset("go goes going gone went put puts putting take takes get gets getting".split())
+# A life from its beginning to its end: understood where nothing else is said to happen.
+LIFE = {
+    "en": "from bud to death, from birth to death, from seed to death, from start to end, from beginning to end, "
+    "from start to finish, from bud to end",
+    "de": "von der knospe bis zum tod, von der geburt bis zum tod, von anfang bis ende",
+    "fr": "du bouton à la mort, de la naissance à la mort, du début à la fin",
 }
 
 # Informal spellings that no typing error explains.
