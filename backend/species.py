@@ -108,7 +108,7 @@ class Lily(_Species, tag="lily"):
     )
 
     colour: _colour("the tepals") = (0.80, 0.42, 0.50)
-    height: _height("the standing plant") = 0.45
+    height: _height("the standing plant up to its pistil") = 0.45
     flower: _size("Flower", "the flower") = 1.0
     petals: _count("Tepals", "How many the flower has", 3, 9) = 6
     leaves: _count("Leaves", "Leaves up the stem", 0, 30) = 14
@@ -124,7 +124,7 @@ class Sunflower(_Species, tag="sunflower"):
     )
 
     colour: _colour("the ray florets") = (0.82, 0.42, 0.008)
-    height: _height("the standing plant") = 1.5
+    height: _height("the standing plant up to its disc") = 1.5
     flower: _size("Flower", "the head") = 1.0
     petals: _count("Petals", "Ray florets about the disc", 13, 55) = 34
     leaves: _count("Leaves", "Leaves up the stem", 0, 16) = 10
@@ -161,7 +161,7 @@ class OakLeaf(_Species, tag="oak_leaf"):
     )
 
     colour: _colour("the leaves in autumn") = (0.50, 0.17, 0.022)
-    height: _height("the twig with its leaves") = 0.25
+    height: _height("the twig up to its end or the tip of its highest leaf") = 0.25
     leaves: _count("Leaves", "Leaves on the twig", 1, 12) = 6
     lobes: _count("Lobes", "Lobes on each side of a leaf", 2, 7) = 4
     fallen: _count("Fallen Leaves", "Leaves that fall in the end", 0, 12) = 4
@@ -173,7 +173,7 @@ class Apple(_Species, tag="apple"):
     life = Life({"ripen": Stretch(0.0, 0.35), "rot": Stretch(0.35, 1.0), "dry": Stretch(0.35, 1.0)}, prime=0.35)
 
     colour: _colour("the ripe skin") = (0.50, 0.018, 0.014)
-    height: _height("the apple without its stalk") = 0.075
+    height: _height("the apple without its stalk and leaf") = 0.075
     blush: _share("Blush", "How much of the skin colours as it ripens") = 0.75
     damp: _share("Damp", "1: it rots and moulds; 0: it dries and wrinkles") = 1.0
     leaf: _count("Leaves", "Leaves at the stalk", 0, 2) = 1

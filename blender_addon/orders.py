@@ -53,12 +53,11 @@ class Wish:
             operator.count = self.count
 
     def individuals(self) -> list[protocol.Generate]:
-        """One request each: a seed of its own, ages spread evenly."""
+        """One request each: a seed and an age of its own."""
         distinct = max(1, min(self.count, self.variations))
-        ages = [2 * number / (distinct - 1) - 1 for number in range(distinct)] if distinct > 1 else [self.request.age]
         return [
             msgspec.structs.replace(self.request, count=1, seed=protocol.child_seed(self.request.seed, number), age=age)
-            for number, age in enumerate(ages)
+            for number, age in enumerate(protocol.ages_of(self.request, distinct))
         ]
 
 

@@ -10,6 +10,7 @@ from kernels.crossings import crossings
 
 SLACK = 1e-6  # sizes: what reaches in no deeper does not cross
 FRAMES = 240  # of a life in which no vertex may jump
+STRIDE = 12  # of them, between which nothing need be looked at where all moves less than it may between two
 
 
 def size(positions: np.ndarray) -> float:
@@ -54,6 +55,24 @@ def largest_step(specimen: Specimen) -> float:
             largest = max(largest, float(np.linalg.norm(now - before, axis=1).max()))
         before, extent = now, max(extent, size(now))
     return largest / extent
+
+
+def jump(specimen: Specimen, bound: float) -> float:
+    """The largest step, as above, where that is `bound` or more; else something less than that, found sooner."""
+    taus = np.linspace(0, 1, FRAMES).tolist()
+    ends = [*range(0, FRAMES - 1, STRIDE), FRAMES - 1]
+    frames = [specimen.at(taus[k]).positions for k in ends]
+    extent = max(map(size, frames))
+
+    def largest(first: int, last: int, before: np.ndarray, after: np.ndarray) -> float:
+        moved = float(np.linalg.norm(after - before, axis=1).max()) / extent
+        if moved < bound or last == first + 1:
+            return moved
+        middle = (first + last) // 2
+        between = specimen.at(taus[middle]).positions
+        return max(largest(first, middle, before, between), largest(middle, last, between, after))
+
+    return max(map(largest, ends[:-1], ends[1:], frames[:-1], frames[1:]))
 
 
 def volume(mesh: Mesh, positions: np.ndarray, parts: tuple[str, ...]) -> float:

@@ -47,9 +47,8 @@ def grow(request: protocol.Generate, understood: Understanding, report: Report) 
     asked = ask(request, understood)
     specimens = list(_individuals(request, asked, report))
     reach = max(reach_of(specimen) for specimen in specimens)
-    rng = np.random.default_rng(request.seed)
-    places = spiral(asked.count, reach, rng)
-    ages = rng.permutation(np.linspace(-1, 1, asked.count)) if asked.count > 1 else np.array([request.age])
+    places = spiral(asked.count, reach, np.random.default_rng(request.seed))
+    ages = protocol.ages_of(request, asked.count)
     shares = shares_of(request, understood, asked.path)
 
     def moment(share: float) -> Frame:

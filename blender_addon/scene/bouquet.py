@@ -30,8 +30,8 @@ class Bed:
     height: float  # metres, of one
     apart: float = 0.0  # metres, of two neighbours; 0 before the first came
     turns: bool = True  # each has a heading of its own: not where one wind blows on all
-    collection: str = ""  # its name, once it is there
-    slots: dict[str, int] = field(default_factory=dict)  # of the objects that were put here, by name
+    collection: int = 0  # its session_uid, once it is there
+    slots: dict[int, int] = field(default_factory=dict)  # of the objects that were put here, by session_uid
 
     def spot(self, slot: int) -> tuple[float, float, float]:
         radius = LOOSE * self.apart / NEAREST * math.sqrt(slot + 0.5)
@@ -54,22 +54,22 @@ class Bed:
         """On its spot, with a heading of its own."""
         obj.location = self.spot(slot)
         obj.rotation_euler.z = _share(slot, TURN) * 2 * math.pi if self.turns else 0.0
-        self.slots[obj.name] = slot
+        self.slots[obj.session_uid] = slot
 
     def _standing(self) -> list[tuple[bpy.types.Object, int]]:
-        found = ((bpy.data.objects.get(name), slot) for name, slot in self.slots.items())
-        return [(obj, slot) for obj, slot in found if obj is not None]
+        uids = ((obj, obj.session_uid) for obj in bpy.data.objects)
+        return [(obj, self.slots[uid]) for obj, uid in uids if uid in self.slots]
 
     def _is_at(self, obj, slot: int) -> bool:
         return math.dist(obj.location, self.spot(slot)) < NEAR * self.apart + NEAR * math.hypot(*obj.location)
 
     def home(self):
         """Its collection in the open file; a new one where there is none, or it was deleted."""
-        found = bpy.data.collections.get(self.collection)
-        if found is None or found.library:
+        found = next((each for each in bpy.data.collections if each.session_uid == self.collection), None)
+        if found is None:
             found = bpy.data.collections.new(self.name)
             open_collection().children.link(found)
-            self.collection = found.name
+            self.collection = found.session_uid
         return found
 
 

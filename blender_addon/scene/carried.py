@@ -20,7 +20,7 @@ from mathutils.bvhtree import BVHTree
 
 from . import keys, provenance
 from .reading import rest
-from .surface import corner_vertices
+from .surface import corner_vertices, polygon_sizes
 
 MOMENTS = 9  # of life, among which the widest is looked for
 PATCH = 8000  # triangles of one search tree: one of all of them would be built in one step
@@ -152,7 +152,7 @@ class Carrying:
 
     def _compare(self, obj) -> None:
         old, new = self._mesh(), obj.data
-        pairs = [(corner_vertices(mesh), _sizes(mesh), _edges(mesh)) for mesh in (old, new)]
+        pairs = [(corner_vertices(mesh), polygon_sizes(mesh), _edges(mesh)) for mesh in (old, new)]
         same = all(np.array_equal(one, other) for one, other in zip(*pairs, strict=True))
         self._exact = same and len(old.vertices) == len(new.vertices)
         ours = {*new.attributes.keys(), *((provenance.read(obj) or {}).get("attributes") or {}).values()}
@@ -239,12 +239,6 @@ def _in_words(name: str) -> str:
     return IN_WORDS.get(name, f'"{name}"')
 
 
-def _sizes(mesh) -> np.ndarray:
-    sizes = np.empty(len(mesh.polygons), np.int32)
-    mesh.polygons.foreach_get("loop_total", sizes)
-    return sizes
-
-
 def _edges(mesh) -> np.ndarray:
     edges = np.empty((len(mesh.edges), 2), np.int32)
     mesh.attributes[".edge_verts"].data.foreach_get("value", edges.ravel())
@@ -265,7 +259,7 @@ def _shape(mesh, share: float) -> np.ndarray:
 
 def _centres(mesh, shape: np.ndarray) -> np.ndarray:
     """(F, 3): the mean of each polygon's corners."""
-    sizes = _sizes(mesh)
+    sizes = polygon_sizes(mesh)
     sums = np.add.reduceat(shape[corner_vertices(mesh)], np.cumsum(sizes) - sizes, axis=0)
     return sums / sizes[:, None]
 

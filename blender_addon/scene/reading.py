@@ -104,7 +104,7 @@ def fingerprint(mesh) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update(rest(mesh))
     digest.update(surface.corner_vertices(mesh))
-    digest.update(_sizes(mesh))
+    digest.update(surface.polygon_sizes(mesh))
     return digest.hexdigest()
 
 
@@ -148,15 +148,9 @@ def _require_volume(obj, matrix: np.ndarray) -> None:
         raise Unusable(f'"{obj.name}" is scaled to zero: give it a scale other than 0 on X, Y and Z')
 
 
-def _sizes(mesh) -> np.ndarray:
-    sizes = np.empty(len(mesh.polygons), np.int32)
-    mesh.polygons.foreach_get("loop_total", sizes)
-    return sizes
-
-
 def _polygons(mesh, mirrored: bool) -> dict[str, np.ndarray]:
     """corners, sizes, triangles and uv; a mirroring scale turns surfaces inside out, so their corners are reversed."""
-    corners, sizes = surface.corner_vertices(mesh), _sizes(mesh)
+    corners, sizes = surface.corner_vertices(mesh), surface.polygon_sizes(mesh)
     mesh.calc_loop_triangles()
     triangles = np.empty((len(mesh.loop_triangles), 3), np.int32)
     mesh.loop_triangles.foreach_get("loops", triangles.ravel())

@@ -18,9 +18,7 @@ def material_of_start(obj) -> dict[str, np.ndarray]:
     corners = corner_vertices(mesh)
     slots = np.zeros(len(mesh.polygons), np.int32)
     mesh.polygons.foreach_get("material_index", slots)
-    sizes = np.empty(len(mesh.polygons), np.int32)
-    mesh.polygons.foreach_get("loop_total", sizes)
-    slots = np.repeat(np.clip(slots, 0, max(len(materials) - 1, 0)), sizes)
+    slots = np.repeat(np.clip(slots, 0, max(len(materials) - 1, 0)), polygon_sizes(mesh))
     look = _slot_looks(mesh, materials or [None], slots)
     if attribute is not None:
         colour = _attribute_colour(attribute)
@@ -38,6 +36,13 @@ def corner_vertices(mesh) -> np.ndarray:
     corners = np.empty(len(mesh.loops), np.int32)
     mesh.attributes[".corner_vert"].data.foreach_get("value", corners)
     return corners
+
+
+def polygon_sizes(mesh) -> np.ndarray:
+    """(F,) int32: how many corners each polygon has."""
+    sizes = np.empty(len(mesh.polygons), np.int32)
+    mesh.polygons.foreach_get("loop_total", sizes)
+    return sizes
 
 
 def _slot_looks(mesh, materials: list, slots: np.ndarray) -> np.ndarray:

@@ -10,8 +10,10 @@ from mathutils import Vector  # noqa: E402
 from backend import protocol  # noqa: E402
 from blender_addon.scene import marks  # noqa: E402
 from tests.blender import samples  # noqa: E402
-from tests.blender.addon import SECONDS, key_positions, needs_backend  # noqa: E402
+from tests.blender.addon import key_positions, needs_backend  # noqa: E402
 from tests.blender.ordering import PROMPT, ROSE, adopt, bouquet, grown, know, wish  # noqa: E402
+
+PATIENCE = 270.0  # seconds, for the backend to start and grow a bouquet on a machine that is busy with other things
 
 # --- A bouquet in the file
 
@@ -69,6 +71,21 @@ def test_those_that_were_moved_meanwhile_stay_where_they_are_when_the_others_mak
     np.testing.assert_allclose(second.location - Vector((1, 2, 0.5)), before * 4, atol=1e-5)
 
 
+def test_what_was_renamed_meanwhile_is_still_of_the_bouquet(script, orders):
+    know(script, count=3)
+    order = orders.place(wish(), (1.0, 2.0, 0.5))
+    script.give(adopt(script, order.jobs[0], grown(reach=0.5, name="First")))
+    first, collection = bpy.data.objects["First"], bpy.data.collections[PROMPT]
+    before = first.location - Vector((1, 2, 0.5))
+    first.name, collection.name = "Mine", "Garden"
+    stranger = bpy.data.objects.new("First", None)
+    script.give(adopt(script, order.jobs[1], grown(reach=0.5, name="Second")))
+    script.give(adopt(script, order.jobs[2], grown(reach=2.0, name="Third")))
+    np.testing.assert_allclose(first.location - Vector((1, 2, 0.5)), before * 4, atol=1e-5)
+    assert tuple(stranger.location) == (0, 0, 0)
+    assert [each.name for each in bpy.data.collections] == ["Garden"] and len(collection.objects) == 3
+
+
 def test_one_wind_blows_on_all_of_a_bouquet(script, orders):
     bouquet(script, orders, said=[{"windblown": True}])
     assert [obj.rotation_euler.z for obj in bpy.data.objects] == [0.0] * 7
@@ -111,10 +128,15 @@ def test_what_is_imported_again_of_a_bouquet_is_one_object(script, orders):
 
 
 @needs_backend
+@pytest.mark.timeout(PATIENCE + 120)
 def test_a_real_bouquet_sways_in_one_wind_and_its_plants_stand_apart(addon):
     settings = bpy.context.scene.anthesis.generate
     settings.prompt, settings.frames, settings.variations = "five sunflowers swaying in a storm", 6, 2
-    assert bpy.ops.anthesis.generate(wait=True, timeout=SECONDS) == {"FINISHED"}
+    try:
+        ended = bpy.ops.anthesis.generate(wait=True, timeout=PATIENCE)
+    except RuntimeError as error:
+        pytest.fail(f"No bouquet: {error}. Where it only took too long, see what else this machine does")
+    assert ended == {"FINISHED"}
     ways, circles = [], []
     for obj in bpy.data.objects:
         turned = np.array(obj.matrix_world.to_3x3())

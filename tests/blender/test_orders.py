@@ -28,7 +28,8 @@ def test_a_bouquet_is_a_job_for_each_individual_with_a_seed_and_an_age_of_its_ow
     know(script, count=8)
     orders.place(wish(variations=5), (0, 0, 0))
     assert [request.seed for request in requests(script)] == [protocol.child_seed(7, number) for number in range(5)]
-    assert [request.age for request in requests(script)] == [-1, -0.5, 0, 0.5, 1]
+    ages = [request.age for request in requests(script)]
+    assert ages == protocol.ages_of(REQUEST, 5) and sorted(ages) == [-1, -0.5, 0, 0.5, 1]
     assert {(request.count, request.specimen) for request in requests(script)} == {(1, ROSE)}
     sites = [arrival.site for arrival in script.pump.arrivals.open.values()]
     assert sorted(slot for site in sites for slot in site.slots) == list(range(8))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from backend.species import Apple
 from backend.specimens.apple import DRIED, RIPE, ROTTED, grow
@@ -84,6 +85,18 @@ def test_what_is_left_of_it(damp, left):
 def test_a_dry_skin_is_too_large_for_what_is_left(dries):
     """A smooth fruit that shrank to 0.45 of its volume would keep 0.59 of its skin; a wrinkled one keeps more."""
     assert skin_area(dries, 1.0) / skin_area(dries, RIPE) > 1.08 * DRIED ** (2 / 3)
+
+
+def test_a_dry_fruit_is_hollow_here_and_there(dries):
+    """Not only furrowed: the mean distance of its flank from its middle changes from region to region."""
+    fruit = part(dries, "fruit")
+    ripe, dry = (dries.at(tau).positions[fruit] for tau in (RIPE, 1.0))
+    ripe, dry = (points - [0, 0, np.ptp(points[:, 2]) / 2] for points in (ripe, dry))
+    far = np.linalg.norm(ripe, axis=1)
+    shrunk, ways = np.linalg.norm(dry, axis=1) / far, ripe / far[:, None]
+    flank = np.flatnonzero(np.abs(ripe[:, 2]) < 0.2 * np.ptp(ripe[:, 2]))[::40]
+    regions = [shrunk[near].mean() for near in cKDTree(ways).query_ball_point(ways[flank], 0.5)]
+    assert np.std(regions) > 0.02 * np.mean(regions)
 
 
 def test_damp_chooses_the_end(rots, dries):

@@ -181,6 +181,34 @@ def test_wind_bends_about_the_foot_and_keeps_lengths_of_the_axis():
     assert not np.allclose(breeze.bend(axis, 0.5, 0.0), breeze.bend(axis, 0.5, 0.5), atol=1e-3)
 
 
+def test_a_breeze_leans_a_plant_down_the_wind_on_the_whole():
+    """The mean over a clip is a few hundredths of the height, towards where it blows, and none athwart."""
+    breeze = Breeze(1.0, 3, azimuth=0.8)
+    tops = [breeze.bend(np.array([[0.0, 0.0, 2.0]]), 2.0, time)[0, :2] / 2.0 for time in np.arange(64) / 64]
+    along, athwart = np.mean(tops, axis=0) @ turn("z", np.array(0.8))[:2, :2]
+    assert 0.01 < along < 0.03 and abs(athwart) < 0.001
+
+
+def test_higher_parts_of_a_plant_follow_lower_ones():
+    """The slope of its axis swings as many times as it was told, at the top well after near the foot."""
+    times, heights = np.arange(64) / 64, np.array([0.20, 0.21, 0.99, 1.0])
+    axis = heights[:, None] * [0.0, 0.0, 1.0]
+    bent = np.array([Breeze(0.1, 5, azimuth=0.0).bend(axis, 1.0, time) for time in times])
+    slopes = (bent[:, 1::2] - bent[:, ::2])[..., :2]  # (T, low and high, along and athwart)
+    waves = np.fft.rfft(slopes, axis=0)
+    assert (np.abs(waves[1:]).argmax(axis=0) == 5 - 1).all()
+    low, high = waves[5]
+    assert np.allclose(np.angle(low / high), 0.75, atol=0.35)
+    assert 0.2 < np.abs(high[1]) / np.abs(high[0]) < 0.8  # it swings less athwart the wind
+
+
+def test_what_stands_higher_than_the_bent_axis_and_what_is_in_the_ground_keep_their_way_to_it():
+    breeze = Breeze(1.5, 2, azimuth=0.0, phase=0.6)
+    points = np.array([[0.02, 0.01, 1.25], [0.02, 0.01, 1.75], [0.02, 0.01, -0.3]])
+    at_end, above, below = breeze.bend(points, 1.0, 0.2)
+    assert np.allclose(above - at_end, [0, 0, 0.5]) and np.allclose(below, points[2])
+
+
 def test_wind_turns_nothing_inside_out():
     breeze = Breeze(2.0, 2, 0.3, 1.1)
     grid = np.stack(np.meshgrid(*[np.linspace(-0.3, 0.3, 13)] * 2, np.linspace(0, 1, 25), indexing="ij"), axis=-1)

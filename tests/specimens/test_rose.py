@@ -7,8 +7,9 @@ import pytest
 import trimesh
 
 from backend.geometry.fields import parts
+from backend.specimens.core import Chance
 from backend.specimens.rose import DEAD, FADING, OPEN, USUAL_DIAMETER, Rose, grow, layer_points
-from backend.specimens.rose.falls import FALL, FIRST_FALL, blowing
+from backend.specimens.rose.falls import FALL, FIRST_FALL, blowing, moments_of
 
 LIFE = np.linspace(0, 1, 9)
 
@@ -87,6 +88,21 @@ def falls(record: Rose):
     return plant, chosen, np.where(below.any(axis=0), times[below.argmax(axis=0)], np.inf)
 
 
+@pytest.mark.parametrize("seed", [0, 3, 20261])
+def test_a_few_petals_lie_at_the_end_of_their_stretch_and_more_at_that_of_wilting(seed):
+    """So that a prompt that asks for a few is shown all of their fall, and no more."""
+    start, end = Rose.life.stretches["drop"]
+    few = Rose.life.few
+
+    def lies(fallen):
+        moments = moments_of(Rose(fallen=fallen), Chance(seed))
+        assert moments[0] == FIRST_FALL > start and (np.diff(moments) >= 0).all()
+        return moments.max() + FALL
+
+    assert lies(1) < lies(few) == pytest.approx(end) and lies(few + 1) > end + 0.01
+    assert lies(60) == pytest.approx(DEAD, abs=0.011) and lies(60) <= DEAD
+
+
 def test_as_many_petals_fall_as_were_asked_for_the_outermost_first():
     plant, chosen, sunk = falls(Rose(fallen=4, detail=0.5))
     last = len(chosen) - 1
@@ -95,6 +111,14 @@ def test_as_many_petals_fall_as_were_asked_for_the_outermost_first():
     lies = plant.at(Rose.life.stretches["drop"].end + 0.01).positions[chosen[last]]
     assert np.array_equal(lies, plant.at(DEAD).positions[chosen[last]]) and 0 <= lies[:, 2].min() < 0.001
     assert lies[:, 2].max() < 0.02
+
+
+def test_a_petal_comes_loose_aside_before_it_sinks():
+    plant = grow(Rose(fallen=1, detail=0.5), 3)
+    petals = np.flatnonzero(plant.mesh.parts == plant.mesh.part_names.index("petals")).reshape(Rose().petals, -1)
+    held, loose, falling = (plant.at(FIRST_FALL + share * FALL).positions[petals[-1]] for share in (0.0, 0.2, 0.5))
+    assert np.linalg.norm((loose - held).mean(axis=0)[:2]) > 0.005
+    assert abs(loose[:, 2].min() - held[:, 2].min()) < 0.003 and falling[:, 2].min() < held[:, 2].min() - 0.03
 
 
 def test_many_petals_fall_one_after_another_some_at_a_touch():

@@ -16,7 +16,8 @@ from backend.specimens.candle.burning import BURNT, share_left
 from backend.specimens.core import Array, Chance, Noise, finer, golden, mix, ramp
 from backend.specimens.solids import enclosed
 
-USUAL_RADIUS = 0.14  # what does not grow with the girth in step (runs, cup, foot) grows with its square root
+# What does not grow with the girth in step (runs, cup, foot) grows with its square root.
+USUAL_RADIUS = Candle().girth / 2
 LEAST_GIRTH = {1: 0.0, 2: 0.30, 3: 0.36, 4: 0.42}  # that leaves room for so many flames
 RING = {1: 0.0, 2: 0.46, 3: 0.48, 4: 0.52}  # where the wicks stand, in radii of the candle
 FOOT, POOLED = 0.075, 0.042  # height of the foot, thickness of what has pooled there

@@ -50,7 +50,7 @@ FIRST_FALL, LAST_FALL, FALL = 0.68, 0.76, 0.23  # when tepals let go, and how lo
 HANGS = 0.2  # of its fall: the highest tepal comes loose sideways before it sinks, the lowest falls at once
 
 # Metres, for a plant of the usual height; all of it scales with the plant.
-USUAL_HEIGHT = 0.45
+USUAL_HEIGHT = Lily().height
 LEAVES = Spiral(30, (0.15, 0.71), 0.15)
 
 

@@ -59,8 +59,9 @@ PETAL_BASE = np.array([0.75, 0.62, 0.25])
 FADED = np.array([0.55, 0.40, 0.27])  # of a petal's own colour, once it is dry
 PETAL_BROWN, PETAL_TAN = np.array([0.060, 0.017, 0.011]), np.array([0.20, 0.098, 0.042])
 
+USUAL = Rose()
 # Metres, for a flower 80 mm wide; all of it scales with the flower. Radius of a bud's outermost petal along t.
-USUAL_DIAMETER, USUAL_HEIGHT, USUAL_PETALS = 0.08, 0.30, 32
+USUAL_DIAMETER = 0.08
 COARSENS = 0.4  # the power of the detail with which petals do: chords of wide cells would cut through layers
 BUD_RADIUS = CubicSpline(
     [0, 0.12, 0.3, 0.45, 0.65, 0.83, 0.93, 1], [0.0045, 0.0080, 0.0108, 0.0114, 0.0092, 0.0049, 0.0023, 0.0006]
@@ -79,19 +80,19 @@ Warp = Callable[[Array, float], Array]
 
 def scale_of(rose: Rose) -> float:
     """Of the flower, 1 for the usual one."""
-    return rose.height / USUAL_HEIGHT * rose.flower
+    return rose.height / USUAL.height * rose.flower
 
 
 def room_of(rose: Rose) -> float:
     """By how much less petals stray from their layers in a flower fuller than the usual one: by more than the room
     between two shrinks, for the chords of as many rows cut off more of it."""
-    return min(1.0, USUAL_PETALS / rose.petals) ** 1.5
+    return min(1.0, USUAL.petals / rose.petals) ** 1.5
 
 
 def grow(rose: Rose, seed: int) -> Specimen:
     """A rose; `seed` picks the individual. Its vertices are the closed bud (tau 0)."""
     chance = Chance(seed)
-    length, size = rose.height - 0.5 * USUAL_DIAMETER * scale_of(rose), rose.height / USUAL_HEIGHT
+    length, size = rose.height - 0.5 * USUAL_DIAMETER * scale_of(rose), rose.height / USUAL.height
     stalk = Stalk.grown(length, (0.0029 * size, 0.0020 * scale_of(rose)), wilted, chance)
     top = 1 - (HIP_HEIGHT - 0.0006) * scale_of(rose) / length
     crumple = _crumple(chance.of("creases"), scale_of(rose), room_of(rose))
@@ -106,7 +107,7 @@ def grow(rose: Rose, seed: int) -> Specimen:
         organs.append(thorns(stalk, *nodes, size, chance.each("thorn", rose.thorns)))
     if rose.leaves:
         # Smaller on the short stem below a large flower, so that they hang no lower than the ground.
-        leafy = min(size, length / (USUAL_HEIGHT - 0.5 * USUAL_DIAMETER))
+        leafy = min(size, length / (USUAL.height - 0.5 * USUAL_DIAMETER))
         nodes = LEAVES.nodes("leaf", rose.leaves, chance)
         organs += compound_leaves(stalk, *nodes, leafy, rose.detail, chance)
     return join(organs)

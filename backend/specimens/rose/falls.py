@@ -45,7 +45,9 @@ def falls_of(
     and come to lie about the stem. `held` gives all petals (n, rows, columns, 3) as they are held, metres; `scale` is
     the flower's."""
     n = len(starts)
-    chances = draws.uniform(np.array([0.6, 0.3, 0.05, 0.0, -0.4, 0.8]), np.array([1.1, 0.45, 0.10, 2 * np.pi, 0.4, 1.3]), 6)
+    chances = draws.uniform(
+        np.array([0.6, 0.3, 0.05, 0.0, -0.4, 0.8]), np.array([1.1, 0.45, 0.10, 2 * np.pi, 0.4, 1.3]), 6
+    )
 
     def fall(petal: int, k: int) -> Fall:
         arch, rocks, strays, phase, turned, far = chances[k]

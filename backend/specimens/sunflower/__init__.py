@@ -55,7 +55,7 @@ from backend.specimens.sunflower.capitulum import (
 )
 
 # Metres, for a plant of the usual height; all of it scales with the plant.
-USUAL_HEIGHT = 1.5
+USUAL_HEIGHT = Sunflower().height
 RADIUS = (0.0150, 0.0095)  # of the stem, at the ground and at the neck
 SEED = 0.19, 0.025  # of its grown length, what a piece of the seedling's stem has: under its seed leaves, and above
 # Half width, and how far the margin lies behind the midrib, in lengths: rounded lobes beside the stalk.
