@@ -36,6 +36,7 @@ class Swaying:
     modes: Modes
     damping: NDArray[np.float64]  # (M,) ratios, of the body and of the air
     answer: wind.Sway
+    limber: wind.Limber  # what answered: its body, welded, in metres
     strongest: float  # m/s, mean speed of the storm that `bend` is said of
 
     @property
@@ -67,7 +68,7 @@ def sway(mesh: Mesh, request: protocol.Sway, report: Report) -> Swaying:
     answer = wind.sway_both_ways(limber, blowing, spectral.Loop(request.lowest, request.frequencies))
     damping = request.damping + wind.air_damping(limber, blowing)
     own = replace(modes, shapes=(modes.shapes * body.weight[:, None])[:, welded.vertex])
-    return Swaying(mesh, request, own, damping, answer, strongest.speed)
+    return Swaying(mesh, request, own, damping, answer, limber, strongest.speed)
 
 
 def usual_pitch(metres: float) -> float:

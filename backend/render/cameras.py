@@ -1,4 +1,4 @@
-"""Perspective cameras in the world: metres, radians, Z up, right-handed.
+"""Cameras in the world: metres, radians, Z up, right-handed.
 
 A camera has x to its right and y up, and looks along its -z, as Blender's and OpenGL's do; clip space is that of
 `kernels.rasterize`.
@@ -6,7 +6,9 @@ A camera has x to its right and y up, and looks along its -z, as Blender's and O
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 # Multiples of the distance to what is looked at: float32 tells depths 2e-6 of it apart, and nothing is cut off.
@@ -78,6 +80,37 @@ def look_at(
     right = right / right.norm(dim=1, keepdim=True)
     axes = torch.stack([right, torch.linalg.cross(back, right), back], dim=1)
     return _cameras(axes, distance, _numbers(fovy, distance), target, aspect)
+
+
+def pinhole(
+    view: ArrayLike, focal: float, principal: tuple[float, float], size: tuple[int, int], near: float, far: float
+) -> Cameras:
+    """One camera of a `view` (4, 4), world -> camera. In a picture of `size`, height and width, its focal length is
+    `focal` pixels, and it looks at the point `principal`, x to the right and y down in pixels from the upper left
+    corner. What is nearer than `near` metres or farther than `far` is not seen.
+    """
+    (sx, x), (sy, y) = _placing(focal, principal, size)
+    z, offset = (near + far) / (near - far), 2 * near * far / (near - far)
+    return _one(view, [[sx, 0, -x, 0], [0, sy, -y, 0], [0, 0, z, offset], [0, 0, -1, 0]])
+
+
+def parallel(
+    view: ArrayLike, scale: float, principal: tuple[float, float], size: tuple[int, int], near: float, far: float
+) -> Cameras:
+    """One orthographic camera, of `scale` pixels a metre; all else as in `pinhole`."""
+    (sx, x), (sy, y) = _placing(scale, principal, size)
+    z, offset = 2 / (near - far), (near + far) / (near - far)
+    return _one(view, [[sx, 0, 0, x], [0, sy, 0, y], [0, 0, z, offset], [0, 0, 0, 1]])
+
+
+def _placing(scale: float, principal: tuple[float, float], size: tuple[int, int]) -> list[tuple[float, float]]:
+    """For x and for y: clip units of `scale` pixels, and where the principal point is in clip space."""
+    (x, y), (height, width) = principal, size
+    return [(2 * scale / width, 2 * x / width - 1), (2 * scale / height, 1 - 2 * y / height)]
+
+
+def _one(view: ArrayLike, projection: list[list[float]]) -> Cameras:
+    return Cameras(*(torch.as_tensor(np.asarray(matrix, np.float64))[None] for matrix in (view, projection)))
 
 
 def _cameras(

@@ -1,0 +1,77 @@
+"""Sway as a picture shows it: the modes of a mesh, moved as a predicted spectral volume of its render moves.
+
+After "Generative Image Dynamics" (arXiv:2309.07906), whose motion stays in the picture. Here backend/lifting.py finds
+the amplitudes of the mesh's modes that go with it, and the wind tells what cannot be seen.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend import spectral, wind
+from backend.clip import Frame
+from backend.lifting import SHARP, Blur, Lift, Unseen, lift, look, strengths
+from backend.pipelines.sway import Swaying
+from backend.render.cameras import Cameras
+from backend.report import Report
+
+DRAWS = 8  # of gusts, each from two sides: what wind usually does
+SHARED = 0.8  # of the covariance between modes is kept, for 16 draws show some where there is none
+LEAST = 0.05  # share of what is seen that the modes must explain
+
+
+@dataclass(frozen=True, eq=False)
+class SwayingAsSeen:
+    """A mesh that sways as a picture does."""
+
+    swaying: Swaying
+    lift: Lift
+    base: float  # Hz, of the picture's volume
+
+    @property
+    def volume(self) -> spectral.SpectralVolume:
+        return spectral.lifted(self.lift.amplitudes, self.swaying.modes.shapes, self.base)
+
+    def frames(self, count: int) -> Iterator[Frame]:
+        """One loop in `count` even steps."""
+        for number, moved in enumerate(spectral.looped(self.volume, count)):
+            yield Frame(number / count, self.swaying.mesh.vertices + moved)
+
+
+def sway_as_seen(
+    swaying: Swaying, camera: Cameras, volume: spectral.SpectralVolume, report: Report, blur: Blur = SHARP
+) -> SwayingAsSeen:
+    """`volume` (K, H, W, 2) is what the camera sees move, in pixels.
+
+    How much the modes move follows from the picture, bin by bin; how they share it, where the picture leaves that open,
+    from wind of any direction. Raises lifting.Unseen.
+    """
+    mesh, modes = swaying.mesh, swaying.modes
+    report(0.85, "Looking where the picture moves")
+    seen = look(camera, mesh.vertices, mesh.faces, modes.shapes, volume, blur)
+    loop = spectral.Loop(volume.base, len(volume.coefficients))
+    prior = usual(swaying.limber, swaying.answer.wind, loop)
+    report(0.95, "Moving the mesh as the picture does")
+    found = lift(seen, strengths(seen, prior)[:, None, None] * prior)
+    if found.explained < LEAST:
+        raise Unseen(
+            f"The mesh cannot move as the picture does: its modes explain {max(found.explained, 0.0):.0%} of what is "
+            "seen. Take the picture through the same camera, and ask for more modes."
+        )
+    return SwayingAsSeen(swaying, found, volume.base)
+
+
+def usual(limber: wind.Limber, blowing: wind.Wind, loop: spectral.Loop) -> NDArray[np.complex128]:
+    """(K, M, M) the covariance of amplitudes in a wind of any direction and any gusts.
+
+    That of the first bin is of a body which is seen at some moment of its swings: of its way from there to their
+    middle, minus the real part of all of them.
+    """
+    answers = [wind.sway_both_ways(limber, replace(blowing, seed=seed), loop) for seed in range(DRAWS)]
+    draws = np.stack([way for answer in answers for way in (answer.along_x, answer.along_y)], axis=2)  # (K, M, draws)
+    found = draws @ draws.conj().swapaxes(1, 2) / draws.shape[2]
+    found *= np.where(np.eye(draws.shape[1]) > 0, 1.0, SHARED)
+    found[0] = 0.5 * found[1:].real.sum(axis=0)
+    return found
