@@ -130,7 +130,7 @@ def test_a_job_that_is_removed_while_it_arrives_ends_cleanly(script):
     script.give(job, 4)
     del script.session.jobs[job.id]
     for _ in range(200):
-        script.pump.tick()
+        script.pump.tick(budget=1.0)
     assert not script.pump.arrivals.open and len(bpy.data.objects) == 1
 
 
@@ -189,7 +189,7 @@ def test_the_ending_chooses_the_format_where_none_is_given(script, tmp_path):
 
 
 def test_an_idle_blender_is_asked_seldom(script):
-    script.pump.tick()
+    script.pump.tick(budget=1.0)
     script.session.gateway.state = "off"
     assert script.pump.interval == 0.5
 

@@ -64,7 +64,7 @@ def test_a_prompt_that_is_known_to_be_refused_is_answered_at_once_and_the_former
 def test_a_prompt_that_is_refused_later_fails_its_job_with_the_sentence(script, orders):
     orders.place(wish(), (0, 0, 0))
     know(script, said=protocol.Reading(refusal="Nobody can make this"))
-    script.pump.tick()
+    script.pump.tick(budget=1.0)
     (job,) = script.session.jobs.values()
     assert job.state == "failed" and job.failure.text == "Nobody can make this"
     assert not script.pump.arrivals.open and not bpy.data.objects
@@ -83,7 +83,7 @@ def test_an_order_that_is_cancelled_before_it_was_read_is_never_sent(script, ord
     (job,) = script.session.jobs.values()
     script.session.cancel(job.id)
     know(script, count=3)
-    script.pump.tick()
+    script.pump.tick(budget=1.0)
     assert order.sent and job.held and job.state == "cancelled" and job.cancel is None
     assert len(script.session.jobs) == 1 and not script.pump.arrivals.open
 
@@ -121,5 +121,5 @@ def test_what_had_half_arrived_of_a_replaced_order_is_taken_away(script, orders)
     script.give(job, 3)
     assert len(bpy.data.objects) == 1 and bpy.data.objects[0].data.shape_keys
     orders.place(wish(), (0, 0, 0), replaced=order.id)
-    script.pump.tick()
+    script.pump.tick(budget=1.0)
     assert samples.blocks() == before

@@ -175,7 +175,7 @@ def test_what_was_saved_while_it_arrived_is_the_artists_when_it_is_opened(script
     step("One")
     step("Two")
     bpy.ops.ed.undo()
-    script.pump.tick()
+    script.pump.tick(budget=1.0)
     (obj,) = bpy.data.objects
     assert not obj.hide_viewport and not obj.hide_render
 
@@ -199,5 +199,5 @@ def test_a_whole_bouquet_is_not_touched_by_an_undo_of_something_else(script, ord
     step("One")
     step("Two")
     bpy.ops.ed.undo()
-    script.pump.tick()
+    script.pump.tick(budget=1.0)
     assert samples.blocks() == names
