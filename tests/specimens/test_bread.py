@@ -125,6 +125,12 @@ def test_it_browns_from_above_and_last_in_the_cuts(loaf):
     assert grey(loaf, 1.0).min() < 0.25 * grey(loaf, RISEN).min()
 
 
+def test_it_browns_as_long_as_it_is_in_the_oven(loaf):
+    darker = np.diff([grey(loaf, tau).mean() for tau in (RISEN, 0.6, 0.7, 0.8, 0.9, BAKED, 0.97, 1.0)])
+    assert (darker[1:5] < -0.005).all()
+    assert np.abs(darker[5:]).max() < 0.001  # it cools
+
+
 def test_it_stands_on_a_flat_base(loaf):
     for tau in (0.0, RISEN, 1.0):
         points = loaf.at(tau).positions
