@@ -274,7 +274,7 @@ def test_only_what_a_phase_trains_changes(whole, data, tmp_path):
 
 def test_pairs_are_of_one_moment_and_still_ones_are_left_out():
     batch = samples.Batch.of([swaying(1), swaying(2, still=True), swaying(3)])
-    pictures, motion, front, truth = phases.Rendering._pairs(batch, torch.Generator().manual_seed(0))
+    pictures, motion, front, truth = phases.Rendering.pairs(batch, torch.Generator().manual_seed(0))
     assert torch.equal(pictures, batch.picture[[0, 2]])
     for row, (one, frame) in enumerate(zip(motion, truth, strict=True)):
         sample = (0, 2)[row]

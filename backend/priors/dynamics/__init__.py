@@ -58,7 +58,7 @@ class Dynamics:
             networks = (
                 autoencoder.fresh(sizes),
                 denoiser.fresh(sizes),
-                renderer.fresh(sizes.renderer),
+                renderer.fresh(sizes.renderer, sizes.single_scale),
                 features.fresh(sizes.perception),
             )
         return cls(sizes, scales, *networks, denoiser.schedule(sizes))
@@ -94,11 +94,15 @@ class Dynamics:
 
     def encoded(self, pixels: Tensor) -> Tensor:
         """Latents of slices (B, K, 4, H, W) in pixels."""
-        return autoencoder.encode(self.autoencoder, normal.normalised(pixels, self.scales))
+        return autoencoder.encode(self.autoencoder, self.normalised(pixels))
 
     def decoded(self, latents: Tensor) -> Tensor:
         """Slices (B, K, 4, H, W) in pixels of latents; differentiable."""
-        return normal.restored(autoencoder.decode(self.autoencoder, latents), self.scales)
+        return normal.restored(autoencoder.decode(self.autoencoder, latents), self.scales, self.sizes.power)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Slices (B, K, 4, H, W) in pixels as the autoencoder sees them."""
+        return normal.normalised(pixels, self.scales, self.sizes.power)
 
     @torch.no_grad()
     def slices(self, pictures: Tensor, seeds: list[int], how: Sampling) -> Tensor:

@@ -6,7 +6,8 @@ pixels of the picture, x to the right and y down, and
     d(p, t) = Re sum_k S_k(p) exp(2 pi i k f0 t)
 
 Networks see sign(s) sqrt(|s| / size_k) of each component s: frequency-adaptive normalisation, from "Generative Image
-Dynamics" (arXiv:2309.07906). `backend.spectral.Scales` is the same formula in numpy, and measures the sizes.
+Dynamics" (arXiv:2309.07906). `backend.spectral.Scales` is the same formula in numpy, and measures the sizes. The
+paper's ablation is here too: the power is 1 in place of 1/2, and all sizes are one (`alike`).
 """
 
 import math
@@ -18,15 +19,20 @@ from torch import Tensor
 from backend.spectral import BASE, SpectralVolume
 
 
-def normalised(pixels: Tensor, sizes: Tensor) -> Tensor:
+def normalised(pixels: Tensor, sizes: Tensor, power: float = 0.5) -> Tensor:
     """Slices (..., K, 4, H, W) in pixels as the networks see them. It has no slope at 0: do not differentiate it."""
     shares = pixels / _beside(sizes, pixels)
-    return shares.sign() * shares.abs().sqrt()
+    return shares.sign() * shares.abs() ** power
 
 
-def restored(values: Tensor, sizes: Tensor) -> Tensor:
+def restored(values: Tensor, sizes: Tensor, power: float = 0.5) -> Tensor:
     """Slices (..., K, 4, H, W) in pixels, of what `normalised` gave; differentiable."""
-    return values * values.abs() * _beside(sizes, values)
+    return values * values.abs() ** (1 / power - 1) * _beside(sizes, values)
+
+
+def alike(sizes: Tensor) -> Tensor:
+    """One size for all bins (K,), that of the bin with the largest: for a normalisation that is not adaptive."""
+    return sizes.max().expand(len(sizes)).clone()
 
 
 def displacements(pixels: Tensor, turns: Tensor) -> Tensor:

@@ -24,6 +24,9 @@ class Sizes:
     perception: Widths  # of the network whose features are the renderer's loss
     latent: int = 4  # channels
     noise_levels: int = 1000
+    # The paper's ablations switch these two, and nothing else does.
+    adaptive: bool = True  # normalisation bin by bin with a root; else all bins by one number, and without
+    single_scale: bool = False  # the renderer splats features of one scale
 
     def __post_init__(self) -> None:
         step = self.factor * 2 ** (len(self.denoiser) - 1)
@@ -39,6 +42,11 @@ class Sizes:
     def latents(self) -> tuple[int, int, int, int]:
         """(K, channels, height, width) of the latents of one picture."""
         return self.bins, self.latent, self.height // self.factor, self.width // self.factor
+
+    @property
+    def power(self) -> float:
+        """Of a coefficient's share of its bin's size, as the networks see it."""
+        return 0.5 if self.adaptive else 1.0
 
     def as_json(self) -> dict:
         """What `of_json` takes."""
@@ -63,6 +71,20 @@ SEEDLING = Sizes(
     groups=8,
     renderer=(32, 64, 96),
     perception=(16, 32, 64),
+)
+# Smaller still, for what is trained many times over.
+MINIATURE = Sizes(
+    height=32,
+    width=32,
+    bins=BINS,
+    autoencoder=(16, 32, 48),
+    autoencoder_layers=1,
+    denoiser=(32, 64, 96),
+    denoiser_layers=1,
+    head=32,
+    groups=8,
+    renderer=(16, 32, 48),
+    perception=(8, 16, 32),
 )
 # The picture of "Generative Image Dynamics" (arXiv:2309.07906), and the U-Net of latent diffusion for 256 x 256 pixels.
 PAPER = Sizes(

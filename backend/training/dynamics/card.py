@@ -57,7 +57,8 @@ def text(model: Dynamics, log: Log) -> str:
     if starts:
         lines += [
             f"It learned from {starts[-1]['train']} samples of {starts[-1]['data']}; {starts[-1]['held_out']} others "
-            f"were held out. Device: {starts[-1]['device']}, in {starts[-1]['numbers']}; seed: {starts[-1]['seed']}. All losses are in log.jsonl.",
+            f"were held out. Device: {starts[-1]['device']}, in {starts[-1]['numbers']}; seed: {starts[-1]['seed']}. "
+            "All losses are in log.jsonl.",
             "",
         ]
     lines += ["| Phase | Steps gone |", "| --- | ---: |"]

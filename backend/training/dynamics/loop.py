@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from backend.priors.dynamics import Dynamics
+from backend.priors.dynamics import Dynamics, normal
 from backend.report import Cancelled, Report, silent
 from backend.training.dynamics import card, checkpoint, precision
 from backend.training.dynamics.checkpoint import Checkpoint
@@ -75,6 +75,7 @@ class _Training:
             shutil.rmtree(out / LATENTS, ignore_errors=True)
             report(0.0, "Measuring how far things move")
             scales = torch.from_numpy(data.train.corpus.scales().sizes[: plan.sizes.bins]).float()
+            scales = scales if plan.sizes.adaptive else normal.alike(scales)
         else:
             self.found.check(plan.sizes, data.about)
             scales = self.found.model["scales"]
@@ -117,7 +118,7 @@ class _Training:
                 generator = torch.Generator().manual_seed(_mixed(*self._key(phase), step))
                 losses = learning.step(given, step, generator)
                 if step % self.plan.told == 0:
-                    self.log.line(phase=phase.name, step=step, time=round(time.time()), **losses)
+                    self.log.line(phase=phase.name, step=step, **_clocks(), **losses)
                 if (step + 1) % self.plan.checked == 0 and step + 1 < budget.steps:
                     self._look(phase, learning, step + 1)
                 if (step + 1) % self.plan.saved == 0 and step + 1 < budget.steps:
@@ -222,6 +223,11 @@ def _share(step: int, steps: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return COLD + (1 - COLD) * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _clocks() -> dict[str, float]:
+    """Seconds since 1970, and those that this process has computed, on all of its cores."""
+    return {"time": round(time.time()), "cpu": round(time.process_time(), 1)}
 
 
 def _mixed(*numbers: int) -> int:

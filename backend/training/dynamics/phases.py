@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from backend.priors.dynamics import Dynamics, Sampling, autoencoder, denoiser, features, normal, renderer
 from backend.report import Report, silent
-from backend.training.dynamics import precision
+from backend.training.dynamics import measures, precision
 from backend.training.dynamics.samples import Batch
 from backend.training.dynamics.stock import Data, Latents, rows
 
@@ -27,6 +27,7 @@ CENTRED = 2**21  # pixels of slices from which the latents' middle and size are 
 MOVES = 0.1  # pixels: pairs in which nothing goes farther teach the renderer nothing
 MOMENTS = 12  # of a period, over which W is a mean
 STEPS = 20  # of DDIM, for what is looked at
+COLOURED = (0, 1, 2, 4, 8)  # bins that are looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ class Autoencoder(Phase):
         return list(self.model.autoencoder.parameters())
 
     def losses(self, given: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        slices = normal.normalised(given.slices.to(self.place.device), self.model.scales)
+        slices = self.model.normalised(given.slices.to(self.place.device))
         count, bins = slices.shape[:2]
         chosen = torch.stack([torch.randperm(bins, generator=generator)[:BINS] for _ in range(count)])
         some = slices[torch.arange(count)[:, None], chosen.to(slices.device)].flatten(0, 1)
@@ -104,7 +105,7 @@ class Autoencoder(Phase):
         """How much of what is in held-out slices, as the networks see them, does not come back: 0 is all, 1 nothing."""
         left, all_ = 0.0, 0.0
         for one in self.place.held_out(TESTED).slices.split(SHOWN):
-            slices = normal.normalised(one, self.model.scales)
+            slices = self.model.normalised(one)
             back = autoencoder.decode(self.model.autoencoder, autoencoder.encode(self.model.autoencoder, slices))
             left += (back - slices).square().sum().item()
             all_ += slices.square().sum().item()
@@ -120,7 +121,7 @@ class Autoencoder(Phase):
         part, sizes = self.place.data.train, self.model.sizes
         count = min(max(CENTRED // (sizes.height * sizes.width), sizes.bins), len(part))
         slices = self.place.there(part.batch(np.linspace(0, len(part) - 1, count).astype(int))).slices
-        some = normal.normalised(slices, self.model.scales)[torch.arange(count), torch.arange(count) % sizes.bins]
+        some = self.model.normalised(slices)[torch.arange(count), torch.arange(count) % sizes.bins]
         autoencoder.centre(self.model.autoencoder, some)
 
 
@@ -193,10 +194,9 @@ class Coordination(Denoising):
         batch = self.place.held_out(2 * SHOWN)
         seeds = list(range(len(batch.picture)))
         drawn = normal.starting_at_rest(self.model.slices(batch.picture, seeds, Sampling(_steps(self.model))))
-        found, truth = (one[:, 1:].square().sum(dim=(1, 2)).sqrt() for one in (drawn, batch.slices))
-        alike = torch.nn.functional.cosine_similarity(found.flatten(1), truth.flatten(1)).mean()
-        share = found.mean() / truth.mean().clamp(min=1e-6)
-        return super().scores() | {"magnitude": share.item(), "place": alike.item()}
+        return super().scores() | {
+            "magnitude": measures.magnitude(drawn, batch.slices), "place": measures.place(drawn, batch.slices)
+        }  # fmt: skip
 
 
 class PerceptionOfPictures(Phase):
@@ -235,25 +235,25 @@ class Rendering(Phase):
         return list(self.model.renderer.parameters())
 
     def losses(self, given: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        pictures, motion, front, truth = self._pairs(self.place.there(given), generator)
+        pictures, motion, front, truth = self.pairs(self.place.there(given), generator)
         found = renderer.losses(self.model.renderer(pictures, motion, front), truth, self.model.perception)
         return found._asdict() | {"total": found.total}
 
     @torch.no_grad()
     def scores(self) -> dict[str, float]:
         """Decibels, over all pixels of frames, and those of the picture as it is."""
-        pictures, motion, front, truth = self._pairs(self.place.held_out(TESTED), torch.Generator().manual_seed(0))
+        pictures, motion, front, truth = self.pairs(self.place.held_out(TESTED), torch.Generator().manual_seed(0))
         frames = self.model.renderer(pictures, motion, front).clamp(-1, 1)
         return {"psnr": _decibels(frames, truth), "psnr_still": _decibels(pictures, truth)}
 
     @torch.no_grad()
     def shown(self) -> list[list[Tensor]]:
-        pictures, motion, front, truth = self._pairs(self.place.held_out(SHOWN), torch.Generator().manual_seed(0))
+        pictures, motion, front, truth = self.pairs(self.place.held_out(SHOWN), torch.Generator().manual_seed(0))
         frames = self.model.renderer(pictures, motion, front).clamp(-1, 1)
         return [list(row) for row in zip(pictures, truth, frames, (frames - truth).abs() - 1, strict=True)]
 
     @staticmethod
-    def _pairs(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def pairs(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Picture, motion, W and frame, of one later frame of each sample; but where nothing moves."""
         count, later = batch.later.shape[:2]
         each = torch.arange(count)
@@ -283,13 +283,14 @@ def _decibels(one: Tensor, other: Tensor) -> float:
 
 def _beside(picture: Tensor, truth: Tensor, found: Tensor, scales: Tensor) -> list[list[Tensor]]:
     """The picture, and of some bins what is true above and what was found below, across and down as two colours."""
-    bins = [k for k in (0, 1, 2, 4, 8) if k < truth.shape[1]]
-
-    def coloured(slices: Tensor) -> list[Tensor]:
-        real = normal.normalised(slices, scales)[bins, :2].clamp(-1, 1)
-        return list(torch.cat([real, torch.zeros_like(real[:, :1])], dim=1))
-
     out = []
     for one, true, back in zip(picture, truth, found, strict=True):
-        out += [[one, *coloured(true)], [one, *coloured(back)]]
+        out += [[one, *coloured(true, scales)], [one, *coloured(back, scales)]]
     return out
+
+
+def coloured(slices: Tensor, scales: Tensor) -> list[Tensor]:
+    """Pictures (3, H, W) of some bins of slices (K, 4, H, W) in pixels: real parts across and down as red and green."""
+    bins = [k for k in COLOURED if k < len(slices)]
+    real = normal.normalised(slices, scales)[bins, :2].clamp(-1, 1)
+    return list(torch.cat([real, torch.zeros_like(real[:, :1])], dim=1))

@@ -5,7 +5,7 @@ Budgets are steps and not seconds: the same plan gives the same model on a slow 
 
 from dataclasses import dataclass, field, replace
 
-from backend.priors.dynamics.sizes import PAPER, SEEDLING, Sizes
+from backend.priors.dynamics.sizes import MINIATURE, PAPER, SEEDLING, Sizes
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,19 @@ PLANS = {
         },
         {"train": 6400, "seeds": 320, "kinds": 320},
         checked=1000,
+    ),
+    # For ablations: many of them are trained one after another, each in minutes.
+    "miniature": Plan(
+        MINIATURE,
+        {
+            "autoencoder": Budget(800, 8, 2e-3),
+            "slices": Budget(1300, 32, 1e-3),
+            "coordination": Budget(240, 4, 1e-3),
+            "perception": Budget(200, 8, 1e-3),
+            "renderer": Budget(1200, 8, 2e-3),
+        },
+        {"train": 1600, "seeds": 160, "kinds": 160},
+        left=1.0,
     ),
     "paper": Plan(
         PAPER,

@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def name(device: str) -> str:
-    """"bfloat16" where the device multiplies it faster than float32, which is "float32" else."""
+    """ "bfloat16" where the device multiplies it faster than float32, which is "float32" else."""
     if device == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -35,12 +35,14 @@ class Part:
 
     corpus: Corpus
     indices: NDArray[np.int64]
+    bins: int | None = None  # the lowest ones alone, where the corpus has more than are wanted
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def batch(self, rows: Sequence[int]) -> Batch:
-        return self.corpus.batch(self.indices[np.asarray(rows)])
+        batch = self.corpus.batch(self.indices[np.asarray(rows)])
+        return batch._replace(slices=batch.slices[:, : self.bins])
 
     @classmethod
     def whole(cls, corpus: Corpus) -> "Part":
@@ -54,6 +56,10 @@ class Data:
     train: Part
     held_out: Part
     about: str
+
+    def of_bins(self, bins: int) -> "Data":
+        """The same with the lowest bins alone."""
+        return replace(self, train=replace(self.train, bins=bins), held_out=replace(self.held_out, bins=bins))
 
     @classmethod
     def of(cls, folder: Path, held_out: str, about: str) -> "Data":
