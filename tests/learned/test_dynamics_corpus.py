@@ -195,6 +195,15 @@ def test_what_is_still_is_still():
     assert all(np.array_equal(picture, one.picture) for picture in one.later)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_soil_stands_still(seed):
+    sprout = Object.grown("sprout", 0.4, 1, np.random.default_rng(seed))
+    soil = sprout.points[:, 2] < 0.1 * np.ptp(sprout.points[:, 2])
+    swings = np.abs(sprout.shapes).max(axis=(0, 2), initial=0.0)
+    assert soil.sum() > 50 and np.median(swings[soil]) == 0  # the foot of the stem is down there too
+    assert len(sprout.shapes) == 0 or swings.max() > 0
+
+
 def test_every_kind_can_be_grown_and_no_parameter_leaves_its_range():
     rng = np.random.default_rng(10)
     for kind in (*corpus.SWAYING, *corpus.STILL, *corpus.HELD_OUT):
