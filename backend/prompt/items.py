@@ -1,5 +1,6 @@
 """A prompt as a row of items: phrases of the vocabulary, unknown words and breaks, each with the sense it has here."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from .lexicon import LANGUAGES, LONGEST_PHRASE, SENSES, Sense
 from .spelling import spelt
 from .tokens import Token, first_tokens, folded
-from .vocabulary.measures import FEW, PAIR
+from .vocabulary.measures import FEW, PAIR, Percent
 from .vocabulary.objects import PLANTS
 from .vocabulary.processes import FADING
 from .vocabulary.small_words import COLLIDING, TOLD_APART
@@ -88,6 +89,7 @@ def row_of(prompt: str) -> Row:
     """Cut a prompt into items, each with one sense."""
     found, further = first_tokens(prompt, MOST_WORDS)
     language = _language(found)
+    found = [_in_thousands(token, language) for token in found]
     mended = [_mended(token, language) for token in found]
     errors = (
         (typed.text, meant.key)
@@ -100,6 +102,15 @@ def row_of(prompt: str) -> Row:
         told = f"and {further:,} further word{'s' * (further > 1)}"
         row.items += [Item("break", None, ()), Item("unknown", None, (Token(told, "…"),))]
     return row
+
+
+def _in_thousands(token: Token, language: str) -> Token:
+    """The token with the number that "1.500" is in German and "1,500" in English."""
+    mark = {"en": ",", "de": "."}.get(language)
+    whole, _, rest = token.text.partition(mark or " ")
+    if token.number is None or len(rest) != 3 or not rest.isdigit() or not re.fullmatch("-?[1-9][0-9]{0,2}", whole):
+        return token
+    return token._replace(number=float(whole + rest))
 
 
 def _mended(token: Token, language: str) -> Token:
@@ -217,7 +228,7 @@ def _joins_verbs(row: Row, k: int) -> bool:
 def _settle_percents(row: Row) -> None:
     for k, item in row.of("count"):
         if row.at(k + 1).last in ("percent", "prozent", "pourcent") and 0 < item.value <= 100:
-            item.kind, item.value = "amount", item.value / 100
+            item.kind, item.value = "amount", Percent(item.value / 100)
             row.at(k + 1).kind = "silent"
 
 

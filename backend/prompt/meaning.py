@@ -51,6 +51,7 @@ class Understanding:
     read_as: tuple[tuple[str, str], ...] = ()  # typing errors: the word as typed and the word it was taken for
     turned: str | None = None  # the colour that a leaf or an apple turns to
     unmade: str | None = None  # a number that cannot be made, in digits or vague ("hundreds"); `count` is then a guess
+    undone: str | None = None  # a verb that is not known, where nothing else is said to happen
     form: str | None = None  # a kind that has a shape of its own, one of objects.FORMS
 
     def words(self) -> tuple[str, ...]:
@@ -114,7 +115,7 @@ class Understanding:
             if stage.pace:
                 words.append(measures.SAID_PACES[stage.pace])
             if stage.amount is not None and (stage.process != "drop" or stage.drop is not None):
-                words.append(measures.SAID_AMOUNTS.get(stage.amount) or f"{100 * stage.amount:g} %")
+                words.append(_said_amount(stage.amount))
             if stage.together and told:
                 told[-1] += " while " + " ".join(words)
             else:
@@ -233,6 +234,40 @@ class NotUnderstood(ValueError):
             f"{_ours(specimen)} {way} and cannot turn {_spaced(colour)}: ask for "
             f'"{saying}{reverse}", or select a mesh and use Animate Selected',
             process="turn",
+        )
+
+    @classmethod
+    def disordered(cls, specimen: str) -> "NotUnderstood":
+        return cls(
+            "process",
+            f"The order in which {_with_article(objects.NAMES[specimen][0])} should do this is not understood: say the "
+            f"stages in the order in which they happen",
+        )
+
+    @classmethod
+    def turned_between(cls) -> "NotUnderstood":
+        return cls(
+            "process",
+            '"In reverse" turns the whole life and stands between two stages here: say it at the end, or ask for one '
+            "stage alone in reverse",
+        )
+
+    @classmethod
+    def compared(cls, words: str, specimen: str) -> "NotUnderstood":
+        return cls(
+            "process",
+            f'"{_cut(words, _LONGEST_QUOTE)}" compares two stages, which the built-in engine does not understand: say '
+            f'"slowly" or "quickly" of each, for example {_example(specimen, " slowly")}',
+        )
+
+    @classmethod
+    def unknown_process(cls, specimen: str, words: str) -> "NotUnderstood":
+        able = [_named(known, specimen) for known in objects.PROCESSES_OF[specimen]]
+        return cls(
+            "process",
+            f'The built-in engine does not know what "{_cut(words, _LONGEST_WORD)}" does to '
+            f"{_with_article(objects.NAMES[specimen][0])}: it can {_listed(able)}, so ask for {_example(specimen)}, or "
+            f"select a mesh and use Animate Selected",
         )
 
     @classmethod
@@ -360,9 +395,9 @@ def _ours(specimen: str) -> str:
     return f"{_with_article(objects.NAMES[specimen][0]).capitalize()} of the built-in engine"
 
 
-def _example(specimen: str) -> str:
+def _example(specimen: str, pace: str = "") -> str:
     noun = _with_article(objects.NAMES[specimen][0])
-    return f'"{noun} {processes.SAID[objects.PROCESSES_OF[specimen][0]]}"'
+    return f'"{noun} {processes.SAID[objects.PROCESSES_OF[specimen][0]]}{pace}"'
 
 
 def _spaced(colour: str) -> str:
@@ -377,6 +412,12 @@ def _named(process: str, specimen: str) -> str:
 
 def _so_many(number: float) -> str:
     return f"{number:g}" if number < 1e6 else "more than a million"
+
+
+def _said_amount(amount: float) -> str:
+    """ "A little", or the number that was said."""
+    vague = None if isinstance(amount, measures.Percent) else measures.SAID_AMOUNTS.get(amount)
+    return vague or f"{100 * amount:g} %"
 
 
 def _cut(text: str, most: int) -> str:

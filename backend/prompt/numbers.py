@@ -48,8 +48,8 @@ def size_of(row: Row) -> Size | None:
 def _factor_of_size(row: Row, k: int) -> tuple[float | None, int]:
     """How many times as large from k on, and the index behind it: "twice as large", "half as tall", "30 % larger"."""
     item, at = row.at(k), k + 1
-    times = item.kind == "multiple"
-    if item.kind == "count" and row.at(at).kind == "otherwise" and row.at(at).text in measures.TIMES:
+    times = item.kind == "multiple" or (item.kind == "count" and item.text.endswith("x"))
+    if item.kind == "count" and row.at(at).kind in ("otherwise", "unknown") and row.at(at).text in measures.TIMES:
         times, at = True, at + 1
     percent = row.at(at).last in ("percent", "prozent", "pourcent")
     share = item.kind == "amount" and (percent or item.value in (0.25, 0.5, 0.75))
@@ -66,7 +66,9 @@ def _factor_of_size(row: Row, k: int) -> tuple[float | None, int]:
     else:
         return None, k
     other = row.at(row.next_not(end + 2, {"indefinite", "definite", "possessive"}))
-    beside = row.at(end + 1).text in measures.AS and other.kind in ("near", "unknown")  # "as tall as a house"
+    beside = row.at(end + 1).text in measures.AS and (
+        other.kind in ("near", "unknown") or other.sense("other extent")  # "as tall as a house", "as tall as wide"
+    )
     return (float(f"{factor:g}"), end + 1) if factor > 0 and not beside else (None, k)
 
 
@@ -115,13 +117,21 @@ def count_of(row: Row, specimen: str) -> tuple[int, str | None]:
             continue
         number = 1 if item.kind == "one" else measures.BOUQUET if item.kind == "bunch" else item.value
         following = row.at(k + 1)
+        half = row.at(k + 2).text in measures.HALF_DOZENS and following.kind == "and"  # "two and a half dozen"
+        if half:
+            number = measures.COLLECTIVES["dozen"] * (number + 0.5)
+            row.at(k + 2).scenery = True
+        elif _is_and_a_half(row, k + 1) and row.at(row.next_not(k + 4, ADJECTIVES)).kind == "object":
+            if not numbers and unmade is None:
+                unmade = f"{number + 0.5:g}"
+            continue
         collective = following.kind == "count" and following.text.partition(" ")[0] in measures.COLLECTIVES
         if collective:
             number *= measures.COLLECTIVES[following.text.partition(" ")[0]]
             following.scenery = True
         elif following.kind == "count" and following.value > protocol.INDIVIDUALS:
             continue  # "two hundred"
-        if not _counts_object(row, k) or (item.kind == "bunch" and specimen not in objects.FLOWERS):
+        if not _counts_object(row, k + 2 * half) or (item.kind == "bunch" and specimen not in objects.FLOWERS):
             continue
         if not (number == int(number) and 1 <= number <= protocol.INDIVIDUALS):
             if (not numbers or usual) and unmade is None:
@@ -131,6 +141,7 @@ def count_of(row: Row, specimen: str) -> tuple[int, str | None]:
         if not numbers or numbers[0] == number or (exact and usual):
             item.used = True
             following.used |= collective
+            row.at(k + 2).used |= half
             row.at(k - 1).used |= row.at(k - 1).text == "x"
             numbers.insert(0, int(number))
             usual = not exact

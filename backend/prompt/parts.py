@@ -88,7 +88,8 @@ def _all_that_fall(row: Row, specimen: str) -> None:
 def _counted_before(row: Row, k: int) -> tuple[Item | None, int]:
     """What counts the part at k, and the index of what stands before both."""
     inner = ADJECTIVES - {"process", "amount", "multiple", "whole"} | {"of", "definite", "possessive", "plural article"}
-    at = row.next_not(k - 1, inner, -1)
+    of_object = row.at(k - 1).kind == "object" and not row.at(k - 1).value[1]  # "twenty rose petals"
+    at = row.next_not(k - 1 - of_object, inner, -1)
     counted = row.at(at) if row.at(at).kind in ("count", "one", "indefinite", "multiple", "all", "amount") else None
     if counted is not None:
         at = row.next_not(at - 1, {"silent", "indefinite", "definite", "possessive", "of"}, -1)

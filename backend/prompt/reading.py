@@ -18,9 +18,11 @@ from .meaning import NotUnderstood, Stage, Understanding
 from .numbers import count_of, size_of
 from .parts import absent_parts, parts_of
 from .stages import stages_of
+from .tokens import folded
 from .vocabulary import objects, processes
 from .vocabulary.objects import PARAMETERS_OF, PROCESSES_OF
-from .vocabulary.small_words import PARTICLES, SILENT_VERBS
+from .vocabulary.ordinary import ORDINARY
+from .vocabulary.small_words import BLOWING, PARTICLES, SILENT_VERBS, UNDOING
 
 MOST_STAGES = 8  # of a life
 _NUMBERS = ("count", "one", "indefinite")
@@ -29,6 +31,12 @@ _LOOKS = ("colour", "shade", "size", "process", "whole")
 _BEFORE_PARTICLES = frozenset(
     "silent pace amount again part object definite indefinite possessive colour shade size coloured intensifier".split()
 )
+_AFTER_HEADS = frozenset("break place with without and".split())  # what may follow the head of a noun phrase
+_NO_NOUNS = ("ing", "ly", "ed", "s")  # ends of words that head no noun phrase
+_VERB_ENDINGS = {"en": ("ing", "ed", "s"), "de": ("t", "end"), "fr": ("issant", "issent")}
+_RELATIVES = frozenset("that which who qui die der das welche welcher welches".split())
+_AFTER_ADJECTIVES = frozenset("place object unknown near colour shade".split())
+_REFLEXIVES = ("s'", "se", "sich")
 _NEAREST_LETTERS = 4  # a part of a word as long as this makes a known object its nearest: "candlestick"
 
 
@@ -51,7 +59,12 @@ def understand(prompt: str) -> Understanding:
     colour = colour_of(row, turned)
     _refuse_other_looks(row, specimen)
     _pass_frozen(row, specimen)
+    _refuse_comparison(row, specimen)
     stages = _parts_of_stages(row, specimen, stages_of(row, specimen))
+    _refuse_turned_between(row, stages)
+    stages = _blown(row, specimen, stages)
+    if not stages:
+        _refuse_other_head(prompt, row, specimen)
     if specimen == "candle" and parameters.get("flame") == 0 and not stages:
         stages = (Stage("melt"),)  # what its life is without a flame
     for _, item in row.of("told"):
@@ -82,6 +95,7 @@ def understand(prompt: str) -> Understanding:
         tuple((typed, meant) for typed, meant in row.read_as if typed not in passed_over),
         turned,
         unmade,
+        None if stages else _undone(row),
         _form(row, specimen),
     )
 
@@ -175,7 +189,11 @@ def _nearest(row: Row) -> str | None:
     for k, item in enumerate(named):
         if item.kind == "colour" and item.sense("near") and row.at(k + 1).kind not in ("unknown", "colour", "and"):
             return item.sense("near").value
-    words = [item.last for item in named if item.kind == "unknown"]
+    words = [
+        item.last if item.kind == "unknown" else folded(item.text)
+        for item in named
+        if item.kind == "unknown" or (item.kind == "colour" and not _is_spoken(item, row.language))
+    ]
     for word in words:
         parts = [(len(noun), specimen) for noun, specimen in _OWN_NOUNS if word.startswith(noun) or word.endswith(noun)]
         if parts:
@@ -186,7 +204,17 @@ def _nearest(row: Row) -> str | None:
         distances = [(OSA.distance(word, noun, score_cutoff=limit), specimen) for noun, specimen in alike]
         if distances and min(distances)[0] <= limit:
             return min(distances)[1]
+    own = [noun for noun in _nouns({row.language: objects.OBJECTS[row.language]}) if len(noun[0]) == _NEAREST_LETTERS]
+    for word in words:
+        short = len(word) == _NEAREST_LETTERS - 1 and word not in ORDINARY[row.language]  # "rse"
+        for noun, specimen in own if short else []:
+            if noun[0] == word[0] and OSA.distance(word, noun) == 1:
+                return specimen
     return next((_OF_PART[item.value[0]] for _, item in row.of("part")), None)
+
+
+def _is_spoken(item: Item, language: str) -> bool:
+    return any(language in sense.languages for sense in item.senses)
 
 
 def _nouns(*tables: dict[str, dict[str, str]]) -> list[tuple[str, str]]:
@@ -263,6 +291,91 @@ def _tell_particles(row: Row) -> None:
         verb = row.at(at)
         item.scenery = verb.kind in BORDERS or verb.text in SILENT_VERBS
         verb.scenery |= verb.text in SILENT_VERBS
+
+
+def _refuse_comparison(row: Row, specimen: str) -> None:
+    """ "Twice as fast as it bloomed" is no pace of its own, and what it is compared with is no stage."""
+    for k, _ in row.of("pace"):
+        said, before = row.at(k + 1), row.at(k - 1).text
+        word = said.text.partition(" ")[0]
+        compares = (word == "as" and before.endswith("as")) or word in ("than", "als")
+        compares |= (word == "wie" and before in ("so", "wie")) or (
+            word in ("que", "qu'") and before in ("plus", "moins", "aussi")
+        )
+        end = row.next_not(k + 2, {other.kind for other in row.items} - {"process", "whole", "break"})
+        if compares and row.at(end).kind in ("process", "whole"):
+            words = " ".join(other.text for other in row.items[max(k - 1, 0) : end + 1])
+            raise NotUnderstood.compared(words, specimen)
+
+
+def _refuse_turned_between(row: Row, stages: tuple[Stage, ...]) -> None:
+    """ "Rotting in reverse, then ripening": the whole is turned, and it must not stand beside one stage of several."""
+    verbs = [k for k, item in row.of("process", "whole") if item.used and not item.scenery]
+    if len(stages) > 1 and any(verbs[0] < k < verbs[-1] for k, _ in row.of("reverse") if verbs):
+        raise NotUnderstood.turned_between()
+
+
+def _blown(row: Row, specimen: str, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """ "A rose in the breeze" sways, where it can."""
+    blows = any(item.last in BLOWING for _, item in row.of("wind"))
+    if stages or not blows or "sway" not in PROCESSES_OF[specimen]:
+        return stages
+    return (Stage("sway"),)
+
+
+def _refuse_other_head(prompt: str, row: Row, specimen: str) -> None:
+    """Refuse what only begins with the object: "mushroom soup", "une pomme de pin"; "rose stem" is a part of it."""
+    for k, item in row.of("object"):
+        if row.language == "fr":
+            joined = row.at(k + 1).text in ("de", "d'") and row.at(k + 2).kind == "unknown"
+            if joined and not any(token.number for token in row.at(k + 2).tokens):
+                raise NotUnderstood.unknown_object(prompt, specimen)
+        head = row.at(k + 1)
+        if row.language != "en" or item.value[1] or row.at(k + 2).kind not in _AFTER_HEADS:
+            continue
+        of_kind = head.kind == "near" and head.value not in (specimen, "sprout", "oak_leaf", *objects.FLOWERS)
+        if of_kind or (head.kind == "unknown" and head.text.isalpha() and not _ends_as_no_noun(head.text)):
+            raise NotUnderstood.unknown_object(prompt, specimen)
+
+
+def _ends_as_no_noun(word: str) -> bool:
+    return word.endswith(_NO_NOUNS) and not word.endswith("ss")
+
+
+def _undone(row: Row) -> str | None:
+    """A verb that is not read and says what happens to the object, as typed."""
+    first = next(k for k, item in row.of("object"))
+    for k, item in enumerate(row.items[first + 1 :], first + 1):
+        before, after = row.at(k - 1), row.at(k + 1)
+        if item.kind == "told" and item.text in UNDOING:
+            return item.text
+        if item.kind != "unknown" or item.text == "watch":
+            continue
+        if after.text in PARTICLES and row.at(k + 2).kind in BORDERS and row.language == "en":
+            return f"{item.text} {after.text}"  # "blown out"
+        if after.kind in _AFTER_ADJECTIVES and not (before.text in _RELATIVES and after.kind == "colour"):
+            continue
+        if before.sense("turn") or (before.text in SILENT_VERBS and item.text not in PARTICLES):
+            return f"{before.text} {item.text}"  # "going stale"
+        if before.text in _REFLEXIVES or _is_verb(row, k):
+            return item.text
+    moved = [item.text for _, item in row.of("silent", "place") if item.scenery]  # "put the candle out"
+    return " ".join(moved) if any(word in SILENT_VERBS for word in moved) else None
+
+
+def _is_verb(row: Row, k: int) -> bool:
+    """Whether the unread word at k stands where a verb does: behind the object with the end of a verb, or behind
+    "that" and "qui". What stands before a place ("standing on a table") only says where it is."""
+    item = row.items[k]
+    at = row.next_not(k - 1, {"pace"}, -1)
+    before = row.at(at)
+    if item.tokens[0].capital or item.text.endswith(("ly", "ss")):
+        return False
+    if before.text in _RELATIVES or (row.language == "de" and before.kind == "definite" and at == k - 1):
+        return before.text in ("that", "which", "who", "qui") or (
+            row.at(at - 1).kind == "break" and item.text.endswith(_VERB_ENDINGS["de"])
+        )
+    return before.kind in ("object", "silent") and item.text.endswith(_VERB_ENDINGS[row.language])
 
 
 def _pass_frozen(row: Row, specimen: str) -> None:

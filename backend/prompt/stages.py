@@ -6,10 +6,12 @@ from backend.species import SPECIES, Life
 
 from .items import ADJECTIVES, Item, Row
 from .lexicon import SEPARATED, STATES
-from .meaning import Stage
+from .meaning import NotUnderstood, Stage
 from .vocabulary.objects import PROCESSES_OF
+from .vocabulary.small_words import EARLIER, FIRST
 
 _VERBS = ("process", "whole")
+_JOINING = ("and ", "but ", "und ")  # of a phrase that begins a clause and says its place
 _MARKS = ("then", "and", "while", "after", "before")
 
 
@@ -46,6 +48,7 @@ class _Clause:
     marks: set[str] = field(default_factory=set)
     verbs: list[_Verb] = field(default_factory=list)
     modifiers: list[tuple[int, Item]] = field(default_factory=list)
+    orders: list[tuple[int, str]] = field(default_factory=list)  # "first" and "earlier", and where they stand
     together: bool = False
 
 
@@ -54,7 +57,7 @@ def stages_of(row: Row, specimen: str) -> tuple[Stage, ...]:
     _separated(row)
     clauses = _clauses(row, specimen)
     _modify(clauses)
-    verbs = _merged(_begun(row, _ordered(clauses), SPECIES[specimen].life))
+    verbs = _merged(_begun(row, _ordered(clauses, specimen), SPECIES[specimen].life))
     led_by_while = bool(verbs) and verbs[0].together
     for k, verb in enumerate(verbs):
         beside_sway = verb.process == "sway" or (k == 1 and verbs[0].process == "sway")
@@ -91,6 +94,10 @@ def _clauses(row: Row, specimen: str) -> list[_Clause]:
                 clauses.append(_Clause())
         elif item.kind == "together":
             clauses[-1].together = True
+        elif item.kind == "silent" and item.text in FIRST | EARLIER:
+            if item.text.startswith(_JOINING) and clauses[-1].verbs:
+                clauses.append(_Clause())
+            clauses[-1].orders.append((k, "first" if item.text in FIRST else "earlier"))
         elif item.kind in _VERBS:
             verb = _verb(item, k, specimen)
             verb.again = row.at(k + 1).kind == "again" or row.at(k - 1).kind == "again"
@@ -150,7 +157,19 @@ def _nearest_first(verbs: list[_Verb], at: int) -> list[_Verb]:
     return earlier + later
 
 
-def _ordered(clauses: list[_Clause]) -> list[_Verb]:
+def _order(clause: _Clause, specimen: str) -> str | None:
+    """Where its words say that a clause belongs. Raises NotUnderstood where they may be of one verb among several, or
+    say two things: "a rose wilting and first blooming, before that closing"."""
+    said = {order for _, order in clause.orders}
+    if not said:
+        return None
+    unclear = len(clause.verbs) > 1 and max(at for at, _ in clause.orders) > clause.verbs[0].at
+    if len(said) > 1 or unclear or ("earlier" in said and "then" in clause.marks):
+        raise NotUnderstood.disordered(specimen)
+    return said.pop()
+
+
+def _ordered(clauses: list[_Clause], specimen: str) -> list[_Verb]:
     """All verbs in the order in which they happen: "wilting after blooming" blooms first."""
     groups: list[list[_Verb]] = []
     waiting: list[_Verb] = []  # of "before it wilts, ...", until the main clause has been told
@@ -161,7 +180,11 @@ def _ordered(clauses: list[_Clause]) -> list[_Verb]:
             clause.verbs[0].together = True
         for verb in clause.verbs:
             verb.again = verb.again or "then" in clause.marks
-        if "then" in clause.marks:
+        if order := _order(clause, specimen):
+            groups.insert(0 if order == "first" else max(len(groups) - 1, 0), clause.verbs)
+            groups += [waiting] if waiting else []
+            waiting = []
+        elif "then" in clause.marks:
             groups.append(clause.verbs)
         elif "before" in clause.marks and not groups:
             waiting = clause.verbs

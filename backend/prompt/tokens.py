@@ -77,7 +77,7 @@ def _number(match: re.Match) -> list[Token]:
         unit = _MARKS.get(match["mark"], "inch")
         return [Token(digits, digits, value), Token(match["mark"], unit)]
     if not suffix or suffix == "x":
-        return [Token(digits, digits, value)]
+        return [Token(digits + suffix, digits, value)]
     if suffix in METRES or suffix == "in":
         return [Token(digits, digits, value), Token(suffix, "inch" if suffix == "in" else suffix)]
     return [Token(digits + suffix, digits + suffix)]
@@ -90,6 +90,8 @@ def _value(digits: str) -> float:
 
 def _word(word: str) -> list[Token]:
     lower = re.sub("[’`´]", "'", word.lower())
+    if re.fullmatch(r"\d+e\d+", lower):  # "1e3"
+        return [Token(lower, lower, min(float(lower), _LARGEST))]
     if re.fullmatch(r"x\d+", lower):
         return [Token(lower, lower, _value(lower[1:]))]
     head, apostrophe, rest = lower.partition("'")

@@ -16,6 +16,8 @@ def record_of(understood: Understanding) -> protocol.Species:
     """The parameters of one individual. Raises NotUnderstood for what this specimen cannot be."""
     if understood.unmade:
         raise NotUnderstood.too_many_individuals(understood.specimen, understood.unmade)
+    if understood.undone:
+        raise NotUnderstood.unknown_process(understood.specimen, understood.undone)
     kind = protocol.SPECIES[understood.specimen]
     usual = kind()
     if understood.form:

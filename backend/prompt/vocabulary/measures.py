@@ -5,6 +5,10 @@ class Usual(int):
     """A number that a collective has where none is told: "a bouquet of 7 lilies" are seven."""
 
 
+class Percent(float):
+    """A share that was said in percent, and is said so again."""
+
+
 class Unmade(int):
     """More than can be made, without a number: "hundreds of roses"."""
 
@@ -29,7 +33,8 @@ COUNTS = {  # words -> number, where no article or noun is part of it
         "einem strauß": BOUQUET, "ein einzelner": 1, "eine einzelne": 1, "einzelne": 1, "ein einzelnes": 1,
         "einzige": 1, "einzelner": 1, "einzelnes": 1, "ein strauß aus": BOUQUET, "ein strauß von": BOUQUET,
         "blumenstrauß": BOUQUET, "ein strauß mit": BOUQUET, "beide": 2, "ein bouquet": BOUQUET,
-        "anderthalb dutzend": 18, "dutzende": 24, "dutzende von": 24,
+        "anderthalb dutzend": 18, "anderthalb": 1.5, "eineinhalb": 1.5,
+        "zweieinhalb": 2.5, "dreieinhalb": 3.5, "dutzende": 24, "dutzende von": 24,
     },
     "fr": {
         "quelques": 3, "plusieurs": 5, "une douzaine de": 12, "une douzaine d'": 12, "douzaine de": 12,
@@ -163,7 +168,8 @@ METRES = {
     "mm": 0.001, "millimetre": 0.001, "millimeter": 0.001, "cm": 0.01, "centimetre": 0.01, "centimeter": 0.01,
     "m": 1.0, "metre": 1.0, "meter": 1.0, "inch": 0.0254, "foot": 0.3048, "feet": 0.3048, "ft": 0.3048,
     "yard": 0.9144, "zentimeter": 0.01, "zoll": 0.0254, "fuß": 0.3048, "mètre": 1.0, "centimètre": 0.01,
-    "millimètre": 0.001, "pouce": 0.0254, "pied": 0.3048, "dm": 0.1, "decimetre": 0.1, "dezimeter": 0.1,
+    "millimètre": 0.001, "pouce": 0.0254, "pied": 0.3048, "km": 1000.0, "kilometre": 1000.0, "kilometer": 1000.0,
+    "kilomètre": 1000.0, "dm": 0.1, "decimetre": 0.1, "dezimeter": 0.1,
 }  # fmt: skip
 HEIGHT = {
     "en": "tall, high, in height, of height, big, large",
@@ -249,5 +255,6 @@ COMPARATIVES = {
     "de": {1: "größer, höher", -1: "kleiner"},
     "fr": {1: "", -1: ""},
 }
-TIMES = frozenset("times mal fois".split())
+TIMES = frozenset("times mal fois x".split())
+HALF_DOZENS = frozenset(("a half dozen", "half a dozen", "half dozen"))
 AS = frozenset("as than wie als que qu'".split())

@@ -130,12 +130,16 @@ WIND = {
     "en": "in the wind, in the breeze, in a breeze, in a gentle breeze, in a light breeze, in a soft breeze, "
     "in wind, in breeze, in a wind, with the wind, with the breeze, back and forth, to and fro, from side to side, "
     "side to side, in a light wind, in a gentle wind, in the gentle breeze, in the light breeze, by the wind, "
-    "by the breeze, in the air, in a soft wind, in the soft breeze, in the gentle wind",
+    "by the breeze, in the air, in a soft wind, in the soft breeze, in the gentle wind, "
+    "in a gale, in the gale, in a storm, in the storm, in a strong wind, "
+    "in the strong wind, in strong wind, in a strong breeze, in a stiff breeze",
     "de": "im wind, im winde, in der brise, im lüftchen, in einer brise, in einer leichten brise, im leichten wind, "
-    "in einer sanften brise, im sanften wind, hin und her",
+    "in einer sanften brise, im sanften wind, hin und her, im sturm, in einem sturm, im starken wind, "
+    "in starkem wind, bei wind",
     "fr": "dans le vent, au vent, dans la brise, sous le vent, à la brise, au gré du vent, sous la brise, "
-    "au gré de la brise",
+    "au gré de la brise, dans une brise, dans la tempête, dans une tempête, dans un vent fort, en plein vent",
 }
+BLOWING = frozenset("wind winde breeze gale storm brise lüftchen sturm vent tempête fort".split())  # their last words
 COLOURED = {
     "en": "coloured, colored, colour, color, hued, tinted, in colour, in color",
     "de": "farben, farbene, farbener, farbenes, farbig, farbige, farbiger, farbiges, gefärbt, gefärbte",
@@ -152,7 +156,10 @@ SILENT = {
     "does, doing, did, us, my, your, hi, hello, hey, yo, ok, okay, lol, haha, go, goes, going, gone, went, become, "
     "becomes, becoming, became, hmm, uh, um, oh, u, ur, so, very, rly, rlly, really, quite, rather, extremely, just, "
     "kinda, kind of, sort of, sorta, maybe, perhaps, by, as, or, if, when, where, there, here, how, what, who, whom, "
-    "whose, up, down, out, away, off, first, firstly, at first, to, too, each, apiece, every, it, its, it's, they, "
+    "whose, up, down, out, away, off, first, firstly, at first, first of all, "
+    "initially, to begin with, to start with, before that, and before that, but before that, "
+    "before this, beforehand, earlier, previously, and earlier, "
+    "to, too, each, apiece, every, it, its, it's, they, "
     "them, their, itself, themselves, own, we, you, for, from, s, t, da, dat, some kind of, gonna, going to, going, "
     "about to, about, keep, keeps, keeping, can, may, might, will, shall, get, gets, getting, the whole life of, "
     "the whole life cycle of, whole life, the life of, life of, the entire life of, entire life, the life cycle of, "
@@ -166,6 +173,7 @@ SILENT = {
     "uns, zeig, zeige, zeigt, zeigen, ich, du, wir, will, möchte, würde, gern, gerne, hätte, brauche, gib, erstelle, "
     "erzeuge, erstellen, animiere, animation, eine animation von, eine animation einer, eine animation eines, "
     "animation einer, animation eines, eine animation, sich, sie, er, es, sehr, so, ganz, recht, ziemlich, wirklich, "
+    "davor, vorher, zuvor, und davor, und vorher, und zuvor, zuallererst, als erstes, "
     "richtig, mal, doch, ja, und, oder, von, vom, zu, zum, zur, erst, zuerst, zunächst, erstmal, beginnt, "
     "beginnt zu, fängt, fängt an, beginnen, langsam beginnt, deren, dessen, denen, welche, welcher, welches, was, "
     "wie, wenn, da, hier, dort, einfach, nur, noch, schon, jetzt, nun, allem, aller, je, jeweils, jede, jeder, "
@@ -179,7 +187,9 @@ SILENT = {
     "animation d'une, animation d'un, une animation d'une, une animation d'un, animation, animation de, donne, "
     "donnez, besoin, j'ai besoin, ai, as, avons, qui, que, qu', se, s', il, elle, ils, elles, on, et, ou, de, d', "
     "du, des, en, y, très, bien, assez, plutôt, vraiment, tout, toute, tous, toutes, juste, seulement, commence à, "
-    "commence, commencent à, commencent, commençant, se met à, se mettent à, en train de, d'abord, premièrement, "
+    "commence, commencent à, commencent, commençant, se met à, se mettent à, en train de, d'abord, "
+    "tout d'abord, auparavant, avant cela, avant ça, "
+    "premièrement, au début, "
     "chacun, chacune, chaque, dont, lui, leur, c', ça, cela, est ce que, bonjour, salut, avec, pour, par, au, aux, "
     "à, la vie de, la vie d'une, la vie d'un, la vie entière d', toute la vie d'une, toute la vie d'un, "
     "la vie entière d'une, la vie entière d'un, peut, peux, pourriez, pourrais, voir, comme, si, ici, là, encore, "
@@ -190,7 +200,8 @@ SILENT = {
 INTENSIFIERS = {"en": "real, pretty, super, mega, ultra", "de": "super, mega", "fr": "super, trop"}
 # Whole phrases that look like something else and must be told as they stand.
 TOLD = {
-    "en": "stop motion, non stop, at least, at most, more than, less than, fewer than, no more than, no less than, "
+    "en": "stop motion, non stop, timelapse, video, clip, movie, gif, photo, picture, footage, loop, macro, wallpaper, "
+    "scene, model, mesh, asset, at least, at most, more than, less than, fewer than, no more than, no less than, "
     "up to, in the fall, in fall, drop of, drops of, a drop of, light bulb, time lapse, in autumn, one by one, "
     "one at a time, one after another, close up, close ups, closeup, close up shot, over time, over and over, "
     "in a loop, match cut, rock garden, water drops, dew drops, drop shadow, open field, open air, rose gold, "
@@ -210,6 +221,11 @@ TOLD_APART = {
     "um": frozenset("fällt fallen fiel fielen".split()),
     "aus": frozenset("geht gehen ging gingen".split()),
 }
+# What of it undoes a burning, and is no life of anything.
+UNDOING = frozenset(
+    ("go out", "goes out", "going out", "gone out", "went out", "put out", "puts out", "putting out", "ausgehen",
+     "ausgeht", "ausging", "ausgehend", "ausgegangen", "éteint", "éteinte", "éteints", "éteintes", "éteignent")
+)  # fmt: skip
 # Particles that say something of their own behind a verb that is silent, or behind none.
 PARTICLES = frozenset("up down out over off away".split())
 SILENT_VERBS = frozenset("go goes going gone went put puts putting take takes get gets getting".split())
@@ -220,6 +236,18 @@ LIFE = {
     "de": "von der knospe bis zum tod, von der geburt bis zum tod, von anfang bis ende",
     "fr": "du bouton à la mort, de la naissance à la mort, du début à la fin",
 }
+
+# Silent words that say where the verb of their clause belongs: before all others, or before the one told last.
+FIRST = frozenset(
+    ("first", "firstly", "at first", "first of all", "initially", "to begin with", "to start with", "zuerst",
+     "zunächst", "erstmal", "anfangs", "zuallererst", "als erstes", "d' abord", "tout d' abord", "premièrement",
+     "au début")
+)  # fmt: skip
+EARLIER = frozenset(
+    ("before that", "and before that", "but before that", "before this", "beforehand", "earlier", "and earlier",
+     "previously", "davor", "vorher", "zuvor", "und davor", "und vorher", "und zuvor", "auparavant", "avant cela",
+     "avant ça")
+)  # fmt: skip
 
 # Informal spellings that no typing error explains.
 RESPELT = {
