@@ -162,7 +162,7 @@ TALL = {
 
 
 @EVERY
-@pytest.mark.parametrize("seed", [SEED, 1, 20261])
+@pytest.mark.parametrize("seed", [SEED, 1, 4711])
 def test_it_is_as_tall_as_it_says(name, seed):
     record = SPECIES[name](detail=0.5)
     one, tau = grow(record, seed), 0.0 if name == "candle" else record.life.prime  # the new candle

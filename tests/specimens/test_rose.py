@@ -88,7 +88,7 @@ def falls(record: Rose):
     return plant, chosen, np.where(below.any(axis=0), times[below.argmax(axis=0)], np.inf)
 
 
-@pytest.mark.parametrize("seed", [0, 3, 20261])
+@pytest.mark.parametrize("seed", [0, 3, 4711])
 def test_a_few_petals_lie_at_the_end_of_their_stretch_and_more_at_that_of_wilting(seed):
     """So that a prompt that asks for a few is shown all of their fall, and no more."""
     start, end = Rose.life.stretches["drop"]
