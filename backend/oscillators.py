@@ -160,19 +160,6 @@ def simulate(
     return np.array(path), state
 
 
-def euler_step(oscillators: Oscillators, state: State, force: ArrayLike, seconds: float) -> State:
-    """The paper's step, explicit Euler: a reference, which grows without bound past `euler_bound`."""
-    w, xi = oscillators.omega, oscillators.damping
-    return State(state.q + seconds * state.v, state.v + seconds * (force - w**2 * state.q - 2 * xi * w * state.v))
-
-
-def euler_bound(oscillators: Oscillators) -> Reals:
-    """(M,) seconds: explicit Euler decays with steps below these alone. Without damping there is none."""
-    w, xi = oscillators.omega, oscillators.damping
-    beyond = np.sqrt(np.maximum(xi**2 - 1, 0.0))
-    return np.where(xi <= 1, 2 * xi / w, 2 / (w * (xi + beyond)))
-
-
 def dragged(shapes_there: NDArray, direction: ArrayLike) -> NDArray:
     """(M,): the modal force of a unit force along `direction` (3,) on a point whose shapes are (M, 3).
 
