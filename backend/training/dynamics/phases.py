@@ -23,6 +23,7 @@ from backend.training.dynamics.stock import Data, Latents, rows
 SHOWN = 4  # held-out pictures on a sheet
 TESTED = 32  # held-out pictures, of which scores are means
 BINS = 2  # of a picture, in a step of the autoencoder
+TINY = 1e-12
 CENTRED = 2**21  # pixels of slices from which the latents' middle and size are taken
 MOVES = 0.1  # pixels: pairs in which nothing goes farther teach the renderer nothing
 MOMENTS = 12  # of a period, over which W is a mean
@@ -95,7 +96,8 @@ class Autoencoder(Phase):
         some = slices[torch.arange(count)[:, None], chosen.to(slices.device)].flatten(0, 1)
         with precision.mixed(self.place.device):
             found = autoencoder.losses(self.model.autoencoder, some, generator)
-        return found._asdict() | {"total": found.total}
+        left = found.squared / some.square().mean().clamp(min=TINY)
+        return found._asdict() | {"energy_left": left, "total": found.total}
 
     def scores(self) -> dict[str, float]:
         return {"energy_left": self.energy_left()}

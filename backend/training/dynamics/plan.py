@@ -42,11 +42,11 @@ PLANS = {
     "seedling": Plan(
         SEEDLING,
         {
-            "autoencoder": Budget(4000, 8, 1e-3),
-            "slices": Budget(8000, 32, 5e-4),
-            "coordination": Budget(2000, 4, 5e-4),
-            "perception": Budget(600, 8, 1e-3),
-            "renderer": Budget(2500, 8, 2e-3),
+            "autoencoder": Budget(2500, 8, 1e-3),
+            "slices": Budget(6000, 32, 5e-4),
+            "coordination": Budget(1200, 4, 5e-4),
+            "perception": Budget(400, 8, 1e-3),
+            "renderer": Budget(1500, 8, 2e-3),
         },
         {"train": 6400, "seeds": 320, "kinds": 320},
         checked=1000,
