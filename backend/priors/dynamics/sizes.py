@@ -82,7 +82,7 @@ MINIATURE = Sizes(
     denoiser=(32, 64, 96),
     denoiser_layers=1,
     head=32,
-    groups=8,
+    groups=4,
     renderer=(16, 32, 48),
     perception=(8, 16, 32),
 )

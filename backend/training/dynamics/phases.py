@@ -96,7 +96,7 @@ class Autoencoder(Phase):
         some = slices[torch.arange(count)[:, None], chosen.to(slices.device)].flatten(0, 1)
         with precision.mixed(self.place.device):
             found = autoencoder.losses(self.model.autoencoder, some, generator)
-        left = found.squared / some.square().mean().clamp(min=TINY)
+        left = found.squared / (autoencoder.GAIN * some).square().mean().clamp(min=TINY)
         return found._asdict() | {"energy_left": left, "total": found.total}
 
     def scores(self) -> dict[str, float]:

@@ -42,11 +42,11 @@ PLANS = {
     "seedling": Plan(
         SEEDLING,
         {
-            "autoencoder": Budget(2500, 8, 1e-3),
-            "slices": Budget(6000, 32, 5e-4),
-            "coordination": Budget(1200, 4, 5e-4),
+            "autoencoder": Budget(1000, 8, 4e-4),
+            "slices": Budget(4500, 32, 5e-4),
+            "coordination": Budget(900, 4, 5e-4),
             "perception": Budget(400, 8, 1e-3),
-            "renderer": Budget(1500, 8, 2e-3),
+            "renderer": Budget(1200, 8, 2e-3),
         },
         {"train": 6400, "seeds": 320, "kinds": 320},
         checked=1000,
@@ -55,7 +55,7 @@ PLANS = {
     "miniature": Plan(
         MINIATURE,
         {
-            "autoencoder": Budget(800, 8, 2e-3),
+            "autoencoder": Budget(500, 8, 4e-4),
             "slices": Budget(1300, 32, 1e-3),
             "coordination": Budget(240, 4, 1e-3),
             "perception": Budget(200, 8, 1e-3),
