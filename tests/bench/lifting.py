@@ -17,11 +17,16 @@ from scipy.ndimage import gaussian_filter
 
 from backend import protocol, spectral, wind
 from backend.lifting import SHARP, Blur
-from backend.pipelines.seen import sway_as_seen
+from backend.pipelines.expected import WEIGHTS
+from backend.pipelines.seen import LEARNED, sway_as_seen
 from backend.pipelines.sway import Swaying, sway
+from backend.priors.dynamics import Dynamics
 from backend.report import silent
 from backend.spectral import SpectralVolume
+from backend.training.dynamics import corpus
 from tests import filmed
+from tests.bench.motion import ablations
+from tests.bench.motion.softness import softness
 from tests.bench.subjects import subjects
 from tests.bench.table import Table
 
@@ -30,7 +35,8 @@ FOUND = ("spot", "teapot")
 DETAIL = 0.3
 SIZE = (64, 64)
 FROM = np.array([0.7, 1.0, -0.3])
-SOFT, GRAIN = 1.0, 4.0  # of a learned picture, see backend.lifting.Blur
+SOFT, GRAIN = LEARNED.soft, LEARNED.grain  # of a learned picture
+PICTURES = 32
 
 
 def spoilt(shown: SpectralVolume, noise: float, soft: float, grain: float) -> SpectralVolume:
@@ -87,7 +93,25 @@ def rows(table: Table, name: str, swaying: Swaying) -> None:
     table.add(f"{title}: time", took, "s", bound=5.0)
 
 
+def of_model() -> None:
+    """How soft what a model says is, where there is one, beside what is taken for granted."""
+    try:
+        model = Dynamics.load(WEIGHTS)
+    except FileNotFoundError:
+        return
+    sizes = model.sizes
+    recipe = corpus.Recipe(sizes.height, sizes.width, sizes.bins)
+    folder = ablations.folder(recipe)
+    corpus.make(folder, recipe, {"kinds": PICTURES})
+    found = softness(model, corpus.opened(folder, "kinds").batch(range(PICTURES)))
+    table = Table(f"How soft the motion is that comes back from the autoencoder, {PICTURES} held-out pictures")
+    table.add(f"soft, taken to be {LEARNED.soft:g}", found.soft, "pixels")
+    table.add(f"grain, taken to be {LEARNED.grain:g}", found.grain, "pixels")
+    table.show()
+
+
 def main() -> None:
+    of_model()
     table = Table(f"The motion of a picture of {SIZE[0]} x {SIZE[1]} lifted to the mesh, error of the motion")
     made = subjects()
     meshes = {kind: filmed.specimen(kind, DETAIL) for kind in KINDS}

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from backend.priors.dynamics import Dynamics
 from backend.report import Report, silent
+from backend.training.dynamics import precision
 from backend.training.dynamics.checkpoint import make_room
 from backend.training.dynamics.samples import SUFFIX, Batch, Corpus
 
@@ -134,9 +135,9 @@ def _make(paths: Sequence[Path], shapes: Sequence[tuple], model: Dynamics, part:
     some = [np.arange(start, min(start + ENCODED, len(part))) for start in starts]
     for start, batch in zip(starts, ahead(lambda n: part.batch(some[n]), range(len(some))), strict=True):
         report(start / len(part), f"Encoding picture {start + 1} of {len(part)}")
-        with torch.no_grad():
+        with torch.no_grad(), precision.mixed(device):
             end = start + len(batch.picture)
-            latents[start:end] = model.encoded(batch.slices.to(device)).cpu().numpy()
+            latents[start:end] = model.encoded(batch.slices.to(device)).float().cpu().numpy()
             pictures[start:end] = pooled(batch.picture, model).numpy()
     for array in (latents, pictures):
         array.flush()
