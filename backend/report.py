@@ -16,6 +16,11 @@ class Report(Protocol):
     def __call__(self, done: float, text: str) -> None: ...
 
 
+def part(report: Report, start: float, end: float) -> Report:
+    """For a part of the work: what is all of it there goes from `start` to `end` of the whole."""
+    return lambda done, text: report(start + (end - start) * done, text)
+
+
 def silent(done: float, text: str) -> None:
     """For callers that watch nothing and never cancel."""
 

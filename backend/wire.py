@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from backend import protocol
 from backend.clip import Frame, Mesh
 
+Pixels = NDArray[np.uint8]
+
 _PLAIN = ("vertices", "corners", "sizes", "triangles", "uv", "pin", "weight", "parts")
 _BYTES = ("roughness", "metallic", "opacity", "emission")
 
@@ -17,9 +19,11 @@ class NotFinite(ValueError):
     """A result that holds NaN or infinity."""
 
 
-def pack_mesh(mesh: Mesh, **header) -> bytearray:
-    """A Subject record; `header` is any of its fields but the arrays."""
+def pack_mesh(mesh: Mesh, picture: Pixels | None = None, **header) -> bytearray:
+    """A Subject record, maybe with a picture (H, W, 3 or 4) of it; `header` is any of its fields but the arrays."""
     arrays = {name: getattr(mesh, name) for name in _PLAIN if getattr(mesh, name) is not None}
+    if picture is not None:
+        arrays["picture"] = picture
     record = protocol.Subject(part_names=mesh.part_names, **header)
     return protocol.pack(record, arrays | _material(mesh))
 
@@ -30,7 +34,17 @@ def unpack_mesh(data) -> tuple[Mesh, protocol.Subject]:
     if not isinstance(record, protocol.Subject):
         raise protocol.BadMessage("bad_frame", f"Expected a mesh, got a {type(record).__name__}")
     protocol.check_subject(arrays)
+    arrays.pop("picture", None)
     return Mesh(part_names=record.part_names, **_decoded(arrays)), record
+
+
+def unpack_pictured(data) -> tuple[Mesh, Pixels]:
+    """The mesh of a Subject record and the picture (H, W, 3 or 4) of it; raises protocol.BadMessage."""
+    mesh, _ = unpack_mesh(data)
+    picture = protocol.unpack(data)[1].get("picture")
+    if picture is None:
+        raise protocol.BadMessage("bad_subject", "A picture of the mesh is needed: choose a camera that sees it")
+    return mesh, picture
 
 
 def pack_frame(frame: Frame, index: int, preview: bool = False) -> bytearray:
@@ -60,26 +74,31 @@ def pack_mode(index: int, frequency: float, damping: float, shape: NDArray) -> b
 
 def pack_sway(record: protocol.SwayRecord, along_x: NDArray, along_y: NDArray) -> bytearray:
     """A SwayRecord of complex amplitudes (K, M). Raises NotFinite."""
-    if not (np.isfinite(along_x).all() and np.isfinite(along_y).all()):
+    answers = {"along_x": _pairs(along_x), "along_y": _pairs(along_y)}
+    if not all(np.isfinite(answer).all() for answer in answers.values()):
         raise NotFinite("The answer to the wind holds values that are not numbers")
-    answers = {"along_x": along_x, "along_y": along_y}
-    return protocol.pack(
-        record, {name: np.stack([a.real, a.imag], -1).astype(np.float32) for name, a in answers.items()}
-    )
+    return protocol.pack(record, answers)
 
 
-def pack_picture(pixels: NDArray[np.uint8]) -> bytearray:
+def pack_seen(record: protocol.SeenRecord, amplitudes: NDArray) -> bytearray:
+    """A SeenRecord of complex amplitudes (K, M). Raises NotFinite."""
+    pairs = _pairs(amplitudes)
+    if not (np.isfinite(pairs).all() and np.isfinite(record.explained)):
+        raise NotFinite("What is seen to move holds values that are not numbers, or far too large")
+    return protocol.pack(record, {"amplitudes": pairs})
+
+
+def pack_picture(pixels: Pixels) -> bytearray:
     """A PictureRecord of pixels (H, W, 3 or 4)."""
     return protocol.pack(protocol.PictureRecord(), {"pixels": pixels})
 
 
-def unpack_picture(data) -> NDArray[np.uint8]:
+def unpack_picture(data) -> Pixels:
     """(H, W, 3 or 4); raises protocol.BadMessage where it is no PictureRecord, or not sound."""
     record, arrays = protocol.unpack(data)
     if not isinstance(record, protocol.PictureRecord):
         raise protocol.BadMessage("bad_frame", f"Expected a picture, got a {type(record).__name__}")
-    if arrays["pixels"].shape[2] not in (3, 4):
-        raise protocol.BadMessage("bad_frame", f"A pixel has 3 or 4 values, not {arrays['pixels'].shape[2]}")
+    protocol.check_pixels(arrays["pixels"])
     return arrays["pixels"]
 
 
@@ -101,9 +120,15 @@ def unpack_volume(data) -> tuple[NDArray[np.complex64], protocol.VolumeRecord]:
     return real + 1j * imaginary, record
 
 
-def pack_film(pixels: NDArray[np.uint8], index: int) -> bytearray:
+def pack_film(pixels: Pixels, index: int) -> bytearray:
     """A FilmRecord of one frame (H, W, 3)."""
     return protocol.pack(protocol.FilmRecord(index=index), {"pixels": pixels})
+
+
+def _pairs(numbers: NDArray) -> NDArray[np.float32]:
+    """Complex (...) as (..., 2), real and imaginary part; infinite where single precision ends."""
+    with np.errstate(over="ignore"):
+        return np.stack([numbers.real, numbers.imag], axis=-1).astype(np.float32)
 
 
 def _material(source: Mesh | Frame) -> dict[str, np.ndarray]:

@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 import trimesh
 
 from backend import pipelines, protocol, wire
 from backend.clip import Mesh
+from backend.pipelines import jobs
+from backend.pipelines.lifecycle import UnusableSubject
 from backend.service.worker import Reporter
 from blender_addon.client.launch import Command
 from blender_addon.client.session import Session
@@ -51,12 +54,12 @@ def test_a_first_job_reports_that_it_compiles_and_where_it_was_and_a_second_does
     (tmp_path / "subject").write_bytes(subject())
     said = [process(tmp_path, "-c", REPORTS, tmp_path / "subject").stdout for _ in range(2)]
     first, second = ([line.split(" ", 1) for line in lines.splitlines()] for lines in said)
-    assert pipelines.COMPILING in [text for _, text in first]
+    assert jobs.COMPILING in [text for _, text in first]
     reached = "0.0"
     for done, text in first:
-        assert text != pipelines.COMPILING or done == reached
+        assert text != jobs.COMPILING or done == reached
         reached = done
-    assert [line for line in first if line[1] != pipelines.COMPILING] == second
+    assert [line for line in first if line[1] != jobs.COMPILING] == second
 
 
 def test_it_is_reported_where_the_job_has_got_to(monkeypatch):
@@ -68,7 +71,7 @@ def test_it_is_reported_where_the_job_has_got_to(monkeypatch):
     told = []
     monkeypatch.setattr("backend.pipelines.lifecycle.Life.frames", frames)
     list(pipelines.carry_out(asked(), subject(), lambda *reported: told.append(reported)))
-    assert [one for one in told if one[0] == 0.4] == [(0.4, "Melting"), (0.4, pipelines.COMPILING)]
+    assert [one for one in told if one[0] == 0.4] == [(0.4, "Melting"), (0.4, jobs.COMPILING)]
 
 
 def test_it_is_reported_in_place_of_the_preview_that_waits_for_it(monkeypatch):
@@ -82,7 +85,24 @@ def test_it_is_reported_in_place_of_the_preview_that_waits_for_it(monkeypatch):
     records = pipelines.carry_out(asked(frames=2, preview=True), subject(), lambda *reported: told.append(reported))
     next(records)
     at = told.index((0.0, "Making a preview"))
-    assert told[at + 1] == (0.0, pipelines.COMPILING)
+    assert told[at + 1] == (0.0, jobs.COMPILING)
+
+
+def test_it_is_reported_while_the_modes_are_found(monkeypatch):
+    """Of a sway all the work is done before its first record."""
+
+    def sway(mesh, request, report):
+        report(0.3, "Finding its vibration modes")
+        announce()
+        raise UnusableSubject("Enough")
+
+    told = []
+    monkeypatch.setattr("backend.pipelines.sway.sway", sway)
+    with pytest.raises(UnusableSubject):
+        next(pipelines.carry_out(protocol.Sway(), subject(), lambda *reported: told.append(reported)))
+    assert told == [(0.3, "Finding its vibration modes"), (0.3, jobs.COMPILING)]
+    announce()
+    assert len(told) == 2
 
 
 def test_a_worker_sends_a_new_sentence_at_once_and_numbers_ten_times_a_second():
@@ -93,9 +113,9 @@ def test_a_worker_sends_a_new_sentence_at_once_and_numbers_ten_times_a_second():
             self.sent.append(event.text)
 
     report = Reporter(Line(), "job")
-    for text in ("Frame 1 of 90", "Frame 2 of 90", pipelines.COMPILING, "Frame 3 of 90", "Frame 44 of 90"):
+    for text in ("Frame 1 of 90", "Frame 2 of 90", jobs.COMPILING, "Frame 3 of 90", "Frame 44 of 90"):
         report(0.0, text)
-    assert Line.sent == ["Frame 1 of 90", pipelines.COMPILING, "Frame 3 of 90"]
+    assert Line.sent == ["Frame 1 of 90", jobs.COMPILING, "Frame 3 of 90"]
 
 
 def test_the_terminal_shows_it(tmp_path):
@@ -103,8 +123,8 @@ def test_the_terminal_shows_it(tmp_path):
     run = ["-m", "backend", "run", tmp_path / "ball.ply", "--process", "melt", "--frames", "2", "-o"]
     shown = {"FORCE_COLOR": "1", "COLUMNS": "120"}  # the bar is drawn into the pipe
     first, second = (process(tmp_path, *run, tmp_path / name, **shown).stderr for name in ("a.npz", "b.npz"))
-    assert pipelines.COMPILING in first
-    assert pipelines.COMPILING not in second
+    assert jobs.COMPILING in first
+    assert jobs.COMPILING not in second
     assert "Melting" in second
 
 
@@ -112,8 +132,8 @@ def test_a_file_is_told_once_in_a_line(tmp_path):
     ball().export(tmp_path / "ball.ply")
     run = ["-m", "backend", "run", tmp_path / "ball.ply", "--process", "melt", "--frames", "2", "-o"]
     first, second = (process(tmp_path, *run, tmp_path / name).stderr.split("\n") for name in ("a.npz", "b.npz"))
-    assert first.count(f"anthesis: {pipelines.COMPILING}") == 1
-    assert not any(pipelines.COMPILING in line for line in second)
+    assert first.count(f"anthesis: {jobs.COMPILING}") == 1
+    assert not any(jobs.COMPILING in line for line in second)
 
 
 def test_the_panel_hears_it_once_a_home(tmp_path):
@@ -140,7 +160,7 @@ def test_the_panel_hears_it_once_a_home(tmp_path):
             gateway = psutil.Process(connection.pid)
             gateway.terminate()
             gateway.wait(10)
-    assert [pipelines.COMPILING in heard for heard in texts] == [True, False]
+    assert [jobs.COMPILING in heard for heard in texts] == [True, False]
     assert list((tmp_path / "cache" / "numba").rglob("*.nbc"))
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from typing import get_args
 
 import msgspec
 import psutil
@@ -19,12 +20,14 @@ import zmq
 from backend import protocol
 from backend.service import gateway, pipes
 from backend.service.door import Full
-from backend.service.jobs import Refusal
+from backend.service.jobs import GENERATED_FRAME_BYTES, Refusal, room
 from backend.service.peers import Peer, Stream
 from backend.service.recordlog import RecordLog, digest_of
 from backend.service.store import Store
 from tests import runners
 from tests.service_client import ROOT, Client, Server, connection_of, until
+
+EYE = (1.0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,31 @@ def test_a_job_can_be_read_from_any_record_and_by_any_client(server, client):
         assert (records, end.records) == ({}, 8)
         records, end = other.fetch(job, from_seq=1000, stream=5)
         assert (records, end.records) == ({}, 8)
+
+
+@pytest.mark.parametrize("kind", [each.__struct_config__.tag for each in get_args(protocol.Request)])
+def test_a_job_of_every_kind_is_taken_on(server, client, kind):
+    """The tests' runner knows them not: they fail in the worker, and the gateway goes on."""
+    asked = {"generate": {"prompt": "x"}, "sway_as_seen": {"camera": {"view": EYE, "projection": EYE}}}.get(kind, {})
+    data = kind.encode() * 30
+    client.put(data)
+    job, blob = uuid.uuid4().hex, xxhash.xxh3_128_hexdigest(data)
+    request = msgspec.convert({"type": kind} | asked, protocol.Request)
+    client.ask(protocol.Submit(job=job, request=request, title=kind, blob=blob), protocol.Accepted)
+    _, end = client.fetch(job)
+    assert end.state in ("done", "failed")
+    assert client.jobs()[job].request == request
+
+
+def test_how_much_room_a_job_takes_follows_what_is_asked_for():
+    camera = protocol.Camera(view=EYE, projection=EYE)
+    assert room(protocol.Generate(prompt="x", frames=10), None) == 10 * GENERATED_FRAME_BYTES
+    assert room(protocol.Sway(), 3000) == 120 * 1000
+    assert room(protocol.SwayAsSeen(camera=camera, modes=7), 3000) == 7 * 1000
+    assert room(protocol.Plane(detail=100), 10**7) == protocol.MODES * 120_000
+    slow, fast = (room(protocol.Picture(size=100, fps=10.0, speed=speed), 10**7) for speed in (0.5, 2.0))
+    assert (slow, fast) == (200 * 30_000, 50 * 30_000)
+    assert room(protocol.Picture(size=100, fps=240.0, speed=0.1), 10**7) == protocol.MAX_FRAMES * 30_000
 
 
 def test_progress_is_told_to_who_submitted_and_to_who_listed(server, client):

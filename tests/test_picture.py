@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from backend import pipelines, protocol, spectral, wire
-from backend.pipelines.picture import NoModel, Still, ring
+from backend.pipelines.expected import NoModel, Still
+from backend.pipelines.picture import ring
 from backend.pipelines.still import UnusablePicture, film_size, opaque
 from backend.report import silent
 

@@ -19,6 +19,10 @@ from tests.asking import animate as asked
 README = Path(__file__).parents[1] / "README.md"
 ID, OTHER = "0123456789abcdef" * 2, "f" * 32
 GENERATE = protocol.Generate(prompt="a red rose, ünïcode, blooming", frames=7, seed=3, fps=12.5, reverse=True)
+CAMERA = protocol.Camera(
+    view=(0.8, 0.6, 0.0, 3.0, -0.6, 0.8, 0.0, 2.0, 0.0, 0.0, 1.0, -9.0, 0.0, 0.0, 0.0, 1.0),
+    projection=(2.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, -1.1, -0.2, 0.0, 0.0, -1.0, 0.0),
+)
 FAILURE = protocol.Failure("nan_result", "It is not a number", "detail")
 CALLS = [
     protocol.Hello(id=1, client=ID, protocol_min=1, protocol_max=3, software="Anthesis 9, Blender 5"),
@@ -27,6 +31,8 @@ CALLS = [
     protocol.Put(id=4, blob=ID, size=100_000, offset=70_000),
     protocol.Submit(id=5, job=ID, request=GENERATE, title="Rose", blob=OTHER),
     protocol.Submit(id=6, job=ID, request=asked("melt", amount=0.5, frames=1024), title=""),
+    protocol.Submit(id=16, job=ID, request=protocol.Plane(size=3.0, detail=40, model="mine"), title="", blob=OTHER),
+    protocol.Submit(id=17, job=ID, request=protocol.SwayAsSeen(camera=CAMERA, modes=7, steps=20), title="Leaf"),
     protocol.Read(id=15, prompt="three candles, ünïcode"),
     protocol.Cancel(id=7, job=ID, force=True),
     protocol.List(id=8),
@@ -37,7 +43,7 @@ CALLS = [
     protocol.Clear(id=13),
     protocol.Shutdown(id=14, force=True),
 ]
-ENGINES = protocol.Engines(makes=("rose",), processes=("wilt", "melt"), device="CPU")
+ENGINES = protocol.Engines(makes=("rose",), processes=("wilt", "melt"), device="CPU", lacking="No model")
 ANSWERS = [
     protocol.Welcome(re=1, protocol=1, boot=ID, software="0.1", engines=ENGINES),
     protocol.Pong(re=2, boot=ID, worker="Idle", running=1, queued=2, store_bytes=1 << 36, engines=None),
@@ -74,18 +80,26 @@ def mesh_arrays(count: int = 5) -> dict[str, np.ndarray]:
         "albedo": generator.integers(0, 256, (count, 3), np.uint8),
         "pin": generator.random(count).astype(np.float32),
         "parts": np.arange(count, dtype=np.int32),
+        "picture": generator.integers(0, 256, (3, 4, 4), np.uint8),
     }
 
 
 SUBJECT = protocol.Subject(name="Rose", part_names=("petal", "leaf"), frames=3, understood=("red",), loop=True)
 FRAME = protocol.FrameRecord(index=2, tau=0.5)
+SEEN = protocol.SeenRecord(base=0.2, explained=0.75, pixels=300, said=("It is grey",))
 CERTIFICATE = protocol.Certificate(measured=(("motion", 0.5, "m"), ("flipped", 0.0, "")))
 
 
 def packed_records() -> list[bytes]:
     arrays = mesh_arrays()
     frame = {"positions": arrays["vertices"], "roughness": np.arange(5, dtype=np.uint8)}
-    packed = (protocol.pack(SUBJECT, arrays), protocol.pack(FRAME, frame), protocol.pack(CERTIFICATE, {}))
+    amplitudes = {"amplitudes": np.arange(24, dtype=np.float32).reshape(3, 4, 2)}
+    packed = (
+        protocol.pack(SUBJECT, arrays),
+        protocol.pack(FRAME, frame),
+        protocol.pack(CERTIFICATE, {}),
+        protocol.pack(SEEN, amplitudes),
+    )
     return [bytes(record) for record in packed]
 
 
@@ -202,6 +216,9 @@ def declared(record: protocol.Record, **shapes: tuple) -> bytes:
         declared(FRAME, positions=(6, 3)),
         declared(FRAME, positions=(0, 3), roughness=(2**26,)),
         declared(FRAME, roughness=(64,)),
+        declared(SEEN, amplitudes=(3, 4, 3)),
+        declared(SEEN, amplitudes=(2**40, 2**40, 2)),
+        declared(SUBJECT, vertices=(1, 3), corners=(0,), sizes=(0,), triangles=(0, 3), picture=(2**13, 1, 3)),
         declared(protocol.Certificate()).replace(b"certificate", b"certificatf"),
         b"ANR1" + (2**32 - 1).to_bytes(4, "little"),
         b"ANR1",

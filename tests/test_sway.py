@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend import pipelines, protocol, spectral, wire
+from backend import pipelines, protocol, spectral, wind, wire
 from backend.clip import Mesh
 from backend.commands import run
 from backend.geometry.modes import Modes, Rigid
 from backend.pipelines.lifecycle import UnusableSubject
 from backend.pipelines.sway import sway, usual_pitch
 from backend.report import silent
+from tests.played import synthesise
 
 QUICK = {"modes": 6, "frequencies": 8}
 
@@ -46,7 +47,7 @@ def test_the_foot_stands_and_the_top_swings_most(post, swaying):
 
 def test_a_loop_leads_back_into_itself(swaying):
     frames = list(swaying.frames(40))
-    again = swaying.mesh.vertices + spectral.synthesise(swaying.volume, [swaying.volume.period])[0]
+    again = swaying.mesh.vertices + synthesise(swaying.volume, [swaying.volume.period])[0]
     assert np.abs(again - frames[0].positions).max() < 1e-5
     assert spectral.seam(np.stack([frame.positions for frame in frames])) < 0.2
     assert [frame.tau for frame in frames[:3]] == [0, 1 / 40, 2 / 40]
@@ -111,6 +112,44 @@ def test_only_what_takes_part_sways(post):
     assert np.allclose(swing(half)[height > 1.4], 0.5 * swing(whole)[height > 1.4], rtol=1e-4)
 
 
+def test_what_hangs_on_what_takes_no_part_has_no_foot(post):
+    height = post.vertices[:, 2]
+    swings = swing(sway(replace(post, weight=(height < 0.8).astype(np.float32)), protocol.Sway(**QUICK), silent))
+    assert swings[height == 0].min() > 2 * swings[height == 0.5625].max() > 0
+
+
+def test_the_loop_has_the_frequencies_that_were_asked_for(post):
+    volume = sway(post, protocol.Sway(lowest=0.4, frequencies=5, modes=4), silent).volume
+    assert np.allclose(volume.frequencies, [0, 0.4, 0.8, 1.2, 1.6]) and volume.period == 2.5
+
+
+def test_the_air_damps_what_moves_in_it_and_a_storm_more(post):
+    calm, storm = (sway(post, protocol.Sway(storm=storm, damping=0.07, **QUICK), silent) for storm in (0.1, 1.0))
+    assert (calm.damping > 0.07).all()
+    speeds = storm.answer.wind.speed / calm.answer.wind.speed
+    assert np.allclose((storm.damping - 0.07) / (calm.damping - 0.07), speeds)
+
+
+def test_no_wind_at_all_leaves_a_breath_that_can_be_turned_up(post):
+    calm = sway(post, protocol.Sway(storm=0.0, **QUICK), silent)
+    assert 0 < swing(calm).max() < 1e-3
+    assert np.isfinite(calm.answer.gains(calm.strongest)).all()
+
+
+@pytest.mark.parametrize(("times", "height"), [(1, wind.HEIGHT), (4, 6.0)])
+def test_wind_blows_at_the_height_of_what_it_moves(post, times, height):
+    swaying = sway(replace(post, vertices=times * post.vertices), protocol.Sway(storm=0.5, **QUICK), silent)
+    assert np.isclose(swaying.answer.wind.speed, wind.speed_of(5, height))
+    assert np.isclose(swaying.strongest, wind.speed_of(10, height))  # whatever wind was asked for
+    assert np.isclose(swaying.answer.wind.length, 0.7 * 8.1 * height)
+
+
+def test_wind_meets_a_body_of_its_own_size(post, swaying):
+    surface = swaying.limber.surface
+    assert np.allclose(np.ptp(surface.points, axis=0), [0.1, 0.1, 1.5], atol=1e-6)
+    assert np.isclose(surface.areas.sum(), 4 * 0.1 * 1.5 + 2 * 0.1**2, rtol=1e-5)
+
+
 def records_of(mesh: Mesh, request: protocol.Sway) -> list:
     made = pipelines.carry_out(request, bytes(wire.pack_mesh(mesh)), silent)
     return [protocol.unpack(bytes(record)) for record in made]
@@ -173,10 +212,41 @@ def test_limits(setting):
 def test_what_cannot_sway_is_told(post):
     with pytest.raises(UnusableSubject, match="pinned"):
         sway(replace(post, pin=np.ones(len(post.vertices), np.float32)), protocol.Sway(), silent)
+    with pytest.raises(UnusableSubject, match="pin group are not numbers"):
+        sway(replace(post, pin=np.full(len(post.vertices), np.nan, np.float32)), protocol.Sway(), silent)
+    flat = trimesh.creation.box((1.0, 1.0, 0.0)).subdivide().subdivide()
+    sheet = Mesh.from_triangles(flat.vertices, flat.faces[flat.face_normals[:, 2] > 0])
+    with pytest.raises(UnusableSubject, match="lies flat"):
+        sway(replace(sheet, pin=(sheet.vertices[:, 0] < -0.49).astype(np.float32)), protocol.Sway(**QUICK), silent)
     with pytest.raises(protocol.BadMessage, match="select one"):
         next(pipelines.carry_out(protocol.Sway(), None, silent))
     failure = pipelines.failure(Rigid("Every vertex is held"))
     assert failure.code == "bad_subject"
+
+
+def upright_sheet() -> Mesh:
+    """One metre square, across y."""
+    along, up = np.meshgrid(np.linspace(0, 1, 7), np.linspace(0, 1, 7))
+    points = np.stack([along.ravel(), np.zeros(49), up.ravel()], axis=1)
+    corner = (np.arange(6) + 7 * np.arange(6)[:, None]).ravel()
+    faces = np.concatenate([corner[:, None] + [0, 1, 8], corner[:, None] + [0, 8, 7]])
+    return Mesh.from_triangles(points, faces)
+
+
+@pytest.mark.parametrize("direction", [0.0, 1.0])
+def test_a_sheet_is_moved_across_itself_also_where_the_wind_blows_along_it(direction):
+    swaying = sway(upright_sheet(), protocol.Sway(direction=direction, **QUICK), silent)
+    assert 4 <= len(swaying.modes.frequencies) <= QUICK["modes"]  # wind along x pushes nothing, and asks for no shape
+    moved = spectral.looped(swaying.volume, 16)
+    assert np.abs(moved[..., 1]).max() > 1e-3
+    assert np.abs(moved[..., [0, 2]]).max() < 0.01 * np.abs(moved[..., 1]).max()
+
+
+def test_what_turns_freely_about_its_pins_is_told():
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    ball = Mesh.from_triangles(ball.vertices, ball.faces)
+    with pytest.raises(Rigid, match="turns freely"):
+        sway(replace(ball, pin=np.eye(1, len(ball.vertices), dtype=np.float32)[0]), protocol.Sway(**QUICK), silent)
 
 
 def test_lighter_matter_moves_further_and_rings_as_before():

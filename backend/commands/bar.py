@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from backend import pipelines
+from backend.pipelines.jobs import COMPILING
 from backend.report import Report
 
 
@@ -21,7 +21,7 @@ def shown() -> Iterator[Report]:
 
         def report(done: float, text: str) -> None:
             nonlocal compiling
-            if text == pipelines.COMPILING and not compiling and not console.is_terminal:
+            if text == COMPILING and not compiling and not console.is_terminal:
                 say(text)  # in a file there is no bar to say it
                 compiling = True
             progress.update(task, completed=done, description=text)

@@ -1,44 +1,44 @@
 """The table of what can be asked for: one request type, one pipeline.
 
 A job goes in as a request and the bytes of what the client brings along: for Animate and Sway a Subject record, for
-Picture a PictureRecord. Records come out one by one: the subject, its frames, a certificate. Pipelines are imported
-when they are asked for, so that this costs nothing.
+SwayAsSeen one with a picture, for Picture and Plane a PictureRecord. Records come out one by one: the subject, its
+frames or its modes, a certificate. Pipelines are imported when they are asked for, so that this costs nothing.
 """
 
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from numpy.typing import NDArray
 
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
+from backend.pipelines import modal
+from backend.pipelines.jobs import certified, kind_of, mesh_of, picture_of, told_of_compiling
 from backend.prompt import NotUnderstood, Understanding, understand
 from backend.report import Preview, Report, Timed
 
 if TYPE_CHECKING:
     from backend.pipelines.picture import Moving
 
-T = TypeVar("T")
-
-LOOKS = 24  # at how many moments of a loop its certificate is measured
-COMPILING = "Compiling for this machine, only this once"
-
 
 def capabilities() -> protocol.Engines:
     """What the engines on this machine can do."""
+    from backend.pipelines.expected import lacking
+
     makes = tuple(name.replace("_", " ") for name in protocol.SPECIES)
-    return protocol.Engines(makes=makes, processes=tuple(protocol.PROCESSES), device="CPU")
+    return protocol.Engines(makes=makes, processes=tuple(protocol.PROCESSES), device="CPU", lacking=lacking())
 
 
 def failure(error: Exception) -> protocol.Failure | None:
     """The sentence for an error that its reader can do something about; None for a fault of ours."""
     from backend.geometry.modes import Rigid
     from backend.learned import NotInstalled
+    from backend.pipelines.expected import NoModel, Still
     from backend.pipelines.lifecycle import BrokenSolve, UnusableSubject
-    from backend.pipelines.picture import NoModel, Still
     from backend.pipelines.processes.process import NotForThis
     from backend.pipelines.still import UnusablePicture
 
@@ -55,6 +55,8 @@ def failure(error: Exception) -> protocol.Failure | None:
         BrokenSolve: "nan_result",
         wire.NotFinite: "nan_result",
     }
+    if lifting := sys.modules.get("backend.lifting"):  # loads torch; what it raises comes after that
+        codes[lifting.Unseen] = "bad_subject"
     code = next((code for kind, code in codes.items() if isinstance(error, kind)), None)
     return None if code is None else protocol.Failure(code, str(error)[:1000])
 
@@ -72,13 +74,22 @@ class Living(NamedTuple):
 
 def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
     """Records of one job, each as soon as it is there; nothing of a job whose subject is refused."""
+    match request:
+        case protocol.Sway():
+            return modal.swaying(request, subject, report)
+        case protocol.SwayAsSeen():
+            return modal.swaying_as_seen(request, subject, report)
+        case protocol.Plane():
+            return modal.swaying_plane(request, subject, report)
+        case protocol.Picture():
+            return _filming(request, subject, report)
+        case _:
+            return _living(request, subject, report)
+
+
+def _living(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
+    """A subject and its frames."""
     began = time.perf_counter()
-    if isinstance(request, protocol.Sway):
-        yield from _swaying(request, subject, report)
-        return
-    if isinstance(request, protocol.Picture):
-        yield from _filming(request, subject, report)
-        return
     mesh, frames, previews, understood, loop, reach = living(request, subject, report)
     header = {"version": protocol.VERSION, "loop": loop, "reach": reach}
     if understood is not None:
@@ -94,42 +105,14 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
     for index, frame in enumerate(frames):
         yield wire.pack_frame(frame, index)
         measure.add(frame)
-    yield Timed(protocol.pack(_certificate(measure, began, report), {}))
-
-
-def _swaying(request: protocol.Sway, subject: bytes | None, report: Report) -> Iterator[bytearray]:
-    """The modes of a mesh and what the wind does with them: a client puts the motion together."""
-    began = time.perf_counter()
-    swaying = _sway(request, subject, report)
-    mesh, answer = swaying.mesh, swaying.answer
-    header = {"version": protocol.VERSION, "loop": True, "fps": request.fps, "windblown": True}
-    yield wire.pack_mesh(replace(mesh, pin=None, weight=None), **header)
-    modes = zip(swaying.modes.frequencies, swaying.damping, swaying.modes.shapes, strict=True)
-    for index, (frequency, damping, shape) in enumerate(modes):
-        yield wire.pack_mode(index, frequency, damping, shape)
-    blowing = answer.wind
-    record = protocol.SwayRecord(
-        base=request.lowest,
-        direction=request.direction,
-        speed=blowing.speed,
-        length=blowing.length,
-        strain=answer.strain,
-        strongest=swaying.strongest,
-    )
-    yield wire.pack_sway(record, answer.along_x, answer.along_y)
-    looks = min(request.frames, LOOKS)
-    measure = certificate.Measure(mesh, looks)
-    for frame in swaying.frames(looks):
-        measure.add(frame)
-    yield Timed(protocol.pack(_certificate(measure, began, report), {}))
+    yield Timed(protocol.pack(certified(measure, began, report), {}))
 
 
 def _filming(request: protocol.Picture, subject: bytes | None, report: Report) -> Iterator[bytearray]:
     """The motion of a picture, and its film frame by frame."""
     began = time.perf_counter()
     moving, frames = filmed(request, subject, report)
-    # a GPU adds up in another order each time: there a second attempt makes another film
-    kind = bytearray if moving.model.denoiser.device.type == "cpu" else Timed
+    kind = kind_of(moving.model)
     height, width, _ = moving.picture.shape
     record = protocol.VolumeRecord(
         base=moving.volume.base,
@@ -159,10 +142,8 @@ def filmed(request: protocol.Picture, picture: bytes | None, report: Report) -> 
     """What a picture becomes, begun."""
     from backend.pipelines.picture import alive
 
-    if picture is None:
-        raise protocol.BadMessage("bad_subject", "A picture is needed: name one")
-    moving = alive(wire.unpack_picture(picture), request, report)
-    return Filmed(moving, _told_of_compiling(moving.film, report))
+    moving = alive(picture_of(picture), request, report)
+    return Filmed(moving, told_of_compiling(moving.film, report))
 
 
 def film_certificate(moving: "Moving", seconds: float) -> protocol.Certificate:
@@ -176,18 +157,6 @@ def film_certificate(moving: "Moving", seconds: float) -> protocol.Certificate:
         (certificate.TIME, seconds, "s"),
     )
     return protocol.Certificate(summary=summary, measured=measured)
-
-
-def _sway(request: protocol.Sway, subject: bytes | None, report: Report):
-    from backend.pipelines.sway import sway
-
-    return next(_told_of_compiling(lambda told: iter([sway(_mesh_of(subject), request, told)]), report))
-
-
-def _mesh_of(subject: bytes | None) -> Mesh:
-    if subject is None:
-        raise protocol.BadMessage("bad_subject", "A mesh is needed: select one")
-    return wire.unpack_mesh(subject)[0]
 
 
 def _begun(previews: Iterator[tuple[int, Frame]], frames: Iterator[Frame]) -> tuple[Iterator, Iterator]:
@@ -212,14 +181,14 @@ def living(request: protocol.Request, subject: bytes | None, report: Report) -> 
         mesh, frames, loop, reach = specimen.grow(request, understood, report)
         return Living(mesh, frames, iter(()), understood, loop, reach)
     if isinstance(request, protocol.Sway):
-        swaying = _sway(request, subject, report)
+        swaying = modal.sway_of(request, subject, report)
         return Living(swaying.mesh, swaying.frames(request.frames), iter(()), loop=True)
     from backend.pipelines.lifecycle import Life
 
-    mesh = _mesh_of(subject)
+    mesh = mesh_of(subject)
     life = Life(mesh, request, report)
-    previews = _told_of_compiling(life.preview, report) if request.preview else iter(())
-    return Living(mesh, _told_of_compiling(life.frames, report), previews)
+    previews = told_of_compiling(life.preview, report) if request.preview else iter(())
+    return Living(mesh, told_of_compiling(life.frames, report), previews)
 
 
 class Made(NamedTuple):
@@ -239,34 +208,4 @@ def made(request: protocol.Request, subject: bytes | None, report: Report) -> Ma
         measure.add(frame)
         kept.append(frame)
     clip = Clip.from_frames(mesh, kept, request.fps, loop=loop, provenance=protocol.provenance(request))
-    return Made(clip, _certificate(measure, began, report), understood)
-
-
-def _certificate(measure: certificate.Measure, began: float, report: Report) -> protocol.Certificate:
-    """What was measured, with the seconds since `began` on the clock of this process."""
-
-    def measured(told: Report) -> Iterator[protocol.Certificate]:
-        told(1.0, "Measuring the result")
-        yield measure.certificate(time.perf_counter() - began)
-
-    return next(_told_of_compiling(measured, report))
-
-
-def _told_of_compiling(work: Callable[[Report], Iterator[T]], report: Report) -> Iterator[T]:
-    """What `work` yields, which calls kernels: where one is compiled first, that is told, and the bar stays put."""
-    reached = 0.0
-
-    def remembering(done: float, text: str) -> None:
-        nonlocal reached
-        reached = done
-        report(done, text)
-
-    frames = work(remembering)  # at once: it may refuse
-
-    def told() -> Iterator[Frame]:
-        from kernels.compiling import announced  # numba
-
-        with announced(lambda: report(reached, COMPILING)):
-            yield from frames
-
-    return told()
+    return Made(clip, certified(measure, began, report), understood)

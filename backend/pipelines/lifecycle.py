@@ -187,6 +187,9 @@ def refuse_unusable(subject: Mesh) -> None:
     used = subject.vertices[np.unique(subject.faces)].astype(np.float64)
     if not np.ptp(used, axis=0).max() > 1e-30:
         raise UnusableSubject("The mesh has no size: all its vertices are at one point.")
+    for name, group in (("pin", subject.pin), ("effect", subject.weight)):
+        if group is not None and not np.isfinite(group).all():
+            raise UnusableSubject(f"The weights of the {name} group are not numbers: paint them again.")
     if subject.pin is not None and (subject.pin >= HELD).all():
         raise UnusableSubject("Every vertex is pinned, so nothing can move: take some out of the pin group.")
     if subject.weight is not None and not (subject.weight > 0.0).any():

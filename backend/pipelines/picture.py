@@ -13,25 +13,22 @@ steps as long as a frame's; and a hand holds the point with the least energy, so
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from backend import learned, oscillators, protocol, spectral, wire
+from backend import oscillators, protocol, spectral, wire
+from backend.pipelines.expected import STILL, Still, expected, model_of, refuse_too_fast, resized, sampling, signed
 from backend.pipelines.still import Pixels, UnusablePicture, film_size, opaque
-from backend.report import Report
+from backend.report import Report, part
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from backend.priors.dynamics import Dynamics, Sampling
+    from backend.priors.dynamics import Dynamics
 
-WEIGHTS = Path(__file__).parents[1] / "weights" / "dynamics"  # of the model that comes with us
-STILL = 0.05  # pixels: what moves less than this everywhere is not seen to move
 FIRM = 0.01  # give of the hand that pulls, beside the compliance of what gives way most
 HELD = 0.1  # of a pull: where the hand gets no farther, nothing sways
 RINGING = 2  # periods of the loop that a film of a pull lasts
@@ -39,14 +36,6 @@ AT_ONCE = 2**19  # pixels of the frames that are rendered together
 PREDICTED = 0.5  # of the work, when the motion is there
 
 Motions = NDArray[np.float32]
-
-
-class NoModel(ValueError):
-    """There is no such model, or it cannot be used; the message says what to do."""
-
-
-class Still(ValueError):
-    """A motion that nobody would see; the message says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +62,11 @@ class Moving:
         renderer = self.model.renderer
         height, width, _ = self.picture.shape
         step = 2 ** len(renderer.downs)
-        picture = _padded(_signed(self.picture).to(renderer.device), step)
+        picture = _padded(signed(self.picture).to(renderer.device), step)
 
         def on_film(some: Motions) -> "Tensor":
             motions = torch.from_numpy(some).movedim(-1, 1).to(renderer.device)
-            return _padded(_resized(motions, height, width), step)
+            return _padded(resized(motions, height, width), step)
 
         count = max(1, AT_ONCE // (height * width))
         batches = [self.motions[at : at + count] for at in range(0, len(self.motions), count)]
@@ -112,22 +101,14 @@ def alive(pixels: Pixels, request: protocol.Picture, report: Report) -> Moving:
     period = 1 / (spectral.BASE * request.speed)
     frames = _frames(request, period)
     report(0.0, "Loading the model")
-    model = _model(request.model)
-    _refuse_too_fast(request, model.sizes.bins)
-    how = _sampling(request, model)
-    picture = _resized(_signed(colours), height, width)
-    seen = _resized(picture, model.sizes.height, model.sizes.width)
-    with _told(model, how, report):
-        volume = model.predict(seen[0].to(model.denoiser.device), request.seed, how)
-    if not np.isfinite(volume.coefficients).all():
-        raise wire.NotFinite(
-            "The motion that the model expects holds values that are not numbers: its weights are broken. Train it "
-            "again, or name another model"
-        )
+    model = model_of(request.model)
+    refuse_too_fast(request.fps, model.sizes.bins, request.speed)
+    how = sampling(model, request.steps, request.loop and request.pull is None)
+    picture = resized(signed(colours), height, width)
+    volume = expected(model, picture, request.seed, how, part(report, 0.0, PREDICTED))
     volume = spectral.slowed(spectral.magnified(volume, request.amplitude), 1 / request.speed)
-    on_film = replace(
-        volume, coefficients=volume.coefficients * np.float32([width / seen.shape[3], height / seen.shape[2]])
-    )
+    high, wide = volume.coefficients.shape[1:3]
+    on_film = replace(volume, coefficients=volume.coefficients * np.float32([width / wide, height / high]))
     if request.pull is None:
         motions = spectral.looped(on_film, frames)
     else:
@@ -191,94 +172,12 @@ def _frames(request: protocol.Picture, period: float) -> int:
     return frames
 
 
-def _refuse_too_fast(request: protocol.Picture, bins: int) -> None:
-    fastest = (bins - 1) * spectral.BASE * request.speed
-    if fastest > request.fps / 2:
-        raise UnusablePicture(
-            f"Its fastest swing, {fastest:g} Hz, is too fast for {request.fps:g} frames a second: lower the speed, or "
-            "raise the frame rate"
-        )
-
-
 def _refuse_still(motions: Motions, request: protocol.Picture) -> None:
     moved = farthest(motions)
     if moved >= STILL:
         return
     do = "pull it farther" if request.pull else "raise the amplitude, or take a picture of something that sways"
     raise Still(f"Nothing in it is seen to move, for it moves by {moved:.2g} pixels at most: {do}")
-
-
-def _model(named: str) -> "Dynamics":
-    """Raises NoModel, NotInstalled."""
-    learned.wanted(torch="torch", diffusers="diffusers", safetensors="safetensors")
-    import torch
-
-    from backend.priors.dynamics import Dynamics
-
-    folder = Path(named).expanduser() if named else WEIGHTS
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return Dynamics.load(folder, device)
-    except FileNotFoundError:
-        lies = f"No model lies in {folder}" if named else "No trained model comes with this version"
-        raise NoModel(
-            f"{lies}: train one with `python -m backend train dynamics --preset seedling --out FOLDER`, and name "
-            "FOLDER/model as the model"
-        ) from None
-    except Exception as error:  # of a stranger's files the libraries raise what they like
-        raise NoModel(
-            f"The model in {folder} cannot be read ({type(error).__name__}: {str(error)[:200]}): copy it again, or "
-            "train another"
-        ) from error
-
-
-def _sampling(request: protocol.Picture, model: "Dynamics") -> "Sampling":
-    """Raises UnusablePicture."""
-    from backend.priors.dynamics import Sampling
-    from backend.priors.dynamics.sampler import Loop
-
-    how = Sampling(loop=Loop() if request.loop and request.pull is None else None)
-    if not request.steps:
-        return how
-    levels = model.scheduler.config.num_train_timesteps
-    if levels % request.steps:
-        raise UnusablePicture(
-            f"{request.steps} steps do not divide {levels}, the levels of noise: take 10, 20, 25, 40, 50, 100, 200, ..."
-        )
-    return replace(how, steps=request.steps)
-
-
-@contextmanager
-def _told(model: "Dynamics", how: "Sampling", report: Report) -> Iterator[None]:
-    """Each time that the denoiser is asked is a step of the work, and a place where the job may be cancelled."""
-    count, asked = how.steps * (how.loop.recurrences if how.loop else 1), 0
-
-    def step(*_: object) -> None:
-        nonlocal asked
-        report(PREDICTED * asked / count, f"Drawing the motion, step {asked + 1} of {count}")
-        asked += 1
-
-    hook = model.denoiser.register_forward_pre_hook(step)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def _signed(pixels: Pixels) -> "Tensor":
-    """(1, 3, H, W) in [-1, 1]."""
-    import torch
-
-    return torch.from_numpy(pixels.astype(np.float32)).movedim(-1, 0)[None] / 127.5 - 1
-
-
-def _resized(x: "Tensor", height: int, width: int) -> "Tensor":
-    """(B, C, height, width): what is there already comes back to the bit."""
-    import torch.nn.functional as F
-
-    if x.shape[2:] == (height, width):
-        return x
-    return F.interpolate(x, (height, width), mode="bilinear", antialias=True)
 
 
 def _padded(x: "Tensor", step: int) -> "Tensor":

@@ -6,20 +6,29 @@ the amplitudes of the mesh's modes that go with it, and the wind tells what cann
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from backend import spectral, wind
-from backend.clip import Frame
+from backend import protocol, spectral, wind
+from backend.clip import Frame, Mesh
 from backend.lifting import SHARP, Blur, Lift, Unseen, lift, look, strengths
-from backend.pipelines.sway import Swaying
+from backend.pipelines.expected import sways
+from backend.pipelines.still import Pixels, opaque
+from backend.pipelines.sway import Swaying, sway
 from backend.render.cameras import Cameras
-from backend.report import Report
+from backend.report import Report, part
+
+if TYPE_CHECKING:
+    from backend.priors.dynamics import Dynamics
 
 DRAWS = 8  # of gusts, each from two sides: what wind usually does
 SHARED = 0.8  # of the covariance between modes is kept, for 16 draws show some where there is none
 LEAST = 0.05  # share of what is seen that the modes must explain
+LEARNED = Blur(soft=1.0, grain=4.0)  # of the motion that a model expects; a guess, until one is measured
+SWAYING, PREDICTED = 0.3, 0.9  # of the work, when the modes are there and when the motion is
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +49,36 @@ class SwayingAsSeen:
             yield Frame(number / count, self.swaying.mesh.vertices + moved)
 
 
+class Expected(NamedTuple):
+    """A mesh that sways as a model expects."""
+
+    found: SwayingAsSeen
+    said: tuple[str, ...]  # of the picture: what was done to it
+
+
+def sway_as_expected(
+    mesh: Mesh, pixels: Pixels, model: "Dynamics", request: protocol.SwayAsSeen, report: Report
+) -> Expected:
+    """`pixels` (H, W, 3 or 4) is what the request's camera sees of the mesh.
+
+    Raises:
+        UnusablePicture, NotFinite, Still: as expected.sways.
+        UnusableSubject, Rigid: as sway.
+        Unseen: the picture does not tell how the mesh moves.
+    """
+    colours, said = opaque(pixels)
+    swaying = sway(mesh, request, part(report, 0.0, SWAYING))
+    volume = sways(model, colours, request, part(report, SWAYING, PREDICTED))
+    view, projection = (
+        torch.tensor(matrix, dtype=torch.float64).reshape(1, 4, 4)
+        for matrix in (request.camera.view, request.camera.projection)
+    )
+    found = sway_as_seen(swaying, Cameras(view, projection), volume, part(report, PREDICTED, 1.0), LEARNED)
+    amplitudes = found.lift.amplitudes.copy()
+    amplitudes[0] = -amplitudes[1:].real.sum(axis=0)  # at t = 0 the mesh is as the picture shows it
+    return Expected(replace(found, lift=replace(found.lift, amplitudes=amplitudes)), said)
+
+
 def sway_as_seen(
     swaying: Swaying, camera: Cameras, volume: spectral.SpectralVolume, report: Report, blur: Blur = SHARP
 ) -> SwayingAsSeen:
@@ -49,11 +88,11 @@ def sway_as_seen(
     from wind of any direction. Raises lifting.Unseen.
     """
     mesh, modes = swaying.mesh, swaying.modes
-    report(0.85, "Looking where the picture moves")
+    report(0.0, "Looking where the picture moves")
     seen = look(camera, mesh.vertices, mesh.faces, modes.shapes, volume, blur)
     loop = spectral.Loop(volume.base, len(volume.coefficients))
     prior = usual(swaying.limber, swaying.answer.wind, loop)
-    report(0.95, "Moving the mesh as the picture does")
+    report(0.5, "Moving the mesh as the picture does")
     found = lift(seen, strengths(seen, prior)[:, None, None] * prior)
     if found.explained < LEAST:
         raise Unseen(

@@ -16,7 +16,7 @@ from backend import protocol, spectral, wind
 from backend.clip import Frame, Mesh
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.modes import Matter, Modes, modes_of
-from backend.pipelines.lifecycle import Welded, refuse_unusable, weld
+from backend.pipelines.lifecycle import UnusableSubject, Welded, refuse_unusable, weld
 from backend.report import Report
 
 MATTER = Matter(thickness=0.001)  # of the body's size: leaves are thin
@@ -32,7 +32,7 @@ class Swaying:
     """A mesh, its modes on the artist's vertices in metres, and their answer to the wind."""
 
     mesh: Mesh
-    request: protocol.Sway
+    request: protocol.Sway | protocol.SwayAsSeen
     modes: Modes
     damping: NDArray[np.float64]  # (M,) ratios, of the body and of the air
     answer: wind.Sway
@@ -49,7 +49,7 @@ class Swaying:
             yield Frame(number / count, self.mesh.vertices + moved)
 
 
-def sway(mesh: Mesh, request: protocol.Sway, report: Report) -> Swaying:
+def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Report) -> Swaying:
     """Raises UnusableSubject, and Rigid where a mesh cannot vibrate."""
     refuse_unusable(mesh)
     welded = weld(mesh, report)
@@ -63,7 +63,10 @@ def sway(mesh: Mesh, request: protocol.Sway, report: Report) -> Swaying:
     report(0.8, "Letting the wind blow")
     limber = wind.Limber(modes, _surface(welded, anatomy), request.damping, request.bend)
     strongest, blowing = (_wind(force, request, welded) for force in (1.0, max(request.storm, CALMEST)))
-    modes = modes.lightened(FULL / wind.strain(limber, strongest))
+    strain = wind.strain(limber, strongest)
+    if not strain > 0:
+        raise UnusableSubject("The mesh lies flat, and wind along the ground has nothing to push: turn it up a little.")
+    modes = modes.lightened(FULL / strain)
     limber = replace(limber, modes=modes)
     answer = wind.sway_both_ways(limber, blowing, spectral.Loop(request.lowest, request.frequencies))
     damping = request.damping + wind.air_damping(limber, blowing)
@@ -86,7 +89,7 @@ def _gusts(surface: wind.Surface, count: int) -> NDArray[np.float64]:
     return np.array(alternating[:count]).reshape(-1, *surface.points.shape)
 
 
-def _wind(share: float, request: protocol.Sway, welded: Welded) -> wind.Wind:
+def _wind(share: float, request: protocol.Sway | protocol.SwayAsSeen, welded: Welded) -> wind.Wind:
     height = max(wind.HEIGHT, welded.metres)
     return wind.Wind.of_force(STRONGEST * share, height, request.direction, request.seed)
 

@@ -142,6 +142,7 @@ class Engines(Struct, frozen=True):
     makes: tuple[str, ...] = ()  # objects that the built-in engine knows from words
     processes: tuple[str, ...] = ()
     device: Line = ""
+    lacking: Line = ""  # why pictures cannot be brought to life here, and what to do: a sentence; empty where they can
 
 
 class Welcome(Answer, tag="welcome", forbid_unknown_fields=False):

@@ -34,11 +34,13 @@ class Record(Struct, kw_only=True, frozen=True, tag_field="t", forbid_unknown_fi
 
 
 class Subject(Record, tag="subject"):
-    """A mesh and its material: what a client brings to Animate, and the first record of every result.
+    """A mesh and its material: what a client brings to Animate, Sway and SwayAsSeen, and the first record of every
+    result that is a mesh.
 
     vertices (V, 3) metres; corners (C,) vertex at each polygon corner; sizes (P,) corners of each polygon;
     triangles (F, 3) corner indices; uv (C, 2); albedo (V, 3) sRGB-encoded, 255 = 1; roughness, metallic (V,)
-    255 = 1; pin, weight (V,) in [0, 1]; parts (V,) index into part_names.
+    255 = 1; pin, weight (V,) in [0, 1]; parts (V,) index into part_names. picture (H, W, 3 or 4), brought to SwayAsSeen
+    alone: what its camera sees of the mesh, with the values of PictureRecord.
     """
 
     name: Line = ""
@@ -63,6 +65,7 @@ class Subject(Record, tag="subject"):
         "pin": ("<f4", ("V",)),
         "weight": ("<f4", ("V",)),
         "parts": ("<i4", ("V",)),
+        "picture": ("|u1", ("H", "W", "N")),
     }
     required = frozenset({"vertices", "corners", "sizes", "triangles"})
 
@@ -88,7 +91,8 @@ class FrameRecord(Record, tag="frame"):
 
 
 class ModeRecord(Record, tag="mode"):
-    """One vibration mode of the subject: shape (V, 3) kg^-1/2, of modal mass 1, in the order of their frequencies."""
+    """One mode of the subject, shape (V, 3), in the order of their frequencies. Of a mesh it is a vibration mode of
+    modal mass 1, kg^-1/2; of a plane, in metres, the real or the imaginary part of how it swings at that frequency."""
 
     index: Annotated[int, Meta(ge=0, lt=MODES)]
     frequency: Positive  # Hz, undamped
@@ -116,9 +120,25 @@ class SwayRecord(Record, tag="sway"):
     required = frozenset({"along_x", "along_y"})
 
 
+class SeenRecord(Record, tag="seen"):
+    """How the modes move as a picture does, after all of them: the spectral volume of bin k is sum_m a_km shape_m, with
+    amplitudes (K, M, 2), real and imaginary part, in the unit that makes metres of the shapes.
+
+    x(t) = x0 + Re sum_k S_k exp(2 pi i k base t). `explained` is the share of the motion in the picture that the modes
+    take up.
+    """
+
+    base: Positive  # Hz
+    explained: Annotated[float, Meta(le=1)]
+    pixels: Annotated[int, Meta(ge=0)]  # whose motion was used
+    said: tuple[Line, ...] = ()  # of the picture: sentences for the artist
+    layout = {"amplitudes": ("<f4", ("K", "M", 2))}
+    required = frozenset({"amplitudes"})
+
+
 class PictureRecord(Record, tag="picture"):
-    """What a client brings to Picture: pixels (H, W, 3 or 4), sRGB as a camera gives it, rows from the top; the fourth
-    is opacity, 255 = 1, and colours are not multiplied with it."""
+    """What a client brings to Picture and Plane: pixels (H, W, 3 or 4), sRGB as a camera gives it, rows from the top;
+    the fourth is opacity, 255 = 1, and colours are not multiplied with it."""
 
     layout = {"pixels": ("|u1", ("H", "W", "N"))}
     required = frozenset({"pixels"})
@@ -164,7 +184,10 @@ class Certificate(Record, tag="certificate"):
     measured: tuple[tuple[Line, float, Line], ...] = ()
 
 
-Records = Subject | FrameRecord | ModeRecord | SwayRecord | PictureRecord | VolumeRecord | FilmRecord | Certificate
+Records = (
+    Subject | FrameRecord | ModeRecord | SwayRecord | SeenRecord | PictureRecord | VolumeRecord | FilmRecord
+    | Certificate
+)  # fmt: skip
 _records = msgspec.msgpack.Decoder(Records)
 _PREFIX = struct.Struct("<4sI")  # magic, header bytes
 _RECORD_MAGIC = b"ANR1"
@@ -257,6 +280,8 @@ def _check_layout(record: Record, header: int) -> int:
 def check_subject(arrays: dict[str, np.ndarray]) -> None:
     """The meaning of a Subject's numbers: finite, indices in range, sizes that add up. Raises BadMessage."""
     corners, sizes, triangles = arrays["corners"], arrays["sizes"], arrays["triangles"]
+    if "picture" in arrays:
+        check_pixels(arrays["picture"])
     for name in ("vertices", "uv", "pin", "weight"):
         if name in arrays and not np.isfinite(arrays[name]).all():
             raise BadMessage("bad_frame", f"{name} holds NaN or infinity")
@@ -268,6 +293,12 @@ def check_subject(arrays: dict[str, np.ndarray]) -> None:
     )
     if not in_range:
         raise BadMessage("bad_frame", "The polygons do not fit the vertices")
+
+
+def check_pixels(pixels: np.ndarray) -> None:
+    """Raises BadMessage where (H, W, N) are not colours, with opacity or without."""
+    if pixels.shape[2] not in (3, 4):
+        raise BadMessage("bad_frame", f"A pixel has 3 or 4 values, not {pixels.shape[2]}")
 
 
 def _within(indices: np.ndarray, limit: int) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..species import Species
+from .camera import Camera
 from .fields import (
     INDIVIDUALS,
     MAX_FRAMES,
@@ -30,7 +31,7 @@ from .fields import (
     Seed,
     Timing,
 )
-from .picture import FILM_SIDE, Picture
+from .picture import FILM_SIDE, Picture, Plane
 from .processes import (
     BIRTHS,
     PROCESSES,
@@ -50,7 +51,7 @@ from .processes import (
     Wilt,
     name_of,
 )
-from .sway import Sway
+from .sway import Sway, SwayAsSeen
 from .words import from_words, in_words
 
 VERSION = "0.1.0"  # of the software, both sides; the protocol has its own
@@ -119,7 +120,7 @@ class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_f
             ends = max(ends, stage.end)
 
 
-Request = Generate | Animate | Sway | Picture
+Request = Generate | Animate | Sway | SwayAsSeen | Picture | Plane
 
 
 def child_seed(seed: int, number: int) -> int:
@@ -144,4 +145,6 @@ def provenance(request: Request) -> dict[str, str]:
         fields["specimen"] = msgspec.json.encode(request.specimen).decode()
     if isinstance(request, Animate):
         fields |= {"process": in_words(request.stages), "stages": msgspec.json.encode(request.stages).decode()}
+    if isinstance(request, SwayAsSeen):
+        fields["camera"] = msgspec.json.encode(request.camera).decode()
     return {"kind": type(request).__struct_config__.tag} | {name: str(value) for name, value in fields.items()}

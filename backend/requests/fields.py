@@ -54,6 +54,23 @@ Damping = Annotated[
     float,
     Meta(ge=0.005, le=1.0, title="Damping", description="How soon it comes to rest; at 1 it does not swing at all"),
 ]
+Steps = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=1000,
+        title="Steps",
+        description="In how many the motion is drawn from noise, a divisor of 1000; 0: the model's own number",
+    ),
+]
+Model = Annotated[
+    str,
+    Meta(
+        max_length=1024,
+        title="Model",
+        description="Folder of a trained model; empty: the one that comes with Anthesis",
+    ),
+]
 Engine = Annotated[Literal["builtin"], Meta(title="Engine", description="What makes the result")]
 
 

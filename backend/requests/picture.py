@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from .fields import Damping, Fps, Seed
+from .fields import Damping, Fps, Model, Seed, Steps
 
 FILM_SIDE = 1024  # pixels
 PULL = 0.5  # of the picture's sides, at most
@@ -46,25 +46,10 @@ class Picture(Struct, frozen=True, kw_only=True, tag="picture", forbid_unknown_f
         bool,
         Meta(title="No Seam", description="Draw the end of the loop to its beginning; takes several times as long"),
     ] = True
-    steps: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1000,
-            title="Steps",
-            description="In how many the motion is drawn from noise, a divisor of 1000; 0: the model's own number",
-        ),
-    ] = 0
+    steps: Steps = 0
     damping: Damping = 0.05
     pull: Pull = None
-    model: Annotated[
-        str,
-        Meta(
-            max_length=1024,
-            title="Model",
-            description="Folder of a trained model; empty: the one that comes with Anthesis",
-        ),
-    ] = ""
+    model: Model = ""
     fps: Fps = 24.0
     seed: Seed = 0
 
@@ -81,3 +66,30 @@ class Picture(Struct, frozen=True, kw_only=True, tag="picture", forbid_unknown_f
                 f"A pull by {by[0]:g} across and {by[1]:g} down cannot be made: pull by up to {PULL:g} of the "
                 "picture either way, and not by nothing"
             )
+
+
+class Plane(Struct, frozen=True, kw_only=True, tag="plane", forbid_unknown_fields=True):
+    """A picture that the client brings along, as an upright plane that sways as a trained model expects, in a loop.
+
+    Its frequencies are the model's: multiples of 0.2 Hz, 0 the first. The loop lasts 5 seconds.
+    """
+
+    size: Annotated[
+        float,
+        Meta(
+            ge=0.01,
+            le=100.0,
+            title="Size",
+            description="The longer side of the plane",
+            extra={"unit": "metre"},
+        ),
+    ] = 2.0
+    detail: Annotated[
+        int,
+        Meta(ge=8, le=256, title="Detail", description="How many vertices the longer side of the plane has"),
+    ] = 96
+    steps: Steps = 0
+    damping: Damping = 0.05
+    model: Model = ""
+    fps: Fps = 24.0
+    seed: Seed = 0

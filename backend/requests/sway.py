@@ -1,23 +1,21 @@
 """A motion without an end."""
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from .fields import MAX_FRAMES, MODES, Damping, Engine, Fps, Seed, slider
+from .camera import Camera
+from .fields import MAX_FRAMES, MODES, Damping, Engine, Fps, Model, Seed, Steps, slider
 
 
-class Sway(Struct, frozen=True, kw_only=True, tag="sway", forbid_unknown_fields=True):
-    """A mesh that the client brings along, in the wind: it swings by its own vibration modes, in a loop without end.
+class _Swaying(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mesh that the client brings along swings by its own vibration modes, in a loop without end.
 
     What a mesh is made of cannot be seen: its shape tells the modes and how their frequencies compare, `pitch` says how
-    fast the slowest of them is, and `bend` how far it gives way. The loop is `frequencies` multiples of `lowest` hertz,
-    0 the first: it lasts 1 / lowest seconds. The defaults are those of "Generative Image Dynamics" (arXiv:2309.07906),
-    16 of them at 0.2 Hz.
+    fast the slowest of them is, and `bend` how far it gives way.
     """
 
-    engine: Engine = "builtin"
     storm: slider("Calm to Storm", "Mean wind, from calm, 0, to storm, 1, along the Beaufort scale") = 0.4
     direction: Annotated[
         float,
@@ -45,14 +43,24 @@ class Sway(Struct, frozen=True, kw_only=True, tag="sway", forbid_unknown_fields=
     modes: Annotated[
         int, Meta(ge=1, le=MODES, title="Modes", description="How many of its vibration modes swing, the slowest first")
     ] = 24
+    fps: Fps = 24.0
+    seed: Seed = 0
+
+
+class Sway(_Swaying, frozen=True, kw_only=True, tag="sway", forbid_unknown_fields=True):
+    """A mesh in the wind.
+
+    The loop is `frequencies` multiples of `lowest` hertz, 0 the first: it lasts 1 / lowest seconds. The defaults are
+    those of "Generative Image Dynamics" (arXiv:2309.07906), 16 of them at 0.2 Hz.
+    """
+
+    engine: Engine = "builtin"
     frequencies: Annotated[
         int, Meta(ge=2, le=24, title="Frequencies", description="Of the loop, the lean first: two shape keys for each")
     ] = 16
     lowest: Annotated[
         float, Meta(ge=0.05, le=1.0, title="Lowest Frequency", description="Hertz; the loop lasts one period of it")
     ] = 0.2
-    fps: Fps = 24.0
-    seed: Seed = 0
 
     def __post_init__(self):
         fastest = self.lowest * (self.frequencies - 1)
@@ -71,3 +79,17 @@ class Sway(Struct, frozen=True, kw_only=True, tag="sway", forbid_unknown_fields=
     def frames(self) -> int:
         """Of one loop."""
         return round(self.fps / self.lowest)
+
+
+class SwayAsSeen(_Swaying, frozen=True, kw_only=True, tag="sway_as_seen", forbid_unknown_fields=True):
+    """A mesh that moves as a trained model expects of a picture of it, which its Subject record holds too.
+
+    The picture says how each mode swings, and wind what the picture leaves open. How many frequencies the loop has is
+    the model's to say: they are multiples of 0.2 Hz, 0 the first, and it lasts 5 seconds.
+    """
+
+    camera: Camera
+    steps: Steps = 0
+    model: Model = ""
+    frequencies: ClassVar[int] = 16  # of the wind
+    lowest: ClassVar[float] = 0.2

@@ -18,8 +18,26 @@ LOADING = 20  # times the deadline, until WARM: libraries load and kernels compi
 WARM = 3  # records made: the subject and the first frame may need no computing, the second frame does
 GENERATED_FRAME_BYTES = 512 * 1024  # a guess
 FRAMES_A_SUBJECT = 3  # of an animated mesh: 12 to 17 bytes a vertex, against 55 to 80 with its faces
+VERTEX_BYTES = 12  # of a mode
+PIXEL_BYTES = 3
+FILM_SECONDS = 10.0  # at its usual speed: two loops, of what rings after a pull
 _LIVE = ("running", "cancelling")
 _log = logging.getLogger(__name__)
+
+
+def room(request: protocol.Request, brought: int | None) -> int:
+    """Bytes that its records will take, about; `brought` are those of the Subject or of the picture."""
+    frame = GENERATED_FRAME_BYTES if brought is None else brought // FRAMES_A_SUBJECT
+    match request:
+        case protocol.SwayAsSeen():
+            return request.modes * frame
+        case protocol.Plane():
+            return protocol.MODES * request.detail**2 * VERTEX_BYTES
+        case protocol.Picture():
+            frames = round(request.fps * FILM_SECONDS / request.speed)
+            return min(frames, protocol.MAX_FRAMES) * request.size**2 * PIXEL_BYTES
+        case _:
+            return request.frames * frame
 
 
 class Refusal(Exception):
@@ -274,11 +292,7 @@ class Jobs:
         )
 
     def _check_space(self, call: protocol.Submit) -> None:
-        if call.blob is None:
-            frame = GENERATED_FRAME_BYTES
-        else:
-            frame = self._blobs.size_of(call.blob) // FRAMES_A_SUBJECT
-        needed = call.request.frames * frame
+        needed = room(call.request, None if call.blob is None else self._blobs.size_of(call.blob))
         free = shutil.disk_usage(self._home).free
         if free < needed:
             text = f"The result may need {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free: free some space"

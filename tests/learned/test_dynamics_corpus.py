@@ -8,12 +8,13 @@ import torch
 from backend.geometry.modes import Modes, Rigid
 from backend.render.cameras import orbit
 from backend.species import SPECIES
-from backend.spectral import Loop, Scales, SpectralVolume, synthesise
+from backend.spectral import Loop, Scales, SpectralVolume
 from backend.training.dynamics import corpus, samples
 from backend.training.dynamics.corpus import Recipe, drawn, kind_of, make, make_shard, opened, sample
 from backend.training.dynamics.objects import Object, gather, record, without_scraps
 from backend.training.dynamics.samples import Batch, Corpus, Sample
 from backend.training.dynamics.views import Camera, Light, Size, encoded, paths, shoot
+from tests.played import synthesise
 
 SIZE = Size(48, 64)
 RECIPE = Recipe(height=48, width=64, bins=30, detail=0.3, objects=1, winds=2, views=2)

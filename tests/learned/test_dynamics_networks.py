@@ -12,6 +12,7 @@ import torch
 from backend import spectral
 from backend.priors.dynamics import CARD, NETWORKS, Dynamics, Sampling, autoencoder, denoiser, normal
 from backend.priors.dynamics.sizes import PAPER, SEEDLING, Sizes
+from tests.played import synthesise
 
 TINY = Sizes(
     height=16,
@@ -81,7 +82,7 @@ def test_restoring_has_the_slope_of_its_formula():
 def test_displacements_are_those_of_the_numpy_reference():
     one = volume(bins=5)
     turns = torch.tensor([0.0, 0.3, 0.85])
-    expected = torch.from_numpy(spectral.synthesise(one, turns.numpy() / one.base)).movedim(-1, 1)
+    expected = torch.from_numpy(synthesise(one, turns.numpy() / one.base)).movedim(-1, 1)
     torch.testing.assert_close(normal.displacements(normal.as_slices(one), turns), expected, atol=1e-5, rtol=1e-5)
 
 

@@ -17,6 +17,7 @@ from backend.priors.dynamics import Dynamics, Sampling, normal, sampler
 from backend.priors.dynamics.denoiser import schedule
 from backend.priors.dynamics.sampler import Loop
 from backend.priors.dynamics.sizes import SEEDLING
+from tests.played import synthesise
 
 TINY = replace(SEEDLING, height=16, width=24, bins=3, autoencoder=(8, 8, 16), denoiser=(8, 16), head=4, groups=4)
 SCHEDULER = schedule(TINY)
@@ -167,7 +168,7 @@ def test_a_prediction_is_the_same_again_and_starts_where_the_picture_is():
     assert first.coefficients.shape == (3, 16, 24, 2)
     np.testing.assert_array_equal(first.coefficients, again.coefficients)
     assert np.abs(first.coefficients - other.coefficients).max() > 1e-3
-    assert np.abs(spectral.synthesise(first, [0.0])).max() < 1e-5
+    assert np.abs(synthesise(first, [0.0])).max() < 1e-5
 
 
 def test_a_picture_of_another_size_is_answered_in_its_own_pixels():

@@ -15,6 +15,7 @@ from backend.render.cameras import Cameras, orbit, parallel, pinhole
 from backend.report import silent
 from backend.spectral import SpectralVolume
 from tests import filmed, shapes
+from tests.played import synthesise
 
 SIZE = (72, 96)
 OBLIQUE = np.array([0.7, 1.0, -0.4])
@@ -385,7 +386,7 @@ def test_frames_are_the_mesh_in_its_loop(leaf):
     found = sway_as_seen(swaying, camera, slow, silent)
     assert found.volume.period == 10.0
     frames = list(found.frames(20))
-    again = mesh.vertices + spectral.synthesise(found.volume, [found.volume.period])[0]
+    again = mesh.vertices + synthesise(found.volume, [found.volume.period])[0]
     assert np.abs(again - frames[0].positions).max() < 1e-5
     reach = np.linalg.norm([frame.positions - mesh.vertices for frame in frames], axis=2).max()
     assert np.linalg.norm(frames[0].positions - mesh.vertices, axis=1).max() < 0.1 * reach  # as the picture shows it

@@ -19,34 +19,24 @@ from backend.commands import run
 from backend.files import picture as files
 from backend.files.mesh import Unreadable
 from backend.learned import NotInstalled
+from backend.pipelines import expected
 from backend.pipelines import picture as pipeline
-from backend.pipelines.picture import NoModel, Still, alive
+from backend.pipelines.expected import NoModel, Still
+from backend.pipelines.picture import alive
 from backend.pipelines.still import UnusablePicture
 from backend.priors.dynamics import Dynamics, Sampling
 from backend.priors.dynamics.sampler import Loop
-from backend.priors.dynamics.sizes import SEEDLING
 from backend.report import Cancelled, silent
+from tests.learned import tiny
+from tests.learned.tiny import HIGH, WIDE, blocks, expecting
 
-HIGH, WIDE = 32, 48  # as the networks see it
-TINY = replace(
-    SEEDLING, height=HIGH, width=WIDE, bins=5, autoencoder=(8, 8, 16), denoiser=(8, 16), head=4, groups=4,
-    renderer=(4, 8, 8), perception=(4, 4, 4),
-)  # fmt: skip
-SCALES = torch.tensor([2.0, 2.0, 1.0, 1.0, 0.5])
 QUICK = {"steps": 2, "fps": 8.0, "loop": False}
 WAVE = 24.0  # pixels of the film, of the pattern
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("model")
-    Dynamics.fresh(TINY, SCALES).save(folder)
-    return str(folder)
-
-
-def blocks(height=64, width=96, channels=3, seed=0) -> np.ndarray:
-    small = np.random.default_rng(seed).integers(0, 256, (-(-height // 8), -(-width // 8), channels), np.uint8)
-    return np.kron(small, np.ones((8, 8, 1), np.uint8))[:height, :width]
+    return tiny.saved(tmp_path_factory.mktemp("model"))
 
 
 def grating() -> np.ndarray:
@@ -60,10 +50,6 @@ def one_bin(pixels=1.5, number=1) -> spectral.SpectralVolume:
     coefficients = np.zeros((5, HIGH, WIDE, 2), np.complex64)
     coefficients[number, ..., 0] = pixels
     return spectral.SpectralVolume(coefficients)
-
-
-def expecting(monkeypatch, volume: spectral.SpectralVolume) -> None:
-    monkeypatch.setattr(Dynamics, "predict", lambda self, *_: volume)
 
 
 def shifts(frames) -> np.ndarray:
@@ -112,6 +98,14 @@ def test_a_pull_rings_down_and_is_no_loop(model, monkeypatch):
     turn = w * np.sqrt(1 - 0.1**2)
     decay = np.exp(-0.1 * w * times) * (np.cos(turn * times) + 0.1 * w / turn * np.sin(turn * times))
     np.testing.assert_allclose(shifts(frames), 0.05 * 96 / 1.01 * decay, atol=0.15)
+
+
+def test_a_pull_takes_hold_where_it_was_said(model, monkeypatch):
+    coefficients = one_bin(0.3, number=4).coefficients.copy()
+    coefficients[:, :, WIDE // 2 :] = 0  # the right half stands still, and cannot be pulled
+    expecting(monkeypatch, spectral.SpectralVolume(coefficients))
+    moving = alive(grating(), protocol.Picture(model=model, pull=(0.25, 0.75, 0.05, 0.0), **QUICK), silent)
+    assert moving.farthest == pytest.approx(0.05 * 96 / 1.01, rel=0.01)
 
 
 def test_the_film_is_the_renderers_own_whatever_comes_together(model, monkeypatch):
@@ -282,7 +276,7 @@ def test_a_film_that_cannot_be_is_refused(model, asked, sentence):
 def test_a_model_that_is_not_there_or_broken_is_told_of(tmp_path, monkeypatch, model):
     with pytest.raises(NoModel, match=r"No model lies in .*/none: train one with `python -m backend train dynamics"):
         alive(blocks(), protocol.Picture(model=str(tmp_path / "none")), silent)
-    monkeypatch.setattr(pipeline, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(expected, "WEIGHTS", tmp_path / "weights")
     with pytest.raises(NoModel, match=r"No trained model comes with this version: train one with"):
         alive(blocks(), protocol.Picture(), silent)
     (tmp_path / "dynamics.json").write_text("{}")
@@ -322,7 +316,7 @@ def test_pictures_of_every_kind_are_read_right(tmp_path):
         assert np.abs(files.read(saved(tmp_path, colour, name, quality=95)).pixels.astype(int) - pixels).mean() < 8
     three = np.repeat(pixels[..., :1], 3, axis=-1)
     np.testing.assert_array_equal(files.read(saved(tmp_path, grey, "grey.png")).pixels, three)
-    sixteen = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    sixteen = Image.fromarray(np.maximum(pixels[..., 0].astype(np.int32) * 257 - 100, 0).astype(np.uint16))
     np.testing.assert_array_equal(files.read(saved(tmp_path, sixteen, "deep.png")).pixels, three)
     palette = colour.quantize(64)
     np.testing.assert_array_equal(

@@ -33,6 +33,11 @@ def loaded(script: str, *arguments) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code, *arguments], **options).stdout.splitlines()[-1].split())
 
 
+def test_what_the_backend_can_do_is_known_without_them():
+    libraries = loaded("from backend import pipelines; assert pipelines.capabilities().makes")
+    assert not libraries & {"torch", "warp", "diffusers", "scipy", "numba"}
+
+
 def test_its_kernels_load_numba_and_no_torch():
     libraries = loaded(f"from kernels import compiling, cpu, {', '.join(BUILT_IN)}")
     assert "numba" in libraries

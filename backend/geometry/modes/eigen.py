@@ -59,7 +59,11 @@ def _residual(stiffness: csr_matrix, mass: csr_matrix, answers: Reals, motions: 
     acceleration and modal truncation augmentation methods for modal response analysis", Computers & Structures 62,
     1997.
     """
-    rest = answers / np.sqrt((answers * (mass @ answers)).sum(axis=0))
+    sizes = np.sqrt((answers * (mass @ answers)).sum(axis=0))
+    pushed = sizes > DEPENDENT * sizes.max()  # wind along a flat sheet does not push it
+    if not pushed.any():
+        return np.zeros(0), np.zeros((len(answers), 0))
+    rest = answers[:, pushed] / sizes[pushed]
     for _ in range(2):  # once more, for what rounding left
         rest = rest - motions @ (motions.T @ (mass @ rest))
     weights, mixture = eigh(rest.T @ (mass @ rest))

@@ -57,6 +57,11 @@ def modes_of(
         pushed = None if loads is None else _pushed(members, loads)
         squares, motions = eigen.lowest(stiffness.tocsr(), mass, count, rigid, pushed)
     except (ValueError, ArpackError) as wrong:
+        if held.any() and rigid is None and _in_line(anatomy.body.vertices[held]):
+            raise Rigid(
+                "What holds it is one point or one line, about which it turns freely: take vertices that do not lie in "
+                "a line into the pin group."
+            ) from wrong
         raise Rigid(
             "How the mesh sways could not be worked out: run Mesh > Clean Up > Merge by Distance and Degenerate "
             "Dissolve on it first."
@@ -71,6 +76,11 @@ def modes_of(
     shapes[:, riding] = shift + np.cross(turn, vertices[riding] - vertices[carrier[riding]])
     shapes *= np.where(held, 0.0, 1.0 - rooted)[:, None]
     return Modes(np.sqrt(np.maximum(squares, 0.0)) / (2.0 * np.pi), eigen.settled(squares, shapes, vertices))
+
+
+def _in_line(points: Reals) -> bool:
+    """Whether points (N, 3) of a body of size 1 lie in a line, or all in one place."""
+    return bool(np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[1:].max(initial=0.0) < 1e-6)
 
 
 def _pushed(members: list, loads: Reals) -> Reals:

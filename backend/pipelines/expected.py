@@ -1,0 +1,160 @@
+"""What a trained model expects of a picture: how all in it sways, as a spectral volume.
+
+"Generative Image Dynamics" (arXiv:2309.07906): the picture, seen at the networks' size, gives a spectral volume by
+diffusion. This much is shared by whatever is made of it: a film, a plane, the motion of a mesh.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend import learned, protocol, spectral, wire
+from backend.pipelines.still import Pixels, UnusablePicture
+from backend.report import Report
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from backend.priors.dynamics import Dynamics, Sampling
+
+WEIGHTS = Path(__file__).parents[1] / "weights" / "dynamics"  # of the model that comes with us
+LIBRARIES = {"torch": "torch", "diffusers": "diffusers", "safetensors": "safetensors"}
+STILL = 0.05  # pixels: what moves less than this everywhere is not seen to move
+
+
+class NoModel(ValueError):
+    """There is no such model, or it cannot be used; the message says what to do."""
+
+
+class Still(ValueError):
+    """A motion that nobody would see; the message says what to do."""
+
+
+def lacking() -> str:
+    """Why the model that comes with us cannot be asked, and what to do, in a sentence; "" where it can."""
+    if missing := learned.missing(**LIBRARIES):
+        return f"Not installed: {', '.join(missing)}. Install the learned engine: it brings pictures to life"
+    if not WEIGHTS.is_dir():
+        return "No trained model comes with this version: train one, and name its folder as the model"
+    return ""
+
+
+def model_of(named: str) -> "Dynamics":
+    """The model in a folder, or the one that comes with us. Raises NoModel, NotInstalled."""
+    learned.wanted(**LIBRARIES)
+    import torch
+
+    from backend.priors.dynamics import Dynamics
+
+    folder = Path(named).expanduser() if named else WEIGHTS
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return Dynamics.load(folder, device)
+    except FileNotFoundError:
+        lies = f"No model lies in {folder}" if named else "No trained model comes with this version"
+        raise NoModel(
+            f"{lies}: train one with `python -m backend train dynamics --preset seedling --out FOLDER`, and name "
+            "FOLDER/model as the model"
+        ) from None
+    except Exception as error:  # of a stranger's files the libraries raise what they like
+        raise NoModel(
+            f"The model in {folder} cannot be read ({type(error).__name__}: {str(error)[:200]}): copy it again, or "
+            "train another"
+        ) from error
+
+
+def sampling(model: "Dynamics", steps: int, loop: bool = False) -> "Sampling":
+    """How the motion is drawn: in so many steps, 0 being the usual number. Raises UnusablePicture."""
+    from backend.priors.dynamics import Sampling
+    from backend.priors.dynamics.sampler import Loop
+
+    how = Sampling(loop=Loop() if loop else None)
+    if not steps:
+        return how
+    levels = model.scheduler.config.num_train_timesteps
+    if levels % steps:
+        raise UnusablePicture(
+            f"{steps} steps do not divide {levels}, the levels of noise: take 10, 20, 25, 40, 50, 100, 200, ..."
+        )
+    return replace(how, steps=steps)
+
+
+def expected(
+    model: "Dynamics", picture: "Tensor", seed: int, how: "Sampling", report: Report
+) -> spectral.SpectralVolume:
+    """How a picture (1, 3, H, W) in [-1, 1] sways: (K, h, w, 2) in pixels of the networks' size. Raises NotFinite."""
+    seen = resized(picture, model.sizes.height, model.sizes.width)
+    with _told(model, how, report):
+        volume = model.predict(seen[0].to(model.denoiser.device), seed, how)
+    if not np.isfinite(volume.coefficients).all():
+        raise wire.NotFinite(
+            "The motion that the model expects holds values that are not numbers: its weights are broken. Train it "
+            "again, or name another model"
+        )
+    return volume
+
+
+def refuse_too_fast(fps: float, bins: int, speed: float | None = None) -> None:
+    """Where motion may have another speed, that is one. Raises UnusablePicture."""
+    fastest = (bins - 1) * spectral.BASE * (speed or 1.0)
+    if fastest > fps / 2:
+        do = "raise the frame rate" if speed is None else "lower the speed, or raise the frame rate"
+        raise UnusablePicture(f"Its fastest swing, {fastest:g} Hz, is too fast for {fps:g} frames a second: {do}")
+
+
+def sways(
+    model: "Dynamics", colours: Pixels, request: protocol.Plane | protocol.SwayAsSeen, report: Report
+) -> spectral.SpectralVolume:
+    """How what these colours (H, W, 3) show sways, (K, h, w, 2) in pixels of the networks' size, to be played by keys.
+
+    Raises:
+        UnusablePicture: it cannot be drawn or played as is asked for.
+        NotFinite: what the networks give holds NaN or infinity.
+        Still: nothing would be seen to move.
+    """
+    refuse_too_fast(request.fps, model.sizes.bins)
+    volume = expected(model, signed(colours), request.seed, sampling(model, request.steps), report)
+    moved = spectral.farthest(volume)
+    if moved < STILL:
+        raise Still(
+            f"Nothing in the picture is seen to move, for it moves by {moved:.2g} pixels at most: take one of "
+            "something that sways, or another seed"
+        )
+    return volume
+
+
+@contextmanager
+def _told(model: "Dynamics", how: "Sampling", report: Report) -> Iterator[None]:
+    """Each time that the denoiser is asked is a step of the work, and a place where the job may be cancelled."""
+    count, asked = how.steps * (how.loop.recurrences if how.loop else 1), 0
+
+    def step(*_: object) -> None:
+        nonlocal asked
+        report(asked / count, f"Drawing the motion, step {asked + 1} of {count}")
+        asked += 1
+
+    hook = model.denoiser.register_forward_pre_hook(step)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def signed(pixels: Pixels) -> "Tensor":
+    """(1, 3, H, W) in [-1, 1]."""
+    import torch
+
+    return torch.from_numpy(pixels.astype(np.float32)).movedim(-1, 0)[None] / 127.5 - 1
+
+
+def resized(x: "Tensor", height: int, width: int) -> "Tensor":
+    """(B, C, height, width): what is there already comes back to the bit."""
+    import torch.nn.functional as F
+
+    if x.shape[2:] == (height, width):
+        return x
+    return F.interpolate(x, (height, width), mode="bilinear", antialias=True)

@@ -1,0 +1,174 @@
+"""A mesh that moves as a model expects of its picture: the whole job, against a motion that is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from backend import pipelines, protocol, spectral, wind, wire
+from backend.learned import NotInstalled
+from backend.lifting import Unseen
+from backend.pipelines.expected import NoModel, Still
+from backend.pipelines.lifecycle import UnusableSubject
+from backend.pipelines.still import UnusablePicture
+from backend.pipelines.sway import sway
+from backend.priors.dynamics import Sampling
+from backend.report import Cancelled, silent
+from kernels.compiling import announce
+from tests import filmed
+from tests.learned import tiny
+from tests.learned.tiny import blocks, expecting
+
+SIZE = (64, 96)  # as the networks see it
+MODES = 8
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    return tiny.saved(tmp_path_factory.mktemp("model"), height=SIZE[0], width=SIZE[1])
+
+
+@pytest.fixture(scope="module")
+def leaf():
+    return filmed.specimen("oak_leaf", 0.2)
+
+
+@pytest.fixture(scope="module")
+def through(leaf):
+    return filmed.portrait(leaf.vertices, np.array([0.7, 1.0, -0.4]), SIZE)
+
+
+@pytest.fixture(scope="module")
+def truth(leaf, through):
+    """How another wind moves the leaf than the one that its sway knows, and what the camera sees of that."""
+    swaying = sway(leaf, protocol.Sway(modes=MODES), silent)
+    other = replace(swaying.answer.wind, seed=77)
+    blown = wind.sway_both_ways(swaying.limber, other, spectral.Loop(bins=5)).towards(0.6)
+    motion = spectral.lifted(2 * blown, swaying.modes.shapes)
+    motion, shown = filmed.filmed(through, leaf.vertices, leaf.faces, motion, SIZE)
+    parts = (gaussian_filter(part, (0, 1, 1, 0)) for part in (shown.coefficients.real, shown.coefficients.imag))
+    soft = next(parts) + 1j * next(parts)  # as the pipeline takes the motion of a model to be
+    return motion, replace(shown, coefficients=soft)
+
+
+def of(through, model, **rest) -> protocol.SwayAsSeen:
+    matrices = {name: tuple(getattr(through, name)[0].flatten().tolist()) for name in ("view", "projection")}
+    return protocol.SwayAsSeen(camera=protocol.Camera(**matrices), model=model, modes=MODES, **rest)
+
+
+def records(request, mesh, pixels, report=silent) -> list[tuple]:
+    made = pipelines.carry_out(request, bytes(wire.pack_mesh(mesh, pixels)), report)
+    return [protocol.unpack(bytes(record)) for record in made]
+
+
+def put_together(found: list[tuple]) -> spectral.SpectralVolume:
+    """What a client makes of the records."""
+    shapes = np.stack([arrays["shape"] for record, arrays in found if isinstance(record, protocol.ModeRecord)])
+    (seen,) = (each for each in found if isinstance(each[0], protocol.SeenRecord))
+    amplitudes = seen[1]["amplitudes"][..., 0] + 1j * seen[1]["amplitudes"][..., 1]
+    return spectral.lifted(amplitudes, shapes, seen[0].base)
+
+
+def test_the_mesh_moves_as_its_picture_does(leaf, through, truth, model, monkeypatch):
+    motion, shown = truth
+    asked = expecting(monkeypatch, shown)
+    pixels = blocks(channels=4) | np.uint8([0, 0, 0, 254])
+    found = records(of(through, model, seed=4, steps=20, damping=0.1), leaf, pixels)
+    kinds = [type(record) for record, _ in found]
+    assert kinds == [protocol.Subject, *[protocol.ModeRecord] * MODES, protocol.SeenRecord, protocol.Certificate]
+    assert (found[0][0].loop, found[0][0].fps, found[0][0].version) == (True, 24.0, protocol.VERSION)
+    np.testing.assert_array_equal(found[0][1]["vertices"], leaf.vertices)
+    assert "picture" not in found[0][1]
+    frequencies = [record.frequency for record, _ in found[1 : MODES + 1]]
+    assert frequencies == sorted(frequencies)
+    assert all(record.damping > 0.1 for record, _ in found[1 : MODES + 1])  # the air's beside its own
+    seen = found[-2][0]
+    assert 0.6 < seen.explained <= 1 and 32 < seen.pixels < SIZE[0] * SIZE[1] and seen.base == 0.2
+    assert seen.said[0].endswith("of the picture is transparent, and shown before a mid grey")
+    moving = put_together(found)
+    assert filmed.apart(moving, motion) < 0.5
+    assert np.abs(spectral.looped(moving, 1)).max() < 1e-5 * np.ptp(leaf.vertices, axis=0).max()
+    measured = {name: value for name, value, _ in found[-1][0].measured}
+    extent = np.ptp(leaf.vertices, axis=0).max()
+    reach = np.linalg.norm(spectral.looped(moving, 24), axis=2).max() / extent
+    assert measured[protocol.Certificate.DISPLACEMENT] == pytest.approx(reach, rel=0.05)
+    ((picture, seed, how),) = asked
+    assert (tuple(picture.shape), seed, how) == ((3, *SIZE), 4, replace(Sampling(), steps=20))
+
+
+def test_the_camera_may_be_in_another_unit(leaf, through, truth, model, monkeypatch):
+    """What its view and its projection are both multiplied by is of no matter, but for rounding."""
+    expecting(monkeypatch, truth[1])
+    scaled = through._replace(view=torch.diag(torch.tensor([4.0, 4, 4, 4])).double() @ through.view)
+    one, other = (put_together(records(of(each, model), leaf, blocks())) for each in (through, scaled))
+    np.testing.assert_allclose(other.coefficients, one.coefficients, atol=1e-6)
+
+
+def test_all_that_is_done_is_told_in_order_and_compiling_too(leaf, through, truth, model, monkeypatch):
+    told = []
+
+    def predict(self, *_):
+        announce()
+        return truth[1]
+
+    monkeypatch.setattr("backend.priors.dynamics.Dynamics.predict", predict)
+    records(of(through, model), leaf, blocks(), lambda *reported: told.append(reported))
+    texts = [text for _, text in told]
+    assert pipelines.jobs.COMPILING in texts
+    asked = (
+        "Loading the model",
+        "Finding its vibration modes",
+        "Looking where the picture moves",
+        "Moving the mesh as",
+    )
+    places = [next(n for n, text in enumerate(texts) if text.startswith(sentence)) for sentence in asked]
+    assert places == sorted(places)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_drawing_is_told_and_can_be_cancelled(leaf, through, model):
+    told = []
+
+    def report(done, text):
+        told.append((done, text))
+        if text.startswith("Drawing the motion, step 2 of 4"):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        records(of(through, model, steps=4), leaf, blocks(), report)
+    assert told[-2:] == [
+        (pytest.approx(0.3), "Drawing the motion, step 1 of 4"),
+        (pytest.approx(0.45), "Drawing the motion, step 2 of 4"),
+    ]
+
+
+def refused(error: type, sentence: str, *job):
+    with pytest.raises(error, match=sentence) as caught:
+        records(*job)
+    return pipelines.failure(caught.value).code
+
+
+def test_what_cannot_be_seen_is_refused_in_a_sentence(leaf, through, truth, model, monkeypatch, tmp_path):
+    usual = of(through, model)
+    flat = np.full((64, 96, 3), 200, np.uint8)
+    assert refused(UnusablePicture, "of one colour", usual, leaf, flat) == "bad_subject"
+    assert refused(NoModel, "No model lies in", of(through, str(tmp_path)), leaf, blocks()) == "unsupported"
+    assert refused(UnusablePicture, "7 steps do not", of(through, model, steps=7), leaf, blocks()) == "bad_subject"
+    assert refused(UnusablePicture, "1 frames a second", of(through, model, fps=1.0), leaf, blocks()) == "bad_subject"
+    expecting(monkeypatch, spectral.magnified(truth[1], 1e-3))
+    assert refused(Still, "Nothing in the picture is seen to move", usual, leaf, blocks()) == "bad_subject"
+    expecting(monkeypatch, spectral.SpectralVolume(np.ones((5, *SIZE, 2), np.complex64)))
+    assert refused(Unseen, "moves where the mesh is not", usual, leaf, blocks()) == "bad_subject"
+    expecting(monkeypatch, truth[1])
+    away = through._replace(view=torch.diag(torch.tensor([1.0, 1, -1, 1])).double() @ through.view)
+    assert refused(Unseen, "Only 0 pixels", of(away, model), leaf, blocks()) == "bad_subject"
+    pinned = replace(leaf, pin=np.ones(len(leaf.vertices), np.float32))
+    assert refused(UnusableSubject, "Every vertex is pinned", usual, pinned, blocks()) == "bad_subject"
+
+
+def test_without_torch_it_says_what_to_install(leaf, through, model, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NotInstalled, match="Not installed: torch"):
+        records(of(through, model), leaf, blocks())
