@@ -18,6 +18,7 @@ from .client.jobs import Job
 from .client.session import Session
 from .scene import keys, marks
 from .scene.bouquet import Site
+from .scene.photos import LOST, Photo
 from .scene.reading import Target
 from .scene.swaying import Arriving
 from .scene.taken import BadResult
@@ -37,6 +38,7 @@ class Arrival:
     site: Site
     asked: bool
     order: str = ""  # what it is a part of; by itself where that is ""
+    photo: Photo | None = None  # what it shows, where it is a plane that was asked for from here
     request: protocol.Request | None = None  # once its records come
     writing: Import | Arriving | None = None
     finishing: Iterator[None] | None = None
@@ -70,6 +72,7 @@ class Arrivals:
         self._undone = False  # there was an undo or a redo, and nobody has looked at what it led to
         self._session = session
         self._targets: dict[str, Target | None] = {}
+        self._photos: dict[str, Photo] = {}
 
     @property
     def room(self) -> bool:
@@ -82,14 +85,25 @@ class Arrivals:
         under_way = {arrival.whole for arrival in self.open.values()}
         return [order for order in self.landed if order not in under_way]
 
-    def expect(self, job: str, target: Target | None, asked: bool, site: Site | None = None, order: str = "") -> None:
+    def expect(
+        self,
+        job: str,
+        target: Target | None,
+        asked: bool,
+        site: Site | None = None,
+        order: str = "",
+        photo: Photo | None = None,
+    ) -> None:
         """A job was submitted; write what comes, to its target or its site. With neither it is a new object at the 3D
-        cursor. All that has the same `order` becomes one undo step."""
+        cursor; a plane shows the `photo`. All that has the same `order` becomes one undo step."""
         self._targets[job] = target
+        if photo is not None:
+            self._photos[job] = photo
         self.notes.pop(job, None)
         self.objects.pop(job, None)
         self.partial.discard(job)
-        self.open[job] = Arrival(job, target, site or Site(tuple(bpy.context.scene.cursor.location)), asked, order)
+        site = site or Site(tuple(bpy.context.scene.cursor.location))
+        self.open[job] = Arrival(job, target, site, asked, order, self._photos.get(job))
 
     def move(self, job: str, site: Site) -> None:
         """It is known only now where it goes; nothing of it has come yet."""
@@ -100,7 +114,7 @@ class Arrivals:
         arrival = self.open.pop(job, None)
         if arrival is not None and arrival.writing is not None:
             arrival.writing.withdraw()
-        for remembered in (self.notes, self.objects, self._targets):
+        for remembered in (self.notes, self.objects, self._targets, self._photos):
             remembered.pop(job, None)
         self.partial.discard(job)
 
@@ -296,10 +310,13 @@ class Arrivals:
 
 
 def _import_of(job: Job, arrival: Arrival) -> Import | Arriving:
-    if isinstance(job.request, protocol.Sway):
-        return Arriving(job.title, protocol.provenance(job.request), arrival.target, arrival.site)
+    made_by = protocol.provenance(job.request)
+    if isinstance(job.request, protocol.Plane):
+        return Arriving(job.title, made_by, None, arrival.site, arrival.photo or LOST)
+    if isinstance(job.request, (protocol.Sway, protocol.SwayAsSeen)):
+        return Arriving(job.title, made_by, arrival.target, arrival.site)
     about = {"request": msgspec.to_builtins(job.request)} if isinstance(job.request, protocol.Generate) else {}
-    return Import(job.title, protocol.provenance(job.request), arrival.target, arrival.site, about)
+    return Import(job.title, made_by, arrival.target, arrival.site, about)
 
 
 def _keep_specimen(arrival: Arrival, name: str) -> None:

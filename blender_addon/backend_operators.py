@@ -3,11 +3,12 @@
 """Buttons about the backend: start, stop, install, try."""
 
 import bpy
-from bpy.props import BoolProperty
+from bpy.props import BoolProperty, EnumProperty
 
 from . import events
-from .client import launch
+from .client import install, launch
 from .operation import Operation
+from .panels.state import draw_fetched
 
 LOGS = {  # in the folder logs of the home, by whether it is about the installation
     False: ("backend.log", "gateway.log", "worker.log"),  # the start, the conversation, what went wrong in jobs
@@ -75,31 +76,68 @@ class ANTHESIS_OT_test_connection(Act, bpy.types.Operator):
         pump.test()
 
 
-class ANTHESIS_OT_install_backend(Act, bpy.types.Operator):
-    bl_idname = "anthesis.install_backend"
-    bl_label = "Install Backend"
-    bl_description = "Fetch the backend's packages into an environment of their own; Blender's Python is left alone"
+class Installs(Act):
+    """One at a time."""
 
     @classmethod
     def poll(cls, context):
         installation = events.running().installation
         return installation is None or installation.state != "running"
 
+
+class ANTHESIS_OT_install_backend(Installs, bpy.types.Operator):
+    bl_idname = "anthesis.install_backend"
+    bl_label = "Install Backend"
+    bl_description = "Fetch the backend's packages into an environment of their own; Blender's Python is left alone"
+
     def act(self, pump):
         pump.install()
+
+
+class ANTHESIS_OT_install_learned(Installs, bpy.types.Operator):
+    bl_idname = "anthesis.install_learned"
+    bl_label = "Install Learned Engine"
+    bl_description = "Fetch what brings pictures to life, torch above all, into the environment of the backend"
+    device: EnumProperty(
+        name="Computes On",
+        description="Which torch is fetched",
+        items=[
+            ("CPU", "Processor", "Works on every computer"),
+            ("CUDA", "NVIDIA GPU", "Many times as fast. It wants a driver of version 580 or later"),
+        ],
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context, event):
+        try:
+            builds = events.running().learned_builds()
+        except ValueError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.device = "CUDA" if "CUDA" in builds and install.has_nvidia() else "CPU"
+        return context.window_manager.invoke_props_dialog(self)
+
+    def draw(self, context):
+        layout, builds = self.layout, events.running().learned_builds()
+        if len(builds) > 1:
+            layout.prop(self, "device", expand=True)
+        draw_fetched(layout, builds[self.device])
+
+    def act(self, pump):
+        pump.install_learned(self.device)
 
 
 class ANTHESIS_OT_cancel_installation(Act, bpy.types.Operator):
     bl_idname = "anthesis.cancel_installation"
     bl_label = "Cancel Installation"
-    bl_description = "Stop fetching packages. Installing again goes on with what is there"
+    bl_description = "Stop fetching packages, or put away how it ended. Installing again goes on with what is there"
 
     @classmethod
     def poll(cls, context):
         return events.running().installation is not None
 
     def act(self, pump):
-        pump.installation.cancel()
+        pump.end_installation()
 
 
 class ANTHESIS_OT_show_log(bpy.types.Operator):
@@ -158,6 +196,7 @@ CLASSES = (
     ANTHESIS_OT_disconnect,
     ANTHESIS_OT_test_connection,
     ANTHESIS_OT_install_backend,
+    ANTHESIS_OT_install_learned,
     ANTHESIS_OT_cancel_installation,
     ANTHESIS_OT_show_log,
     ANTHESIS_OT_preferences,

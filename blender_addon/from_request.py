@@ -13,6 +13,9 @@ UNITS = {"metre": {"subtype": "DISTANCE", "unit": "LENGTH"}, "radian": {"subtype
 CHOICES = {"builtin": "Built-In"}  # where capitalising the words is not enough
 
 
+FOLDERS = {"model"}  # fields that name one
+
+
 def made_from(request: type[msgspec.Struct], leave_out: Collection[str] = (), updates: dict | None = None) -> dict:
     """One Blender property for each field of a request type, by name; `updates` are called when one is changed."""
     fields = [field for field in inspect.type_info(request).fields if field.name not in leave_out]
@@ -36,6 +39,8 @@ def _property(field: inspect.Field, update: Callable | None):
             return FloatProperty(min=least, max=most, **_measure(field, least, most), **common)
         case inspect.TupleType(item_types=channels):  # colours, linear
             return FloatVectorProperty(size=len(channels), min=0, max=1, subtype="COLOR", **common)
+        case inspect.StrType() if field.name in FOLDERS:
+            return StringProperty(subtype="DIR_PATH", **common)
         case inspect.StrType():
             return StringProperty(options={"TEXTEDIT_UPDATE"} if update else set(), **common)
         case other:
@@ -53,6 +58,7 @@ def _measure(field: inspect.Field, least: float, most: float) -> dict[str, objec
 def values(group: bpy.types.PropertyGroup, request: type[msgspec.Struct], leave_out: Collection[str] = ()) -> dict:
     """The fields of a request as the panel has them. Blender's floats are single: 0.1 shall not be 0.10000000149."""
     found = {name: getattr(group, name) for name in request.__struct_fields__ if name not in leave_out}
+    found |= {name: bpy.path.abspath(found[name]) for name in FOLDERS & found.keys()}
     return {name: _plain(value) for name, value in found.items()}
 
 

@@ -5,25 +5,19 @@
 import bpy
 
 from . import backend_operators
+from .operation import OnActive
 from .panels import certificate
 from .scene import clips, provenance
 
 
-class OfLife:
+class OfLife(OnActive):
     """An operator on the active object, where that has a life."""
 
-    wanted = ""
+    wanted = "Select an object that Anthesis animated"
 
-    @classmethod
-    def poll(cls, context):
-        obj = context.active_object
-        if obj is None or not clips.frames(obj):
-            cls.poll_message_set("Select an object that Anthesis animated")
-            return False
-        if context.mode != "OBJECT" or obj.library or obj.data.library:
-            cls.poll_message_set("It works in Object Mode, on an object of this file")
-            return False
-        return cls.fits(obj)
+    @staticmethod
+    def suits(obj) -> bool:
+        return clips.frames(obj) > 0
 
 
 class ANTHESIS_OT_bake(OfLife, bpy.types.Operator):
@@ -68,7 +62,7 @@ class ANTHESIS_OT_make_live(OfLife, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class ANTHESIS_OT_show_certificate(OfLife, bpy.types.Operator):
+class ANTHESIS_OT_show_certificate(bpy.types.Operator):
     bl_idname = "anthesis.show_certificate"
     bl_label = "Details"
     bl_description = "All that was measured about this clip when it was made"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The border at which what went wrong in an operator becomes a sentence."""
+"""What operators share: the border at which what went wrong becomes a sentence, and what they are on."""
 
 from . import events
 from .pump import JobFailed
@@ -22,3 +22,30 @@ class Operation:
         finally:
             events.wake()
         return {"FINISHED"}
+
+
+class OnActive:
+    """An operator on the active object, where that is what it is for, and can be changed."""
+
+    wanted = ""  # what to select, in words
+
+    @classmethod
+    def poll(cls, context):
+        obj = context.active_object
+        if obj is None or not cls.suits(obj):
+            cls.poll_message_set(cls.wanted)
+            return False
+        if context.mode != "OBJECT" or obj.library or obj.data.library:
+            cls.poll_message_set("It works in Object Mode, on an object of this file")
+            return False
+        return cls.fits(obj)
+
+    @staticmethod
+    def suits(obj) -> bool:
+        """Whether it is what the operator is for."""
+        raise NotImplementedError
+
+    @classmethod
+    def fits(cls, obj) -> bool:
+        """Whether there is anything to do; where there is not, it says so."""
+        return True

@@ -18,7 +18,7 @@ from bpy.props import BoolProperty, FloatProperty, PointerProperty, StringProper
 from . import backend_operators, events, export_operator, life_operators, properties, stage_operators
 from .operation import Operation
 from .orders import Wish
-from .scene import provenance
+from .scene import looking, provenance
 from .scene.reading import Part
 from .specimens import AnthesisSpecimen
 
@@ -129,9 +129,7 @@ class AsksOfSelected(Asks):
         return _backend_there(cls)
 
     def ask(self, context) -> list[str]:
-        chosen = context.scene.anthesis.animate
-        part = Part(chosen.pin_group, chosen.weight_group, chosen.only_selected)
-        ask_one, jobs = self.asking(context.scene.anthesis), []
+        ask_one, part, jobs = self.asking(context.scene.anthesis), _part(context), []
         meshes = [obj for obj in context.selected_objects if obj.type == "MESH"]
         for obj in meshes:
             try:
@@ -166,6 +164,48 @@ class ANTHESIS_OT_sway_selected(AsksOfSelected, bpy.types.Operator):
     @staticmethod
     def asking(settings):
         return partial(events.running().sway, settings.sway.to_request())
+
+
+class ANTHESIS_OT_sway_as_seen(Asks, bpy.types.Operator):
+    bl_idname = "anthesis.sway_as_seen"
+    bl_label = "Sway as Seen"
+    bl_description = (
+        "Let the active mesh sway as a picture of it is expected to: what the 3D view shows of it, or the one under "
+        "As Seen. It gets two shape keys a frequency, in place of those of an earlier sway"
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if context.active_object is None or context.active_object.type != "MESH":
+            cls.poll_message_set("Select a mesh object")
+            return False
+        return _pictures_live(cls)
+
+    def ask(self, context) -> list[str]:
+        obj, settings = context.active_object, context.scene.anthesis
+        look = looking.look(context, obj, settings.seen.picture)
+        request = settings.seen.to_request(settings.sway, look.camera)
+        return [events.running().sway_as_seen(request, obj, look, _part(context))]
+
+
+class ANTHESIS_OT_bring_to_life(Asks, bpy.types.Operator):
+    bl_idname = "anthesis.bring_to_life"
+    bl_label = "Bring Picture to Life"
+    bl_description = (
+        "Make a plane at the 3D cursor that shows the picture and sways as what is in it is expected to, in a loop "
+        "without an end"
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene.anthesis.picture.image is None:
+            cls.poll_message_set("Open a picture first")
+            return False
+        return _pictures_live(cls)
+
+    def ask(self, context) -> list[str]:
+        settings = context.scene.anthesis.picture
+        return [events.running().bring_to_life(settings.to_request(), settings.image)]
 
 
 class OfJob(Operation):
@@ -283,6 +323,20 @@ class ANTHESIS_OT_play(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def _part(context) -> Part:
+    chosen = context.scene.anthesis.animate
+    return Part(chosen.pin_group, chosen.weight_group, chosen.only_selected)
+
+
+def _pictures_live(cls) -> bool:
+    """Whether the backend can bring pictures to life, as far as it has said so."""
+    lacking = events.running().lacking
+    if lacking:
+        cls.poll_message_set(lacking)
+        return False
+    return _backend_there(cls)
+
+
 def _backend_there(cls) -> bool:
     pump = events.running()
     if pump.installed or pump.session.state == "ready":
@@ -296,6 +350,8 @@ CLASSES = (
     ANTHESIS_OT_regrow,
     ANTHESIS_OT_animate_selected,
     ANTHESIS_OT_sway_selected,
+    ANTHESIS_OT_sway_as_seen,
+    ANTHESIS_OT_bring_to_life,
     ANTHESIS_OT_cancel_job,
     ANTHESIS_OT_import_again,
     ANTHESIS_OT_remove_job,

@@ -10,7 +10,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
 from .client import install
-from .seam import REQUIREMENTS, protocol
+from .seam import LEARNED_REQUIREMENTS, REQUIREMENTS, protocol
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Settings:
         return str(install.environment_python(environment)) if install.is_installed(environment, REQUIREMENTS) else ""
 
     @property
+    def has_learned(self) -> bool:
+        """Whether Install Learned Engine was finished, with what this version asks for."""
+        return not self.python and install.is_installed(environment_folder(), LEARNED_REQUIREMENTS)
+
+    @property
     def loopback(self) -> bool:
         return self.endpoint.removeprefix("tcp://").rsplit(":", 1)[0] in ("localhost", "127.0.0.1", "[::1]")
 
@@ -52,6 +57,11 @@ def environment_folder() -> Path:
         return Path(bpy.utils.extension_path_user(__package__, path="backend"))
     except ValueError:  # not installed as an extension: run from its source
         return protocol.default_home() / "environment"
+
+
+def was_learned() -> bool:
+    """Whether Install Learned Engine was finished, maybe with what an earlier version asked for."""
+    return install.was_installed(environment_folder(), LEARNED_REQUIREMENTS)
 
 
 def current() -> Settings:

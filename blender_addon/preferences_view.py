@@ -3,7 +3,7 @@
 """How the preferences look."""
 
 from . import events
-from .panels.state import draw_installation
+from .panels.state import draw_installation, draw_learned
 from .panels.tab import draw_text
 from .preferences import environment_folder
 from .seam import protocol
@@ -39,6 +39,7 @@ def _draw_local(layout, chosen, context, pump) -> None:
             layout.operator("anthesis.install_backend", icon="IMPORT")
     elif not pump.installed:
         layout.label(text="There is no Python at this path", icon="ERROR")
+    draw_learned(layout, context, pump)
     layout.prop(chosen, "home", placeholder=str(protocol.default_home()))
     layout.prop(chosen, "auto_start")
     layout.operator("anthesis.show_log", icon="TEXT")

@@ -17,6 +17,8 @@ from .from_request import made_from, values
 from .seam import protocol
 
 OF_ONE = {"specimen", "count", "age"}  # fields of Generate that an order fills in for each individual
+OF_LOOK = {"camera", *protocol.Sway.__struct_fields__}  # fields of SwayAsSeen that its own settings do not have
+OWN_OF_LOOK = {"camera", *protocol.SwayAsSeen.__struct_fields__} - set(protocol.Sway.__struct_fields__)
 VARIATIONS = 3  # distinct individuals of a bouquet, unless told otherwise
 MOST_VARIATIONS = 12
 
@@ -117,12 +119,44 @@ class AnthesisSwaySettings(bpy.types.PropertyGroup):
         return protocol.Sway(**values(self, protocol.Sway))
 
 
+class AnthesisSeenSettings(bpy.types.PropertyGroup):
+    """What to move the selected mesh by, where it shall sway as it is seen. How it gives way is as in the wind."""
+
+    __annotations__ = made_from(protocol.SwayAsSeen, OF_LOOK) | {
+        "picture": PointerProperty(
+            type=bpy.types.Image,
+            name="Picture",
+            description=(
+                "A render or a photo of the object, taken through the scene's camera; none: what the 3D view shows of "
+                "the object now"
+            ),
+        ),
+    }
+
+    def to_request(self, swaying: AnthesisSwaySettings, camera: protocol.Camera) -> protocol.SwayAsSeen:
+        of_sway = values(swaying, protocol.SwayAsSeen, OWN_OF_LOOK)
+        return protocol.SwayAsSeen(**of_sway, **values(self, protocol.SwayAsSeen, OF_LOOK), camera=camera)
+
+
+class AnthesisPictureSettings(bpy.types.PropertyGroup):
+    """A picture that shall come to life."""
+
+    __annotations__ = made_from(protocol.Plane) | {
+        "image": PointerProperty(type=bpy.types.Image, name="Picture", description="The picture to bring to life"),
+    }
+
+    def to_request(self) -> protocol.Plane:
+        return protocol.Plane(**values(self, protocol.Plane))
+
+
 class AnthesisSettings(bpy.types.PropertyGroup):
     """Scene.anthesis: saved with the file."""
 
     generate: PointerProperty(type=AnthesisGenerateSettings)
     animate: PointerProperty(type=AnthesisAnimateSettings)
     sway: PointerProperty(type=AnthesisSwaySettings)
+    seen: PointerProperty(type=AnthesisSeenSettings)
+    picture: PointerProperty(type=AnthesisPictureSettings)
 
 
 class AnthesisJob(bpy.types.PropertyGroup):
@@ -152,6 +186,8 @@ CLASSES = (
     AnthesisGenerateSettings,
     AnthesisAnimateSettings,
     AnthesisSwaySettings,
+    AnthesisSeenSettings,
+    AnthesisPictureSettings,
     AnthesisSettings,
     AnthesisJob,
     AnthesisWindow,

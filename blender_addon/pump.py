@@ -5,23 +5,26 @@
 All of it inside tick(), a few milliseconds at a time, so that no second thread is needed.
 """
 
+import shutil
 import time
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import bpy
 
 from .arrivals import Arrivals
 from .client import launch
 from .client.gateway import Starts
-from .client.install import Installation
+from .client.install import Build, Device, Installation, builds
 from .client.jobs import Job
 from .client.session import Session
 from .orders import Order, Orders, Wish, regrowth
 from .preferences import Settings, base_python, environment_folder
-from .scene import reading
+from .scene import photos, reading
 from .scene.bouquet import Site
-from .seam import BACKEND_FOLDER, REQUIREMENTS, protocol
+from .scene.looking import Look
+from .seam import BACKEND_FOLDER, LEARNED_REQUIREMENTS, REQUIREMENTS, protocol
 
 BUDGET = 0.008  # seconds of one tick; its last step may take as long again (a first frame with colour, 50,000 vertices)
 TALK = 0.004  # of it for messages at a time
@@ -52,6 +55,8 @@ class Pump:
         self.orders = Orders(self.session, self.arrivals)
         self.settings = settings
         self.installed = False  # whether there is a backend to start or to connect to
+        self.has_learned = False  # whether the learned engine's packages were put into our environment
+        self.renews = False  # the backend is to be started anew as soon as its jobs are done
         self.installation: Installation | None = None
         self.probe: Probe | None = None
         self.probed = ""  # the answer of the last Test Connection, in words
@@ -103,7 +108,7 @@ class Pump:
     def restart(self) -> None:
         """End the backend on this computer, its jobs too, and start it anew."""
         self.session.shutdown_backend(force=True)
-        self._restarting = True
+        self._restarting, self.renews = True, False
 
     def change_settings(self, settings: Settings) -> None:
         """The user has changed the preferences: a backend elsewhere is another conversation."""
@@ -126,14 +131,51 @@ class Pump:
 
     def install(self) -> None:
         """Begin Install Backend. Raises ValueError where Blender is kept offline, OSError where nothing can start."""
+        beside = (LEARNED_REQUIREMENTS,) if self.settings.has_learned else ()
+        self._install(REQUIREMENTS, beside)
+
+    def install_learned(self, device: Device) -> None:
+        """Begin Install Learned Engine, with a torch that computes on this. Raises ValueError, OSError."""
+        build = self.learned_builds().get(device)
+        if build is None:
+            raise ValueError("torch is not made for a GPU on this system: install it for the processor")
+        self._install(LEARNED_REQUIREMENTS, (REQUIREMENTS,), build)
+
+    def learned_builds(self) -> dict[Device, Build]:
+        """What the learned engine can be installed to compute on. Raises ValueError where it cannot be installed."""
+        if self.settings.remote:
+            raise ValueError("The backend is on another computer: install the learned engine there")
+        if self.settings.python:
+            command = f'"{self.settings.python}" -m pip install -r "{LEARNED_REQUIREMENTS}"'
+            raise ValueError(f"The backend has a Python of your own: run {command}, and restart the backend")
+        return builds()
+
+    def _install(self, goal: Path, beside: tuple[Path, ...], build: Build | None = None) -> None:
         if not bpy.app.online_access:
             raise ValueError(
                 "Blender is kept offline: allow online access in the Preferences, under System, to fetch the packages"
             )
+        environment = environment_folder()
+        if build is not None:
+            _require_room(environment, build)
         log = self.settings.home / "logs" / "install.log"
-        self.installation = Installation(base_python(), environment_folder(), REQUIREMENTS, log)
+        self.installation = Installation(base_python(), environment, goal, log, beside, build)
+        self._look()
+
+    def end_installation(self) -> None:
+        """Cancel the one that runs; of one that has ended, how it ended has been read."""
+        if self.installation.state == "running":
+            self.installation.cancel()
+        else:
+            self.installation = None
 
     # --- Jobs
+
+    @property
+    def lacking(self) -> str:
+        """Why the backend brings no picture to life, as far as it has said so."""
+        engines = self.session.engines if self.session.state == "ready" else None
+        return engines.lacking.rstrip(".") if engines else ""
 
     def generate(self, wish: Wish, location: tuple[float, ...], replaced: str = "") -> Order:
         """Ask for what words say, in place of an earlier order. Raises ValueError."""
@@ -162,6 +204,23 @@ class Pump:
         self._require_backend()
         return self._submit(request, f"Sway {obj.name}", subject, target)
 
+    def sway_as_seen(
+        self, request: protocol.SwayAsSeen, obj: bpy.types.Object, look: Look, part: reading.Part = reading.WHOLE
+    ) -> str:
+        """Ask how a mesh sways as a picture of it is expected to, which was taken through the request's camera;
+        otherwise as animate()."""
+        subject, target = reading.read_subject(obj, part, look.picture)
+        self._require_backend()
+        return self._submit(request, f"Sway {obj.name} as Seen", subject, target)
+
+    def bring_to_life(self, request: protocol.Plane, image: bpy.types.Image) -> str:
+        """Ask for a plane that shows an image and sways as that is expected to; the job's id. Raises ValueError, for an
+        image that cannot be used too."""
+        picture, photo = photos.read(image)
+        self._require_backend()
+        subject = protocol.pack(protocol.PictureRecord(), {"pixels": picture})
+        return self._submit(request, photo.title, subject, photo=photo)
+
     def _require_backend(self) -> None:
         """Raises ValueError where none can be reached for a job."""
         if not self.settings.auto_start and self.session.state in ("off", "refused"):
@@ -178,10 +237,11 @@ class Pump:
         subject: bytes | None = None,
         target: reading.Target | None = None,
         site: Site | None = None,
+        photo: photos.Photo | None = None,
     ) -> str:
         asked = self.arrivals.room
         job = self.session.submit(request, title, subject, fetch=asked)
-        self.arrivals.expect(job, target, asked, site)
+        self.arrivals.expect(job, target, asked, site, photo=photo)
         return job
 
     def wait_for(self, order: Order, seconds: float) -> None:
@@ -226,6 +286,7 @@ class Pump:
             return True
         ends = time.perf_counter() + budget
         changed |= self._look_after_installation() | self._look_after_probe()
+        self._renew()
         if self._restarting and self.session.state == "off" and self.installed:
             self._restarting = False
             self.connect()
@@ -254,17 +315,30 @@ class Pump:
     def _look(self) -> None:
         self._looked_at = time.monotonic()
         self.installed = self.settings.remote or bool(self.settings.backend_python())
+        self.has_learned = not self.settings.remote and self.settings.has_learned
 
     def _look_after_installation(self) -> bool:
-        changed, installed = False, self.installed
+        changed, before = False, (self.installed, self.has_learned)
         if self.installation is not None:
             changed = self.installation.poll()
             if self.installation.state == "done":
+                # a backend that runs has looked for the packages when it was started
+                self.renews = self.installation.goal == LEARNED_REQUIREMENTS and not self.settings.remote
                 self.installation = None
                 self._look()
         if time.monotonic() - self._looked_at > LOOK_INTERVAL:
             self._look()
-        return changed or installed != self.installed
+        return changed or before != (self.installed, self.has_learned)
+
+    def _renew(self) -> None:
+        """Start a backend anew that is to be, once it has nothing to do; one that does not run need not be."""
+        if not self.renews or self.session.state not in ("off", "ready", "refused"):
+            return
+        if self.session.state == "ready" and any(not job.final for job in self.session.jobs.values()):
+            return
+        if self.session.state == "ready":
+            self.restart()
+        self.renews = False
 
     def _look_after_probe(self) -> bool:
         if self.probe is None:
@@ -296,6 +370,14 @@ class Pump:
             self.installation.cancel()
         self._end_probe()
         self.session.close()
+
+
+def _require_room(environment: Path, build: Build) -> None:
+    """Raises ValueError where the disk has no room for what is fetched and unpacked."""
+    folder = next(folder for folder in (environment, *environment.parents) if folder.exists())
+    free, wanted = shutil.disk_usage(folder).free / 1e9, build.fetched + build.unpacked
+    if free < wanted:
+        raise ValueError(f"The disk of {folder} has {free:.1f} GB free, and the learned engine wants {wanted:.1f}")
 
 
 def _on_its_way(job: Job) -> bool:

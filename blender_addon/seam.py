@@ -12,8 +12,10 @@ except ModuleNotFoundError as error:
         raise
     from backend import protocol
 
-# Where `python -m backend` finds its package, and the list of what that Python has to have.
+# Where `python -m backend` finds its package, and the lists of what that Python has to have: for the built-in engine,
+# and for the learned ones.
 BACKEND_FOLDER = Path(protocol.__file__).resolve().parents[2]
 REQUIREMENTS = BACKEND_FOLDER / "backend" / "requirements.txt"
+LEARNED_REQUIREMENTS = BACKEND_FOLDER / "backend" / "requirements-learned.txt"
 
-__all__ = ["BACKEND_FOLDER", "REQUIREMENTS", "protocol"]
+__all__ = ["BACKEND_FOLDER", "LEARNED_REQUIREMENTS", "REQUIREMENTS", "protocol"]

@@ -6,6 +6,7 @@ Direction, which are read off the object and written to it, and the ways between
 import bpy
 from bpy.props import FloatProperty
 
+from .operation import OnActive
 from .scene import sway, sway_bake
 
 SPEEDS = 0.05, 8.0
@@ -50,25 +51,15 @@ def _set_direction(obj, value: float) -> None:
         sway.turn(obj, value)
 
 
-class OfSway:
+class OfSway(OnActive):
     """An operator on the active object, where that sways."""
 
     bl_options = {"REGISTER", "UNDO"}
+    wanted = "Select an object that sways"
 
-    @classmethod
-    def poll(cls, context):
-        obj = context.active_object
-        if obj is None or sway.on(obj) is None:
-            cls.poll_message_set("Select an object that sways")
-            return False
-        if context.mode != "OBJECT" or obj.library or obj.data.library:
-            cls.poll_message_set("It works in Object Mode, on an object of this file")
-            return False
-        return cls.fits(obj)
-
-    @classmethod
-    def fits(cls, obj) -> bool:
-        return True
+    @staticmethod
+    def suits(obj) -> bool:
+        return sway.on(obj) is not None
 
 
 class ANTHESIS_OT_bake_sway(OfSway, bpy.types.Operator):

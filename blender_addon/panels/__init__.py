@@ -2,7 +2,7 @@
 
 """The tab in the sidebar, panel by panel. It draws what is known and computes nothing."""
 
-from . import animate, export, generate, jobs, life, specimen, state, sway
+from . import animate, export, generate, jobs, life, picture, specimen, state, sway
 
 CLASSES = (
     *state.CLASSES,
@@ -10,6 +10,7 @@ CLASSES = (
     *specimen.CLASSES,
     *animate.CLASSES,
     *sway.CLASSES,
+    *picture.CLASSES,
     *life.CLASSES,
     *jobs.CLASSES,
     *export.CLASSES,

@@ -5,6 +5,8 @@
 import bpy
 
 from .. import events
+from ..preferences import was_learned
+from ..seam import LEARNED_REQUIREMENTS
 from .tab import Tab, draw_text
 
 STATE_ICONS = {
@@ -24,6 +26,7 @@ STATE_WORDS = {
     "refused": "Not Working",
 }
 
+RENEWS = "The learned engine is installed. The backend takes it up when its jobs are done, or when it is restarted"
 FAULT = "Anthesis met a fault of its own and goes on as well as it can. Please report it, with the log"
 
 
@@ -38,9 +41,12 @@ class ANTHESIS_PT_backend(Tab, bpy.types.Panel):
         if pump.fault:
             draw_text(layout, context, FAULT, "ERROR")
             layout.operator("anthesis.show_log", icon="TEXT")
-        if pump.installation is not None:
-            draw_installation(layout, context, pump.installation)
-        elif not pump.installed and pump.session.state != "ready":
+        installation = pump.installation
+        if installation is not None:
+            draw_installation(layout, context, installation)
+        if installation is not None and not (_is_learned(installation) and pump.installed):
+            return
+        if not pump.installed and pump.session.state != "ready":
             draw_text(layout, context, "The backend makes the results. It is not installed yet", "INFO")
             layout.operator("anthesis.install_backend", icon="IMPORT")
             layout.operator("anthesis.preferences", icon="PREFERENCES")
@@ -53,6 +59,8 @@ class ANTHESIS_PT_backend(Tab, bpy.types.Panel):
         if session.state == "ready" and session.worker:
             text = f"{session.text}. {session.worker}"
         draw_text(layout, context, text, STATE_ICONS[session.state])
+        if pump.renews:
+            draw_text(layout, context, RENEWS, "INFO")
         match session.state:
             case "off":
                 layout.operator("anthesis.start_backend", text=self.verb(pump, "Start Backend"), icon="PLAY")
@@ -86,8 +94,47 @@ def draw_installation(layout, context, installation) -> None:
         layout.operator("anthesis.cancel_installation", icon="X")
         return
     draw_text(layout, context, installation.text, "ERROR" if installation.state == "failed" else "INFO")
-    layout.operator("anthesis.install_backend", icon="IMPORT")
+    again = "anthesis.install_learned" if _is_learned(installation) else "anthesis.install_backend"
+    row = layout.row(align=True)
+    row.operator(again, icon="IMPORT")
+    row.operator("anthesis.cancel_installation", text="", icon="X")
     layout.operator("anthesis.show_log", icon="TEXT").installation = True
+
+
+def draw_learned(layout, context, pump) -> None:
+    """Whether the learned engine's packages are there, and the button that fetches them. Draws nothing of an
+    installation that is under way or has just ended: draw_installation() does."""
+    if pump.installation is not None:
+        return
+    try:
+        builds = pump.learned_builds()
+    except ValueError as error:
+        if pump.lacking:
+            draw_text(layout, context, str(error), "INFO")
+        return
+    if pump.has_learned:
+        row = layout.row()
+        row.label(text="The learned engine is installed", icon="CHECKMARK")
+        row.operator("anthesis.install_learned", text="Install Again", icon="FILE_REFRESH")
+        return
+    text = "The learned engine brings pictures to life"
+    if was_learned():
+        text = "The learned engine is that of another version of Anthesis: install it anew"
+    sizes = [f"about {builds['CPU'].fetched:g} GB"]
+    if "CUDA" in builds:
+        sizes.append(f"{builds['CUDA'].fetched:g} GB for an NVIDIA GPU")
+    draw_text(layout, context, f"{text}. To fetch: {', or '.join(sizes)}", "INFO")
+    layout.operator("anthesis.install_learned", icon="IMPORT")
+
+
+def draw_fetched(layout, build) -> None:
+    """How large it is."""
+    text = f"About {build.fetched:g} GB are fetched, and take {build.unpacked:g} GB on the disk"
+    layout.label(text=text, icon="INFO")
+
+
+def _is_learned(installation) -> bool:
+    return installation.goal == LEARNED_REQUIREMENTS
 
 
 CLASSES = (ANTHESIS_PT_backend,)

@@ -4,6 +4,7 @@
 
 import bpy
 
+from .. import events
 from ..scene import poking, sway
 from .tab import Tab, draw_text
 
@@ -26,10 +27,11 @@ class ANTHESIS_PT_sway(Tab, bpy.types.Panel):
             layout.operator("anthesis.make_sway_live", icon="DRIVER")
         else:
             self.draw_live(context, obj)
-        row = layout.row()
-        row.use_property_decorate = False
-        row.enabled = sway.has_modes(obj)
-        row.prop(obj.anthesis_sway, "direction")
+        if sway.in_wind(obj):
+            row = layout.row()
+            row.use_property_decorate = False
+            row.enabled = sway.has_modes(obj)
+            row.prop(obj.anthesis_sway, "direction")
         row = layout.row()
         row.scale_y = 1.3
         row.operator("anthesis.poke", icon="VIEW_PAN")
@@ -43,9 +45,10 @@ class ANTHESIS_PT_sway(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(settings, "storm")
         column.prop(settings, "direction")
-        row = layout.row()
-        row.scale_y = 1.5
-        row.operator("anthesis.sway_selected", icon="FORCE_WIND")
+        column = layout.column(align=True)
+        column.scale_y = 1.5
+        column.operator("anthesis.sway_selected", icon="FORCE_WIND")
+        column.operator("anthesis.sway_as_seen", icon="HIDE_OFF")
 
     def draw_live(self, context, obj):
         layout = self.layout
@@ -84,4 +87,24 @@ class ANTHESIS_PT_sway_settings(Tab, bpy.types.Panel):
             layout.operator("anthesis.sway_selected", text="Sway Anew", icon="FORCE_WIND")
 
 
-CLASSES = (ANTHESIS_PT_sway, ANTHESIS_PT_sway_settings)
+class ANTHESIS_PT_sway_seen(Tab, bpy.types.Panel):
+    bl_label = "As Seen"
+    bl_parent_id = "ANTHESIS_PT_sway"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.anthesis.seen
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.template_ID(settings, "picture", open="image.open", text="Picture")
+        if settings.picture is None:
+            draw_text(layout, context, "The picture is what the 3D view shows of the object", "INFO")
+        column = layout.column(align=True)
+        column.prop(settings, "steps")
+        column.prop(settings, "model")
+        if lacking := events.running().lacking:
+            draw_text(layout, context, lacking, "INFO")  # the panel Picture has what helps
+        if sway.on(context.active_object) is not None:
+            layout.operator("anthesis.sway_as_seen", text="Sway Anew as Seen", icon="HIDE_OFF")
+
+
+CLASSES = (ANTHESIS_PT_sway, ANTHESIS_PT_sway_settings, ANTHESIS_PT_sway_seen)

@@ -54,11 +54,39 @@ class Part:
 WHOLE = Part()
 
 
-def read_subject(obj, part: Part = WHOLE) -> tuple[bytearray, Target]:
-    """The packed Subject record of a mesh object's rest shape and material, and the Target of its result.
+def read_subject(obj, part: Part = WHOLE, picture: np.ndarray | None = None) -> tuple[bytearray, Target]:
+    """The packed Subject record of a mesh object's rest shape and material, and the Target of its result. `picture` is
+    brought along.
 
     With shape keys the rest shape is the Basis; modifiers are left out. Raises Unusable.
     """
+    vertices, matrix = sent_shape(obj)
+    mesh = obj.data
+    arrays = _polygons(mesh, mirrored=np.linalg.det(matrix) < 0)
+    arrays["vertices"] = vertices
+    arrays |= surface.material_of_start(obj)
+    arrays |= _groups(obj, pin=part.pin_group, weight="" if part.only_selected else part.weight_group)
+    if part.only_selected:
+        arrays["weight"] = _selected(obj)
+    if picture is not None:
+        arrays["picture"] = picture
+    record = protocol.Subject(name=obj.name[:NAME])
+    target = Target(
+        object_name=obj.name,
+        vertices=len(vertices),
+        fingerprint=fingerprint(mesh),
+        matrix=tuple(matrix.ravel().tolist()),
+        location=tuple(obj.matrix_world.translation),
+        uid=obj.session_uid,
+        groups=part.roles(),
+        notes=tuple(_notes(obj)),
+    )
+    return protocol.pack(record, arrays), target
+
+
+def sent_shape(obj) -> tuple[np.ndarray, np.ndarray]:
+    """(V, 3) float32, the rest shape in world orientation and scale, and the (3, 3) matrix that brought it there from
+    object space. Raises Unusable."""
     mesh = _usable_mesh(obj)
     bpy.context.view_layer.update()  # a script may have moved the object a line ago
     matrix = np.array(obj.matrix_world)[:3, :3]
@@ -69,24 +97,7 @@ def read_subject(obj, part: Part = WHOLE) -> tuple[bytearray, Target]:
         raise Unusable(
             f'"{obj.name}" has vertices at NaN or infinity ({bad:,}): delete them in Edit Mode, or undo what made them'
         )
-    arrays = _polygons(mesh, mirrored=np.linalg.det(matrix) < 0)
-    arrays["vertices"] = np.ascontiguousarray(shape @ matrix.T, np.float32)
-    arrays |= surface.material_of_start(obj)
-    arrays |= _groups(obj, pin=part.pin_group, weight="" if part.only_selected else part.weight_group)
-    if part.only_selected:
-        arrays["weight"] = _selected(obj)
-    record = protocol.Subject(name=obj.name[:NAME])
-    target = Target(
-        object_name=obj.name,
-        vertices=len(shape),
-        fingerprint=fingerprint(mesh),
-        matrix=tuple(matrix.ravel().tolist()),
-        location=tuple(obj.matrix_world.translation),
-        uid=obj.session_uid,
-        groups=part.roles(),
-        notes=tuple(_notes(obj)),
-    )
-    return protocol.pack(record, arrays), target
+    return np.ascontiguousarray(shape @ matrix.T, np.float32), matrix
 
 
 def rest(mesh) -> np.ndarray:

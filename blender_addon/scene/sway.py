@@ -35,7 +35,7 @@ from .reading import rest
 from .ringing import Modes
 
 FACTS = "anthesis_sway"  # custom property of the mesh, JSON
-WINDS = "anthesis_sway_winds"  # another: the amplitudes of both winds, (2, 2, K, M), real parts first
+WINDS = "anthesis_sway_winds"  # another: the amplitudes of W winds, (2, W, K, M), real parts first
 PHASE = "Where the sway is in its loop, from 0 to 1. Edit its curve in the Graph Editor to change the timing"
 AMPLITUDE = "How far it sways and leans"
 STORM = "Mean wind, from calm, 0, to storm, 1, along the Beaufort scale: stronger wind leans more and swings faster"
@@ -45,30 +45,32 @@ LEAN = "Sway Lean"
 
 
 @dataclass(frozen=True)
-class Wind:
-    """What lets a sway be mixed anew: the modes, and how each bin moves them where the wind blows along x, or y."""
+class Mix:
+    """What lets a sway be mixed anew: the modes, and how each bin moves them."""
 
     modes: Modes
-    amplitudes: np.ndarray  # (2, K, M) complex: S of an angle is sum_m (cos x_km + sin y_km) shape_m
+    # (W, K, M) complex. Where W = 2, in a wind along x and in one along y: S of an angle is sum_m (cos x_km + sin y_km)
+    # shape_m. Where W = 1, as a picture has it, and S is sum_m a_km shape_m.
+    amplitudes: np.ndarray
 
 
 @dataclass(frozen=True)
 class Sway:
-    """A spectral volume in object space: as it is, or as modes in a wind, which can be turned and poked."""
+    """A spectral volume in object space: as it is, or as a mix of modes, which can be poked and, in a wind, turned."""
 
-    coefficients: np.ndarray | None  # (K, V, 3) complex, metres; bin 0 is the lean. None: they follow from the wind
+    coefficients: np.ndarray | None  # (K, V, 3) complex, metres; bin 0 is the lean. None: they follow from the mix
     base: float = 0.2  # Hz
-    wind: Wind | None = None
+    mix: Mix | None = None
     gusts: Gusts | None = None
-    direction: float = 0.0  # radians from x, where the wind blows to
+    direction: float | None = None  # radians from x, where the wind blows to; None: no wind is known
 
     @property
     def bins(self) -> int:
-        return len(self.coefficients if self.wind is None else self.wind.amplitudes[0])
+        return len(self.coefficients if self.mix is None else self.mix.amplitudes[0])
 
     @property
     def vertices(self) -> int:
-        return self.coefficients.shape[1] if self.wind is None else self.wind.modes.shapes.shape[1]
+        return self.coefficients.shape[1] if self.mix is None else self.mix.modes.shapes.shape[1]
 
 
 @dataclass(frozen=True)
@@ -102,17 +104,17 @@ def put(obj, sway: Sway, first_frame: int | None = None, made_by: dict[str, str]
     )
     facts = {"base": sway.base, "names": asdict(names), "direction": sway.direction, "made_by": made_by}
     facts["gusts"] = asdict(sway.gusts) if sway.gusts else None
-    if sway.wind is not None:
-        modes.write(mesh, sway.wind.modes)
-        pair = np.stack([sway.wind.amplitudes.real, sway.wind.amplitudes.imag])
-        facts["frequencies"] = [float(each) for each in sway.wind.modes.frequencies]
-        facts["damping"] = [float(each) for each in sway.wind.modes.damping]
+    if sway.mix is not None:
+        modes.write(mesh, sway.mix.modes)
+        pair = np.stack([sway.mix.amplitudes.real, sway.mix.amplitudes.imag])
+        facts["frequencies"] = [float(each) for each in sway.mix.modes.frequencies]
+        facts["damping"] = [float(each) for each in sway.mix.modes.damping]
         mesh[WINDS] = pair.ravel().tolist()
     mesh[FACTS] = json.dumps(facts)
     for name in names.keys:
         _make(obj, name)
-    if sway.wind is not None:
-        turn(obj, sway.direction)
+    if sway.mix is not None:
+        _mix(obj, sway.direction)
     else:
         _fill(obj, names, np.stack([_part(sway.coefficients, number) for number in range(len(names.keys))]))
     enliven(obj, bpy.context.scene.frame_start if first_frame is None else first_frame)
@@ -270,24 +272,35 @@ def _run(obj, names: Names, start: float, frames: int) -> None:
 
 def direction(obj) -> float | None:
     """Where the wind blows to, in radians from the x axis that it was made with; None where it cannot be turned."""
+    return _facts(obj)["direction"] if has_modes(obj) else None
+
+
+def in_wind(obj) -> bool:
+    """Whether it was made in a wind, be its modes there or not."""
     facts = _facts(obj)
-    return facts["direction"] if facts and has_modes(obj) else None
+    return facts is not None and facts["direction"] is not None
 
 
 def turn(obj, angle: float) -> None:
-    """Let the wind blow along another direction. Raises ValueError where modes or keys are gone."""
-    facts, names, found = _facts(obj), require_keys(obj), modes_on(obj)
+    """Let the wind blow along another direction. Raises ValueError where there is none, or modes or keys are gone."""
+    if has_modes(obj) and direction(obj) is None:
+        raise ValueError(f'"{obj.name}" sways as a picture of it does: there is no wind to turn')
+    _mix(obj, angle)
+    obj.data[FACTS] = json.dumps(_facts(obj) | {"direction": angle})
+
+
+def _mix(obj, angle: float | None) -> None:
+    """Fill the keys from the modes: in a wind of that direction, or as they are. Raises ValueError as turn() does."""
+    names, found = require_keys(obj), modes_on(obj)
     if found is None:
         raise ValueError(f'"{obj.name}" has lost modes of its sway: make the sway anew')
-    winds = np.array(obj.data[WINDS]).reshape(2, 2, -1, len(found.shapes))
-    along = np.array([math.cos(angle), math.sin(angle)])
+    along = np.array([1.0] if angle is None else [math.cos(angle), math.sin(angle)])
+    winds = np.array(obj.data[WINDS]).reshape(2, len(along), -1, len(found.shapes))
     mixed = np.einsum("w,wkm->km", along, winds[0] + 1j * winds[1])
     rows = np.stack([_part(mixed, number) for number in range(len(names.keys))]).astype(np.float32)
     flat = found.shapes.reshape(len(found.shapes), -1)
     # Not @: BLAS would start its threads for this, and those wait for Blender's.
     _fill(obj, names, np.einsum("rm,mx->rx", rows, flat))
-    facts["direction"] = angle
-    obj.data[FACTS] = json.dumps(facts)
 
 
 # --- Keys and drivers

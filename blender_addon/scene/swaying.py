@@ -10,14 +10,15 @@ import bpy
 import numpy as np
 
 from ..seam import protocol
-from . import finishing, place, sway
+from . import finishing, photos, place, sway
 from .bouquet import Site
 from .gusts import Gusts
+from .photos import Photo
 from .reading import Target
 from .ringing import Modes
 from .seating import Seating
 from .strip import Looks, look_of
-from .sway import Sway, Wind
+from .sway import Mix, Sway
 from .taken import BadResult
 
 
@@ -26,16 +27,24 @@ class Arriving:
 
     copies: tuple[str, ...] = ()
 
-    def __init__(self, title: str, made_by: dict[str, str], target: Target | None, site: Site | None = None):
-        """`made_by` is protocol.provenance(request). Without a target the object is a new one at `site`."""
+    def __init__(
+        self,
+        title: str,
+        made_by: dict[str, str],
+        target: Target | None,
+        site: Site | None = None,
+        photo: Photo | None = None,
+    ):
+        """`made_by` is protocol.provenance(request). Without a target the object is a new one at `site`; where there is
+        a `photo`, it shows that."""
         self.title, self.object_name = title, ""
         self.notes: list[str] = list(target.notes) if target else []
-        self._made_by, self._target = dict(made_by), target
+        self._made_by, self._target, self._photo = dict(made_by), target, photo
         self._seating = Seating(site or Site())
         self._subject: dict[str, np.ndarray] = {}
         self._name = title
         self._modes: list[tuple[protocol.ModeRecord, np.ndarray]] = []
-        self._answer: tuple[protocol.SwayRecord, np.ndarray] | None = None
+        self._answer: tuple[protocol.SwayRecord | protocol.SeenRecord, np.ndarray] | None = None
 
     @property
     def vertices(self) -> int:
@@ -43,7 +52,7 @@ class Arriving:
         return len(self._subject.get("vertices", ()))
 
     def apply(self, record, arrays: dict[str, np.ndarray]) -> None:
-        """Take one record: Subject, ModeRecords, SwayRecord, Certificate. Raises BadResult."""
+        """Take one record: Subject, ModeRecords, SwayRecord or SeenRecord, Certificate. Raises BadResult."""
         match record:
             case protocol.Subject():
                 protocol.check_subject(arrays)
@@ -55,6 +64,12 @@ class Arriving:
                 self._take_mode(record, arrays["shape"])
             case protocol.SwayRecord():
                 self._take_answer(record, np.stack([arrays["along_x"], arrays["along_y"]]))
+            case protocol.SeenRecord():
+                self._take_answer(record, arrays["amplitudes"][None])
+                self.notes += [sentence.rstrip(".") for sentence in record.said]
+                if self._photo is None:  # a plane goes as its picture does
+                    share = f"{record.explained:.0%}"
+                    self.notes.append(f"Its vibration modes take up {share} of the motion that the picture shows")
 
     def finish(self) -> Iterator[None]:
         """It sways, in one step: half of its keys would be no use to anyone."""
@@ -99,7 +114,8 @@ class Arriving:
             raise BadResult(f"Mode {record.index + 1} does not fit its subject")
         self._modes.append((record, shape))
 
-    def _take_answer(self, record: protocol.SwayRecord, pairs: np.ndarray) -> None:
+    def _take_answer(self, record: protocol.SwayRecord | protocol.SeenRecord, pairs: np.ndarray) -> None:
+        """`pairs` (W, K, M, 2), as Mix has them."""
         if pairs.shape[2] != len(self._modes) or not len(self._modes) or not np.isfinite(pairs).all():
             raise BadResult("The sway does not fit its modes")
         self._answer = record, pairs
@@ -112,7 +128,9 @@ class Arriving:
         location = self._target.location if self._target else self._seating.site.location
         site = Site(tuple(obj.matrix_world.translation) if obj is not None else location)
         made = self._seating.make(self._name, self._subject, site)
-        if "albedo" in self._subject:
+        if self._photo is not None:
+            self.notes += photos.dress(made, self._photo)
+        elif "albedo" in self._subject:
             finishing.dress_new(made, self._subject["corners"], Looks(look_of(self._subject), 1))
         if reason:
             self.notes.append(f'{reason}: the result is a new object, "{made.name}"')
@@ -131,6 +149,8 @@ class Arriving:
         shapes = np.stack([place.turned(shape, back) for _, shape in self._modes])
         about = [each for each, _ in self._modes]
         modes = Modes(shapes, np.array([each.frequency for each in about]), np.array([each.damping for each in about]))
-        amplitudes = pairs[..., 0] + 1j * pairs[..., 1]
+        mix = Mix(modes, pairs[..., 0] + 1j * pairs[..., 1])
+        if isinstance(record, protocol.SeenRecord):
+            return Sway(None, record.base, mix)
         gusts = Gusts(record.speed, record.strongest, record.base, record.length, record.strain)
-        return Sway(None, record.base, Wind(modes, amplitudes), gusts, record.direction)
+        return Sway(None, record.base, mix, gusts, record.direction)

@@ -7,7 +7,7 @@ from backend import wind
 from blender_addon.scene import sway
 from blender_addon.scene.gusts import Gusts
 from blender_addon.scene.ringing import Modes
-from blender_addon.scene.sway import Sway, Wind
+from blender_addon.scene.sway import Mix, Sway
 from tests.blender import samples
 
 FPS, BASE, BINS, LOOP = 24, 0.4, 4, 60  # of the scene and of the sample; a loop of 2.5 s
@@ -29,15 +29,15 @@ def windy(obj, count=3, bins=BINS, seed=1, **about):
     shapes = random.normal(0, 0.3, (count, len(obj.data.vertices), 3)).astype(np.float32)
     modes = Modes(shapes, np.array([0.5, 1.3, 2.1])[:count], np.full(count, 0.05))
     amplitudes = random.normal(0, 0.1, (2, bins, count)) + 1j * random.normal(0, 0.1, (2, bins, count))
-    return Sway(None, BASE, Wind(modes, amplitudes), **about)
+    return Sway(None, BASE, Mix(modes, amplitudes), **{"direction": 0.0, **about})
 
 
 def coefficients_of(given):
     """(K, V, 3) in the direction that it was made in."""
-    if given.wind is None:
+    if given.mix is None:
         return given.coefficients
-    along = np.cos(given.direction) * given.wind.amplitudes[0] + np.sin(given.direction) * given.wind.amplitudes[1]
-    return np.einsum("km,mvc->kvc", along, given.wind.modes.shapes)
+    along = np.cos(given.direction) * given.mix.amplitudes[0] + np.sin(given.direction) * given.mix.amplitudes[1]
+    return np.einsum("km,mvc->kvc", along, given.mix.modes.shapes)
 
 
 def swaying(made=None, make=samples.grid, **about):

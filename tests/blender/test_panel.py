@@ -237,7 +237,7 @@ def test_a_prompt_that_cannot_be_used_is_answered_with_words_and_no_job(addon, p
 def test_every_label_and_description_is_written_as_blender_asks(addon):
     from blender_addon import registration
 
-    small = {"a", "an", "and", "of", "the", "in", "on"}
+    small = {"a", "an", "and", "of", "the", "in", "on", "to", "as"}
     for cls in registration.CLASSES:
         label, description = getattr(cls, "bl_label", "Fine"), getattr(cls, "bl_description", "")
         assert all(word[0].isupper() or word in small for word in label.split()), label

@@ -9,7 +9,7 @@ from backend import oscillators  # noqa: E402
 from blender_addon.scene import curves, poking, ringing, sway  # noqa: E402
 from blender_addon.scene.poking import CannotPoke  # noqa: E402
 from blender_addon.scene.ringing import Hand, Modes, State  # noqa: E402
-from blender_addon.scene.sway import Sway, Wind  # noqa: E402
+from blender_addon.scene.sway import Mix, Sway  # noqa: E402
 from tests.blender import samples  # noqa: E402
 
 FPS = 24
@@ -26,8 +26,8 @@ def swaying(modes=None):
     obj = samples.grid()
     modes = modes or some_modes()
     count = len(modes.frequencies)
-    amplitudes = np.zeros((2, 2, count), complex)
-    sway.put(obj, Sway(None, 0.4, Wind(modes, amplitudes)))
+    amplitudes = np.zeros((1, 2, count), complex)
+    sway.put(obj, Sway(None, 0.4, Mix(modes, amplitudes)))
     bpy.context.view_layer.objects.active = obj
     return obj, modes
 

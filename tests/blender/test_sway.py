@@ -72,8 +72,8 @@ def test_no_driver_needs_python(made):
 def test_the_longest_expression_has_room_in_a_driver():
     gusts = Gusts(0.123456789, 23.45678912, 0.05, 340.2, 123.456789)
     obj = samples.grid()
-    wind_of = windy(obj, bins=24).wind
-    sway.put(obj, Sway(None, 0.05, wind_of, gusts))
+    mix = windy(obj, bins=24).mix
+    sway.put(obj, Sway(None, 0.05, mix, gusts, 0.0))
     assert max(len(driver.expression) for driver in drivers(obj)) < 255
     assert all(driver.is_simple_expression for driver in drivers(obj))
     for number, name in enumerate(sway.of(obj).keys):
@@ -183,8 +183,8 @@ def test_a_timing_of_the_artist_is_left_alone():
 def test_a_direction_mixes_both_winds(angle):
     obj, given, at_rest = swaying(windy)
     sway.turn(obj, angle)
-    shapes = given.wind.modes.shapes
-    along_x, along_y = np.einsum("wkm,mvc->wkvc", given.wind.amplitudes, shapes)
+    shapes = given.mix.modes.shapes
+    along_x, along_y = np.einsum("wkm,mvc->wkvc", given.mix.amplitudes, shapes)
     mixed = np.cos(angle) * along_x + np.sin(angle) * along_y
     for frame in (1, 27):
         at(frame)
@@ -214,7 +214,7 @@ def test_modes_follow_the_vertices():
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.delete(type="VERT")
     bpy.ops.object.mode_set(mode="OBJECT")
-    left = np.delete(given.wind.modes.shapes, 3, axis=1)
+    left = np.delete(given.mix.modes.shapes, 3, axis=1)
     np.testing.assert_array_equal(sway.modes_on(obj).shapes, left)
     at_rest = sway.rest(obj.data)
     sway.turn(obj, 0.0)
@@ -370,7 +370,7 @@ def test_speed_and_direction_are_read_off_the_object():
     obj.anthesis_sway.speed, obj.anthesis_sway.direction = 0.5, np.pi / 2
     assert obj.anthesis_sway.speed == 0.5 and sway.loop(obj)[1] == 2 * LOOP
     assert obj.anthesis_sway.direction == pytest.approx(np.pi / 2)
-    along_y = np.einsum("km,mvc->kvc", given.wind.amplitudes[1], given.wind.modes.shapes)
+    along_y = np.einsum("km,mvc->kvc", given.mix.amplitudes[1], given.mix.modes.shapes)
     at(31)
     assert_shows(obj, bends(along_y, at_rest, 30 / (2 * LOOP)))
     still = samples.grid()
