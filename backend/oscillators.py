@@ -160,19 +160,10 @@ def simulate(
     return np.array(path), state
 
 
-def dragged(shapes_there: NDArray, direction: ArrayLike) -> NDArray:
-    """(M,): the modal force of a unit force along `direction` (3,) on a point whose shapes are (M, 3).
-
-    Of complex shapes (M, 2), as pictures give them, the conjugate: the answer at that point is then along the drag.
-    The paper keeps the size |d . S| alone, and so cannot tell a push from a pull.
-    """
-    return np.conj(shapes_there @ np.asarray(direction))
-
-
 def compliance(oscillators: Oscillators, shapes_there: NDArray) -> Reals:
     """(3, 3) metres per newton: how far a point with shapes (M, 3) gives way to a steady force on it.
 
-    Of complex shapes (M, 2), as pictures give them, (2, 2), of forces as `dragged` tells them.
+    Of complex shapes (M, 2), as pictures give them, (2, 2), of forces that are their conjugate along a drag.
     """
     return np.einsum("mi,m,mj->ij", shapes_there, oscillators.omega**-2, shapes_there.conj()).real
 

@@ -103,12 +103,6 @@ def analyse(displacements: Reals, base: float, bins: int = BINS) -> tuple[Spectr
     return SpectralVolume(coefficients.astype(np.complex64), base), lost
 
 
-def synthesise(volume: SpectralVolume, times: ArrayLike) -> NDArray[np.float32]:
-    """Displacements (T, V, 3) or (T, H, W, 2) at any `times` (T,), seconds."""
-    turns = np.outer(np.mod(volume.base * np.asarray(times, np.float64), 1.0), np.arange(len(volume.coefficients)))
-    return _sum(volume.coefficients, np.mod(turns, 1.0))
-
-
 def looped(volume: SpectralVolume, frames: int) -> NDArray[np.float32]:
     """One period in `frames` even steps, (frames, V, 3): the frame after the last one is the first, to the bit."""
     if frames < 1:

@@ -1,11 +1,9 @@
 """Wind on a body that vibrates: gusts with a spectrum, their drag, and the spectral volume that follows in closed form.
 
 The air. Wind blows at U metres a second towards an azimuth e; about this mean it fluctuates by u along e and by v
-across it. Their spectra are those of wind engineering, one-sided, (m/s)^2 / Hz, with x = f L / U:
+across it. Their spectra are Kaimal's, as in IEC 61400-1, one-sided, (m/s)^2 / Hz, with x_u = f L_u / U:
 
-    Kaimal (as in IEC 61400-1)      S_u = 4 s_u^2 (L_u / U) / (1 + 6 x_u)^(5/3),  S_v alike with s_v and L_v
-    von Karman (isotropic)          S_u = 4 s_u^2 (L / U) / (1 + 70.8 x^2)^(5/6)
-                                    S_v = 2 s_v^2 (L / U) (1 + 188.8 x^2) / (1 + 70.8 x^2)^(11/6)
+    S_u = 4 s_u^2 (L_u / U) / (1 + 6 x_u)^(5/3),  S_v alike with s_v and L_v
 
 A loop has the frequencies k f0 alone. Each bin carries all the power of its band, (k - 1/2) f0 to (k + 1/2) f0, so that
 the variance is right; what is slower than the loop is left out. Phases are random, by a seed.
@@ -36,7 +34,6 @@ the full drag would give, over the farthest lean that the body allows. It also k
 true, whatever mass and stiffness a mesh was given.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -115,9 +112,6 @@ def speed_of(beaufort: float, height: float = HEIGHT) -> float:
     return 0.836 * beaufort**1.5 * (height / 10.0) ** (1 / 7)
 
 
-Spectrum = Callable[[Reals, Wind], Reals]
-
-
 def kaimal(frequencies: Reals, wind: Wind) -> Reals:
     """(2, ...): densities along and across at frequencies (...) in Hz; L_v is a third of L_u."""
     densities = []
@@ -127,26 +121,13 @@ def kaimal(frequencies: Reals, wind: Wind) -> Reals:
     return np.stack(densities)
 
 
-def von_karman(frequencies: Reals, wind: Wind) -> Reals:
-    """(2, ...): densities along and across at frequencies (...) in Hz, of one length."""
-    passing = wind.length / wind.speed
-    square = 70.8 * (frequencies * passing) ** 2
-    along, across = wind.deviations
-    return np.stack(
-        [
-            4 * along**2 * passing / (1 + square) ** (5 / 6),
-            2 * across**2 * passing * (1 + 8 / 3 * square) / (1 + square) ** (11 / 6),
-        ]
-    )
-
-
-def gust_sizes(wind: Wind, loop: Loop = USUAL, spectrum: Spectrum = kaimal) -> Reals:
+def gust_sizes(wind: Wind, loop: Loop = USUAL) -> Reals:
     """(2, K) m/s: how far u and v swing in each bin, so that it has the power of its band. The first is 0."""
     sizes = np.zeros((2, loop.bins))
     if wind.speed > 0:
         nodes, weights = NODES
         frequencies = loop.frequencies[1:, None] + loop.base * nodes / 2
-        sizes[:, 1:] = np.sqrt(2 * loop.base * spectrum(frequencies, wind) @ weights / 2)
+        sizes[:, 1:] = np.sqrt(2 * loop.base * kaimal(frequencies, wind) @ weights / 2)
     return sizes
 
 

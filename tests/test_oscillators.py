@@ -16,7 +16,6 @@ from backend.oscillators import (
     Stepper,
     complex_state,
     compliance,
-    dragged,
     free,
     ring_down,
     simulate,
@@ -213,21 +212,6 @@ def test_the_complex_state_turns_backwards_with_time():
 
 
 # --- hands
-
-
-def test_a_drag_moves_a_pictures_point_along_itself():
-    rng = np.random.default_rng(5)
-    shapes = rng.normal(size=(6, 2)) + 1j * rng.normal(size=(6, 2))
-    direction = np.array([0.6, -0.8])
-    force = dragged(shapes, direction)
-    np.testing.assert_allclose((shapes @ direction * force).imag, 0, atol=1e-12)
-    assert ((shapes @ direction * force).real > 0).all()
-    np.testing.assert_allclose(np.abs(force), np.abs(shapes @ direction))
-
-
-def test_a_drag_of_a_mesh_is_the_work_it_does():
-    shapes = np.random.default_rng(6).normal(size=(5, 3))
-    np.testing.assert_allclose(dragged(shapes, [0.0, 2.0, -1.0]), 2 * shapes[:, 1] - shapes[:, 2])
 
 
 def held_point(seed=7):

@@ -350,20 +350,67 @@ def test_doctor_tries_the_learned_engines_libraries(tmp_path, name):
     install(tmp_path / "site", "torch", "torch", torch)
     install(tmp_path / "site", "warp-lang", "warp", warp)
     environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{ROOT}", "ANTHESIS_HOME": str(tmp_path)}
-    done = subprocess.run(command("doctor"), env=environment, capture_output=True, text=True, timeout=60)
+    asked = command("doctor", "--load")
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done.stderr
     for words in said:
         assert words in done.stdout
     assert ("R580" in done.stdout) == ("a GPU" in name)
 
 
+def doctored(tmp_path: Path, code: str = "", **more: str) -> subprocess.CompletedProcess:
+    """What doctor says after `code`, which may change `doctor` and `expected`."""
+    code = f"import sys; from backend.commands import doctor; from backend.pipelines import expected\n{code}\n"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ANTHESIS_HOME": str(tmp_path)} | more
+    asked = [sys.executable, "-c", f"{code}sys.exit(doctor.main([]))"]
+    return subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60)
+
+
 def test_doctor_needs_no_library_of_learned_engines(tmp_path):
-    hidden = "import sys; from backend.commands import doctor; doctor._PLACE = {'no-such': ''}; "
-    code = hidden + "sys.exit(doctor.main([]))"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "ANTHESIS_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    file = tmp_path / "requirements-learned.txt"
+    file.write_text("# a comment\nno-such==1\n")
+    done = doctored(tmp_path, f"from pathlib import Path; doctor._LEARNED = Path({str(file)!r})")
     assert done.returncode == 0, done.stdout
-    assert "not needed by the built-in engine: no-such" in done.stdout
+    assert "not needed by the built-in engine: no-such. Press" in done.stdout
+    assert "-m pip install -r" in done.stdout and "GPU" not in done.stdout
+
+
+SMI = "#!/bin/sh\necho 'A Card, 580.65'\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the driver's program")
+@pytest.mark.parametrize(
+    ("version", "smi", "said"),
+    [
+        ("7.8", "", "GPU: no, for no NVIDIA driver answers"),
+        ("7.8", "#!/bin/sh\nexit 9\n", "GPU: no, for the NVIDIA driver finds none"),
+        ("7.8", SMI, "GPU: yes, A Card, driver 580.65. doctor --load"),
+        ("7.8+cpu", SMI, "this torch is for the CPU"),
+    ],
+)
+def test_doctor_tells_of_learned_engines_without_loading_them(tmp_path, version, smi, said):
+    install(tmp_path / "site", "torch", "torch", "raise ImportError('loaded')")
+    (metadata,) = (tmp_path / "site").glob("torch-*.dist-info/METADATA")
+    metadata.write_text(f"Name: torch\nVersion: {version}\n")
+    (tmp_path / "bin").mkdir()
+    if smi:
+        (tmp_path / "bin" / "nvidia-smi").write_text(smi)
+        (tmp_path / "bin" / "nvidia-smi").chmod(0o755)
+    done = doctored(tmp_path, PATH=str(tmp_path / "bin"), PYTHONPATH=f"{tmp_path / 'site'}{os.pathsep}{ROOT}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout and f"libraries: torch {version}" in done.stdout
+
+
+def test_doctor_tells_of_the_model(tmp_path):
+    there = f"from pathlib import Path; expected.WEIGHTS = Path({str(tmp_path / 'weights')!r})"
+    assert "No trained model comes with this version" in doctored(tmp_path, there).stdout
+    (tmp_path / "weights" / "vae").mkdir(parents=True)
+    (tmp_path / "weights" / "README.md").write_text("# A model\n\nIt sways what it sees.\n\nMore.\n")
+    done = doctored(tmp_path, there)
+    assert done.returncode == 1 and "has no weights" in done.stdout
+    (tmp_path / "weights" / "vae" / "model.fp16.safetensors").write_bytes(bytes(2_500_000))
+    said = doctored(tmp_path, there).stdout
+    assert "of 2.5 MB lies in" in said and said.count("It sways what it sees.") == 1 and "More" not in said
 
 
 def test_doctor_finds_a_backend_that_does_not_answer(tmp_path):

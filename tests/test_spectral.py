@@ -14,9 +14,9 @@ from backend.spectral import (
     magnified,
     seam,
     slowed,
-    synthesise,
     within,
 )
+from tests.played import synthesise
 
 
 def drawn(bins=5, points=4, axes=3, seed=0, base=0.2):

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
+_LEARNED = Path(__file__).parents[1] / "requirements-learned.txt"
+_ASKING = 10  # seconds for the driver's answer
 _MUCH = 2e9  # bytes free that a long, heavy clip wants
 _WAIT = 2000  # milliseconds for a backend's answer
 _LOADING = 120  # seconds for a library and its drivers
@@ -47,30 +49,35 @@ def main(options: list[str]) -> int:
     """0 where the backend can work here, 1 where something must be done first."""
     parser = argparse.ArgumentParser(prog="python -m backend doctor", description=__doc__.split("\n")[0])
     parser.add_argument("--home", type=Path, help="the backend's folder to look into (default: this user's)")
-    home = parser.parse_args(options).home
+    parser.add_argument(
+        "--load", action="store_true",
+        help="load the learned engine's libraries too, and say what they compute on; takes some seconds",
+    )  # fmt: skip
+    arguments = parser.parse_args(options)
     sick = False
-    for finding in _findings(home):
+    for finding in _findings(arguments.home, arguments.load):
         print(f"{'ok  ' if finding.well else 'BAD '} {finding.text}")
         sick |= not finding.well
     print("Something above must be done first" if sick else "The backend can work here")
     return 1 if sick else 0
 
 
-def _findings(home: Path | None) -> Iterator[Finding]:
+def _findings(home: Path | None, load: bool) -> Iterator[Finding]:
     yield _python()
-    missing = _missing(_requirements())
+    wanted = _requirements(_REQUIREMENTS)
+    missing = _missing(wanted)
     if missing:
         fix = f'"{sys.executable}" -m pip install -r "{_REQUIREMENTS}"'
         yield Finding(False, f"Not installed: {', '.join(missing)}. Run: {fix}")
         return  # the rest could only say so again
-    yield Finding(True, f"All {len(_requirements())} packages are installed")
+    yield Finding(True, f"All {len(wanted)} packages are installed")
     from backend import protocol
 
     home = home or protocol.default_home()
     yield _folder(home)
     yield _connection(home)
     yield _compiled(home)
-    yield from _learned()
+    yield from _learned(load)
 
 
 def _python() -> Finding:
@@ -79,8 +86,8 @@ def _python() -> Finding:
     return Finding(well, f"Python {version} at {sys.executable}" + ("" if well else ": 3.11, 3.12 or 3.13 is needed"))
 
 
-def _requirements() -> list[str]:
-    lines = _REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+def _requirements(file: Path) -> list[str]:
+    lines = file.read_text(encoding="utf-8").splitlines()
     return [re.match(r"[\w.-]+", line)[0] for line in lines if line and not line.startswith("#")]
 
 
@@ -146,15 +153,61 @@ def _compiled(home: Path) -> Finding:
     return Finding(True, f"Compiled kernels are kept in {folder}: {held}")
 
 
-def _learned() -> Iterator[Finding]:
-    """Whether the learned engines' libraries are there, load, and see a GPU. The built-in engine needs none of them."""
-    if missing := _missing(_PLACE):
-        yield Finding(True, f"Not installed, and not needed by the built-in engine: {', '.join(missing)}")
-        return
+def _learned(load: bool) -> Iterator[Finding]:
+    """Whether the learned engine's libraries are there, and its model. The built-in engine needs neither."""
+    wanted = _requirements(_LEARNED)
+    missing = _missing(wanted)
+    there = [name for name in wanted if name not in missing]
+    if there:
+        versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in there)
+        yield Finding(True, f"The learned engine's libraries: {versions}")
+    if missing:
+        fix = f'Press Install Learned Engine in Blender, or run: "{sys.executable}" -m pip install -r "{_LEARNED}"'
+        yield Finding(True, f"Not installed, and not needed by the built-in engine: {', '.join(missing)}. {fix}")
+    yield _model()
+    if "torch" in there:
+        yield _gpu()
+    if load:
+        yield from _loaded([name for name in _PLACE if name in there])
+
+
+def _model() -> Finding:
+    """The one that comes with us: its folder, its size, and what its card says first."""
+    from backend.pipelines.expected import WEIGHTS
+
+    files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
+    if not files:
+        return Finding(True, "No trained model comes with this version: pictures come to life with one that you name")
+    if not any(path.suffix == ".safetensors" for path in files):
+        return Finding(False, f"The model in {WEIGHTS} has no weights: install Anthesis again")
+    size, card = sum(path.stat().st_size for path in files), WEIGHTS / "README.md"
+    lines = card.read_text(encoding="utf-8").splitlines() if card.is_file() else []
+    about = next((line for line in lines if line and line[0] not in "#-|"), "it has no card")
+    return Finding(True, f"A trained model of {size / 1e6:.1f} MB lies in {WEIGHTS}: {about}")
+
+
+def _gpu() -> Finding:
+    """Whether an NVIDIA driver answers, and what it drives. What torch makes of it, only loading tells."""
+    ask = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, timeout=_ASKING)
+    except (OSError, subprocess.TimeoutExpired):
+        return Finding(True, "GPU: no, for no NVIDIA driver answers. The learned engine computes on the CPU")
+    names = done.stdout.strip().splitlines()
+    if done.returncode or not names:
+        return Finding(True, "GPU: no, for the NVIDIA driver finds none. The learned engine computes on the CPU")
+    text = f"GPU: yes, {names[0].replace(', ', ', driver ')}"
+    if importlib.metadata.version("torch").endswith("+cpu"):
+        return Finding(True, f"{text}; but this torch is for the CPU. Install the learned engine again, for the GPU")
+    return Finding(True, f"{text}. doctor --load says whether torch can use it")
+
+
+def _loaded(names: list[str]) -> Iterator[Finding]:
+    """Whether libraries load, and see a GPU."""
     on_gpu = {}
-    for name, script in _PLACE.items():
+    for name in names:
         title = f"{name} {importlib.metadata.version(name)}"
-        well, said = _run(script)
+        well, said = _run(_PLACE[name])
         on_gpu[name] = not said.startswith("the CPU") if well else None
         fix = f'"{sys.executable}" -m pip install --force-reinstall {name}'
         yield Finding(well, f"{title} computes on {said}" if well else f"{title} does not load: {said}. Run: {fix}")
