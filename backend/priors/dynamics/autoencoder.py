@@ -58,7 +58,8 @@ def _pool(network: AutoencoderKL, latent: int) -> None:
     """Let it begin as average pooling, and pixels as large as the pools for the way back; latents are almost certain.
 
     Signal c goes through channels 4 c to 4 c + 3 as (s x, -s x, 1, -1): group normalisation finds about the same size
-    in them however large x is, and of SiLU, silu(x) - silu(-x) = x is left; its groups are of 4 channels or more. What residual blocks add is 0 at first.
+    in them however large x is, and of SiLU, silu(x) - silu(-x) = x is left; its groups are of 4 channels or more. What
+    residual blocks add is 0 at first.
     """
     for module in network.modules():
         if isinstance(module, ResnetBlock2D):
