@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one entrance: set up, demo, test, bench, package, run. Needs Python 3.11 or later and nothing else.
+"""The one entrance: set up, demo, test, bench, package, run, train. Needs Python 3.11 or later and nothing else.
 
 python build.py demo       everything set up, then the main job in a real Blender; pictures and files in out/demo/
 python build.py test       everything set up, then all the tests
@@ -7,6 +7,7 @@ python build.py test       everything set up, then all the tests
 
 import argparse
 import json
+import mimetypes
 import os
 import re
 import shutil
@@ -49,8 +50,8 @@ STOPPED = 130  # exit code after Ctrl-C
 
 
 def main() -> int:
-    if sys.argv[1:2] == ["run"]:  # everything after it belongs to the backend's own parser, --help as well
-        return run(sys.argv[2:])
+    if sys.argv[1:2] in (["run"], ["train"]):  # all after it belongs to the backend's own parser, --help as well
+        return in_backend(*sys.argv[1:])
     parser = _parser()
     arguments, others = parser.parse_known_args()
     if others and not (arguments.action is bench and arguments.name):
@@ -89,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--platform", choices=package.PLATFORMS, nargs="+", default=list(package.PLATFORMS))
     added.add_argument("--out", type=Path, default=ROOT / "dist", help="where the zips go (dist)")
     action(dev, "dev")
-    actions.add_parser("run", help="make a file from words or a mesh in this terminal; run --help has its own options")
+    actions.add_parser("run", help="make a file from words, a mesh or a picture; run --help has its own options")
+    actions.add_parser("train", help="train the networks of the learned engine; train --help has its own options")
     return parser
 
 
@@ -316,17 +318,23 @@ def dev(arguments) -> None:
     print(EDITOR.executable)
 
 
-def run(options: list[str]) -> int:
-    """`python -m backend run` in the project's own environment, with paths as seen from here."""
-    ensure(BACKEND)
+def in_backend(command: str, *options: str) -> int:
+    """`python -m backend COMMAND` in the project's own environment, with paths as seen from here."""
+    environment = LEARNED if command == "train" or any(map(_is_picture, options)) else BACKEND
+    ensure(BACKEND, environment)
     # -P: a folder called backend where the user stands must not be taken for ours
-    command = [BACKEND.executable, "-P", "-m", "backend", "run", *options]
+    command = [environment.executable, "-P", "-m", "backend", command, *options]
     process = subprocess.Popen(command, env=_environment())
     try:
         return process.wait()
     except KeyboardInterrupt:
         _end(process, patience=3)  # it heard the terminal's Ctrl-C too
         return process.returncode if process.returncode >= 0 else STOPPED
+
+
+def _is_picture(name: str) -> bool:
+    """By its ending: what is made of a picture wants the learned engine."""
+    return (mimetypes.guess_type(name, strict=False)[0] or "").startswith("image/")
 
 
 def _end(process: subprocess.Popen, patience: float) -> None:

@@ -9,6 +9,7 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -253,6 +254,29 @@ def test_bench_passes_on_what_it_does_not_know_and_no_other_action_does(monkeypa
         with pytest.raises((SystemExit, environments.SetupError)):
             build.main()
     assert len(called) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "environment"),
+    [
+        (["run", "a rose", "-o", "rose.glb"], "backend"),
+        (["run", "my photo.JPG", "-o", "film.mp4"], "learned"),
+        (["run", "leaf.webp", "-o", "film.npz"], "learned"),
+        (["train", "dynamics", "--out", "trained"], "learned"),
+    ],
+)
+def test_pictures_and_training_run_where_the_learned_engine_is(monkeypatch, asked, environment):
+    import build
+
+    called, made = [], []
+    monkeypatch.setattr(build, "ensure", lambda *environments: made.extend(one.name for one in environments))
+    done = SimpleNamespace(wait=lambda: 7)
+    monkeypatch.setattr(build.subprocess, "Popen", lambda command, **options: called.append(command) or done)
+    monkeypatch.setattr(sys, "argv", ["build.py", *asked])
+    assert build.main() == 7
+    ((executable, *rest),) = called
+    assert environment in made and environment in str(executable)
+    assert rest == ["-P", "-m", "backend", *asked]
 
 
 @pytest.mark.parametrize("action", ["", "demo", "test", "bench", "package", "dev"])
