@@ -309,13 +309,14 @@ def test_a_size_that_cannot_be_halved_is_refused():
 
 def test_a_saved_model_is_the_same_model_in_half_precision(tmp_path):
     model = tiny(coordinated=True)
+    model.guidance = 0.5
     autoencoder.centre(model.autoencoder, numbers(6, 4, 16, 24))
     model.save(tmp_path)
     for name in ("autoencoder", "denoiser", "renderer", "perception"):
         assert (tmp_path / name / "diffusion_pytorch_model.fp16.safetensors").is_file()
         assert json.loads((tmp_path / name / "config.json").read_text())["_class_name"]
     again = Dynamics.load(tmp_path)
-    assert again.sizes == TINY and torch.equal(again.scales, model.scales)
+    assert again.sizes == TINY and torch.equal(again.scales, model.scales) and again.guidance == 0.5
     assert torch.equal(again.scheduler.alphas_cumprod, model.scheduler.alphas_cumprod)
     assert again.scheduler.config.timestep_spacing == "trailing"
     for name in NETWORKS:

@@ -182,6 +182,14 @@ def test_a_picture_of_another_size_is_answered_in_its_own_pixels():
     np.testing.assert_allclose(larger.coefficients, normal.as_volume(expected).coefficients, atol=1e-4)
 
 
+def test_without_a_word_the_guidance_is_the_models_own():
+    model, picture = Dynamics.fresh(TINY, torch.tensor([2.0, 1.0, 0.5])), numbers(1, 3, 16, 24).tanh()
+    found = []
+    for model.guidance, how in ((0.5, Sampling(4)), (0.5, Sampling(4, 0.0)), (0.0, Sampling(4, 0.5))):
+        found.append(model.slices(picture, [1], how))
+    assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
+
+
 def test_pictures_in_another_order_are_answered_in_that_order():
     model = Dynamics.fresh(TINY, torch.tensor([2.0, 1.0, 0.5]))
     pictures, how = numbers(3, 3, 16, 24).tanh(), Sampling(steps=5)

@@ -243,6 +243,15 @@ def test_an_autoencoder_learns_what_swings(data):
     assert 0.6 < latents.std() < 1.6
 
 
+def test_the_guidance_is_that_with_which_things_swing_as_far_as_in_truth(data, monkeypatch):
+    phase = object.__new__(phases.Coordination)
+    phase.place = phases.Place(Dynamics.fresh(TINY, torch.ones(3)), data, Path(), "cpu")
+    phase.model = phase.place.model
+    monkeypatch.setattr(phase, "_drawn", lambda batch: batch.slices * (0.4 + phase.model.guidance))
+    phase.finish()
+    assert phase.model.guidance == 0.5
+
+
 def test_the_mean_of_the_weights_is_handed_on(data):
     phase = phases.PerceptionOfPictures(phases.Place(Dynamics.fresh(TINY, torch.ones(3)), data, Path(), "cpu"))
     learning = loop._Learning(phase, Budget(4, 2, 1e-2))

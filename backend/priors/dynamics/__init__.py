@@ -28,14 +28,14 @@ from backend.priors.dynamics.sampler import Sampling
 from backend.priors.dynamics.sizes import Sizes
 from backend.spectral import SpectralVolume
 
-CARD = "dynamics.json"  # sizes, and the scales of bins
+CARD = "dynamics.json"  # sizes, the scales of bins, and the guidance
 NETWORKS = {
     "autoencoder": AutoencoderKL,
     "denoiser": Denoiser,
     "renderer": Renderer,
     "perception": Perception,
 }  # by the names of their folders
-PAPERS = Sampling()
+USUAL = Sampling()
 
 
 @dataclass(eq=False)
@@ -49,6 +49,7 @@ class Dynamics:
     renderer: Renderer
     perception: Perception  # wanted in training alone
     scheduler: DDIMScheduler
+    guidance: float = sampler.GUIDANCE  # w, with which things swing about as far as in truth
 
     @classmethod
     def fresh(cls, sizes: Sizes, scales: Tensor, seed: int = 0) -> "Dynamics":
@@ -80,7 +81,8 @@ class Dynamics:
             for name, kind in NETWORKS.items()
         }
         scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
-        return cls(Sizes.of_json(card["sizes"]), torch.tensor(card["scales"]), **networks, scheduler=scheduler)
+        known = {"scales": torch.tensor(card["scales"]), "guidance": float(card["guidance"])}
+        return cls(Sizes.of_json(card["sizes"]), **known, **networks, scheduler=scheduler)
 
     def save(self, folder: Path | str) -> None:
         """Into a folder of diffusers' layout, weights in half precision."""
@@ -89,7 +91,7 @@ class Dynamics:
         for name in NETWORKS:
             deepcopy(getattr(self, name)).half().save_pretrained(folder / name, variant="fp16")
         self.scheduler.save_pretrained(folder / "scheduler")
-        card = {"sizes": self.sizes.as_json(), "scales": self.scales.tolist()}
+        card = {"sizes": self.sizes.as_json(), "scales": self.scales.tolist(), "guidance": self.guidance}
         (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
     def encoded(self, pixels: Tensor) -> Tensor:
@@ -116,7 +118,8 @@ class Dynamics:
             raise ValueError(f"Pictures must be (B, 3, {size[0]}, {size[1]}), not {tuple(pictures.shape)}")
         if len(seeds) != len(pictures):
             raise ValueError(f"{len(pictures)} pictures want as many seeds, not {len(seeds)}")
-        eps, recurrences = sampler.guided(self.denoiser, pictures, how.guidance), 1
+        guidance = self.guidance if how.guidance is None else how.guidance
+        eps, recurrences = sampler.guided(self.denoiser, pictures, guidance), 1
         if how.loop is not None:
             frames, recurrences = how.loop.frames, how.loop.recurrences
             eps = sampler.drawn_to(
@@ -126,7 +129,7 @@ class Dynamics:
         like = pictures.new_empty(len(pictures), *self.sizes.latents)
         return self.decoded(sampler.ddim(eps, self.scheduler, how.steps, generators, like, recurrences))
 
-    def predict(self, picture: Tensor, seed: int = 0, how: Sampling = PAPERS) -> SpectralVolume:
+    def predict(self, picture: Tensor, seed: int = 0, how: Sampling = USUAL) -> SpectralVolume:
         """How a picture (3, H, W) of any size sways: coefficients (K, H, W, 2) in its pixels.
 
         The networks see it at their own size. At t = 0 all is where the picture has it.

@@ -36,12 +36,15 @@ class Loop:
     frames: int = 150  # of one period
 
 
+GUIDANCE = 1.75  # of the paper
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the latents are drawn."""
 
     steps: int = 50
-    guidance: float = 1.75
+    guidance: float | None = None  # None: the model's own
     loop: Loop | None = None
 
 

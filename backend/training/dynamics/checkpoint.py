@@ -91,6 +91,7 @@ def state_of(model: Dynamics) -> dict[str, Any]:
         "networks": {name: getattr(model, name).state_dict() for name in NETWORKS},
         "centre": {"shift_factor": config.shift_factor, "scaling_factor": config.scaling_factor},
         "scales": model.scales,
+        "guidance": model.guidance,
     }
 
 
@@ -100,3 +101,4 @@ def restore(model: Dynamics, state: dict[str, Any]) -> None:
         getattr(model, name).load_state_dict(weights)
     model.autoencoder.register_to_config(**state["centre"])
     model.scales = state["scales"].to(model.scales.device)
+    model.guidance = state["guidance"]

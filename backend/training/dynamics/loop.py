@@ -131,14 +131,14 @@ class _Training:
 
     def _hand_on(self, phase: Phase, learning: "_Learning", budget: Budget) -> None:
         """Hold what was learned against what comes next, and write the model."""
+        learning.settle()
+        phase.finish()
         self._look(phase, learning, budget.steps)
         if isinstance(phase, Autoencoder) and not self.last["energy_left"] <= self.plan.left:
             raise NotLearned(
                 f"After {budget.steps} steps the autoencoder loses {self.last['energy_left']:.0%} of the motion in "
                 f"held-out pictures, and may lose {self.plan.left:.0%}: the denoiser would learn noise"
             )
-        learning.settle()
-        phase.finish()
         self.before += budget.steps
         card.write(self.model, self.log, self.out / MODEL)
 

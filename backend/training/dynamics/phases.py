@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from backend.priors.dynamics import Dynamics, Sampling, autoencoder, denoiser, features, normal, renderer
+from backend.priors.dynamics import Dynamics, Sampling, autoencoder, denoiser, features, normal, renderer, sampler
 from backend.report import Report, silent
 from backend.training.dynamics import measures, precision
 from backend.training.dynamics.samples import Batch
@@ -28,6 +28,8 @@ CENTRED = 2**21  # pixels of slices from which the latents' middle and size are 
 MOVES = 0.1  # pixels: pairs in which nothing goes farther teach the renderer nothing
 MOMENTS = 12  # of a period, over which W is a mean
 STEPS = 20  # of DDIM, for what is looked at
+GUIDANCES = 0.0, 0.5, 1.0, sampler.GUIDANCE  # that are tried
+LEAST = 1e-6
 COLOURED = (0, 1, 2, 4, 8)  # bins that are looked at
 
 
@@ -194,11 +196,25 @@ class Coordination(Denoising):
     def scores(self) -> dict[str, float]:
         """Of what is drawn besides: how far it moves, as a share of the truth, and whether where the truth does."""
         batch = self.place.held_out(2 * SHOWN)
-        seeds = list(range(len(batch.picture)))
-        drawn = normal.starting_at_rest(self.model.slices(batch.picture, seeds, Sampling(_steps(self.model))))
+        drawn = self._drawn(batch)
         return super().scores() | {
-            "magnitude": measures.magnitude(drawn, batch.slices), "place": measures.place(drawn, batch.slices)
-        }  # fmt: skip
+            "guidance": self.model.guidance,
+            "magnitude": measures.magnitude(drawn, batch.slices),
+            "place": measures.place(drawn, batch.slices),
+        }
+
+    def _drawn(self, batch: Batch) -> Tensor:
+        how = Sampling(_steps(self.model))
+        return normal.starting_at_rest(self.model.slices(batch.picture, list(range(len(batch.picture))), how))
+
+    def finish(self) -> None:
+        """Of the guidances that with which held-out things swing most nearly as far as in truth: with much of it they
+        swing too far."""
+        batch, found = self.place.held_out(4 * SHOWN), {}
+        for guidance in GUIDANCES:
+            self.model.guidance = guidance
+            found[guidance] = measures.magnitude(self._drawn(batch), batch.slices)
+        self.model.guidance = min(found, key=lambda one: abs(math.log(max(found[one], LEAST))))
 
 
 class PerceptionOfPictures(Phase):
