@@ -16,9 +16,18 @@ def missing(**modules: str) -> list[str]:
     return [package for module, package in modules.items() if importlib.util.find_spec(module) is None]
 
 
+def advice() -> str:
+    """What to do where some are missing."""
+    return f'Press Install Learned Engine in Blender, or run: "{sys.executable}" -m pip install -r "{REQUIREMENTS}"'
+
+
+def lacking(**modules: str) -> str:
+    """Which of the modules cannot be found, each by the name of its package, and what to do; "" where all are there."""
+    packages = missing(**modules)
+    return f"Not installed: {', '.join(packages)}. {advice()}" if packages else ""
+
+
 def wanted(**modules: str) -> None:
     """Raises NotInstalled where one of the modules cannot be found; each with the name of its package."""
-    if packages := missing(**modules):
-        raise NotInstalled(
-            f'Not installed: {", ".join(packages)}. Run: "{sys.executable}" -m pip install -r "{REQUIREMENTS}"'
-        )
+    if sentence := lacking(**modules):
+        raise NotInstalled(sentence)

@@ -79,7 +79,7 @@ class Lift:
 
     amplitudes: Complexes  # (K, M), the first bin real
     noise: Reals  # (K,) pixels, root mean square of x and of y: how far off the picture is, but for its outliers
-    explained: float  # share of the seen energy; below 0 where it is worse than none
+    explained: float  # share of the seen energy, see explained()
     pixels: int  # that were used
 
 
@@ -102,8 +102,8 @@ def look(
     there = triangle >= 0
     if there.sum() < FEWEST:
         raise Unseen(
-            f"Only {there.sum()} pixels of the picture show the mesh, and {FEWEST} are wanted: take the picture from "
-            "nearer, or larger."
+            f"Only {there.sum()} pixels of the picture show the mesh, and {FEWEST} are wanted: look at it from nearer, "
+            "or make the picture larger."
         )
     _refuse_elsewhere(volume, there)
     corners, shares = faces[triangle[there]], found.barycentrics[0].numpy()[there]
@@ -162,9 +162,15 @@ def lift(seen: Seen, prior: Complexes) -> Lift:
         sigma = np.maximum(np.sqrt(off @ believed / np.maximum(count - taken, 0.1 * count)), least)
         far = np.sqrt((off / sigma[:, None] ** 2).reshape(bins, -1, 2).mean(axis=(0, 2)))
         trust = np.minimum(1.0, (OUTLIER / np.maximum(far, OUTLIER)) ** 2)
-    shares = np.where(np.arange(bins) > 0, 0.5, 1.0)  # of a bin in the mean over time, see backend/spectral.py
-    left, whole = (shares @ part @ weights for part in (off, np.abs(motion) ** 2))
-    return Lift(amplitudes, sigma, float(1.0 - left / whole) if whole > 0 else 0.0, len(trust))
+    return Lift(amplitudes, sigma, explained(seen, amplitudes), len(trust))
+
+
+def explained(seen: Seen, amplitudes: Complexes) -> float:
+    """The share of the seen energy that amplitudes (K, M) take up; below 0 where they are worse than none."""
+    flat, motion, weights = _flat(seen)
+    shares = np.where(np.arange(len(motion)) > 0, 0.5, 1.0)  # of a bin in the mean over time, see backend/spectral.py
+    left, whole = (shares @ np.abs(part) ** 2 @ weights for part in (motion - amplitudes @ flat.T, motion))
+    return float(1.0 - left / whole) if whole > 0 else 0.0
 
 
 def _flat(seen: Seen) -> tuple[Reals, Complexes, Reals]:
@@ -206,8 +212,8 @@ def _refuse_elsewhere(volume: SpectralVolume, there: NDArray[np.bool_]) -> None:
     on, beside = squares[there].sum(), squares[~near].sum()
     if beside > on and squares.max() > STILL**2:
         raise Unseen(
-            f"The picture moves where the mesh is not: {beside / squares.sum():.0%} of its motion is beside it. Take "
-            "the picture through the same camera, with nothing but the mesh in it."
+            f"The picture moves where the mesh is not: {beside / squares.sum():.0%} of its motion is beside it. Try "
+            "another seed or another view, or look at it from nearer."
         )
     if squares[there].max() <= STILL**2:
-        raise Unseen("Nothing of the mesh is seen to move in the picture: ask for more motion, or another seed.")
+        raise Unseen("Nothing of the mesh is seen to move in the picture: try another seed or another view.")

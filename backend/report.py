@@ -29,5 +29,10 @@ class Preview(bytearray):
     """A record that a newer one replaces: a reader who is slow may miss it."""
 
 
-class Timed(bytearray):
-    """A record that holds seconds on the clock: a second attempt makes another one, and is right all the same."""
+class Varying(bytearray):
+    """A record that may be another one in a second attempt, and goes with the records before it all the same: it holds
+    seconds on the clock, or it is the only one that hangs on a GPU, which adds up in another order each time.
+
+    Records that belong together, such as frames of a film, are none of these: there a second attempt that makes others
+    must not go on, since clients have taken the first ones already.
+    """

@@ -83,7 +83,7 @@ def pack_sway(record: protocol.SwayRecord, along_x: NDArray, along_y: NDArray) -
 def pack_seen(record: protocol.SeenRecord, amplitudes: NDArray) -> bytearray:
     """A SeenRecord of complex amplitudes (K, M). Raises NotFinite."""
     pairs = _pairs(amplitudes)
-    if not (np.isfinite(pairs).all() and np.isfinite(record.explained)):
+    if not (np.isfinite(pairs).all() and np.isfinite(record.explained or 0.0)):
         raise NotFinite("What is seen to move holds values that are not numbers, or far too large")
     return protocol.pack(record, {"amplitudes": pairs})
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from backend import protocol, wire
 from backend.clip import Frame
-from backend.report import Preview, Timed
+from backend.report import Preview, Varying
 
 
 def capabilities() -> protocol.Engines:
@@ -49,7 +49,7 @@ def carry_out(request, subject, report):
         data = record(index, time.time_ns() if "whim" in words else request.seed, size)
         yield Preview(data.tobytes()) if "previews" in words and index < request.frames - 1 else data
     if "timed" in words:
-        yield Timed(record(request.frames, time.time_ns()).tobytes())
+        yield Varying(record(request.frames, time.time_ns()).tobytes())
     _misbehave(words, request.frames)
 
 

@@ -45,8 +45,6 @@ ALLOWED = {
     "backend/pipelines/expected.py": NOUNS
     | {"backend.learned", "backend.pipelines", "backend.priors", "backend.protocol", "backend.spectral"}
     | {"backend.wire", "torch"},
-    "backend/pipelines/jobs.py": NOUNS
-    | {"backend.certificate", "backend.priors", "backend.protocol", "backend.wire", "kernels"},
     "backend/pipelines/picture.py": NOUNS
     | {"backend.oscillators", "backend.pipelines", "backend.priors", "backend.protocol", "backend.spectral"}
     | {"backend.wire", "torch"},
@@ -63,7 +61,7 @@ ALLOWED = {
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
     "backend/service": {"backend.prompt", "backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
     "backend/commands": NOUNS
-    | {"backend.files", "backend.pipelines", "backend.prompt", "backend.protocol", "backend.wire"}
+    | {"backend.files", "backend.learned", "backend.pipelines", "backend.prompt", "backend.protocol", "backend.wire"}
     | {"msgspec", "rich", "zmq"},
     # Its imports stand in the functions that train: where no torch is installed, it says so.
     "backend/commands/train.py": {"backend.learned", "backend.report", "backend.training", "rich", "torch"},

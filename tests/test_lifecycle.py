@@ -13,7 +13,7 @@ from backend.pipelines import lifecycle
 from backend.pipelines.lifecycle import Life, UnusableSubject, weld
 from backend.pipelines.processes.process import NotForThis
 from backend.protocol import Generate
-from backend.report import Preview, Timed, silent
+from backend.report import Preview, Varying, silent
 from tests import flowers
 from tests.asking import animate as asked
 from tests.bench.subjects import subjects
@@ -388,7 +388,7 @@ def test_previews_come_first_and_are_marked():
 def test_what_a_second_attempt_makes_anew_is_marked_and_nothing_else_differs():
     subject = bytes(wire.pack_mesh(cone()))
     once, again = (list(pipelines.carry_out(asked(frames=3), subject, silent)) for _ in range(2))
-    assert [one != other for one, other in zip(once, again, strict=True)] == [isinstance(one, Timed) for one in once]
+    assert [one != other for one, other in zip(once, again, strict=True)] == [isinstance(one, Varying) for one in once]
 
 
 def test_a_preview_that_fails_does_not_cost_the_life(monkeypatch):

@@ -43,7 +43,9 @@ CALLS = [
     protocol.Clear(id=13),
     protocol.Shutdown(id=14, force=True),
 ]
-ENGINES = protocol.Engines(makes=("rose",), processes=("wilt", "melt"), device="CPU", lacking="No model")
+ENGINES = protocol.Engines(
+    makes=("rose",), processes=("wilt", "melt"), device="CPU", lacking="No torch", no_model="None"
+)
 ANSWERS = [
     protocol.Welcome(re=1, protocol=1, boot=ID, software="0.1", engines=ENGINES),
     protocol.Pong(re=2, boot=ID, worker="Idle", running=1, queued=2, store_bytes=1 << 36, engines=None),

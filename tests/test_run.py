@@ -369,7 +369,7 @@ def doctored(tmp_path: Path, code: str = "", **more: str) -> subprocess.Complete
 def test_doctor_needs_no_library_of_learned_engines(tmp_path):
     file = tmp_path / "requirements-learned.txt"
     file.write_text("# a comment\nno-such==1\n")
-    done = doctored(tmp_path, f"from pathlib import Path; doctor._LEARNED = Path({str(file)!r})")
+    done = doctored(tmp_path, f"from pathlib import Path; doctor.learned.REQUIREMENTS = Path({str(file)!r})")
     assert done.returncode == 0, done.stdout
     assert "not needed by the built-in engine: no-such. Press" in done.stdout
     assert "-m pip install -r" in done.stdout and "GPU" not in done.stdout

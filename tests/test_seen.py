@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from backend import pipelines, protocol, spectral, wire
+from backend import learned, pipelines, protocol, spectral, wire
 from backend.clip import Mesh
 from backend.pipelines import expected
 from backend.pipelines.plane import on_grid, shares, upright
@@ -49,7 +49,7 @@ def test_a_sway_as_seen_has_the_settings_of_a_sway_but_those_that_are_the_models
         {field.name: field.default for field in msgspec.structs.fields(kind)}
         for kind in (protocol.SwayAsSeen, protocol.Sway)
     )
-    assert theirs.keys() - ours.keys() == {"engine", "frequencies", "lowest"}
+    assert theirs.keys() - ours.keys() == {"engine", "direction", "frequencies", "lowest"}
     assert ours.keys() - theirs.keys() == {"camera", "steps", "model"}
     assert all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
     with pytest.raises(msgspec.ValidationError, match="frequencies"):
@@ -94,12 +94,22 @@ def test_what_is_no_camera_is_refused(view, projection, sentence):
     ("asked", "sentence"),
     [
         ({"size": 0.0}, ">= 0.01"), ({"size": 101.0}, "<= 100"), ({"detail": 7}, ">= 8"), ({"detail": 257}, "<= 256"),
-        ({"steps": -1}, ">= 0"), ({"damping": 0.0}, ">= 0.005"), ({"amplitude": 1.0}, "amplitude"),
+        ({"steps": -1}, ">= 0"), ({"steps": 7}, "7 steps do not divide 1000"),
+        ({"damping": 0.0}, ">= 0.005"), ({"amplitude": 1.0}, "amplitude"),
     ],
 )  # fmt: skip
 def test_a_plane_that_cannot_be_asked_for_is_refused(asked, sentence):
     with pytest.raises(msgspec.ValidationError, match=sentence):
         msgspec.convert(asked, protocol.Plane)
+
+
+@pytest.mark.parametrize("kind", [protocol.Picture, protocol.Plane, protocol.SwayAsSeen])
+def test_steps_are_refused_where_they_are_asked_for(kind):
+    rest = {"camera": camera()} if kind is protocol.SwayAsSeen else {}
+    for steps in (0, 1, 50, 1000):
+        assert kind(steps=steps, **rest).steps == steps
+    with pytest.raises(ValueError, match=r"600 steps do not divide 1000, .* 500, 1000, or 0$"):
+        kind(steps=600, **rest)
 
 
 # --- records
@@ -159,6 +169,11 @@ def test_what_is_seen_comes_back_as_it_was():
     np.testing.assert_array_equal(arrays["amplitudes"][..., 0] + 1j * arrays["amplitudes"][..., 1], amplitudes)
 
 
+def test_a_plane_has_no_modes_that_explain_a_part():
+    packed = wire.pack_seen(msgspec.structs.replace(SEEN, explained=None), np.ones((2, 3), complex))
+    assert protocol.unpack(packed)[0].explained is None
+
+
 @pytest.mark.parametrize(("explained", "bad"), [(0.5, np.nan), (0.5, 1j * np.inf), (np.nan, 1.0), (0.5, 1e60)])
 def test_what_is_seen_holds_numbers_only(explained, bad):
     amplitudes = np.ones((2, 3), complex)
@@ -185,15 +200,24 @@ def test_a_backend_says_why_it_brings_no_picture_to_life(monkeypatch, tmp_path):
 
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
     monkeypatch.setattr(expected, "WEIGHTS", tmp_path / "weights")
-    lacking = pipelines.capabilities().lacking
-    assert lacking.startswith("Not installed: torch, diffusers, safetensors. Install the learned engine")
-    assert msgspec.convert({"lacking": lacking}, protocol.Engines).lacking == lacking
+    monkeypatch.setattr(learned, "REQUIREMENTS", tmp_path / ("long" * 50) / "requirements.txt")
+    engines = pipelines.capabilities()
+    assert engines.lacking.startswith("Not installed: torch, diffusers, safetensors. Press Install Learned Engine in")
+    assert msgspec.convert(msgspec.to_builtins(engines), protocol.Engines) == engines
     missing -= {"torch", "diffusers"}
-    assert "Not installed: safetensors." in pipelines.capabilities().lacking
+    assert pipelines.capabilities().lacking.startswith("Not installed: safetensors.")
     missing.clear()
-    assert "No trained model comes with this version: train one" in pipelines.capabilities().lacking
+    engines = pipelines.capabilities()
+    assert (engines.lacking, engines.no_model[:44]) == ("", "No trained model comes with this version: tr")
     (tmp_path / "weights").mkdir()
-    assert pipelines.capabilities().lacking == ""
+    engines = pipelines.capabilities()
+    assert (engines.lacking, engines.no_model) == ("", "")
+
+
+def test_the_model_is_a_folder():
+    for kind in (protocol.Picture, protocol.Plane, protocol.SwayAsSeen):
+        (model,) = (field for field in msgspec.inspect.type_info(kind).fields if field.name == "model")
+        assert model.type.extra == {"path": "folder"}
 
 
 # --- the grid
@@ -259,13 +283,13 @@ def test_between_pixels_motion_is_even_and_the_outermost_reach_the_outline():
     np.testing.assert_allclose(moved[upward, 2], -1e-3 * places[upward, 0] * 2 / 40, rtol=1e-4)
 
 
-@pytest.mark.parametrize("reach", [0.5, 3.0, 8.0])
-def test_no_motion_of_the_whole_folds_the_grid_at_its_outline(reach):
-    """Of a picture of 60 pixels which all goes to and fro: nothing passes anything else."""
+@pytest.mark.parametrize(("reach", "amplitude"), [(0.5, 3.0), (2.0, 3.0), (3.2, 3.0), (8.0, 1.0), (9.5, 1.0)])
+def test_no_motion_of_the_whole_folds_the_grid_at_its_outline(reach, amplitude):
+    """Of a picture of 60 pixels which all goes to and fro, twice `reach`: nothing passes anything else."""
     share = shares(60, 40, 121)
     moved = on_grid(still_but(np.full((40, 60), reach), np.full((40, 60), 0.5j * reach)), share, METRES)[0]
     mesh = upright(share, METRES)
     for turn in np.linspace(0, 2 * np.pi, 9):
-        now = mesh.vertices + (moved * np.exp(1j * turn) - moved).real
+        now = mesh.vertices + amplitude * (moved * np.exp(1j * turn) - moved).real
         a, b, c = (now[mesh.faces[:, k]] for k in range(3))
         assert (np.cross(b - a, c - a)[:, 1] < 0).all()

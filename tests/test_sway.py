@@ -12,6 +12,7 @@ from backend import pipelines, protocol, spectral, wind, wire
 from backend.clip import Mesh
 from backend.commands import run
 from backend.geometry.modes import Modes, Rigid
+from backend.pipelines.jobs import swung
 from backend.pipelines.lifecycle import UnusableSubject
 from backend.pipelines.sway import sway, usual_pitch
 from backend.report import silent
@@ -46,7 +47,7 @@ def test_the_foot_stands_and_the_top_swings_most(post, swaying):
 
 
 def test_a_loop_leads_back_into_itself(swaying):
-    frames = list(swaying.frames(40))
+    frames = list(swung(swaying.mesh, swaying.volume, 40))
     again = swaying.mesh.vertices + synthesise(swaying.volume, [swaying.volume.period])[0]
     assert np.abs(again - frames[0].positions).max() < 1e-5
     assert spectral.seam(np.stack([frame.positions for frame in frames])) < 0.2

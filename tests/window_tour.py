@@ -66,6 +66,77 @@ def keys():
     return max((len(o.data.shape_keys.key_blocks) - 1 for o in meshes), default=0)
 """
 
+# For the step look(): four squares of different colours at the corners of a lopsided plane, and what look() has there.
+LOOKED_AT = """
+import builtins, numpy
+from mathutils import Matrix
+looking = sys.modules[name.removesuffix('.events') + '.scene.looking']
+space = area.spaces.active
+COLOURS = {'red': (1, 0, 0), 'green': (0, 1, 0), 'blue': (0, 0, 1), 'yellow': (1, 1, 0)}
+PLACES = [(-1, 0, 0), (1, 0, 0.2), (-0.6, 0, 1.5), (0.3, 0, 1.1)]
+hidden = [obj for obj in bpy.data.objects if not obj.hide_get()]
+for obj in hidden: obj.hide_set(True)
+corners, faces = [], []
+for x, y, z in PLACES:
+    faces.append(range(len(corners), len(corners) + 4))
+    corners += [(x + dx, y, z + dz) for dx, dz in ((-0.2, -0.2), (0.2, -0.2), (0.2, 0.2), (-0.2, 0.2))]
+mesh = bpy.data.meshes.new('Corners')
+mesh.from_pydata(corners, [], faces)
+for number, (colour, rgb) in enumerate(COLOURS.items()):
+    material = bpy.data.materials.new(colour)
+    material.diffuse_color = (*rgb, 1)
+    material.use_nodes = True
+    material.node_tree.nodes['Principled BSDF'].inputs['Base Color'].default_value = (*rgb, 1)
+    mesh.materials.append(material)
+    mesh.polygons[number].material_index = number
+target = bpy.data.objects.new('Corners', mesh)
+bpy.context.scene.collection.objects.link(target)
+target.location = (0.3, 0.2, 0.1)
+other = bpy.data.objects.new('In Local View', mesh)
+bpy.context.scene.collection.objects.link(other)
+other.location = (9, 9, 9)
+before = space.shading.type
+space.region_3d.view_rotation = (0.73, 0.63, 0.12, 0.1)
+space.region_3d.view_location, space.region_3d.view_distance = (0.3, 0.2, 0.8), 6
+bpy.context.view_layer.update()
+
+def settings(): return [space.shading.type, space.shading.use_scene_world, space.region_3d.use_clip_planes]
+
+def localview():
+    with here(): bpy.ops.view3d.localview(frame_selected=False)
+
+def looked(kind, local):
+    space.shading.type, space.shading.use_scene_world, space.shading.use_scene_lights = kind, True, True
+    space.region_3d.use_clip_planes = True
+    space.region_3d.clip_planes = [(0, 0, 1, -1)] + [(0, 0, 0, 100)] * 5
+    were = settings()
+    bpy.context.view_layer.objects.active = target
+    for obj in bpy.data.objects: obj.select_set(obj == other)
+    if local: localview()
+    try:
+        with here(): look = looking.look(bpy.context, target)
+    finally:
+        if local: localview()
+    view, projection = (numpy.array(each).reshape(4, 4) for each in (look.camera.view, look.camera.projection))
+    clip = numpy.column_stack([PLACES, numpy.ones(4)]) @ (projection @ view).T
+    height, width = look.picture.shape[:2]
+    wrong = [] if settings() == were else ['settings']
+    for (colour, rgb), (x, y, _, w) in zip(COLOURS.items(), clip):
+        pixel = look.picture[int((1 - y / w) / 2 * height), int((x / w + 1) / 2 * width)].astype(int)
+        strong = pixel > pixel.max() / 2 + pixel.min() / 2
+        if strong.tolist() != [each == 1 for each in rgb] or numpy.ptp(pixel) < 60:
+            wrong.append([colour, *pixel.tolist()])
+    return {'seen': len(clip), 'wrong': wrong, 'size': [width, height]}
+
+def leave():
+    space.shading.type, space.region_3d.use_clip_planes = before, False
+    bpy.data.meshes.remove(mesh)
+    for obj in hidden: obj.hide_set(False)
+
+space.shading.color_type = 'MATERIAL'
+for each in (looked, leave): setattr(builtins, each.__name__, each)
+"""
+
 
 class Plain:
     """A Blender executable on the display that is there."""
@@ -383,6 +454,17 @@ class Tour:
         self.until("not pump.arrivals.open")
         assert self.ask(keys) == names, "a second sway does not take the place of the first"
 
+    def look(self) -> None:
+        """What is sent of a mesh as it is seen: its picture has each corner where its camera puts it, however one looks
+        at it. The light and the clipping of the view do not matter, and are as they were when it has been drawn."""
+        self.do(LOOKED_AT)
+        for kind in ("SOLID", "MATERIAL"):
+            for local in (False, True):
+                found = self.ask(f"looked({kind!r}, {local})")
+                assert found["seen"] == 4 and not found["wrong"], f"{kind}, local {local}: {found}"
+        self.picture("looked-at")
+        self.do("leave()")
+
     def play(self) -> None:
         self.do(
             "rose = bpy.data.objects[next(iter(pump.arrivals.objects.values()))]\n"
@@ -453,6 +535,7 @@ def main() -> int:
         tour.animate()
         tour.combine()
         tour.sway()
+        tour.look()
         tour.play()
         tour.export()
     except (AssertionError, RuntimeError) as error:

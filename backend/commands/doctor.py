@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend import learned  # of the standard library alone
+
 _REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
-_LEARNED = Path(__file__).parents[1] / "requirements-learned.txt"
 _ASKING = 10  # seconds for the driver's answer
 _MUCH = 2e9  # bytes free that a long, heavy clip wants
 _WAIT = 2000  # milliseconds for a backend's answer
@@ -155,15 +156,15 @@ def _compiled(home: Path) -> Finding:
 
 def _learned(load: bool) -> Iterator[Finding]:
     """Whether the learned engine's libraries are there, and its model. The built-in engine needs neither."""
-    wanted = _requirements(_LEARNED)
+    wanted = _requirements(learned.REQUIREMENTS)
     missing = _missing(wanted)
     there = [name for name in wanted if name not in missing]
     if there:
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in there)
         yield Finding(True, f"The learned engine's libraries: {versions}")
     if missing:
-        fix = f'Press Install Learned Engine in Blender, or run: "{sys.executable}" -m pip install -r "{_LEARNED}"'
-        yield Finding(True, f"Not installed, and not needed by the built-in engine: {', '.join(missing)}. {fix}")
+        text = f"Not installed, and not needed by the built-in engine: {', '.join(missing)}. {learned.advice()}"
+        yield Finding(True, text)
     yield _model()
     if "torch" in there:
         yield _gpu()

@@ -8,10 +8,11 @@ from typing import get_args
 import msgspec
 import numpy as np
 
-from backend import pipelines, protocol, wire
+from backend import protocol, wire
 from backend.commands import interrupt
 from backend.commands.bar import say, shown
 from backend.files import film, part_of, picture
+from backend.pipelines import filming
 
 ENDINGS = picture.ENDINGS
 
@@ -56,7 +57,7 @@ def make(request: protocol.Picture, path: Path, output: Path) -> dict:
     for sentence in read.said:
         say(f"{path.name}: {sentence}")
     with shown() as report:
-        moving, frames = pipelines.filmed(request, bytes(wire.pack_picture(read.pixels)), report)
+        moving, frames = filming.filmed(request, bytes(wire.pack_picture(read.pixels)), report)
         for sentence in moving.said:
             say(f"{path.name}: {sentence}")
         if output.suffix.lower() == ".npz":
@@ -64,7 +65,7 @@ def make(request: protocol.Picture, path: Path, output: Path) -> dict:
         else:
             film.save(frames, output, request.fps, moving.loop)
     seconds = time.perf_counter() - began
-    certificate = pipelines.film_certificate(moving, seconds)
+    certificate = filming.film_certificate(moving, seconds)
     say(f"{output}: {certificate.summary}")
     return {
         "file": str(output),

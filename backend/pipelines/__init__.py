@@ -10,34 +10,36 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
-
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
-from backend.pipelines import modal
-from backend.pipelines.jobs import certified, kind_of, mesh_of, picture_of, told_of_compiling
+from backend.pipelines import filming, modal
+from backend.pipelines.jobs import certified, mesh_of, swung, told_of_compiling
 from backend.prompt import NotUnderstood, Understanding, understand
-from backend.report import Preview, Report, Timed
+from backend.report import Preview, Report, Varying
 
-if TYPE_CHECKING:
-    from backend.pipelines.picture import Moving
+Lively = protocol.Generate | protocol.Animate | protocol.Sway  # what becomes a mesh and its frames
 
 
 def capabilities() -> protocol.Engines:
     """What the engines on this machine can do."""
-    from backend.pipelines.expected import lacking
+    from backend.pipelines.expected import lacking, no_model
 
-    makes = tuple(name.replace("_", " ") for name in protocol.SPECIES)
-    return protocol.Engines(makes=makes, processes=tuple(protocol.PROCESSES), device="CPU", lacking=lacking())
+    return protocol.Engines(
+        makes=tuple(name.replace("_", " ") for name in protocol.SPECIES),
+        processes=tuple(protocol.PROCESSES),
+        device="CPU",
+        lacking=lacking(),
+        no_model=no_model(),
+    )
 
 
 def failure(error: Exception) -> protocol.Failure | None:
     """The sentence for an error that its reader can do something about; None for a fault of ours."""
     from backend.geometry.modes import Rigid
     from backend.learned import NotInstalled
-    from backend.pipelines.expected import NoModel, Still
+    from backend.pipelines.expected import NoModel, Still, UnusableSetting
     from backend.pipelines.lifecycle import BrokenSolve, UnusableSubject
     from backend.pipelines.processes.process import NotForThis
     from backend.pipelines.still import UnusablePicture
@@ -50,6 +52,7 @@ def failure(error: Exception) -> protocol.Failure | None:
         Rigid: "bad_subject",
         Still: "bad_subject",
         UnusablePicture: "bad_subject",
+        UnusableSetting: "unsupported",
         UnusableSubject: "bad_subject",
         protocol.BadMessage: "bad_subject",
         BrokenSolve: "nan_result",
@@ -82,12 +85,14 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
         case protocol.Plane():
             return modal.swaying_plane(request, subject, report)
         case protocol.Picture():
-            return _filming(request, subject, report)
+            return filming.filming(request, subject, report)
         case _:
             return _living(request, subject, report)
 
 
-def _living(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
+def _living(
+    request: protocol.Generate | protocol.Animate, subject: bytes | None, report: Report
+) -> Iterator[bytearray]:
     """A subject and its frames."""
     began = time.perf_counter()
     mesh, frames, previews, understood, loop, reach = living(request, subject, report)
@@ -105,58 +110,7 @@ def _living(request: protocol.Request, subject: bytes | None, report: Report) ->
     for index, frame in enumerate(frames):
         yield wire.pack_frame(frame, index)
         measure.add(frame)
-    yield Timed(protocol.pack(certified(measure, began, report), {}))
-
-
-def _filming(request: protocol.Picture, subject: bytes | None, report: Report) -> Iterator[bytearray]:
-    """The motion of a picture, and its film frame by frame."""
-    began = time.perf_counter()
-    moving, frames = filmed(request, subject, report)
-    kind = kind_of(moving.model)
-    height, width, _ = moving.picture.shape
-    record = protocol.VolumeRecord(
-        base=moving.volume.base,
-        width=width,
-        height=height,
-        frames=len(moving.motions),
-        fps=request.fps,
-        loop=moving.loop,
-        farthest=moving.farthest,
-        said=moving.said,
-        version=protocol.VERSION,
-    )
-    yield kind(wire.pack_volume(record, moving.volume.coefficients))
-    for index, frame in enumerate(frames):
-        yield kind(wire.pack_film(frame, index))
-    yield Timed(protocol.pack(film_certificate(moving, time.perf_counter() - began), {}))
-
-
-class Filmed(NamedTuple):
-    """A picture's motion, and its frames (H, W, 3) to come."""
-
-    moving: "Moving"
-    frames: Iterator[NDArray]
-
-
-def filmed(request: protocol.Picture, picture: bytes | None, report: Report) -> Filmed:
-    """What a picture becomes, begun."""
-    from backend.pipelines.picture import alive
-
-    moving = alive(picture_of(picture), request, report)
-    return Filmed(moving, told_of_compiling(moving.film, report))
-
-
-def film_certificate(moving: "Moving", seconds: float) -> protocol.Certificate:
-    """What is measured of a film that took so many seconds to make."""
-    frames, (height, width, _) = len(moving.motions), moving.picture.shape
-    ends = "a loop" if moving.loop else "ringing after a pull"
-    summary = f"moves by up to {moving.farthest:.1f} of {max(height, width)} pixels, {frames} frames, {ends}"
-    measured = (
-        ("frames", float(frames), ""),
-        ("largest motion", moving.farthest, "pixels"),
-        (certificate.TIME, seconds, "s"),
-    )
-    return protocol.Certificate(summary=summary, measured=measured)
+    yield Varying(protocol.pack(certified(measure, began, report), {}))
 
 
 def _begun(previews: Iterator[tuple[int, Frame]], frames: Iterator[Frame]) -> tuple[Iterator, Iterator]:
@@ -172,7 +126,7 @@ def _begun(previews: Iterator[tuple[int, Frame]], frames: Iterator[Frame]) -> tu
     return iter(()), frames
 
 
-def living(request: protocol.Request, subject: bytes | None, report: Report) -> Living:
+def living(request: Lively, subject: bytes | None, report: Report) -> Living:
     """What a request makes, begun."""
     if isinstance(request, protocol.Generate):
         from backend.pipelines import specimen
@@ -182,7 +136,7 @@ def living(request: protocol.Request, subject: bytes | None, report: Report) -> 
         return Living(mesh, frames, iter(()), understood, loop, reach)
     if isinstance(request, protocol.Sway):
         swaying = modal.sway_of(request, subject, report)
-        return Living(swaying.mesh, swaying.frames(request.frames), iter(()), loop=True)
+        return Living(swaying.mesh, swung(swaying.mesh, swaying.volume, request.frames), iter(()), loop=True)
     from backend.pipelines.lifecycle import Life
 
     mesh = mesh_of(subject)
@@ -199,7 +153,7 @@ class Made(NamedTuple):
     understood: Understanding | None
 
 
-def made(request: protocol.Request, subject: bytes | None, report: Report) -> Made:
+def made(request: Lively, subject: bytes | None, report: Report) -> Made:
     """All of a request at once, without a preview; otherwise as `living`."""
     began = time.perf_counter()
     mesh, frames, _, understood, loop, _ = living(request, subject, report)

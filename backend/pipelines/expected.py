@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend import learned, protocol, spectral, wire
-from backend.pipelines.still import Pixels, UnusablePicture
+from backend.pipelines.still import Pixels
 from backend.report import Report
 
 if TYPE_CHECKING:
@@ -30,17 +30,24 @@ class NoModel(ValueError):
     """There is no such model, or it cannot be used; the message says what to do."""
 
 
+class UnusableSetting(ValueError):
+    """What is asked for does not fit the model; the message says what to do."""
+
+
 class Still(ValueError):
     """A motion that nobody would see; the message says what to do."""
 
 
 def lacking() -> str:
-    """Why the model that comes with us cannot be asked, and what to do, in a sentence; "" where it can."""
-    if missing := learned.missing(**LIBRARIES):
-        return f"Not installed: {', '.join(missing)}. Install the learned engine: it brings pictures to life"
-    if not WEIGHTS.is_dir():
-        return "No trained model comes with this version: train one, and name its folder as the model"
-    return ""
+    """Which libraries are missing, without which no model can be asked, and what to do; "" where all are there."""
+    return learned.lacking(**LIBRARIES)
+
+
+def no_model() -> str:
+    """Why a model must be named, and what to do, in a sentence; "" where one comes with us."""
+    if WEIGHTS.is_dir():
+        return ""
+    return "No trained model comes with this version: train one, and name its folder as the model"
 
 
 def model_of(named: str) -> "Dynamics":
@@ -50,7 +57,10 @@ def model_of(named: str) -> "Dynamics":
 
     from backend.priors.dynamics import Dynamics
 
-    folder = Path(named).expanduser() if named else WEIGHTS
+    try:
+        folder = Path(named).expanduser() if named else WEIGHTS
+    except RuntimeError:
+        raise NoModel(f"No model lies in {named}, for there is no such user: name its folder in full") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return Dynamics.load(folder, device)
@@ -68,18 +78,17 @@ def model_of(named: str) -> "Dynamics":
 
 
 def sampling(model: "Dynamics", steps: int, loop: bool = False) -> "Sampling":
-    """How the motion is drawn: in so many steps, 0 being the usual number. Raises UnusablePicture."""
+    """How the motion is drawn: in so many steps, 0 being the usual number. Raises UnusableSetting."""
     from backend.priors.dynamics import Sampling
     from backend.priors.dynamics.sampler import Loop
 
     how = Sampling(loop=Loop() if loop else None)
     if not steps:
         return how
-    levels = model.scheduler.config.num_train_timesteps
-    if levels % steps:
-        raise UnusablePicture(
-            f"{steps} steps do not divide {levels}, the levels of noise: take 10, 20, 25, 40, 50, 100, 200, ..."
-        )
+    try:
+        protocol.check_steps(steps, model.scheduler.config.num_train_timesteps)
+    except ValueError as error:
+        raise UnusableSetting(str(error)) from None
     return replace(how, steps=steps)
 
 
@@ -99,30 +108,32 @@ def expected(
 
 
 def refuse_too_fast(fps: float, bins: int, speed: float | None = None) -> None:
-    """Where motion may have another speed, that is one. Raises UnusablePicture."""
+    """Where motion may have another speed, that is one. Raises UnusableSetting."""
     fastest = (bins - 1) * spectral.BASE * (speed or 1.0)
     if fastest > fps / 2:
         do = "raise the frame rate" if speed is None else "lower the speed, or raise the frame rate"
-        raise UnusablePicture(f"Its fastest swing, {fastest:g} Hz, is too fast for {fps:g} frames a second: {do}")
+        raise UnusableSetting(f"Its fastest swing, {fastest:g} Hz, is too fast for {fps:g} frames a second: {do}")
 
 
-def sways(
-    model: "Dynamics", colours: Pixels, request: protocol.Plane | protocol.SwayAsSeen, report: Report
-) -> spectral.SpectralVolume:
-    """How what these colours (H, W, 3) show sways, (K, h, w, 2) in pixels of the networks' size, to be played by keys.
+def to_keys(model: "Dynamics", request: protocol.Plane | protocol.SwayAsSeen) -> "Sampling":
+    """How the motion is drawn that such a request plays by keys. Raises UnusableSetting."""
+    refuse_too_fast(request.fps, model.sizes.bins)
+    return sampling(model, request.steps)
+
+
+def sways(model: "Dynamics", colours: Pixels, seed: int, how: "Sampling", report: Report) -> spectral.SpectralVolume:
+    """How what these colours (H, W, 3) show sways, (K, h, w, 2) in pixels of the networks' size.
 
     Raises:
-        UnusablePicture: it cannot be drawn or played as is asked for.
         NotFinite: what the networks give holds NaN or infinity.
         Still: nothing would be seen to move.
     """
-    refuse_too_fast(request.fps, model.sizes.bins)
-    volume = expected(model, signed(colours), request.seed, sampling(model, request.steps), report)
+    volume = expected(model, signed(colours), seed, how, report)
     moved = spectral.farthest(volume)
     if moved < STILL:
         raise Still(
-            f"Nothing in the picture is seen to move, for it moves by {moved:.2g} pixels at most: take one of "
-            "something that sways, or another seed"
+            f"Nothing in the picture is seen to move, for it moves by {moved:.2g} pixels at most: try another seed or "
+            "another view, or a picture of something that sways"
         )
     return volume
 

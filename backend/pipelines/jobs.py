@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from backend import certificate, protocol, wire
-from backend.clip import Mesh
-from backend.report import Report, Timed
-
-if TYPE_CHECKING:
-    from backend.priors.dynamics import Dynamics
+from backend import certificate, protocol, spectral, wire
+from backend.clip import Frame, Mesh
+from backend.report import Report
 
 T = TypeVar("T")
 
@@ -39,10 +36,10 @@ def _brought(subject: bytes | None) -> bytes:
     return subject
 
 
-def kind_of(model: "Dynamics") -> type[bytearray]:
-    """Of records of what a model expects: a GPU adds up in another order each time, so that a second attempt makes
-    other ones."""
-    return bytearray if model.denoiser.device.type == "cpu" else Timed
+def swung(mesh: Mesh, volume: spectral.SpectralVolume, count: int) -> Iterator[Frame]:
+    """One loop of a mesh that moves by (K, V, 3), in `count` even steps."""
+    for number, moved in enumerate(spectral.looped(volume, count)):
+        yield Frame(number / count, mesh.vertices + moved)
 
 
 def told_of_compiling(work: Callable[[Report], Iterator[T]], report: Report) -> Iterator[T]:

@@ -4,16 +4,16 @@ Records are the subject, its modes, how they move, a certificate.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from numpy.typing import NDArray
 
-from backend import certificate, protocol, wire
-from backend.clip import Frame, Mesh
-from backend.pipelines.jobs import certified, kind_of, mesh_of, picture_of, pictured_mesh_of, told_once
-from backend.report import Report, Timed
+from backend import certificate, protocol, spectral, wire
+from backend.clip import Mesh
+from backend.pipelines.jobs import certified, mesh_of, picture_of, pictured_mesh_of, swung, told_once
+from backend.report import Report, Varying
 
 if TYPE_CHECKING:
     from backend.pipelines.sway import Swaying
@@ -37,7 +37,7 @@ def swaying(request: protocol.Sway, subject: bytes | None, report: Report) -> It
         strongest=found.strongest,
     )
     yield wire.pack_sway(record, answer.along_x, answer.along_y)
-    yield _ending(mesh, found.frames, min(request.frames, LOOKS), began, report)
+    yield _ending(mesh, found.volume, min(request.frames, LOOKS), began, report)
 
 
 def swaying_as_seen(request: protocol.SwayAsSeen, subject: bytes | None, report: Report) -> Iterator[bytearray]:
@@ -51,12 +51,12 @@ def swaying_as_seen(request: protocol.SwayAsSeen, subject: bytes | None, report:
     from backend.pipelines.seen import sway_as_expected
 
     found, said = told_once(lambda told: sway_as_expected(mesh, picture, model, request, told), report)
-    modes, lift, kind = found.swaying.modes, found.lift, kind_of(model)
+    modes, lift = found.swaying.modes, found.lift
     yield _opening(mesh, request)
     yield from _modes(modes.frequencies, found.swaying.damping, modes.shapes)
     record = protocol.SeenRecord(base=found.base, explained=lift.explained, pixels=lift.pixels, said=said)
-    yield kind(wire.pack_seen(record, lift.amplitudes))
-    yield _ending(mesh, found.frames, LOOKS, began, report)
+    yield Varying(wire.pack_seen(record, lift.amplitudes))  # the modes before it are the mesh's own
+    yield _ending(mesh, found.volume, LOOKS, began, report)
 
 
 def swaying_plane(request: protocol.Plane, picture: bytes | None, report: Report) -> Iterator[bytearray]:
@@ -65,13 +65,12 @@ def swaying_plane(request: protocol.Plane, picture: bytes | None, report: Report
 
     began = time.perf_counter()
     found = plane(picture_of(picture), request, report)
-    kind = kind_of(found.model)
     yield _opening(found.mesh, request)
     damping = [request.damping] * len(found.shapes)
-    yield from map(kind, _modes(found.frequencies, damping, found.shapes))
-    record = protocol.SeenRecord(base=found.base, explained=1.0, pixels=found.pixels, said=found.said)
-    yield kind(wire.pack_seen(record, found.amplitudes))
-    yield _ending(found.mesh, found.frames, LOOKS, began, report)
+    yield from _modes(found.frequencies, damping, found.shapes)
+    record = protocol.SeenRecord(base=found.base, explained=None, pixels=found.pixels, said=found.said)
+    yield wire.pack_seen(record, found.amplitudes)
+    yield _ending(found.mesh, found.volume, LOOKS, began, report)
 
 
 def sway_of(request: protocol.Sway, subject: bytes | None, report: Report) -> "Swaying":
@@ -92,10 +91,8 @@ def _modes(frequencies: Iterable[float], damping: Iterable[float], shapes: NDArr
         yield wire.pack_mode(index, frequency, ratio, shape)
 
 
-def _ending(
-    mesh: Mesh, frames: Callable[[int], Iterator[Frame]], looks: int, began: float, report: Report
-) -> bytearray:
+def _ending(mesh: Mesh, volume: spectral.SpectralVolume, looks: int, began: float, report: Report) -> bytearray:
     measure = certificate.Measure(mesh, looks)
-    for frame in frames(looks):
+    for frame in swung(mesh, volume, looks):
         measure.add(frame)
-    return Timed(protocol.pack(certified(measure, began, report), {}))
+    return Varying(protocol.pack(certified(measure, began, report), {}))

@@ -20,8 +20,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backend import oscillators, protocol, spectral, wire
-from backend.pipelines.expected import STILL, Still, expected, model_of, refuse_too_fast, resized, sampling, signed
-from backend.pipelines.still import Pixels, UnusablePicture, film_size, opaque
+from backend.pipelines.expected import (
+    STILL,
+    Still,
+    UnusableSetting,
+    expected,
+    model_of,
+    refuse_too_fast,
+    resized,
+    sampling,
+    signed,
+)
+from backend.pipelines.still import Pixels, film_size, opaque
 from backend.report import Report, part
 
 if TYPE_CHECKING:
@@ -90,7 +100,8 @@ def alive(pixels: Pixels, request: protocol.Picture, report: Report) -> Moving:
     """How a picture (H, W, 3 or 4) moves.
 
     Raises:
-        UnusablePicture: nothing can be made of it, as it is or as it is asked for.
+        UnusablePicture: nothing can be made of it.
+        UnusableSetting: nothing can be made as it is asked for.
         NoModel: there is none.
         NotInstalled: there are no libraries that could use it.
         NotFinite: what the networks give holds NaN or infinity.
@@ -161,11 +172,11 @@ def farthest(motions: Motions) -> float:
 
 
 def _frames(request: protocol.Picture, period: float) -> int:
-    """How many the film has. Raises UnusablePicture."""
+    """How many the film has. Raises UnusableSetting."""
     seconds = period if request.pull is None else RINGING * period
     frames = max(1, round(request.fps * seconds))
     if frames > protocol.MAX_FRAMES:
-        raise UnusablePicture(
+        raise UnusableSetting(
             f"A film of {seconds:g} s has {frames:,} frames at {request.fps:g} a second, and {protocol.MAX_FRAMES:,} "
             "can be made: raise the speed, or lower the frame rate"
         )

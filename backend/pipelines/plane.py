@@ -8,10 +8,11 @@ texture. Of each bin k > 0 the real and the imaginary part of S_k are two modes,
 at t = 0 the plane is the picture as it was brought. So the lean wants no mode of its own.
 
 The outline stays straight and where it is. A vertex on it may go along it and not across, and over a margin what goes
-across grows to its full size; the margin is wide enough for the grid not to fold there.
+across grows to its full size. What goes the same way all over the margin, by up to a tenth of the side, does not fold
+the grid there, and does not when a client turns it up three times either. Beyond a tenth margins meet in the middle and
+cannot grow: a third of the side folds the grid, a ninth of it where it is turned up three times.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from backend import protocol, spectral
-from backend.clip import Frame, Mesh
-from backend.pipelines.expected import NoModel, model_of, sways
+from backend.clip import Mesh
+from backend.pipelines.expected import NoModel, model_of, sways, to_keys
 from backend.pipelines.still import Pixels, opaque
 from backend.report import Report, part
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from backend.priors.dynamics import Dynamics
 
 MARGIN = 0.02  # of a side, at least
-EASE = 3.0  # margins are as many times as wide as what is next to the outline would go across it
+EASE = 5.0  # margins to how far what is next to the outline would go: more than 1.5, the easing's slope, times 3
 PREDICTED = 0.9  # of the work, when the motion is there
 
 Reals = NDArray[np.float64]
@@ -48,11 +49,9 @@ class Plane:
     said: tuple[str, ...]  # of the picture: what was done to it
     model: "Dynamics"
 
-    def frames(self, count: int) -> Iterator[Frame]:
-        """One loop in `count` even steps."""
-        volume = spectral.lifted(self.amplitudes, self.shapes, self.base)
-        for number, moved in enumerate(spectral.looped(volume, count)):
-            yield Frame(number / count, self.mesh.vertices + moved)
+    @property
+    def volume(self) -> spectral.SpectralVolume:
+        return spectral.lifted(self.amplitudes, self.shapes, self.base)
 
 
 def plane(pixels: Pixels, request: protocol.Plane, report: Report) -> Plane:
@@ -60,7 +59,8 @@ def plane(pixels: Pixels, request: protocol.Plane, report: Report) -> Plane:
 
     Raises:
         NoModel, NotInstalled: there is none that could be used.
-        UnusablePicture, NotFinite, Still: as expected.sways.
+        UnusablePicture: as still.opaque.
+        UnusableSetting, NotFinite, Still: as expected.to_keys and sways.
     """
     colours, said = opaque(pixels)
     report(0.0, "Loading the model")
@@ -70,7 +70,8 @@ def plane(pixels: Pixels, request: protocol.Plane, report: Report) -> Plane:
             f"The model has {model.sizes.bins} frequencies, and {protocol.MODES // 2 + 1} can be played on a plane: "
             "train one with fewer"
         )
-    volume = sways(model, colours, request, part(report, 0.0, PREDICTED))
+    how = to_keys(model, request)
+    volume = sways(model, colours, request.seed, how, part(report, 0.0, PREDICTED))
     report(PREDICTED, "Laying the motion on the plane")
     height, width, _ = colours.shape
     share = shares(width, height, request.detail)

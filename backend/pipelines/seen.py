@@ -4,7 +4,6 @@ After "Generative Image Dynamics" (arXiv:2309.07906), whose motion stays in the 
 the amplitudes of the mesh's modes that go with it, and the wind tells what cannot be seen.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from backend import protocol, spectral, wind
-from backend.clip import Frame, Mesh
-from backend.lifting import SHARP, Blur, Lift, Unseen, lift, look, strengths
-from backend.pipelines.expected import sways
+from backend.clip import Mesh
+from backend.lifting import SHARP, Blur, Lift, Seen, Unseen, explained, lift, look, strengths
+from backend.pipelines.expected import sways, to_keys
 from backend.pipelines.still import Pixels, opaque
 from backend.pipelines.sway import Swaying, sway
 from backend.render.cameras import Cameras
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 DRAWS = 8  # of gusts, each from two sides: what wind usually does
 SHARED = 0.8  # of the covariance between modes is kept, for 16 draws show some where there is none
 LEAST = 0.05  # share of what is seen that the modes must explain
-LEARNED = Blur(soft=1.0, grain=4.0)  # of the motion that a model expects; a guess, until one is measured
+LEARNED = Blur(soft=1.0, grain=4.0)  # a guess of what a model expects; build.py bench lifting measures it of weights
 SWAYING, PREDICTED = 0.3, 0.9  # of the work, when the modes are there and when the motion is
 
 
@@ -36,6 +35,7 @@ class SwayingAsSeen:
     """A mesh that sways as a picture does."""
 
     swaying: Swaying
+    seen: Seen
     lift: Lift
     base: float  # Hz, of the picture's volume
 
@@ -43,10 +43,12 @@ class SwayingAsSeen:
     def volume(self) -> spectral.SpectralVolume:
         return spectral.lifted(self.lift.amplitudes, self.swaying.modes.shapes, self.base)
 
-    def frames(self, count: int) -> Iterator[Frame]:
-        """One loop in `count` even steps."""
-        for number, moved in enumerate(spectral.looped(self.volume, count)):
-            yield Frame(number / count, self.swaying.mesh.vertices + moved)
+    def from_here(self) -> "SwayingAsSeen":
+        """The same swings, about a lean with which the mesh is at t = 0 as the picture shows it."""
+        amplitudes = self.lift.amplitudes.copy()
+        amplitudes[0] = -amplitudes[1:].real.sum(axis=0)
+        lift = replace(self.lift, amplitudes=amplitudes, explained=explained(self.seen, amplitudes))
+        return replace(self, lift=lift)
 
 
 class Expected(NamedTuple):
@@ -62,21 +64,21 @@ def sway_as_expected(
     """`pixels` (H, W, 3 or 4) is what the request's camera sees of the mesh.
 
     Raises:
-        UnusablePicture, NotFinite, Still: as expected.sways.
+        UnusablePicture: as still.opaque.
+        UnusableSetting, NotFinite, Still: as expected.to_keys and sways.
         UnusableSubject, Rigid: as sway.
         Unseen: the picture does not tell how the mesh moves.
     """
     colours, said = opaque(pixels)
+    how = to_keys(model, request)
     swaying = sway(mesh, request, part(report, 0.0, SWAYING))
-    volume = sways(model, colours, request, part(report, SWAYING, PREDICTED))
+    volume = sways(model, colours, request.seed, how, part(report, SWAYING, PREDICTED))
     view, projection = (
         torch.tensor(matrix, dtype=torch.float64).reshape(1, 4, 4)
         for matrix in (request.camera.view, request.camera.projection)
     )
     found = sway_as_seen(swaying, Cameras(view, projection), volume, part(report, PREDICTED, 1.0), LEARNED)
-    amplitudes = found.lift.amplitudes.copy()
-    amplitudes[0] = -amplitudes[1:].real.sum(axis=0)  # at t = 0 the mesh is as the picture shows it
-    return Expected(replace(found, lift=replace(found.lift, amplitudes=amplitudes)), said)
+    return Expected(found.from_here(), said)
 
 
 def sway_as_seen(
@@ -97,9 +99,9 @@ def sway_as_seen(
     if found.explained < LEAST:
         raise Unseen(
             f"The mesh cannot move as the picture does: its modes explain {max(found.explained, 0.0):.0%} of what is "
-            "seen. Take the picture through the same camera, and ask for more modes."
+            "seen. Try another seed or another view, or ask for more modes."
         )
-    return SwayingAsSeen(swaying, found, volume.base)
+    return SwayingAsSeen(swaying, seen, found, volume.base)
 
 
 def usual(limber: wind.Limber, blowing: wind.Wind, loop: spectral.Loop) -> NDArray[np.complex128]:

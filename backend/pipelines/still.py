@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-SMALLEST = 32  # pixels of its shorter side
-GREY = 128  # under what is transparent
+from backend.protocol import PICTURE_GREY, PICTURE_SHORTEST
+
 SEEN = 13  # of 255: what is less opaque is not seen
 ALIKE = 2  # of 255: colours no further apart than this are one colour
 
@@ -18,10 +18,10 @@ class UnusablePicture(ValueError):
 def opaque(pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
     """Pixels (H, W, 3) of (H, W, 3 or 4), and what was done to them, in sentences. Raises UnusablePicture."""
     height, width, channels = pixels.shape
-    if min(height, width) < SMALLEST:
+    if min(height, width) < PICTURE_SHORTEST:
         raise UnusablePicture(
-            f"The picture has {width} x {height} pixels, and at least {SMALLEST} a side are needed to see what moves: "
-            "take a larger one"
+            f"The picture has {width} x {height} pixels, and at least {PICTURE_SHORTEST} a side are needed to see what "
+            "moves: take a larger one"
         )
     said: tuple[str, ...] = ()
     if channels == 4:
@@ -41,17 +41,18 @@ def _over_grey(pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
     if not unseen.any():
         return colours, ()
     share = opacity / np.float32(255)
-    over = np.round(colours * share + GREY * (1 - share)).astype(np.uint8)
-    return over, (f"{unseen.mean():.0%} of the picture is transparent, and shown before a mid grey",)
+    over = np.round(colours * share + PICTURE_GREY * (1 - share)).astype(np.uint8)
+    how = "" if opacity[unseen].max() < SEEN else "wholly or partly "
+    return over, (f"{unseen.mean():.0%} of the picture is {how}transparent, and shown before a mid grey",)
 
 
 def film_size(width: int, height: int, longest: int) -> tuple[int, int]:
     """(width, height) of the film, even, as films are stored; a picture is not enlarged. Raises UnusablePicture."""
     larger = max(width, height)
     film = tuple(side * min(longest, larger) // larger // 2 * 2 for side in (width, height))
-    if min(film) < SMALLEST:
+    if min(film) < PICTURE_SHORTEST:
         raise UnusablePicture(
-            f"The picture is so narrow that its film would have {film[0]} x {film[1]} pixels, and at least {SMALLEST} "
-            "a side are needed: crop it, or raise the size"
+            f"The picture is so narrow that its film would have {film[0]} x {film[1]} pixels, and at least "
+            f"{PICTURE_SHORTEST} a side are needed: crop it, or raise the size"
         )
     return film

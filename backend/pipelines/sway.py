@@ -6,14 +6,13 @@ frequencies compare; how fast it swings is asked for (`pitch`), and how far a st
 made as stiff and as light as that.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend import protocol, spectral, wind
-from backend.clip import Frame, Mesh
+from backend.clip import Mesh
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.modes import Matter, Modes, modes_of
 from backend.pipelines.lifecycle import UnusableSubject, Welded, refuse_unusable, weld
@@ -42,11 +41,6 @@ class Swaying:
     @property
     def volume(self) -> spectral.SpectralVolume:
         return self.answer.volume(self.modes.shapes, self.request.direction)
-
-    def frames(self, count: int) -> Iterator[Frame]:
-        """One loop in `count` even steps."""
-        for number, moved in enumerate(spectral.looped(self.volume, count)):
-            yield Frame(number / count, self.mesh.vertices + moved)
 
 
 def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Report) -> Swaying:

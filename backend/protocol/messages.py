@@ -142,7 +142,9 @@ class Engines(Struct, frozen=True):
     makes: tuple[str, ...] = ()  # objects that the built-in engine knows from words
     processes: tuple[str, ...] = ()
     device: Line = ""
-    lacking: Line = ""  # why pictures cannot be brought to life here, and what to do: a sentence; empty where they can
+    # Why no picture comes to life here, each a sentence that says what to do; empty where nothing is missing.
+    lacking: Text = ""  # of libraries
+    no_model: Line = ""  # of a trained model: a request that names its own needs none
 
 
 class Welcome(Answer, tag="welcome", forbid_unknown_fields=False):

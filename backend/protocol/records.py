@@ -125,11 +125,12 @@ class SeenRecord(Record, tag="seen"):
     amplitudes (K, M, 2), real and imaginary part, in the unit that makes metres of the shapes.
 
     x(t) = x0 + Re sum_k S_k exp(2 pi i k base t). `explained` is the share of the motion in the picture that the modes
-    take up.
+    take up; None of a plane, which moves with all of it. A mode of a plane is the real or the imaginary part of how it
+    swings at one frequency, in metres; who plays with it takes its mass to be 1.
     """
 
     base: Positive  # Hz
-    explained: Annotated[float, Meta(le=1)]
+    explained: Annotated[float, Meta(le=1)] | None
     pixels: Annotated[int, Meta(ge=0)]  # whose motion was used
     said: tuple[Line, ...] = ()  # of the picture: sentences for the artist
     layout = {"amplitudes": ("<f4", ("K", "M", 2))}

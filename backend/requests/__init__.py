@@ -30,6 +30,7 @@ from .fields import (
     Reverse,
     Seed,
     Timing,
+    check_steps,
 )
 from .picture import FILM_SIDE, Picture, Plane
 from .processes import (

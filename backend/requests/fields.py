@@ -9,6 +9,7 @@ PROMPT_BYTES = 8 * 1024
 STAGES = 4  # processes of one life
 MODES = 48  # of one sway
 INDIVIDUALS = 50  # of one prompt
+LEVELS = 1000  # of noise, from which motion is drawn, in all models that Anthesis trains
 
 Frames = Annotated[
     int, Meta(ge=1, le=MAX_FRAMES, title="Frames", description="How many frames, and so how many shape keys, are made")
@@ -60,7 +61,7 @@ Steps = Annotated[
         ge=0,
         le=1000,
         title="Steps",
-        description="In how many the motion is drawn from noise, a divisor of 1000; 0: the model's own number",
+        description=f"In how many the motion is drawn from noise, a divisor of {LEVELS}; 0: the model's own number",
     ),
 ]
 Model = Annotated[
@@ -69,9 +70,17 @@ Model = Annotated[
         max_length=1024,
         title="Model",
         description="Folder of a trained model; empty: the one that comes with Anthesis",
+        extra={"path": "folder"},
     ),
 ]
 Engine = Annotated[Literal["builtin"], Meta(title="Engine", description="What makes the result")]
+
+
+def check_steps(steps: int, levels: int = LEVELS) -> None:
+    """Raises ValueError, with a sentence, where so many steps do not fit the levels of noise."""
+    if steps and levels % steps:
+        fit = ", ".join(str(number) for number in range(10, levels + 1) if levels % number == 0)
+        raise ValueError(f"{steps} steps do not divide {levels}, the levels of noise: take {fit}, or 0")
 
 
 def slider(title: str, description: str):

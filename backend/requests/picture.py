@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from .fields import Damping, Fps, Model, Seed, Steps
+from .fields import Damping, Fps, Model, Seed, Steps, check_steps
 
 FILM_SIDE = 1024  # pixels
 PULL = 0.5  # of the picture's sides, at most
@@ -54,6 +54,7 @@ class Picture(Struct, frozen=True, kw_only=True, tag="picture", forbid_unknown_f
     seed: Seed = 0
 
     def __post_init__(self):
+        check_steps(self.steps)
         if self.pull is None:
             return
         x, y, *by = self.pull
@@ -93,3 +94,6 @@ class Plane(Struct, frozen=True, kw_only=True, tag="plane", forbid_unknown_field
     model: Model = ""
     fps: Fps = 24.0
     seed: Seed = 0
+
+    def __post_init__(self):
+        check_steps(self.steps)

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from .camera import Camera
-from .fields import MAX_FRAMES, MODES, Damping, Engine, Fps, Model, Seed, Steps, slider
+from .fields import MAX_FRAMES, MODES, Damping, Engine, Fps, Model, Seed, Steps, check_steps, slider
 
 
 class _Swaying(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -17,16 +17,6 @@ class _Swaying(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     storm: slider("Calm to Storm", "Mean wind, from calm, 0, to storm, 1, along the Beaufort scale") = 0.4
-    direction: Annotated[
-        float,
-        Meta(
-            ge=-math.pi,
-            le=math.pi,
-            title="Wind Direction",
-            description="Where the wind blows to: 0 along X, a quarter turn along Y",
-            extra={"unit": "radian"},
-        ),
-    ] = 0.0
     pitch: Annotated[
         float,
         Meta(
@@ -55,6 +45,16 @@ class Sway(_Swaying, frozen=True, kw_only=True, tag="sway", forbid_unknown_field
     """
 
     engine: Engine = "builtin"
+    direction: Annotated[
+        float,
+        Meta(
+            ge=-math.pi,
+            le=math.pi,
+            title="Wind Direction",
+            description="Where the wind blows to: 0 along X, a quarter turn along Y",
+            extra={"unit": "radian"},
+        ),
+    ] = 0.0
     frequencies: Annotated[
         int, Meta(ge=2, le=24, title="Frequencies", description="Of the loop, the lean first: two shape keys for each")
     ] = 16
@@ -84,12 +84,18 @@ class Sway(_Swaying, frozen=True, kw_only=True, tag="sway", forbid_unknown_field
 class SwayAsSeen(_Swaying, frozen=True, kw_only=True, tag="sway_as_seen", forbid_unknown_fields=True):
     """A mesh that moves as a trained model expects of a picture of it, which its Subject record holds too.
 
-    The picture says how each mode swings, and wind what the picture leaves open. How many frequencies the loop has is
-    the model's to say: they are multiples of 0.2 Hz, 0 the first, and it lasts 5 seconds.
+    The picture says how far each mode swings, and wind of any direction how modes share what the picture leaves open.
+    Of `bend` no more than the air's damping comes here: what is more limber is lighter, and air slows it down more. How
+    many frequencies the loop has is the model's to say: they are multiples of 0.2 Hz, 0 the first, and it lasts 5
+    seconds.
     """
 
     camera: Camera
     steps: Steps = 0
     model: Model = ""
-    frequencies: ClassVar[int] = 16  # of the wind
+    direction: ClassVar[float] = 0.0  # of the wind, which is asked about all of them
+    frequencies: ClassVar[int] = 16
     lowest: ClassVar[float] = 0.2
+
+    def __post_init__(self):
+        check_steps(self.steps)

@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from backend import protocol
-from backend.report import Cancelled, Preview, Timed
+from backend.report import Cancelled, Preview, Varying
 from backend.service import disk, pipes, recordlog
 
 PROGRESS_SECONDS = 0.1
@@ -111,7 +111,7 @@ def carry_out(run: pipes.Run, runner: ModuleType, line: Line) -> None:
                 continue
             digest = recordlog.digest_of(record)
             if seq == run.records - 1:
-                if digest != run.digest and not isinstance(record, Timed):
+                if digest != run.digest and not isinstance(record, Varying):
                     raise Diverged
                 continue
             offset = _with_space(partial(log.append, seq, record, digest), report)

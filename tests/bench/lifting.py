@@ -9,6 +9,7 @@ ENVIRONMENT: learned
 
 import backend.threads  # noqa: F401  # isort: skip
 
+import sys
 import time
 from dataclasses import replace
 
@@ -98,6 +99,7 @@ def of_model() -> None:
     try:
         model = Dynamics.load(WEIGHTS)
     except FileNotFoundError:
+        print(f"No weights lie in {WEIGHTS}: how soft what a model says is, is not measured", file=sys.stderr)
         return
     sizes = model.sizes
     recipe = corpus.Recipe(sizes.height, sizes.width, sizes.bins)

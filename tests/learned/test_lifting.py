@@ -8,7 +8,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from backend import protocol, spectral, wind
-from backend.lifting import EDGE, Blur, Seen, Unseen, lift, look, strengths
+from backend.lifting import EDGE, Blur, Seen, Unseen, explained, lift, look, strengths
+from backend.pipelines.jobs import swung
 from backend.pipelines.seen import sway_as_seen, usual
 from backend.pipelines.sway import sway
 from backend.render.cameras import Cameras, orbit, parallel, pinhole
@@ -385,11 +386,30 @@ def test_frames_are_the_mesh_in_its_loop(leaf):
     slow = spectral.slowed(picture, 2.0)
     found = sway_as_seen(swaying, camera, slow, silent)
     assert found.volume.period == 10.0
-    frames = list(found.frames(20))
+    frames = list(swung(mesh, found.volume, 20))
     again = mesh.vertices + synthesise(found.volume, [found.volume.period])[0]
     assert np.abs(again - frames[0].positions).max() < 1e-5
     reach = np.linalg.norm([frame.positions - mesh.vertices for frame in frames], axis=2).max()
     assert np.linalg.norm(frames[0].positions - mesh.vertices, axis=1).max() < 0.1 * reach  # as the picture shows it
+
+
+def test_what_is_explained_is_of_the_lean_that_is_sent(leaf):
+    """Weighted squares of what is seen, half of each swing's and the lean's whole, less what the amplitudes leave."""
+    swaying, motion = leaf
+    mesh, size = swaying.mesh, (64, 64)
+    camera = filmed.portrait(mesh.vertices, OBLIQUE, size)
+    _, picture = filmed.filmed(camera, mesh.vertices, mesh.faces, motion, size)
+    picture.coefficients[0] *= 2.0  # about which nothing is as the picture has it at t = 0
+    found = sway_as_seen(swaying, camera, picture, silent)
+    assert explained(found.seen, found.lift.amplitudes) == found.lift.explained
+    here = found.from_here()
+    assert np.abs(spectral.looped(here.volume, 1)).max() < 1e-6
+    np.testing.assert_array_equal(here.lift.amplitudes[1:], found.lift.amplitudes[1:])
+    left = np.einsum("pcm,km->kpc", found.seen.basis, here.lift.amplitudes) - found.seen.motion
+    left, whole = (np.einsum("kpc,p->k", np.abs(part) ** 2, found.seen.weights) for part in (left, found.seen.motion))
+    halves = np.array([1.0, *[0.5] * 9])
+    assert here.lift.explained == pytest.approx(1 - (halves @ left) / (halves @ whole))
+    assert here.lift.explained < found.lift.explained - 0.05
 
 
 def test_what_modes_cannot_do_is_refused(leaf):

@@ -21,7 +21,7 @@ from backend.files.mesh import Unreadable
 from backend.learned import NotInstalled
 from backend.pipelines import expected
 from backend.pipelines import picture as pipeline
-from backend.pipelines.expected import NoModel, Still
+from backend.pipelines.expected import NoModel, Still, UnusableSetting
 from backend.pipelines.picture import alive
 from backend.pipelines.still import UnusablePicture
 from backend.priors.dynamics import Dynamics, Sampling
@@ -137,6 +137,21 @@ def test_sides_that_the_renderer_cannot_halve_are_no_matter_and_what_stands_stil
     moved = np.abs(np.stack(frames).astype(int) - pixels).max(axis=(0, 3))
     assert moved[:20, :20].max() > 30
     assert moved[40:].max() == 0 and moved[:, 60:].max() == 0
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, (70, 96)), (0, (64, 98))])
+def test_what_comes_in_from_below_or_from_the_right_is_like_the_last_there(model, monkeypatch, axis, shape):
+    """The renderer halves it twice, so that two rows or columns are put there. All goes along stripes: none is seen."""
+    coefficients = np.zeros((5, HIGH, WIDE, 2), np.complex64)
+    coefficients[1, ..., axis] = 0.5
+    expecting(monkeypatch, spectral.SpectralVolume(coefficients))
+    wave = np.cos(2 * np.pi * np.arange(shape[axis]) / WAVE)
+    pixels = np.repeat(np.broadcast_to(wave if axis else wave[:, None], shape)[..., None], 3, axis=2)
+    pixels = np.round(127.5 + 100 * pixels).astype(np.uint8)
+    _, frames = filmed(protocol.Picture(model=model, **QUICK), pixels)
+    farthest = frames[20].astype(int) - pixels  # a row of the film up, or a column to the left
+    last = farthest[-1] if axis else farthest[:, -1]
+    assert np.abs(last).max() <= 2
 
 
 def test_a_large_picture_becomes_a_film_of_the_size_that_was_asked_for(model, monkeypatch):
@@ -260,22 +275,32 @@ def test_a_motion_that_nobody_would_see_is_no_film(model, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("asked", "error", "sentence"),
     [
-        ({"steps": 7}, "7 steps do not divide 1000"),
-        ({"fps": 1.0}, "fastest swing, 0.8 Hz, is too fast for 1 frames"),
-        ({"fps": 240.0, "speed": 0.2}, "25 s has 6,000 frames at 240 a second, and 1,024 can be made"),
-        ({"size": 32}, "32 x 20 pixels"),
+        ({"fps": 1.0}, UnusableSetting, "fastest swing, 0.8 Hz, is too fast for 1 frames"),
+        ({"fps": 240.0, "speed": 0.2}, UnusableSetting, "25 s has 6,000 frames at 240 a second, and 1,024 can be"),
+        ({"size": 32}, UnusablePicture, "32 x 20 pixels"),
     ],
 )
-def test_a_film_that_cannot_be_is_refused(model, asked, sentence):
-    with pytest.raises(UnusablePicture, match=sentence):
+def test_a_film_that_cannot_be_is_refused(model, asked, error, sentence):
+    with pytest.raises(error, match=sentence):
         alive(blocks(), protocol.Picture(model=model, **QUICK | asked), silent)
+
+
+def test_steps_must_fit_the_model_which_may_have_other_levels_of_noise(model):
+    dynamics = Dynamics.load(model)
+    dynamics.scheduler.register_to_config(num_train_timesteps=90)
+    assert expected.sampling(dynamics, 15).steps == 15
+    with pytest.raises(UnusableSetting, match="20 steps do not divide 90, the levels of noise: take 10, 15, 18, 30, "):
+        expected.sampling(dynamics, 20)
+    assert pipelines.failure(UnusableSetting("a")).code == "unsupported"
 
 
 def test_a_model_that_is_not_there_or_broken_is_told_of(tmp_path, monkeypatch, model):
     with pytest.raises(NoModel, match=r"No model lies in .*/none: train one with `python -m backend train dynamics"):
         alive(blocks(), protocol.Picture(model=str(tmp_path / "none")), silent)
+    with pytest.raises(NoModel, match="No model lies in ~nobody-of-that-name/model, for there is no such user"):
+        alive(blocks(), protocol.Picture(model="~nobody-of-that-name/model"), silent)
     monkeypatch.setattr(expected, "WEIGHTS", tmp_path / "weights")
     with pytest.raises(NoModel, match=r"No trained model comes with this version: train one with"):
         alive(blocks(), protocol.Picture(), silent)
@@ -291,7 +316,9 @@ def without(monkeypatch, *names):
 
 def test_without_torch_it_says_what_to_install(monkeypatch, tmp_path):
     without(monkeypatch, "torch", "PIL", "imageio_ffmpeg")
-    with pytest.raises(NotInstalled, match=r"Not installed: torch. Run: .*requirements-learned.txt"):
+    with pytest.raises(
+        NotInstalled, match=r"Not installed: torch\. Press .* Blender, or run: .*requirements-learned.txt"
+    ):
         alive(blocks(), protocol.Picture(), silent)
     with pytest.raises(NotInstalled, match="Not installed: pillow"):
         files.read(tmp_path)

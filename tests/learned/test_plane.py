@@ -10,12 +10,12 @@ import xxhash
 
 from backend import pipelines, protocol, spectral, wire
 from backend.learned import NotInstalled
-from backend.pipelines.expected import NoModel, Still
+from backend.pipelines.expected import NoModel, Still, UnusableSetting
 from backend.pipelines.plane import plane
 from backend.pipelines.still import UnusablePicture
 from backend.priors.dynamics import Sampling
 from backend.priors.dynamics.normal import as_slices, displacements
-from backend.report import Cancelled, silent
+from backend.report import Cancelled, Varying, silent
 from tests.learned import tiny
 from tests.learned.tiny import HIGH, WIDE, blocks, expecting
 from tests.played import synthesise
@@ -72,15 +72,23 @@ def test_the_records_are_a_plane_its_modes_and_how_they_move(model, monkeypatch)
     assert [mode.index for mode in modes] == list(range(8))
     np.testing.assert_allclose([mode.frequency for mode in modes], np.repeat([0.2, 0.4, 0.6, 0.8], 2))
     assert {mode.damping for mode in modes} == {0.1}
-    assert (found[9][0].explained, found[9][0].pixels, found[9][0].base) == (1.0, HIGH * WIDE, 0.2)
+    assert (found[9][0].explained, found[9][0].pixels, found[9][0].base) == (None, HIGH * WIDE, 0.2)
     measured = {name: value for name, value, _ in found[-1][0].measured}
     assert measured["frames"] == 24 and measured[protocol.Certificate.DISPLACEMENT] > 0.01
     ((picture, seed, how),) = asked
     assert (tuple(picture.shape), seed, how) == ((3, HIGH, WIDE), 7, replace(Sampling(), steps=20))
 
 
+def test_its_modes_and_how_they_move_are_of_one_attempt(model):
+    """A GPU gives others each time, and a second attempt must not go on with them."""
+    made = pipelines.carry_out(
+        protocol.Plane(model=model, steps=2, detail=8), bytes(wire.pack_picture(blocks())), silent
+    )
+    assert [isinstance(record, Varying) for record in made] == [*[False] * 10, True]
+
+
 def test_vertices_move_as_the_picture_does(model, monkeypatch):
-    volume = motion()
+    volume = motion(0.12)
     expecting(monkeypatch, volume)
     found = records(protocol.Plane(model=model, size=3.0, detail=40), blocks())
     rest, moving = put_together(found)
@@ -90,9 +98,9 @@ def test_vertices_move_as_the_picture_does(model, monkeypatch):
     across, up = rest[:, 0] / 3 + 0.5, rest[:, 2] / 2
     textures = displacements(as_slices(volume), torch.from_numpy(turns).float())
     pixels = sampled(textures, across, 1 - up)
-    # a margin is three times as wide as what is next to the outline goes across it
+    # a margin is five times as wide as what is next to the outline goes across it
     reach = np.abs(displacements(as_slices(volume), torch.arange(80) / 80).numpy())
-    margins = 3 * np.array([reach[:, 0][:, :, [0, -1]].max() / WIDE, reach[:, 1][:, [0, -1]].max() / HIGH]) + 0.01
+    margins = 5 * np.array([reach[:, 0][:, :, [0, -1]].max() / WIDE, reach[:, 1][:, [0, -1]].max() / HIGH]) + 0.01
     assert margins.max() < 0.45
     inside = (np.abs(across - 0.5) < 0.5 - margins[0]) & (np.abs(up - 0.5) < 0.5 - margins[1])
     assert inside.sum() > 30
@@ -155,17 +163,16 @@ def test_what_cannot_be_a_plane_is_refused_in_a_sentence(model, monkeypatch, tmp
         (
             protocol.Plane(model=model, fps=1.0),
             blocks(),
-            UnusablePicture,
+            UnusableSetting,
             "1 frames a second: raise the frame rate",
         ),
-        (protocol.Plane(model=model, steps=7), blocks(), UnusablePicture, "7 steps do not divide 1000"),
         (protocol.Plane(model=str(tmp_path / "none")), blocks(), NoModel, "No model lies in"),
         (protocol.Plane(model=tiny.saved(tmp_path / "many", bins=26)), blocks(), NoModel, "26 frequencies, and 25 can"),
     ):
         with pytest.raises(error, match=sentence):
             records(request, pixels)
     expecting(monkeypatch, motion(1e-3))
-    with pytest.raises(Still, match=r"moves by 0\.0\d+ pixels at most: take one of something that sways, or another"):
+    with pytest.raises(Still, match=r"moves by 0\.0\d+ pixels at most: try another seed or another view, or"):
         records(usual, blocks())
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(NotInstalled):
