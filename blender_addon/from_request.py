@@ -9,11 +9,11 @@ import msgspec
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, FloatVectorProperty, IntProperty, StringProperty
 from msgspec import inspect
 
+from . import preferences
+
 UNITS = {"metre": {"subtype": "DISTANCE", "unit": "LENGTH"}, "radian": {"subtype": "ANGLE", "unit": "ROTATION"}}
+RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()  # values() makes it absolute
 CHOICES = {"builtin": "Built-In"}  # where capitalising the words is not enough
-
-
-FOLDERS = {"model"}  # fields that name one
 
 
 def made_from(request: type[msgspec.Struct], leave_out: Collection[str] = (), updates: dict | None = None) -> dict:
@@ -39,8 +39,8 @@ def _property(field: inspect.Field, update: Callable | None):
             return FloatProperty(min=least, max=most, **_measure(field, least, most), **common)
         case inspect.TupleType(item_types=channels):  # colours, linear
             return FloatVectorProperty(size=len(channels), min=0, max=1, subtype="COLOR", **common)
-        case inspect.StrType() if field.name in FOLDERS:
-            return StringProperty(subtype="DIR_PATH", **common)
+        case inspect.StrType() if _is_folder(field):
+            return StringProperty(subtype="DIR_PATH", options=RELATIVE, **common)
         case inspect.StrType():
             return StringProperty(options={"TEXTEDIT_UPDATE"} if update else set(), **common)
         case other:
@@ -55,10 +55,17 @@ def _measure(field: inspect.Field, least: float, most: float) -> dict[str, objec
     return {"subtype": "FACTOR" if most == 1 else "NONE"} | ({"precision": 3} if small else {})
 
 
+def _is_folder(field: inspect.Field) -> bool:
+    return isinstance(field.type, inspect.Metadata) and (field.type.extra or {}).get("path") == "folder"
+
+
 def values(group: bpy.types.PropertyGroup, request: type[msgspec.Struct], leave_out: Collection[str] = ()) -> dict:
-    """The fields of a request as the panel has them. Blender's floats are single: 0.1 shall not be 0.10000000149."""
+    """The fields of a request as the panel has them. Blender's floats are single: 0.1 shall not be 0.10000000149. What
+    names a folder relative to the file is made absolute; for a backend elsewhere it stays as it was typed."""
     found = {name: getattr(group, name) for name in request.__struct_fields__ if name not in leave_out}
-    found |= {name: bpy.path.abspath(found[name]) for name in FOLDERS & found.keys()}
+    if not preferences.current().remote:
+        folders = {field.name for field in inspect.type_info(request).fields if _is_folder(field)}
+        found |= {name: bpy.path.abspath(found[name]) for name in folders & found.keys()}
     return {name: _plain(value) for name, value in found.items()}
 
 

@@ -179,7 +179,7 @@ class ANTHESIS_OT_sway_as_seen(Asks, bpy.types.Operator):
         if context.active_object is None or context.active_object.type != "MESH":
             cls.poll_message_set("Select a mesh object")
             return False
-        return _pictures_live(cls)
+        return _pictures_live(cls, context.scene.anthesis.seen.model)
 
     def ask(self, context) -> list[str]:
         obj, settings = context.active_object, context.scene.anthesis
@@ -201,7 +201,7 @@ class ANTHESIS_OT_bring_to_life(Asks, bpy.types.Operator):
         if context.scene.anthesis.picture.image is None:
             cls.poll_message_set("Open a picture first")
             return False
-        return _pictures_live(cls)
+        return _pictures_live(cls, context.scene.anthesis.picture.model)
 
     def ask(self, context) -> list[str]:
         settings = context.scene.anthesis.picture
@@ -328,10 +328,9 @@ def _part(context) -> Part:
     return Part(chosen.pin_group, chosen.weight_group, chosen.only_selected)
 
 
-def _pictures_live(cls) -> bool:
-    """Whether the backend can bring pictures to life, as far as it has said so."""
-    lacking = events.running().lacking
-    if lacking:
+def _pictures_live(cls, model: str) -> bool:
+    """Whether the backend can bring pictures to life with the model in a folder, as far as it has said so."""
+    if lacking := events.running().lacking_for(model):
         cls.poll_message_set(lacking)
         return False
     return _backend_there(cls)

@@ -127,8 +127,8 @@ class AnthesisSeenSettings(bpy.types.PropertyGroup):
             type=bpy.types.Image,
             name="Picture",
             description=(
-                "A render or a photo of the object, taken through the scene's camera; none: what the 3D view shows of "
-                "the object now"
+                "A render or a photo of the object's mesh at rest, without its modifiers, taken through the scene's "
+                "camera; none: what the 3D view shows of that now"
             ),
         ),
     }

@@ -20,7 +20,7 @@ from .client.install import Build, Device, Installation, builds
 from .client.jobs import Job
 from .client.session import Session
 from .orders import Order, Orders, Wish, regrowth
-from .preferences import Settings, base_python, environment_folder
+from .preferences import Settings, base_python, environment_folder, was_learned
 from .scene import photos, reading
 from .scene.bouquet import Site
 from .scene.looking import Look
@@ -30,6 +30,7 @@ BUDGET = 0.008  # seconds of one tick; its last step may take as long again (a f
 TALK = 0.004  # of it for messages at a time
 PROBE_SECONDS = 5.0
 LOOK_INTERVAL = 2.0  # between two looks at whether the backend is installed
+RENEW_INTERVAL = 10.0  # between two attempts to end a backend that others may have work for
 SOFTWARE = f"anthesis {protocol.VERSION}, Blender {bpy.app.version_string}"
 
 
@@ -56,13 +57,14 @@ class Pump:
         self.settings = settings
         self.installed = False  # whether there is a backend to start or to connect to
         self.has_learned = False  # whether the learned engine's packages were put into our environment
-        self.renews = False  # the backend is to be started anew as soon as its jobs are done
+        self.renews = False  # the backend is to be started anew as soon as its jobs are done, those of others too
         self.installation: Installation | None = None
         self.probe: Probe | None = None
         self.probed = ""  # the answer of the last Test Connection, in words
         self.fault = ""  # the last traceback of a fault of ours, until it has been shown
         self._busy = False
-        self._restarting = False
+        self._restarting = False  # it was asked to end, and is started once it has
+        self._renewed_at = -1e9
         self._look()
 
     # --- The backend
@@ -78,6 +80,7 @@ class Pump:
 
     def leave(self) -> None:
         """Leave the backend alone. What it goes on with is found again in its list."""
+        self.renews = self._restarting = False
         self.session.close()
         self.orders.forget()
         self.session.forget_jobs()
@@ -105,10 +108,11 @@ class Pump:
             python, BACKEND_FOLDER, self.settings.home, "--cache-gb", f"{self.settings.cache_gb:g}"
         )
 
-    def restart(self) -> None:
-        """End the backend on this computer, its jobs too, and start it anew."""
-        self.session.shutdown_backend(force=True)
-        self._restarting, self.renews = True, False
+    def restart(self, force: bool = True) -> None:
+        """End the backend on this computer and start it anew. With `force` also while jobs run, another Blender's too:
+        they begin anew. Without, it refuses while any is waiting or running, and nothing has happened."""
+        self.session.shutdown_backend(force)
+        self._restarting = True
 
     def change_settings(self, settings: Settings) -> None:
         """The user has changed the preferences: a backend elsewhere is another conversation."""
@@ -139,6 +143,8 @@ class Pump:
         build = self.learned_builds().get(device)
         if build is None:
             raise ValueError("torch is not made for a GPU on this system: install it for the processor")
+        if was_learned() and self.session.state not in ("off", "refused"):
+            raise ValueError("The backend runs with the packages that are to be replaced: stop the backend first")
         self._install(LEARNED_REQUIREMENTS, (REQUIREMENTS,), build)
 
     def learned_builds(self) -> dict[Device, Build]:
@@ -172,10 +178,19 @@ class Pump:
     # --- Jobs
 
     @property
+    def engines(self) -> protocol.Engines | None:
+        """What the backend can do, as far as it has said so."""
+        return self.session.engines if self.session.state == "ready" else None
+
+    @property
     def lacking(self) -> str:
-        """Why the backend brings no picture to life, as far as it has said so."""
-        engines = self.session.engines if self.session.state == "ready" else None
-        return engines.lacking.rstrip(".") if engines else ""
+        """Why the backend brings no picture to life, whatever the model."""
+        return self.engines.lacking.rstrip(".") if self.engines else ""
+
+    def lacking_for(self, model: str) -> str:
+        """Why it brings none to life with the model in this folder, or with its own where none is named."""
+        without = self.engines.no_model.rstrip(".") if self.engines and not model.strip() else ""
+        return self.lacking or without
 
     def generate(self, wish: Wish, location: tuple[float, ...], replaced: str = "") -> Order:
         """Ask for what words say, in place of an earlier order. Raises ValueError."""
@@ -287,9 +302,6 @@ class Pump:
         ends = time.perf_counter() + budget
         changed |= self._look_after_installation() | self._look_after_probe()
         self._renew()
-        if self._restarting and self.session.state == "off" and self.installed:
-            self._restarting = False
-            self.connect()
         self._busy, wrote = False, True
         while wrote and time.perf_counter() < ends:
             changed |= self.session.tick(min(TALK, budget))
@@ -331,14 +343,18 @@ class Pump:
         return changed or before != (self.installed, self.has_learned)
 
     def _renew(self) -> None:
-        """Start a backend anew that is to be, once it has nothing to do; one that does not run need not be."""
-        if not self.renews or self.session.state not in ("off", "ready", "refused"):
-            return
-        if self.session.state == "ready" and any(not job.final for job in self.session.jobs.values()):
-            return
-        if self.session.state == "ready":
-            self.restart()
-        self.renews = False
+        """Start a backend that has ended for that; ask one to end that is to be renewed, once it has nothing to do."""
+        session, now = self.session, time.monotonic()
+        if session.state in ("off", "refused"):
+            again, self.renews, self._restarting = self._restarting, False, False  # the next one looks for itself
+            if again and session.state == "off" and self.installed:
+                self.connect()
+        elif session.state == "ready" and not session.gateway.ending:
+            self._restarting = False  # it has refused
+            idle = all(job.final for job in session.jobs.values())
+            if self.renews and idle and now - self._renewed_at > RENEW_INTERVAL:
+                self._renewed_at = now
+                self.restart(force=False)
 
     def _look_after_probe(self) -> bool:
         if self.probe is None:

@@ -1,5 +1,5 @@
 """A tour of the real window: install the zip, start the backend, read a prompt, generate, cancel, change what was
-made in the redo panel, regrow, make a bouquet, animate, sway, play, export; a picture of each.
+made in the redo panel, regrow, make a bouquet, animate, sway, look, play, export; a picture of each.
 
 python -m tests.window_tour dist/anthesis-0.1.0-linux-x64-python3.13.zip
 

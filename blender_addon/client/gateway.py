@@ -93,6 +93,11 @@ class Gateway:
             self._shutdown = self.calls
 
     @property
+    def ending(self) -> bool:
+        """It was asked to end, and has not refused."""
+        return self._shutdown >= 0
+
+    @property
     def local_logs(self) -> Path | None:
         """Its home, where it is this user's own on this machine."""
         return self._home if self._link and self._link.connection.endpoint.startswith("ipc://") else None

@@ -15,7 +15,7 @@ class ANTHESIS_PT_picture(Tab, bpy.types.Panel):
     def draw(self, context):
         layout, settings = self.layout, context.scene.anthesis.picture
         layout.template_ID(settings, "image", open="image.open")
-        self.draw_lacking(context, events.running())
+        self.draw_lacking(context, events.running(), settings.model)
         column = layout.column(align=True)
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(settings, "size")
@@ -24,13 +24,12 @@ class ANTHESIS_PT_picture(Tab, bpy.types.Panel):
         row.scale_y = 1.5
         row.operator("anthesis.bring_to_life", icon="IMAGE_PLANE")
 
-    def draw_lacking(self, context, pump):
-        """Why the backend brings no picture to life, and what helps."""
-        if not pump.lacking:
-            return
-        draw_text(self.layout, context, pump.lacking, "INFO")
-        if not pump.has_learned:
-            draw_learned(self.layout, context, pump)
+    def draw_lacking(self, context, pump, model):
+        """Why the backend brings no picture to life, or what helps: that says why as well."""
+        unsure = pump.lacking or pump.engines is None
+        helps = unsure and not pump.has_learned and draw_learned(self.layout, context, pump)
+        if not helps and (lacking := pump.lacking_for(model)):
+            draw_text(self.layout, context, lacking, "INFO")
 
 
 class ANTHESIS_PT_picture_settings(Tab, bpy.types.Panel):

@@ -101,22 +101,22 @@ def draw_installation(layout, context, installation) -> None:
     layout.operator("anthesis.show_log", icon="TEXT").installation = True
 
 
-def draw_learned(layout, context, pump) -> None:
-    """Whether the learned engine's packages are there, and the button that fetches them. Draws nothing of an
-    installation that is under way or has just ended: draw_installation() does."""
+def draw_learned(layout, context, pump) -> bool:
+    """Whether the learned engine's packages are there, and the button that fetches them; False where nothing was drawn.
+    Draws nothing of an installation that is under way or has just ended: draw_installation() does."""
     if pump.installation is not None:
-        return
+        return False
     try:
         builds = pump.learned_builds()
     except ValueError as error:
         if pump.lacking:
             draw_text(layout, context, str(error), "INFO")
-        return
+        return bool(pump.lacking)
     if pump.has_learned:
         row = layout.row()
         row.label(text="The learned engine is installed", icon="CHECKMARK")
         row.operator("anthesis.install_learned", text="Install Again", icon="FILE_REFRESH")
-        return
+        return True
     text = "The learned engine brings pictures to life"
     if was_learned():
         text = "The learned engine is that of another version of Anthesis: install it anew"
@@ -125,6 +125,7 @@ def draw_learned(layout, context, pump) -> None:
         sizes.append(f"{builds['CUDA'].fetched:g} GB for an NVIDIA GPU")
     draw_text(layout, context, f"{text}. To fetch: {', or '.join(sizes)}", "INFO")
     layout.operator("anthesis.install_learned", icon="IMPORT")
+    return True
 
 
 def draw_fetched(layout, build) -> None:

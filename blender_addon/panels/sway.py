@@ -101,7 +101,7 @@ class ANTHESIS_PT_sway_seen(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(settings, "steps")
         column.prop(settings, "model")
-        if lacking := events.running().lacking:
+        if lacking := events.running().lacking_for(settings.model):
             draw_text(layout, context, lacking, "INFO")  # the panel Picture has what helps
         if sway.on(context.active_object) is not None:
             layout.operator("anthesis.sway_as_seen", text="Sway Anew as Seen", icon="HIDE_OFF")

@@ -20,7 +20,6 @@ from . import photos, reading
 SIDE = 512  # pixels, of the longer side of a picture that is drawn
 LARGEST = 1024  # pixels, of a view that a part is cut out of
 FILLS = 0.85  # of that part, by what it shows
-GREY = 128  # behind it
 ALIKE = 0.02  # of one: how far the sides of a picture and of a render may be in another proportion
 
 
@@ -122,12 +121,12 @@ def from_view(view: View, obj) -> Look:
     vertices, matrix = reading.sent_shape(obj)
     eye = view.view @ _place(obj)
     frame = framed(view, eye, vertices)
-    if min(frame.width, frame.height) < photos.SHORTEST:
+    if min(frame.width, frame.height) < protocol.PICTURE_SHORTEST:
         raise NothingToSee(f'The 3D view shows too little of "{obj.name}": turn it there with View > Frame Selected')
     with _model(obj, vertices, np.linalg.det(matrix) < 0) as scene, _plainly(view.space):
         pixels = frame.cut(_drawn(scene, view, eye, frame.size))
     # Blender draws colours that are multiplied with their opacity.
-    behind = GREY * (1 - pixels[..., 3:] / np.float32(255))
+    behind = protocol.PICTURE_GREY * (1 - pixels[..., 3:] / np.float32(255))
     picture = np.rint(np.clip(pixels[..., :3] + behind, 0, 255)).astype(np.uint8)
     return Look(picture, _camera(eye, frame.crop @ view.projection))
 
@@ -197,8 +196,7 @@ def _model(obj, vertices: np.ndarray, mirrored: bool) -> Iterator[bpy.types.Scen
             ours.link, ours.material = "OBJECT", theirs.material
         model.color = obj.color
         scene.collection.objects.link(model)
-        for name in ("view_transform", "look", "exposure", "gamma"):
-            setattr(scene.view_settings, name, getattr(bpy.context.scene.view_settings, name))
+        _take_colours(scene, bpy.context.scene)
         yield scene
     finally:
         bpy.data.objects.remove(model)
@@ -206,13 +204,32 @@ def _model(obj, vertices: np.ndarray, mirrored: bool) -> Iterator[bpy.types.Scen
         bpy.data.scenes.remove(scene)
 
 
+def _take_colours(scene, theirs) -> None:
+    """Show what is in a scene as another one does. Raises NothingToSee."""
+    display, view = theirs.display_settings, theirs.view_settings
+    try:
+        scene.display_settings.display_device = display.display_device  # which says what the others may be
+        for name in ("view_transform", "look", "exposure", "gamma"):
+            setattr(scene.view_settings, name, getattr(view, name))
+    except TypeError as error:  # of a file that was made with other colour management
+        raise NothingToSee(
+            f'This Blender does not know the display "{display.display_device}" with the view transform '
+            f'"{view.view_transform}" and the look "{view.look}": choose others under Color Management in the Render '
+            "properties"
+        ) from error
+
+
 @contextmanager
 def _plainly(space) -> Iterator[None]:
-    """The view without what is drawn over objects, in the light that shows them at once."""
+    """The view without what is drawn over objects or clips them, in a light of Blender's own, which shows them at once:
+    a new scene has none. Local View hides nothing that is new."""
     shading, overlay = space.shading, space.overlay
     plain = [
         (overlay, "show_overlays", False),
         (shading, "show_xray", False),
+        (shading, "use_scene_lights", False),
+        (shading, "use_scene_world", False),
+        *((each, "use_clip_planes", False) for each in (*space.region_quadviews, space.region_3d)),
         (space, "show_object_viewport_mesh", True),
         (space, "use_local_collections", False),
         (shading, "type", {"WIREFRAME": "SOLID", "RENDERED": "MATERIAL"}.get(shading.type, shading.type)),

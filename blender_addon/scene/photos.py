@@ -14,7 +14,7 @@ from ..seam import protocol
 from .surface import principled
 
 LONGEST = 1024  # pixels a side that are sent: a model sees fewer, and Blender hands out 16 bytes for each
-SHORTEST = 32  # which the backend needs, and a narrow picture keeps
+PLAIN = ("Standard", "Raw")  # view transforms that leave colours as they are, or nearly
 OPACITY = ("STRAIGHT", "PREMUL")  # alpha modes in which the fourth channel is opacity
 
 REFUSED = {
@@ -53,7 +53,7 @@ def read(image) -> tuple[np.ndarray, Photo]:
     """(H, W, 3 or 4) bytes, at most LONGEST on the longer side, and what they were read from. The image stays as it is.
     Raises Unreadable."""
     width, height = _size(image)
-    share = min(1.0, max(LONGEST / max(width, height), SHORTEST / min(width, height)))
+    share = min(1.0, max(LONGEST / max(width, height), protocol.PICTURE_SHORTEST / min(width, height)))
     share = min(share, protocol.PICTURE_SIDE / max(width, height))
     size = max(1, round(share * width)), max(1, round(share * height))
     picture = np.ascontiguousarray(_encoded(image, _pixels(image, size))[::-1])
@@ -119,13 +119,16 @@ def _encoded(image, pixels: np.ndarray) -> np.ndarray:
 
 
 def dress(obj, photo: Photo) -> list[str]:
-    """Let a new object show a photo at its UVs, in its own colours whatever the light. What the artist should know."""
+    """Let a new object show a photo at its UVs, whatever the light. What the artist should know."""
     image = next((each for each in bpy.data.images if each.session_uid == photo.uid), bpy.data.images.get(photo.name))
     obj.data.materials.append(_material(obj.name, image, photo.transparent))
     if image is None:
         gone = f'The picture "{photo.name}" is no longer in this file' if photo.name else "Its picture is not known"
         return [f'{gone}: choose one in the material of "{obj.name}"']
-    return []
+    transform = bpy.context.scene.view_settings.view_transform
+    if transform in PLAIN:
+        return []
+    return [f"The picture is unshaded, and the view transform of the scene, {transform}, still applies to its colours"]
 
 
 def _material(name: str, image, transparent: bool):

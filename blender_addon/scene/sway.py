@@ -272,7 +272,8 @@ def _run(obj, names: Names, start: float, frames: int) -> None:
 
 def direction(obj) -> float | None:
     """Where the wind blows to, in radians from the x axis that it was made with; None where it cannot be turned."""
-    return _facts(obj)["direction"] if has_modes(obj) else None
+    facts = _facts(obj)
+    return facts["direction"] if facts and has_modes(obj) else None
 
 
 def in_wind(obj) -> bool:

@@ -67,7 +67,7 @@ class Arriving:
             case protocol.SeenRecord():
                 self._take_answer(record, arrays["amplitudes"][None])
                 self.notes += [sentence.rstrip(".") for sentence in record.said]
-                if self._photo is None:  # a plane goes as its picture does
+                if record.explained is not None:
                     share = f"{record.explained:.0%}"
                     self.notes.append(f"Its vibration modes take up {share} of the motion that the picture shows")
 

@@ -1,5 +1,6 @@
 """Pictures that come to life, and meshes that sway as they are seen: what is asked for, and what becomes of it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import msgspec
@@ -18,6 +19,7 @@ CAMERA = protocol.Camera(
     view=(1, 0, 0, 0, 0, 0, 1, 0, 0, -1, 0, -5, 0, 0, 0, 1),
     projection=(1, 0, 0, 0, 0, 1, 0, 0, 0, 0, -1, -0.2, 0, 0, -1, 0),
 )
+UNTRAINED = "No trained model comes with this version: train one"
 SENTENCE = "Nothing learned is installed here: install the learned engine"
 
 
@@ -153,7 +155,7 @@ def test_amplitudes_that_do_not_fit_are_refused(script, wrong):
 def a_plane_of(script, image, **about):
     """The plane's job, whose records have come, its object, and its spectral volume."""
     _, photo = photos.read(image)
-    packed, coefficients = records_of(*a_plane(), explained=1.0, **about)
+    packed, coefficients = records_of(*a_plane(), **{"explained": None, **about})
     job = script.job(protocol.Plane(), packed, title=photo.title)
     script.pump.arrivals.expect(job.id, None, asked=True, photo=photo)
     return job, packed, coefficients
@@ -171,6 +173,7 @@ def feeding(obj, socket):
 def test_a_picture_is_a_plane_at_the_cursor_that_shows_it_unshaded_and_sways(script):
     bpy.context.scene.cursor.location = (1, 2, 3)
     bpy.context.scene.cursor.rotation_euler = (0.5, 0.6, 0.7)
+    bpy.context.scene.view_settings.view_transform = "AgX"
     image = an_image()
     job, _, coefficients = a_plane_of(script, image, said=("A third of it is transparent",))
     script.give(job)
@@ -188,9 +191,26 @@ def test_a_picture_is_a_plane_at_the_cursor_that_shows_it_unshaded_and_sways(scr
     uv = {vertex: tuple(obj.data.uv_layers.active.uv[n].vector) for n, vertex in enumerate(a_plane()[1]["corners"])}
     assert uv[0] == (0, 0) and uv[5] == (1, 0) and uv[23] == (1, 1)
     assert script.pump.arrivals.notes[job.id] == [
-        'Imported as "rose"', "A third of it is transparent", "The scene now plays one loop, frames 1 to 60",
-    ]  # fmt: skip
+        'Imported as "rose"',
+        "A third of it is transparent",
+        "The picture is unshaded, and the view transform of the scene, AgX, still applies to its colours",
+        "The scene now plays one loop, frames 1 to 60",
+    ]
     assert sway.has_modes(obj) and not sway.in_wind(obj)
+
+
+def test_a_view_transform_that_leaves_colours_as_they_are_needs_no_words(script):
+    bpy.context.scene.view_settings.view_transform = "Standard"
+    job, _, _ = a_plane_of(script, an_image())
+    script.give(job)
+    assert not any("unshaded" in note for note in script.pump.arrivals.notes[job.id])
+
+
+def test_how_much_of_the_motion_is_taken_up_is_told_where_the_backend_tells_it(script):
+    for explained, told in ((0.4, True), (None, False)):  # whatever shows the picture
+        job, _, _ = a_plane_of(script, an_image(), explained=explained)
+        script.give(job)
+        assert any("take up 40%" in note for note in script.pump.arrivals.notes[job.id]) == told
 
 
 def test_what_is_transparent_in_the_picture_is_so_on_the_plane(script):
@@ -255,6 +275,17 @@ def test_a_picture_is_asked_for_with_its_bytes(asked, addon, tmp_path):
     assert arrival.target is None and arrival.photo.uid == settings.image.session_uid
 
 
+def test_a_folder_on_another_computer_stays_as_it_was_typed(asked, addon, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    settings, entry = bpy.context.scene.anthesis, bpy.context.preferences.addons["blender_addon"].preferences
+    settings.picture.model = settings.seen.model = "//weights"
+    entry.place, entry.endpoint = "REMOTE", "127.0.0.1:1"
+    assert settings.picture.to_request().model == "//weights"
+    assert settings.seen.to_request(settings.sway, CAMERA).model == "//weights"
+    entry.place = "LOCAL"
+    assert settings.seen.to_request(settings.sway, CAMERA).model == str(tmp_path / "weights")
+
+
 def test_the_mesh_its_picture_and_its_camera_are_asked_for(asked):
     obj = samples.grid()
     samples.place(obj, location=(0, 0, 1), rotation=(0, 0, 1))
@@ -304,8 +335,31 @@ def test_a_backend_that_lacks_what_it_takes_says_so_and_the_buttons_are_grey(ask
         assert all(button.poll() != bool(lacking) for button in buttons)
     with pytest.raises(RuntimeError, match=SENTENCE):
         bpy.ops.anthesis.bring_to_life()
+    monkeypatch.setattr(session, "engines", protocol.Engines(lacking=f"{SENTENCE}.", no_model=f"{UNTRAINED}."))
+    settings = bpy.context.scene.anthesis
+    settings.picture.model = settings.seen.model = "/weights"  # which helps nobody who lacks libraries
+    assert not any(button.poll() for button in buttons)
     monkeypatch.setattr(type(session), "state", "off")  # another one may be started
-    assert addon.running().lacking == ""
+    assert addon.running().lacking == addon.running().lacking_for("") == ""
+
+
+def test_where_no_model_comes_with_the_backend_one_that_is_named_is_asked(asked, addon, monkeypatch):
+    settings = bpy.context.scene.anthesis
+    settings.picture.image = an_image()
+    bpy.context.view_layer.objects.active = samples.grid()
+    buttons = bpy.ops.anthesis.bring_to_life, bpy.ops.anthesis.sway_as_seen
+    session = addon.running().session
+    monkeypatch.setattr(type(session), "state", "ready")
+    monkeypatch.setattr(session, "engines", protocol.Engines(no_model=f"{UNTRAINED}."))
+    assert not any(button.poll() for button in buttons)
+    with pytest.raises(RuntimeError, match=UNTRAINED):
+        bpy.ops.anthesis.bring_to_life()
+    settings.picture.model = "/weights"
+    assert [button.poll() for button in buttons] == [True, False]
+    assert bpy.ops.anthesis.bring_to_life() == {"FINISHED"} and asked[0][0].model == "/weights"
+    settings.seen.model = "/weights"
+    assert buttons[1].poll()
+    monkeypatch.setattr(type(session), "state", "off")
 
 
 def test_buttons_about_a_sway_or_a_life_are_grey_on_what_has_none(addon):
@@ -361,6 +415,7 @@ def test_the_panels_show_what_there_is_and_what_is_lacking(script, addon, monkey
     from blender_addon.panels import picture
     from blender_addon.panels import sway as sway_panel
 
+    addon.running().has_learned = True
     shown = drawn(picture.ANTHESIS_PT_picture)
     assert shown.named("template_ID") == ["image"] and shown.named("prop") == ["size", "detail"]
     assert shown.named("operator") == ["anthesis.bring_to_life"] and shown.text == ""
@@ -368,13 +423,22 @@ def test_the_panels_show_what_there_is_and_what_is_lacking(script, addon, monkey
     monkeypatch.setattr(type(session), "state", "ready")
     monkeypatch.setattr(session, "engines", protocol.Engines(lacking=f"{SENTENCE}."))
     assert SENTENCE in drawn(picture.ANTHESIS_PT_picture).text
+    monkeypatch.setattr(session, "engines", protocol.Engines(no_model=f"{UNTRAINED}."))
+    panels = picture.ANTHESIS_PT_picture, sway_panel.ANTHESIS_PT_sway_seen
+    bpy.context.view_layer.objects.active = samples.grid()
+    assert all(UNTRAINED in drawn(panel).text for panel in panels)
+    of_scene = bpy.context.scene.anthesis
+    of_scene.picture.model = of_scene.seen.model = "/weights"
+    assert not any(UNTRAINED in drawn(panel).text for panel in panels)
+    monkeypatch.setattr(session, "engines", protocol.Engines(lacking=f"{SENTENCE}."))
     settings = drawn(picture.ANTHESIS_PT_picture_settings).named("prop")
     assert settings == ["damping", "steps", "model", "seed"]
     obj = samples.grid()
     bpy.context.view_layer.objects.active = obj
     wanted = drawn(sway_panel.ANTHESIS_PT_sway)
     assert wanted.named("operator") == ["anthesis.sway_selected", "anthesis.sway_as_seen"]
-    assert SENTENCE in drawn(sway_panel.ANTHESIS_PT_sway_seen).text
+    as_seen = drawn(sway_panel.ANTHESIS_PT_sway_seen)
+    assert SENTENCE in as_seen.text and as_seen.named("prop") == ["steps", "model"]  # and no wind
     seen(script, obj)
     assert drawn(sway_panel.ANTHESIS_PT_sway).named("prop") == ['["Sway"]', '["Amplitude"]', "speed"]
     assert "anthesis.sway_as_seen" in drawn(sway_panel.ANTHESIS_PT_sway_seen).named("operator")
@@ -383,6 +447,39 @@ def test_the_panels_show_what_there_is_and_what_is_lacking(script, addon, monkey
     sway.put(obj, windy(obj))
     assert drawn(sway_panel.ANTHESIS_PT_sway).named("prop")[-1] == "direction"
     monkeypatch.setattr(type(session), "state", "off")  # no backend is to be stopped
+
+
+def test_the_picture_panel_offers_the_learned_engine_and_says_each_thing_once(addon, monkeypatch):
+    from blender_addon.panels import picture
+
+    pump, entry = addon.running(), bpy.context.preferences.addons["blender_addon"].preferences
+    session = pump.session
+    monkeypatch.setattr("sys.platform", "linux")
+
+    def said():
+        found = drawn(picture.ANTHESIS_PT_picture)
+        return found.text, "anthesis.install_learned" in found.named("operator")
+
+    assert said() == ("", False)  # a Python of one's own may well have it
+    entry.python = ""
+    offer = "The learned engine brings pictures to life. To fetch: about 0.5 GB, or 3 GB for an NVIDIA GPU"
+    monkeypatch.setattr(type(session), "state", "off")
+    assert said() == (offer, True)
+    monkeypatch.setattr(type(session), "state", "ready")
+    monkeypatch.setattr(session, "engines", protocol.Engines())
+    assert said() == ("", False)
+    monkeypatch.setattr(session, "engines", protocol.Engines(lacking=f"{SENTENCE}.", no_model=UNTRAINED))
+    assert said() == (offer, True)
+    pump.has_learned = True  # the backend is to be restarted
+    assert said() == (SENTENCE, False)
+    pump.has_learned = False
+    pump.installation = SimpleNamespace(state="running", cancel=lambda: None)
+    assert said() == (SENTENCE, False)
+    pump.installation = None
+    monkeypatch.setattr(pump, "settings", replace(pump.settings, remote=True))
+    assert said() == ("The backend is on another computer: install the learned engine there", False)
+    monkeypatch.setattr(type(session), "state", "off")
+    assert said() == ("", False)
 
 
 def test_the_settings_are_those_of_the_requests(addon):
@@ -394,7 +491,7 @@ def test_the_settings_are_those_of_the_requests(addon):
     own = {"steps", "model"}
     assert_made_from(settings.seen, protocol.SwayAsSeen, set(protocol.SwayAsSeen.__struct_fields__) - own)
     assert settings.seen.to_request(settings.sway, CAMERA) == protocol.SwayAsSeen(camera=CAMERA)
-    changed = msgspec.structs.replace(protocol.SwayAsSeen(camera=CAMERA), direction=0.5, pitch=2.0)
+    changed = msgspec.structs.replace(protocol.SwayAsSeen(camera=CAMERA), pitch=2.0)
     settings.sway.direction, settings.sway.pitch = 0.5, 2.0
-    assert settings.seen.to_request(settings.sway, CAMERA) == changed
+    assert settings.seen.to_request(settings.sway, CAMERA) == changed  # it is in no one wind
     assert settings.picture.bl_rna.properties["model"].subtype == "DIR_PATH"

@@ -344,21 +344,102 @@ def test_a_backend_that_has_nothing_to_do_is_started_anew_for_the_learned_engine
     assert protocol.read_connection(pump.settings.home).pid != first
 
 
-def test_a_backend_at_work_is_left_until_its_jobs_are_done(script, monkeypatch):
-    pump, restarted = script.pump, []
-    monkeypatch.setattr(pump, "restart", lambda: restarted.append(True))
-    pump.session.gateway.state = "ready"
+@pytest.fixture
+def answering(script, monkeypatch):
+    """A backend that is asked for things and answers when it is told to; (what it was asked to end by, the pump)."""
+    pump, asked = script.pump, []
+    gateway = pump.session.gateway
+
+    def send(call, payload=None):
+        gateway.calls += 1
+        if isinstance(call, protocol.Shutdown):
+            asked.append("by force" if call.force else "if idle")
+        return True
+
+    monkeypatch.setattr(gateway, "send", send)
+    monkeypatch.setattr(pump, "connect", lambda: asked.append("anew"))
+    monkeypatch.setattr(pump, "installed", True)
+    gateway.state = "ready"
+    yield asked, pump
+    gateway.state = "off"
+
+
+def refuse_to_end(gateway) -> None:
+    assert gateway.hear_refusal(protocol.Refused(re=gateway.calls, failure=protocol.Failure("conflict", "Jobs run")))
+
+
+def test_a_backend_at_work_is_left_until_its_jobs_are_done(script, answering):
+    asked, pump = answering
     job = script.job(GENERATE, [])
     pump.installation = ended_well()
     pump.tick()
-    assert pump.renews and not restarted
+    assert pump.renews and not asked
     job.state = "done"
     pump.tick()
-    assert restarted == [True] and not pump.renews
+    pump.tick()
+    assert asked == ["if idle"] and pump.renews
     pump.session.gateway.state = "off"
+    pump.tick()
+    assert asked == ["if idle", "anew"] and not pump.renews and not pump._restarting
     pump.installation = ended_well()
     pump.tick()
-    assert restarted == [True] and not pump.renews  # the next start looks for itself
+    assert asked == ["if idle", "anew"] and not pump.renews  # the next start looks for itself
+
+
+def test_the_job_of_another_blender_is_not_killed_for_the_learned_engine(answering, monkeypatch):
+    asked, pump = answering
+    gateway, now = pump.session.gateway, [100.0]
+    monkeypatch.setattr("blender_addon.pump.time.monotonic", lambda: now[0])
+    pump.installation = ended_well()
+    pump.tick()
+    assert asked == ["if idle"] and pump._restarting
+    refuse_to_end(gateway)
+    pump.tick()
+    assert asked == ["if idle"] and pump.renews and not pump._restarting
+    now[0] += 60
+    pump.tick()
+    assert asked == ["if idle"] * 2  # and so on
+    refuse_to_end(gateway)
+    pump.tick()
+    gateway.state = "off"  # somebody stops it
+    pump.tick()
+    assert asked == ["if idle"] * 2 and not pump.renews
+    gateway.state = "ready"
+    bpy.ops.anthesis.restart_backend()
+    assert asked[-1] == "by force"
+
+
+def test_a_backend_that_is_left_is_not_started_anew(addon, answering):
+    asked, pump = answering
+    pump.installation = ended_well()
+    pump.tick()
+    assert pump.renews and pump._restarting
+    entry = preferences()
+    entry.place, entry.endpoint = "REMOTE", "127.0.0.1:1"
+    assert not pump.renews and not pump._restarting
+    pump.tick()
+    assert asked == ["if idle"]
+
+
+def test_packages_that_a_backend_may_have_loaded_are_not_replaced(addon, monkeypatch):
+    from blender_addon import pump as pumps
+
+    preferences().python, asked = "", []
+    monkeypatch.setattr(pumps, "bpy", SimpleNamespace(app=SimpleNamespace(online_access=True)))
+    monkeypatch.setattr(pumps, "_require_room", lambda *_: None)
+    monkeypatch.setattr(pumps, "Installation", lambda *given: asked.append(given) or ended_well())
+    monkeypatch.setattr(pumps, "was_learned", lambda: True)
+    gateway = addon.running().session.gateway
+    gateway.state = "ready"
+    with pytest.raises(RuntimeError, match="packages that are to be replaced: stop the backend first"):
+        bpy.ops.anthesis.install_learned()
+    assert not asked
+    monkeypatch.setattr(pumps, "was_learned", lambda: False)
+    bpy.ops.anthesis.install_learned()
+    monkeypatch.setattr(pumps, "was_learned", lambda: True)
+    gateway.state, addon.running().installation = "off", None
+    bpy.ops.anthesis.install_learned()
+    assert len(asked) == 2
 
 
 class Layout:

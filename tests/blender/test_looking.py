@@ -11,6 +11,7 @@ from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Euler, Matrix, Vector  # noqa: E402
 
 from blender_addon.scene import looking, reading  # noqa: E402
+from blender_addon.seam import protocol  # noqa: E402
 from tests.blender import samples  # noqa: E402
 
 
@@ -128,7 +129,9 @@ class Drawn:
 
 def settings_of(space):
     names = ((space.overlay, "show_overlays"), (space.shading, "type"), (space.shading, "show_xray"))
-    return [getattr(owner, name) for owner, name in (*names, (space, "use_local_collections"))]
+    names += ((space.shading, "use_scene_lights"), (space.shading, "use_scene_world"))
+    names += ((space, "use_local_collections"), (space.region_3d, "use_clip_planes"))
+    return [getattr(owner, name) for owner, name in names]
 
 
 def view_from(place, towards, fovy=0.7, width=320, height=200, near=0.01):
@@ -150,7 +153,7 @@ def from_view(view, obj, monkeypatch, fault=None):
 
 def dots(look):
     """(V, 2) places of what is not grey."""
-    rows, columns = np.nonzero((look.picture != looking.GREY).any(axis=2))
+    rows, columns = np.nonzero((look.picture != protocol.PICTURE_GREY).any(axis=2))
     return np.column_stack([columns, rows])
 
 
@@ -221,11 +224,42 @@ def test_the_mesh_is_drawn_as_it_is_sent_with_its_materials_and_nothing_of_the_f
     samples.prism()
     view = view_from((3, -3, 3), (0.5, 0.5, 0))
     view.space.shading.type, view.space.overlay.show_overlays = "RENDERED", True
+    view.space.shading.use_scene_lights = view.space.shading.use_scene_world = True
+    view.space.region_3d.use_clip_planes = True
+    planes = [tuple(plane) for plane in view.space.region_3d.clip_planes]
     before, scene = (samples.blocks(), settings_of(view.space), len(bpy.data.scenes)), bpy.context.scene
     _, drawn = from_view(view, obj, monkeypatch)
-    assert drawn.materials == [material] and drawn.settings == [False, "MATERIAL", False, False]
+    assert drawn.materials == [material] and drawn.settings == [False, "MATERIAL", *[False] * 5]
     np.testing.assert_array_equal(drawn.vertices, reading.rest(obj.data))
     with pytest.raises(MemoryError):
         from_view(view, obj, monkeypatch, MemoryError())
     assert (samples.blocks(), settings_of(view.space), len(bpy.data.scenes)) == before
     assert bpy.context.scene == scene and obj.data.shape_keys.key_blocks[1].value == 1.0
+    assert [tuple(plane) for plane in view.space.region_3d.clip_planes] == planes
+
+
+def colours_of(scene):
+    view = scene.view_settings
+    return scene.display_settings.display_device, view.view_transform, view.look, round(view.exposure, 3), view.gamma
+
+
+def test_it_is_drawn_in_the_colours_of_the_scene_be_the_display_another_one(monkeypatch):
+    scene, obj = bpy.context.scene, samples.grid()
+    scene.display_settings.display_device = "Display P3"
+    scene.view_settings.view_transform, scene.view_settings.exposure = "Standard", 0.5
+    found = []
+
+    def drawn(scene, view, eye, size):
+        found.append(colours_of(scene))
+        return np.zeros((size[1], size[0], 4), np.uint8)
+
+    monkeypatch.setattr(looking, "_drawn", drawn)
+    looking.from_view(view_from((3, -3, 3), (0.5, 0.5, 0)), obj)
+    assert found == [colours_of(scene)] and found[0][0] == "Display P3"
+
+
+def test_colours_that_this_blender_does_not_know_are_said():
+    display = SimpleNamespace(display_device="sRGB")
+    view = SimpleNamespace(view_transform="Filmic of Ours", look="None", exposure=0, gamma=1)
+    with pytest.raises(looking.NothingToSee, match=r'does not know the display "sRGB" .* "Filmic of Ours" .* choose'):
+        looking._take_colours(bpy.context.scene, SimpleNamespace(display_settings=display, view_settings=view))

@@ -203,6 +203,11 @@ def test_what_has_no_modes_cannot_be_turned_and_says_so():
         sway.turn(obj, 1.0)
 
 
+def test_what_is_no_mesh_has_no_wind():
+    empty = bpy.data.objects.new("Empty", None)
+    assert sway.direction(empty) is None and not sway.in_wind(empty)
+
+
 def test_modes_follow_the_vertices():
     obj, given, _ = swaying(windy)
     bpy.context.view_layer.objects.active = obj
