@@ -46,7 +46,7 @@ PLANS = {
             "slices": Budget(2400, 32, 5e-4),
             "coordination": Budget(400, 4, 5e-4),
             "perception": Budget(200, 8, 1e-3),
-            "renderer": Budget(600, 8, 2e-3),
+            "renderer": Budget(250, 8, 2e-3),
         },
         {"train": 6400, "seeds": 320, "kinds": 320},
         checked=1000,
