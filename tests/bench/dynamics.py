@@ -86,7 +86,8 @@ def show(title: str, found: dict[str, Scores], mine: str = "") -> None:
 
 def of_model(arguments: argparse.Namespace) -> None:
     model = Dynamics.load(arguments.model)
-    sizes, how = model.sizes, Sampling(arguments.steps, arguments.guidance)
+    guidance = model.guidance if arguments.guidance is None else arguments.guidance
+    sizes, how = model.sizes, Sampling(arguments.steps, guidance)
     folder = arguments.corpus
     if folder is None:
         recipe = corpus.Recipe(sizes.height, sizes.width, sizes.bins)
@@ -283,7 +284,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pictures", type=int, default=24, metavar="N", help="held out, of each split")
     parser.add_argument("--draws", type=int, default=8, metavar="N", help="of each picture")
     parser.add_argument("--steps", type=int, default=25, metavar="N", help="of DDIM")
-    parser.add_argument("--guidance", type=float, default=Sampling().guidance, metavar="W")
+    parser.add_argument("--guidance", type=float, metavar="W", help="by the picture (default: each model's own)")
     parser.add_argument("--seconds", type=float, metavar="N",
                         help="of CPU for the direct predictor (default: as long as the model learned)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="append the tables to it")

@@ -315,8 +315,8 @@ def test_latents_on_disk_are_those_of_the_model(data, tmp_path):
     kept = stock.Latents.kept(tmp_path, model, data.train, "cpu")
     batch = data.train.batch([5])
     torch.testing.assert_close(
-        torch.from_numpy(kept.latents[[5]]).float(), model.encoded(batch.slices).detach(), atol=2e-3, rtol=2e-3
-    )
+        torch.from_numpy(kept.latents[[5]]).float(), model.encoded(batch.slices).detach(), atol=2e-2, rtol=2e-2
+    )  # of bfloat16, where it is fast
     z, level = torch.zeros(1, *TINY.latents), torch.tensor([9])
     small = torch.from_numpy(kept.pictures[[5]]).float()
     with torch.no_grad():
@@ -354,7 +354,7 @@ def test_the_card_says_what_the_log_says(whole):
     assert (whole / "model" / "log.jsonl").read_text() == (whole / "log.jsonl").read_text()
     for line in Log(whole):
         if line.get("phase") == "autoencoder" and "total" in line:
-            parts = line["l1"] + 0.2 * line["gradient"] + 1e-6 * line["kl"] + 5 * line["squared"]
+            parts = line["l1"] + 0.2 * line["gradient"] + 1e-6 * line["kl"] + line["squared"]
             assert line["total"] == pytest.approx(parts, rel=1e-5)
 
 
@@ -428,5 +428,5 @@ def test_without_torch_it_says_what_to_install(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("torch", "cv2") else found(name))
     code, text = said(capsys, "--preset", "seedling", "--out", str(tmp_path))
     assert code == 2
-    assert "Not installed: torch, opencv-python-headless. Run: " in text
+    assert "Not installed: torch, opencv-python-headless. Press Install Learned Engine in Blender, or run: " in text
     assert "requirements-learned.txt" in text
