@@ -61,7 +61,7 @@ Steps = Annotated[
         ge=0,
         le=1000,
         title="Steps",
-        description=f"In how many the motion is drawn from noise, a divisor of {LEVELS}; 0: the model's own number",
+        description=f"In how many the motion is drawn from noise, a divisor of {LEVELS}; 0: as many as usual",
     ),
 ]
 Model = Annotated[

@@ -7,8 +7,8 @@ L1 and gradients are means over components, and KL is a sum over the latent of a
 
 Departs from the paper: the squared error is added. Where most of a picture stands still, the median of a component is
 0, and L1 alone stays long with a decoder that says 0 everywhere; then nothing but KL is left to learn. The network sees
-its slices four times as large, about of unit size where something moves. And it begins as average pooling (`_pool`):
-from random weights it takes thousands of steps to learn how far a slice goes, for group normalisation divides it out.
+its slices larger (GAIN). And it begins as average pooling (`_pool`): from random weights it is slow to learn how far a
+slice goes, for group normalisation divides that out, and slices differ in it by a factor of forty.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from backend.priors.dynamics.sizes import Sizes
 
 CHANNELS = 4  # Re x, Re y, Im x, Im y
 GRADIENT, KL, SQUARED = 0.2, 1e-6, 1.0
-GAIN = 4.0  # of the network's slices over the normalised ones, whose root mean square is about 1/4
+GAIN = 4.0  # of the network's slices over the normalised ones, whose root mean square is 0.2, 0.4 where things are
 SCALES = 4
 CERTAIN = -6.0  # log-variance of the posterior at first
 SMALL = 0.25  # of a signal beside 1, at first

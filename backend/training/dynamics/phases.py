@@ -23,13 +23,12 @@ from backend.training.dynamics.stock import Data, Latents, rows
 SHOWN = 4  # held-out pictures on a sheet
 TESTED = 32  # held-out pictures, of which scores are means
 BINS = 2  # of a picture, in a step of the autoencoder
-TINY = 1e-12
 CENTRED = 2**21  # pixels of slices from which the latents' middle and size are taken
 MOVES = 0.1  # pixels: pairs in which nothing goes farther teach the renderer nothing
 MOMENTS = 12  # of a period, over which W is a mean
 STEPS = 20  # of DDIM, for what is looked at
 GUIDANCES = 0.0, 0.5, 1.0, sampler.GUIDANCE  # that are tried
-LEAST = 1e-6
+LEAST = 1e-12  # of what is divided by, or whose logarithm is taken
 COLOURED = (0, 1, 2, 4, 8)  # bins that are looked at
 
 
@@ -98,7 +97,7 @@ class Autoencoder(Phase):
         some = slices[torch.arange(count)[:, None], chosen.to(slices.device)].flatten(0, 1)
         with precision.mixed(self.place.device):
             found = autoencoder.losses(self.model.autoencoder, some, generator)
-        left = found.squared / (autoencoder.GAIN * some).square().mean().clamp(min=TINY)
+        left = found.squared / (autoencoder.GAIN * some).square().mean().clamp(min=LEAST)
         return found._asdict() | {"energy_left": left, "total": found.total}
 
     def scores(self) -> dict[str, float]:
