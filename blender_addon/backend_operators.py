@@ -55,7 +55,7 @@ class ANTHESIS_OT_restart_backend(Act, bpy.types.Operator):
     bl_description = "End the backend and start it anew. A running job begins anew and keeps the frames that are there"
 
     def act(self, pump):
-        pump.restart()
+        pump.renewal.restart()
 
 
 class ANTHESIS_OT_disconnect(Act, bpy.types.Operator):
@@ -81,7 +81,7 @@ class Installs(Act):
 
     @classmethod
     def poll(cls, context):
-        installation = events.running().installation
+        installation = events.running().packages.installation
         return installation is None or installation.state != "running"
 
 
@@ -91,7 +91,7 @@ class ANTHESIS_OT_install_backend(Installs, bpy.types.Operator):
     bl_description = "Fetch the backend's packages into an environment of their own; Blender's Python is left alone"
 
     def act(self, pump):
-        pump.install()
+        pump.packages.install()
 
 
 class ANTHESIS_OT_install_learned(Installs, bpy.types.Operator):
@@ -110,7 +110,7 @@ class ANTHESIS_OT_install_learned(Installs, bpy.types.Operator):
 
     def invoke(self, context, event):
         try:
-            builds = events.running().learned_builds()
+            builds = events.running().packages.learned_builds()
         except ValueError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -118,13 +118,13 @@ class ANTHESIS_OT_install_learned(Installs, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def draw(self, context):
-        layout, builds = self.layout, events.running().learned_builds()
+        layout, builds = self.layout, events.running().packages.learned_builds()
         if len(builds) > 1:
             layout.prop(self, "device", expand=True)
         draw_fetched(layout, builds[self.device])
 
     def act(self, pump):
-        pump.install_learned(self.device)
+        pump.packages.install_learned(self.device)
 
 
 class ANTHESIS_OT_cancel_installation(Act, bpy.types.Operator):
@@ -134,10 +134,10 @@ class ANTHESIS_OT_cancel_installation(Act, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return events.running().installation is not None
+        return events.running().packages.installation is not None
 
     def act(self, pump):
-        pump.end_installation()
+        pump.packages.end_installation()
 
 
 class ANTHESIS_OT_show_log(bpy.types.Operator):

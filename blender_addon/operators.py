@@ -338,7 +338,7 @@ def _pictures_live(cls, model: str) -> bool:
 
 def _backend_there(cls) -> bool:
     pump = events.running()
-    if pump.installed or pump.session.state == "ready":
+    if pump.packages.installed or pump.session.state == "ready":
         return True
     cls.poll_message_set("Install the backend first, in the panel Backend")
     return False

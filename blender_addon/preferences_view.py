@@ -29,15 +29,15 @@ def draw(layout, chosen, context) -> None:
 def _draw_local(layout, chosen, context, pump) -> None:
     layout.prop(chosen, "python", placeholder=str(environment_folder()))
     if not chosen.python:
-        if pump.installation is not None:
-            draw_installation(layout, context, pump.installation)
-        elif pump.installed:
+        if pump.packages.installation is not None:
+            draw_installation(layout, context, pump.packages.installation)
+        elif pump.packages.installed:
             row = layout.row()
             row.label(text="The backend is installed", icon="CHECKMARK")
             row.operator("anthesis.install_backend", text="Install Again", icon="FILE_REFRESH")
         else:
             layout.operator("anthesis.install_backend", icon="IMPORT")
-    elif not pump.installed:
+    elif not pump.packages.installed:
         layout.label(text="There is no Python at this path", icon="ERROR")
     draw_learned(layout, context, pump)
     layout.prop(chosen, "home", placeholder=str(protocol.default_home()))

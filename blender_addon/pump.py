@@ -1,50 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What goes on while Blender does other things: the conversation, the arrivals, an installation where one runs.
+"""What goes on while Blender does other things: the conversation and what is asked in it, orders and arrivals.
 
 All of it inside tick(), a few milliseconds at a time, so that no second thread is needed.
 """
 
-import shutil
 import time
 import uuid
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import bpy
 
 from .arrivals import Arrivals
 from .client import launch
 from .client.gateway import Starts
-from .client.install import Build, Device, Installation, builds
 from .client.jobs import Job
 from .client.session import Session
 from .orders import Order, Orders, Wish, regrowth
-from .preferences import Settings, base_python, environment_folder, was_learned
+from .packages import Packages
+from .preferences import Settings
+from .probe import Probe
+from .renewal import Renewal
 from .scene import photos, reading
 from .scene.bouquet import Site
 from .scene.looking import Look
-from .seam import BACKEND_FOLDER, LEARNED_REQUIREMENTS, REQUIREMENTS, protocol
+from .seam import BACKEND_FOLDER, protocol
 
 BUDGET = 0.008  # seconds of one tick; its last step may take as long again (a first frame with colour, 50,000 vertices)
 TALK = 0.004  # of it for messages at a time
-PROBE_SECONDS = 5.0
-LOOK_INTERVAL = 2.0  # between two looks at whether the backend is installed
-RENEW_INTERVAL = 10.0  # between two attempts to end a backend that others may have work for
 SOFTWARE = f"anthesis {protocol.VERSION}, Blender {bpy.app.version_string}"
 
 
 class JobFailed(RuntimeError):
     """A job that was waited for gave no result; the message is its sentence."""
-
-
-@dataclass
-class Probe:
-    """Test Connection: a second conversation on the side."""
-
-    session: Session
-    where: str
-    began: float = field(default_factory=time.monotonic)
 
 
 class Pump:
@@ -55,17 +42,12 @@ class Pump:
         self.arrivals = Arrivals(self.session)
         self.orders = Orders(self.session, self.arrivals)
         self.settings = settings
-        self.installed = False  # whether there is a backend to start or to connect to
-        self.has_learned = False  # whether the learned engine's packages were put into our environment
-        self.renews = False  # the backend is to be started anew as soon as its jobs are done, those of others too
-        self.installation: Installation | None = None
+        self.renewal = Renewal(self.session)
+        self.packages = Packages(settings, self.session, self.renewal)
         self.probe: Probe | None = None
         self.probed = ""  # the answer of the last Test Connection, in words
         self.fault = ""  # the last traceback of a fault of ours, until it has been shown
         self._busy = False
-        self._restarting = False  # it was asked to end, and is started once it has
-        self._renewed_at = -1e9
-        self._look()
 
     # --- The backend
 
@@ -80,7 +62,7 @@ class Pump:
 
     def leave(self) -> None:
         """Leave the backend alone. What it goes on with is found again in its list."""
-        self.renews = self._restarting = False
+        self.renewal.forget()
         self.session.close()
         self.orders.forget()
         self.session.forget_jobs()
@@ -108,19 +90,11 @@ class Pump:
             python, BACKEND_FOLDER, self.settings.home, "--cache-gb", f"{self.settings.cache_gb:g}"
         )
 
-    def restart(self, force: bool = True) -> None:
-        """End the backend on this computer and start it anew. With `force` also while jobs run, another Blender's too:
-        they begin anew. Without, it refuses while any is waiting or running, and nothing has happened."""
-        self.session.shutdown_backend(force)
-        self._restarting = True
-
     def change_settings(self, settings: Settings) -> None:
         """The user has changed the preferences: a backend elsewhere is another conversation."""
         moved = (settings.remote, settings.place) != (self.settings.remote, self.settings.place)
         self.settings = settings
-        if self.installation is not None and self.installation.state != "running":
-            self.installation = None  # how it ended has been read
-        self._look()
+        self.packages.change_settings(settings)
         if moved:
             self.leave()
             self.join()
@@ -132,48 +106,6 @@ class Pump:
         self._reach(session, None, "never")
         self.probe = Probe(session, self.settings.endpoint if self.settings.remote else "this computer")
         self.probed = "Asking the backend"
-
-    def install(self) -> None:
-        """Begin Install Backend. Raises ValueError where Blender is kept offline, OSError where nothing can start."""
-        beside = (LEARNED_REQUIREMENTS,) if self.settings.has_learned else ()
-        self._install(REQUIREMENTS, beside)
-
-    def install_learned(self, device: Device) -> None:
-        """Begin Install Learned Engine, with a torch that computes on this. Raises ValueError, OSError."""
-        build = self.learned_builds().get(device)
-        if build is None:
-            raise ValueError("torch is not made for a GPU on this system: install it for the processor")
-        if was_learned() and self.session.state not in ("off", "refused"):
-            raise ValueError("The backend runs with the packages that are to be replaced: stop the backend first")
-        self._install(LEARNED_REQUIREMENTS, (REQUIREMENTS,), build)
-
-    def learned_builds(self) -> dict[Device, Build]:
-        """What the learned engine can be installed to compute on. Raises ValueError where it cannot be installed."""
-        if self.settings.remote:
-            raise ValueError("The backend is on another computer: install the learned engine there")
-        if self.settings.python:
-            command = f'"{self.settings.python}" -m pip install -r "{LEARNED_REQUIREMENTS}"'
-            raise ValueError(f"The backend has a Python of your own: run {command}, and restart the backend")
-        return builds()
-
-    def _install(self, goal: Path, beside: tuple[Path, ...], build: Build | None = None) -> None:
-        if not bpy.app.online_access:
-            raise ValueError(
-                "Blender is kept offline: allow online access in the Preferences, under System, to fetch the packages"
-            )
-        environment = environment_folder()
-        if build is not None:
-            _require_room(environment, build)
-        log = self.settings.home / "logs" / "install.log"
-        self.installation = Installation(base_python(), environment, goal, log, beside, build)
-        self._look()
-
-    def end_installation(self) -> None:
-        """Cancel the one that runs; of one that has ended, how it ended has been read."""
-        if self.installation.state == "running":
-            self.installation.cancel()
-        else:
-            self.installation = None
 
     # --- Jobs
 
@@ -300,8 +232,9 @@ class Pump:
         if self.arrivals.push_undo():
             return True
         ends = time.perf_counter() + budget
-        changed |= self._look_after_installation() | self._look_after_probe()
-        self._renew()
+        changed |= self.packages.tick() | self._look_after_probe()
+        if self.renewal.tick() and self.packages.installed:
+            self.connect()
         self._busy, wrote = False, True
         while wrote and time.perf_counter() < ends:
             changed |= self.session.tick(min(TALK, budget))
@@ -320,80 +253,28 @@ class Pump:
             return 0.01
         if self.session.state == "ready" and (self.session.reader.busy or self.orders.open):
             return 0.02
-        active = any(job.active for job in jobs) or self.arrivals.open or self.installation or self.probe
-        active = active or self._restarting
+        active = any(job.active for job in jobs) or self.arrivals.open or self.packages.installation or self.probe
+        active = active or self.renewal.under_way
         return 0.1 if active or self.session.state in ("starting", "connecting") else 0.5
 
-    def _look(self) -> None:
-        self._looked_at = time.monotonic()
-        self.installed = self.settings.remote or bool(self.settings.backend_python())
-        self.has_learned = not self.settings.remote and self.settings.has_learned
-
-    def _look_after_installation(self) -> bool:
-        changed, before = False, (self.installed, self.has_learned)
-        if self.installation is not None:
-            changed = self.installation.poll()
-            if self.installation.state == "done":
-                # a backend that runs has looked for the packages when it was started
-                self.renews = self.installation.goal == LEARNED_REQUIREMENTS and not self.settings.remote
-                self.installation = None
-                self._look()
-        if time.monotonic() - self._looked_at > LOOK_INTERVAL:
-            self._look()
-        return changed or before != (self.installed, self.has_learned)
-
-    def _renew(self) -> None:
-        """Start a backend that has ended for that; ask one to end that is to be renewed, once it has nothing to do."""
-        session, now = self.session, time.monotonic()
-        if session.state in ("off", "refused"):
-            again, self.renews, self._restarting = self._restarting, False, False  # the next one looks for itself
-            if again and session.state == "off" and self.installed:
-                self.connect()
-        elif session.state == "ready" and not session.gateway.ending:
-            self._restarting = False  # it has refused
-            idle = all(job.final for job in session.jobs.values())
-            if self.renews and idle and now - self._renewed_at > RENEW_INTERVAL:
-                self._renewed_at = now
-                self.restart(force=False)
-
     def _look_after_probe(self) -> bool:
-        if self.probe is None:
+        answer = None if self.probe is None else self.probe.tick(TALK)
+        if answer is None:
             return False
-        session, where = self.probe.session, self.probe.where
-        session.tick(TALK)
-        if session.state == "ready":
-            does = session.engines.device if session.engines else "its worker is still starting"
-            self.probed = f"The backend on {where} answers: {does}"
-        elif session.state == "refused":
-            self.probed = session.text
-        elif session.state == "off":
-            self.probed = "No backend runs on this computer: press Start Backend"
-        elif time.monotonic() - self.probe.began > PROBE_SECONDS:
-            self.probed = f"No answer from {where}: is the backend running there, and are the keys the same?"
-        else:
-            return False
+        self.probed = answer
         self._end_probe()
         return True
 
     def _end_probe(self) -> None:
         if self.probe is not None:
-            self.probe.session.close()
+            self.probe.close()
             self.probe = None
 
     def close(self) -> None:
         """Let go of everything; the backend goes on with what it has. Safe twice."""
-        if self.installation is not None:
-            self.installation.cancel()
+        self.packages.close()
         self._end_probe()
         self.session.close()
-
-
-def _require_room(environment: Path, build: Build) -> None:
-    """Raises ValueError where the disk has no room for what is fetched and unpacked."""
-    folder = next(folder for folder in (environment, *environment.parents) if folder.exists())
-    free, wanted = shutil.disk_usage(folder).free / 1e9, build.fetched + build.unpacked
-    if free < wanted:
-        raise ValueError(f"The disk of {folder} has {free:.1f} GB free, and the learned engine wants {wanted:.1f}")
 
 
 def _on_its_way(job: Job) -> bool:

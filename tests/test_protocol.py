@@ -33,6 +33,13 @@ CALLS = [
     protocol.Submit(id=6, job=ID, request=asked("melt", amount=0.5, frames=1024), title=""),
     protocol.Submit(id=16, job=ID, request=protocol.Plane(size=3.0, detail=40, model="mine"), title="", blob=OTHER),
     protocol.Submit(id=17, job=ID, request=protocol.SwayAsSeen(camera=CAMERA, modes=7, steps=20), title="Leaf"),
+    protocol.Submit(id=18, job=ID, request=protocol.Sway(storm=0.7, direction=-1.5, frequencies=9), title="Leaf"),
+    protocol.Submit(id=19, job=ID, request=protocol.Picture(pull=(0.2, 0.4, -0.1, 0.3), loop=False), title="Film"),
+    *(protocol.Submit(id=20, job=ID, request=asked(name, amount=0.3), title="") for name in protocol.PROCESSES),
+    *(
+        protocol.Submit(id=21, job=ID, request=protocol.Generate(prompt="any", specimen=kind(height=0.2)), title="")
+        for kind in protocol.SPECIES.values()
+    ),
     protocol.Read(id=15, prompt="three candles, ünïcode"),
     protocol.Cancel(id=7, job=ID, force=True),
     protocol.List(id=8),
@@ -117,6 +124,8 @@ def test_a_message_is_heard_as_it_was_said(message):
 def test_every_message_of_the_protocol_is_tried_here():
     assert {type(message) for message in CALLS} == set(protocol.Calls.__args__)
     assert {type(message) for message in ANSWERS} == set(protocol.Answers.__args__)
+    requests = [message.request for message in CALLS if isinstance(message, protocol.Submit)]
+    assert {type(request) for request in requests} == set(protocol.Request.__args__)
 
 
 def test_a_record_is_unpacked_as_it_was_packed():

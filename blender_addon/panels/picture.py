@@ -27,7 +27,7 @@ class ANTHESIS_PT_picture(Tab, bpy.types.Panel):
     def draw_lacking(self, context, pump, model):
         """Why the backend brings no picture to life, or what helps: that says why as well."""
         unsure = pump.lacking or pump.engines is None
-        helps = unsure and not pump.has_learned and draw_learned(self.layout, context, pump)
+        helps = unsure and not pump.packages.has_learned and draw_learned(self.layout, context, pump)
         if not helps and (lacking := pump.lacking_for(model)):
             draw_text(self.layout, context, lacking, "INFO")
 

@@ -41,12 +41,12 @@ class ANTHESIS_PT_backend(Tab, bpy.types.Panel):
         if pump.fault:
             draw_text(layout, context, FAULT, "ERROR")
             layout.operator("anthesis.show_log", icon="TEXT")
-        installation = pump.installation
+        installation = pump.packages.installation
         if installation is not None:
             draw_installation(layout, context, installation)
-        if installation is not None and not (_is_learned(installation) and pump.installed):
+        if installation is not None and not (_is_learned(installation) and pump.packages.installed):
             return
-        if not pump.installed and pump.session.state != "ready":
+        if not pump.packages.installed and pump.session.state != "ready":
             draw_text(layout, context, "The backend makes the results. It is not installed yet", "INFO")
             layout.operator("anthesis.install_backend", icon="IMPORT")
             layout.operator("anthesis.preferences", icon="PREFERENCES")
@@ -59,7 +59,7 @@ class ANTHESIS_PT_backend(Tab, bpy.types.Panel):
         if session.state == "ready" and session.worker:
             text = f"{session.text}. {session.worker}"
         draw_text(layout, context, text, STATE_ICONS[session.state])
-        if pump.renews:
+        if pump.renewal.due:
             draw_text(layout, context, RENEWS, "INFO")
         match session.state:
             case "off":
@@ -104,15 +104,15 @@ def draw_installation(layout, context, installation) -> None:
 def draw_learned(layout, context, pump) -> bool:
     """Whether the learned engine's packages are there, and the button that fetches them; False where nothing was drawn.
     Draws nothing of an installation that is under way or has just ended: draw_installation() does."""
-    if pump.installation is not None:
+    if pump.packages.installation is not None:
         return False
     try:
-        builds = pump.learned_builds()
+        builds = pump.packages.learned_builds()
     except ValueError as error:
         if pump.lacking:
             draw_text(layout, context, str(error), "INFO")
         return bool(pump.lacking)
-    if pump.has_learned:
+    if pump.packages.has_learned:
         row = layout.row()
         row.label(text="The learned engine is installed", icon="CHECKMARK")
         row.operator("anthesis.install_learned", text="Install Again", icon="FILE_REFRESH")

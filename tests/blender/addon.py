@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -27,6 +28,17 @@ def until(condition, tick) -> None:
         assert time.monotonic() < ends, "waited too long"
         tick()
         time.sleep(0.005)
+
+
+def preferences():
+    return bpy.context.preferences.addons["blender_addon"].preferences
+
+
+def ended_well(goal=None) -> SimpleNamespace:
+    """An installation, of the learned engine where no other list is its goal."""
+    from blender_addon.seam import LEARNED_REQUIREMENTS
+
+    return SimpleNamespace(state="done", goal=goal or LEARNED_REQUIREMENTS, poll=lambda: True, cancel=lambda: None)
 
 
 def generate_settings(frames=4, seed=3):

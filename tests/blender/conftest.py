@@ -50,6 +50,38 @@ def orders(script, monkeypatch):
     return script.pump.orders
 
 
+@pytest.fixture
+def asked(script, monkeypatch):
+    """What is submitted with a subject: (request, title, subject)."""
+    from backend import protocol
+
+    found = []
+
+    def submit(request, title, subject=None, fetch=True, **_):
+        found.append((request, title, protocol.unpack(subject)))
+        return f"{len(found):032x}"
+
+    monkeypatch.setattr(script.pump, "_require_backend", lambda: None)
+    monkeypatch.setattr(script.session, "submit", submit)
+    monkeypatch.setattr(script.pump.packages, "installed", True)
+    return found
+
+
+@pytest.fixture
+def said(addon, monkeypatch):
+    """Call it with what the backend says of its engines, and with "off" where it does not run any more."""
+    from backend import protocol
+
+    session = addon.running().session
+
+    def say(state="ready", **engines):
+        monkeypatch.setattr(type(session), "state", state)
+        monkeypatch.setattr(session, "engines", protocol.Engines(**engines))
+
+    yield say
+    say("off")  # there is none to be stopped
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Leave without Blender's global destructors: now and then 4.5's wait for ever for a thread of its own."""
     if "bpy" in sys.modules:

@@ -409,3 +409,11 @@ def test_the_buttons_bake_enliven_and_remove():
     at(10)
     assert_shows(obj, bends(coefficients_of(given), at_rest, 9 / LOOP))
     assert bpy.ops.anthesis.remove_sway() == {"FINISHED"} and obj.data.shape_keys is None
+
+
+def test_buttons_about_a_sway_or_a_life_are_grey_on_what_has_none(addon):
+    names = ("bake_sway", "make_sway_live", "remove_sway", "bake", "make_live")
+    bpy.context.view_layer.objects.active = samples.grid()
+    assert not any(getattr(bpy.ops.anthesis, name).poll() for name in names)
+    sway.put(bpy.context.object, sway.Sway(np.zeros((2, 36, 3), complex), BASE))
+    assert bpy.ops.anthesis.remove_sway.poll() and not bpy.ops.anthesis.bake.poll()
