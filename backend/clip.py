@@ -18,6 +18,19 @@ MATERIALS = ("albedo", "roughness", "metallic", "opacity", "emission")  # what o
 USUAL = {"opacity": 1.0, "emission": 0.0}  # of what no mesh brings: where a frame does not tell it
 
 
+@dataclass(frozen=True)
+class Photo:
+    """A picture that a surface shows at its UVs as it is, whatever the light: it holds its own."""
+
+    data: bytes  # a whole .png or .jpg file, upright and in sRGB: any viewer can decode it
+    transparent: bool = False  # some of it is less than opaque
+
+    @property
+    def ending(self) -> str:
+        """Of the file."""
+        return ".png" if self.data.startswith(b"\x89PNG") else ".jpg"
+
+
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """A surface and its material. V vertices, P polygons with C corners in all, F triangles."""
@@ -34,6 +47,7 @@ class Mesh:
     weight: Floats | None = None  # (V,) in [0, 1]: how strongly the process acts
     parts: Ints | None = None  # (V,) index into part_names
     part_names: tuple[str, ...] = ()
+    photo: Photo | None = None  # instead of all other material; its lowest row is at v = 0
 
     @property
     def faces(self) -> Ints:

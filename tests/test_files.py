@@ -2,18 +2,20 @@
 
 import json
 import struct
+import sys
+import zlib
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import trimesh
-from pxr import Usd, UsdGeom
+from pxr import Ar, Sdf, Usd, UsdGeom, UsdShade
 
 from backend import protocol
-from backend.clip import Clip, Frame, Mesh
+from backend.clip import Clip, Frame, Mesh, Photo
 from backend.files import Unwritable, check_output, gltf, npz, obj, save, usd
 from backend.files.mesh import read
-from tests.gltf_validator import assert_valid
+from tests.gltf_validator import assert_valid, validated
 
 FRAMES, FPS = 5, 12.5
 
@@ -200,9 +202,11 @@ def test_glb_is_valid(clip, tmp_path, change):
     assert_valid(tmp_path / "clip.glb")
 
 
-def test_usdc_as_pixar_reads_it(clip, tmp_path):
-    save(clip, tmp_path / "clip.usdc")
-    stage = Usd.Stage.Open(str(tmp_path / "clip.usdc"))
+@pytest.mark.parametrize("name", ["clip.usdc", "clip.usdz"])
+def test_usd_as_pixar_reads_it(clip, tmp_path, name):
+    save(clip, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    stage = Usd.Stage.Open(str(tmp_path / name))
     assert UsdGeom.GetStageUpAxis(stage) == "Z"
     assert UsdGeom.GetStageMetersPerUnit(stage) == 1
     assert (stage.GetStartTimeCode(), stage.GetEndTimeCode()) == (1, FRAMES)
@@ -305,10 +309,138 @@ def test_obj_says_polygons_uvs_and_colours(clip, tmp_path):
     np.testing.assert_allclose(uv, clip.subject.uv, atol=1e-6)
 
 
-def test_nothing_is_left_behind_when_writing_fails(clip, tmp_path):
+@pytest.mark.parametrize("name", ["clip.usdc", "clip.usdz"])
+def test_nothing_is_left_behind_when_writing_fails(clip, tmp_path, name):
+    shown = replace(clip.subject, photo=Photo(png(PIXELS)))
     with pytest.raises(ValueError, match=r"shape|broadcast|dimension|size|axis"):
-        save(replace(clip, positions=clip.positions[:, :, :2]), tmp_path / "clip.usdc")
+        save(replace(clip, subject=shown, positions=clip.positions[:, :, :2]), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- a picture instead of colours
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """(H, W, 3 or 4) bytes as a file, by the specification: Pillow is not wanted for it."""
+    height, width, channels = pixels.shape
+    head = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in ((b"IHDR", head), (b"IDAT", rows), (b"IEND", b""))
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+PIXELS = np.random.default_rng(8).integers(0, 256, (3, 6, 4), np.uint8)
+
+
+@pytest.fixture(params=[3, 4], ids=["opaque", "transparent"])
+def pictured(clip, request) -> Clip:
+    photo = Photo(png(PIXELS[..., : request.param]), transparent=request.param == 4)
+    assert len(photo.data) % 4  # it does not fit what .glb wants all to be a multiple of
+    nothing = dict.fromkeys(("albedo", "roughness", "opacity", "emission"))
+    return replace(clip, subject=replace(clip.subject, albedo=None, photo=photo), **nothing)
+
+
+def test_glb_shows_the_picture_as_it_is(pictured, tmp_path):
+    save(pictured, tmp_path / "clip.glb")
+    document, buffer = glb_parts(tmp_path / "clip.glb")
+    photo, (image,), (texture,) = pictured.subject.photo, document["images"], document["textures"]
+    view = document["bufferViews"][image["bufferView"]]
+    assert buffer[view["byteOffset"] :][: view["byteLength"]] == photo.data
+    assert (image["mimeType"], texture["source"]) == ("image/png", 0)
+    assert document["samplers"][texture["sampler"]]["wrapS"] == 33071  # to the edge
+    (material,), (primitive,) = document["materials"], document["meshes"][0]["primitives"]
+    assert material["pbrMetallicRoughness"]["baseColorTexture"] == {"index": 0}
+    assert "baseColorFactor" not in material["pbrMetallicRoughness"] and "COLOR_0" not in primitive["attributes"]
+    assert material.get("alphaMode") == ("BLEND" if photo.transparent else None)
+    assert (material["extensions"], document["extensionsUsed"]) == (
+        {"KHR_materials_unlit": {}},
+        ["KHR_materials_unlit"],
+    )
+    indices = glb_array(document, buffer, primitive["indices"])[:, 0].astype(int)
+    uv = glb_array(document, buffer, primitive["attributes"]["TEXCOORD_0"])[indices]
+    expected = pictured.subject.uv[pictured.subject.triangles.ravel()]
+    np.testing.assert_allclose(uv, np.stack([expected[:, 0], 1 - expected[:, 1]], axis=1), atol=1e-6)
+    assert len(primitive["targets"]) == FRAMES - 1
+
+
+def test_glb_with_a_picture_is_valid(pictured, tmp_path):
+    save(pictured, tmp_path / "clip.glb")
+    issues = validated(tmp_path / "clip.glb")["issues"]
+    assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"]
+
+
+def test_a_picture_that_is_a_jpeg_is_called_one(clip, tmp_path):
+    jpeg = Photo(b"\xff\xd8\xff\xe0 and so on")
+    shown = replace(clip, subject=replace(clip.subject, photo=jpeg))
+    save(shown, tmp_path / "clip.glb")
+    assert glb_parts(tmp_path / "clip.glb")[0]["images"][0]["mimeType"] == "image/jpeg"
+    save(shown, tmp_path / "clip.usdc")
+    assert (tmp_path / "clip_picture.jpg").read_bytes() == jpeg.data
+
+
+@pytest.mark.parametrize(("name", "files"), [("clip.usdc", ["clip_picture.png"]), ("clip.usdz", [])])
+def test_usd_shows_the_picture_as_it_is(pictured, tmp_path, name, files):
+    save(pictured, tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, *files]
+    stage, photo = Usd.Stage.Open(str(tmp_path / name)), pictured.subject.photo
+    mesh = UsdGeom.Mesh(stage.GetDefaultPrim().GetChild("Mesh"))
+    material, _ = UsdShade.MaterialBindingAPI(mesh).ComputeBoundMaterial()
+    surface = material.ComputeSurfaceSource()[0]
+    assert surface.GetInput("diffuseColor").Get() == surface.GetInput("specularColor").Get() == (0, 0, 0)
+
+    def source(shader: UsdShade.Shader, name: str) -> tuple[UsdShade.Shader, str]:
+        (found,) = shader.GetInput(name).GetConnectedSources()[0]
+        return UsdShade.Shader(found.source.GetPrim()), found.sourceName
+
+    texture, output = source(surface, "emissiveColor")
+    assert (texture.GetShaderId(), output) == ("UsdUVTexture", "rgb")
+    assert texture.GetInput("sourceColorSpace").Get() == "sRGB"
+    assert texture.GetInput("wrapS").Get() == texture.GetInput("wrapT").Get() == "clamp"
+    with Ar.GetResolver().OpenAsset(Ar.ResolvedPath(texture.GetInput("file").Get().resolvedPath)) as asset:
+        assert bytes(asset.GetBuffer()) == photo.data
+    places, _ = source(texture, "st")
+    assert (places.GetShaderId(), places.GetInput("varname").Get()) == ("UsdPrimvarReader_float2", "st")
+    np.testing.assert_array_equal(UsdGeom.PrimvarsAPI(mesh).GetPrimvar("st").Get(), pictured.subject.uv)
+    if photo.transparent:
+        assert source(surface, "opacity")[1] == "a"
+    else:
+        assert not surface.GetInput("opacity")
+    for k in range(FRAMES):
+        np.testing.assert_array_equal(mesh.GetPointsAttr().Get(k + 1), pictured.positions[k])
+
+
+def test_what_a_usdz_holds_begins_where_usd_wants_it(pictured, tmp_path):
+    save(pictured, tmp_path / "clïp.usdz")
+    package = Sdf.ZipFile.Open(str(tmp_path / "clïp.usdz"))
+    assert package.GetFileNames() == ["clïp.usdc", "clïp_picture.png"]
+    assert [package.GetFileInfo(name).dataOffset % 64 for name in package.GetFileNames()] == [0, 0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size, as a full disk is here")
+def test_a_disk_that_is_full_only_for_the_package_is_said_and_leaves_nothing(clip, tmp_path):
+    import resource
+
+    shown = replace(clip, subject=replace(clip.subject, photo=Photo(bytes(80_000))))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (82_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            save(shown, tmp_path / "clip.usdz")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_npz_keeps_the_picture_and_a_folder_of_obj_cannot(pictured, tmp_path):
+    save(pictured, tmp_path / "clip.npz")
+    assert npz.load(tmp_path / "clip.npz").subject.photo == pictured.subject.photo
+    assert np.load(tmp_path / "clip.npz")["photo"].tobytes() == pictured.subject.photo.data
+    with pytest.raises(Unwritable, match=r"holds no picture: end the name with \.glb"):
+        save(pictured, tmp_path / "life")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.npz"]
 
 
 @pytest.mark.parametrize(

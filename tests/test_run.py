@@ -201,7 +201,7 @@ def test_a_mesh_of_two_million_vertices_is_refused(tmp_path):
     assert "2,000,001 vertices; 1,000,000 are allowed" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["rose.npz", "rose.glb", "rose.usdc", "rose"])
+@pytest.mark.parametrize("name", ["rose.npz", "rose.glb", "rose.usdc", "rose.usdz", "rose"])
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, name):
     def limit():
         import resource

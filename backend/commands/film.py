@@ -1,4 +1,4 @@
-"""`run` with a picture: its options, and the film that is made of it."""
+"""`run` with a picture: its options, the film that is made of it, and what its plane shows."""
 
 import time
 from collections.abc import Iterator
@@ -9,31 +9,46 @@ import msgspec
 import numpy as np
 
 from backend import protocol, wire
+from backend.clip import Photo
 from backend.commands import interrupt
 from backend.commands.bar import say, shown
-from backend.files import film, part_of, picture
+from backend.files import Unwritable, beside, film, part_of, picture
 from backend.pipelines import filming
 
 ENDINGS = picture.ENDINGS
+KINDS = {
+    protocol.Picture: f"become a film ({', '.join(film.ENDINGS)}, .npz or a folder of .png)",
+    protocol.Plane: f"become an upright plane that sways ({', '.join(film.PLANES)})",
+}
+IN_BLENDER = {protocol.Plane: ("damping",)}  # of a poke: files hold the loop alone
 
 
 class BadPull(ValueError):
     """--pull that is none; the message says what to do."""
 
 
-def settings() -> list[msgspec.structs.FieldInfo]:
+def kind_of(output: Path) -> type[protocol.Picture | protocol.Plane]:
+    """What a picture becomes, by the ending of its file."""
+    return protocol.Plane if output.suffix.lower() in film.PLANES else protocol.Picture
+
+
+def settings(kind: type[protocol.Picture | protocol.Plane]) -> list[msgspec.structs.FieldInfo]:
     """What --set sets of a picture; the rest are options of their own."""
-    return [field for field in msgspec.structs.fields(protocol.Picture) if get_args(field.type)[0] in (int, float, bool)
-            and field.name not in protocol.Animate.__struct_fields__]  # fmt: skip
+    others = {*protocol.Animate.__struct_fields__, *IN_BLENDER.get(kind, ())}
+    return [field for field in msgspec.structs.fields(kind) if get_args(field.type)[0] in (int, float, bool)
+            and field.name not in others]  # fmt: skip
 
 
 def help_text() -> str:
     """The settings of a picture, as help shows them."""
-    lines = [f"pictures ({', '.join(ENDINGS)}) become a film, and what of it can be set:"]
-    for field in settings():
-        kind, meta = get_args(field.type)
-        limits = "0 or 1" if kind is bool else f"{meta.ge:g} to {meta.le:g}"
-        lines.append(f"  {field.name}, {limits}: {meta.description} (default: {float(field.default):g})")
+    lines = []
+    for made, becomes in KINDS.items():
+        lines.append(f"pictures ({', '.join(ENDINGS)}) {becomes}, and what of it can be set:")
+        for field in settings(made):
+            kind, meta = get_args(field.type)
+            limits = "0 or 1" if kind is bool else f"{meta.ge:g} to {meta.le:g}"
+            unit = f", {meta.extra['unit']}s" if meta.extra else ""
+            lines.append(f"  {field.name}, {limits}{unit}: {meta.description} (default: {float(field.default):g})")
     return "\n".join(lines)
 
 
@@ -53,9 +68,7 @@ def make(request: protocol.Picture, path: Path, output: Path) -> dict:
     began = time.perf_counter()
     film.check_output(output)
     interrupt.end_at_once(unfinished=part_of(output))
-    read = picture.read(path)
-    for sentence in read.said:
-        say(f"{path.name}: {sentence}")
+    read = _read(path)
     with shown() as report:
         moving, frames = filming.filmed(request, bytes(wire.pack_picture(read.pixels)), report)
         for sentence in moving.said:
@@ -78,6 +91,23 @@ def make(request: protocol.Picture, path: Path, output: Path) -> dict:
         "measured": {name: value for name, value, _ in certificate.measured},
         "seconds": {"make": round(seconds, 2)},
     }
+
+
+def for_plane(path: Path, output: Path) -> tuple[bytes, Photo]:
+    """The record that a plane is made of, and what it shows. Raises Unreadable, Unwritable, NotInstalled."""
+    read = _read(path)
+    photo = picture.photo(path, read.pixels)
+    place = beside(output, photo)
+    if output.suffix.lower() == ".usdc" and place.exists() and place.samefile(path):
+        raise Unwritable(f"{path} would be written over, for the plane's own picture goes there: name another output")
+    return bytes(wire.pack_picture(read.pixels)), photo
+
+
+def _read(path: Path) -> picture.Read:
+    read = picture.read(path)
+    for sentence in read.said:
+        say(f"{path.name}: {sentence}")
+    return read
 
 
 def _save_motion(moving, request: protocol.Picture, path: Path) -> None:

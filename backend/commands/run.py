@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="PATH",
         help=f"where it goes; by its ending {', '.join(ENDINGS)}, or without one a folder of .obj, one a frame; of a "
-             f"picture {', '.join(film_files.ENDINGS)}, .npz for the motion alone, or a folder of .png",
+             f"picture {', '.join(film_files.ENDINGS)}, .npz for the motion alone, a folder of .png, or "
+             f"{', '.join(film_files.PLANES)} for a plane that shows it",
     )  # fmt: skip
     parser.add_argument(
         "--process", metavar="WORDS",
@@ -158,13 +159,15 @@ def make(arguments: argparse.Namespace) -> dict:
         return film.make(request, Path(arguments.subject), arguments.output)
     check_output(arguments.output)
     interrupt.end_at_once(unfinished=part_of(arguments.output))
-    subject, moved = None, {}
-    if not isinstance(request, protocol.Generate):
+    subject, photo, moved = None, None, {}
+    if isinstance(request, protocol.Plane):
+        subject, photo = film.for_plane(Path(arguments.subject), arguments.output)
+    elif not isinstance(request, protocol.Generate):
         found = placed(Path(arguments.subject), arguments.up)
         subject, moved = bytes(wire.pack_mesh(found.mesh)), _told_of_moving(found)
     with shown() as report:
         clip, certificate, understood = pipelines.made(request, subject, report)
-        clip = replace(clip, provenance=clip.provenance | moved)
+        clip = replace(clip, subject=replace(clip.subject, photo=photo), provenance=clip.provenance | moved)
         made = time.perf_counter()
         report(1.0, f"Writing {arguments.output}")
         save(clip, arguments.output)
@@ -206,8 +209,8 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
             if given[name] is not None:
                 raise _BadOption(f"--{name} is for a picture ({', '.join(film.ENDINGS)}): leave it out")
     if is_picture:
-        kind = protocol.Picture
-        asked |= _picture_settings(given, dict(map(_setting, arguments.set)))
+        kind = film.kind_of(arguments.output)
+        asked |= _picture_settings(kind, given, dict(map(_setting, arguments.set)))
     elif arguments.process and arguments.process.strip().lower() == "sway":
         kind = protocol.Sway
         asked |= _sway_settings(given, dict(map(_setting, arguments.set)))
@@ -250,13 +253,16 @@ def _sway_settings(given: dict, settings: dict[str, float]) -> dict[str, float]:
     return _chosen("Sway", settings, {field.name: field for field in _of_sway()})
 
 
-def _picture_settings(given: dict, settings: dict[str, float]) -> dict:
-    for name in ("process", "frames", "amount", "count", "first", "last", "timing", "reverse", "up"):
+def _picture_settings(kind: type, given: dict, settings: dict[str, float]) -> dict:
+    others = ("process", "frames", "amount", "count", "first", "last", "timing", "reverse", "up")
+    if kind is protocol.Plane:
+        owner, becomes, others = "a picture's plane", "sways in a loop of 5 seconds", (*others, "pull")
+    else:
+        owner, becomes = "a picture", "becomes a film of 5 seconds over its speed"
+    for name in others:
         if given.get(name) is not None:
-            raise _BadOption(
-                f"--{name} is not for a picture, which becomes a film of 5 seconds over its speed: leave it out"
-            )
-    chosen = _chosen("A picture", settings, {field.name: field for field in film.settings()})
+            raise _BadOption(f"--{name} is not for {owner}, which {becomes}: leave it out")
+    chosen = _chosen(owner.capitalize(), settings, {field.name: field for field in film.settings(kind)})
     pull = {} if given["pull"] is None else {"pull": film.pull_of(given["pull"])}
     return chosen | pull | ({} if given["model"] is None else {"model": given["model"]})
 

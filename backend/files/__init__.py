@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from backend.clip import Clip
+from backend.clip import Clip, Photo
 
-ENDINGS = (".npz", ".glb", ".usdc")
+ENDINGS = (".npz", ".glb", ".usdc", ".usdz")
 
 
 class Unwritable(ValueError):
@@ -33,25 +33,30 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.stem}.part{path.suffix.lower()}")
 
 
+def beside(path: Path, photo: Photo) -> Path:
+    """Where the picture lies that a .usdc shows."""
+    return path.with_name(f"{path.stem}_picture{photo.ending}")
+
+
 def save(clip: Clip, path: Path) -> None:
-    """Write a clip: .npz, .glb or .usdc by the ending, else a folder of .obj. It appears whole or not at all.
+    """Write a clip: .npz, .glb, .usdc or .usdz by the ending, else a folder of .obj. It appears whole or not at all.
 
     Raises Unwritable, and OSError where the disk is full.
     """
     check_output(path)
     path = path.resolve()
     ending = path.suffix.lower()
-    if not ending:
-        from backend.files import obj
-
-        obj.save(clip, path)
+    if ending in ("", ".usdc", ".usdz"):  # of several files
+        if ending:
+            from backend.files import usd as form
+        else:
+            from backend.files import obj as form
+        form.save(clip, path)
         return
     if ending == ".npz":
         from backend.files import npz as form
-    elif ending == ".glb":
-        from backend.files import gltf as form
     else:
-        from backend.files import usd as form
+        from backend.files import gltf as form
     part = part_of(path)
     try:
         form.save(clip, part)

@@ -12,6 +12,7 @@ from backend import learned
 from backend.files import Unwritable, part_of
 
 ENDINGS = (".mp4", ".gif")
+PLANES = (".glb", ".usdc", ".usdz")  # of a picture's plane, which is a clip and no film
 QUALITY = 8  # of 10: H.264 at which nothing is seen of its blocks
 
 Frames = Iterable[NDArray[np.uint8]]  # (H, W, 3) each, with even sides
@@ -23,7 +24,8 @@ def check_output(path: Path) -> None:
     if ending not in (*ENDINGS, ".npz", ""):
         raise Unwritable(
             f"Cannot write a film as {path.suffix}: end the name with {' or '.join(ENDINGS)}, with .npz for the motion "
-            "alone, or name a folder for one .png a frame"
+            f"alone, or name a folder for one .png a frame. A plane that shows the picture and sways ends with "
+            f"{', '.join(PLANES)}"
         )
     if not path.absolute().parent.is_dir():
         raise Unwritable(f"The folder {path.absolute().parent} does not exist: make it, or write somewhere else")

@@ -5,6 +5,7 @@ is what game engines can play, and between frames the vertices go straight from 
 glTF has Y up and one UV a vertex, so axes are turned and vertices on UV seams are split. Normals are smooth, and morph.
 Not kept, for want of a carrier that viewers read: colour, roughness, metallic, opacity and emission over life. The
 first frame's colour is there as COLOR_0, its roughness and metallic as the material's means.
+A picture is embedded as it is and shown without light (KHR_materials_unlit); viewers that do not know this light it.
 """
 
 import json
@@ -15,11 +16,14 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from backend import protocol
-from backend.clip import Clip, Mesh
+from backend.clip import Clip, Mesh, Photo
 from backend.files import Unwritable
 
 _FLOAT, _SHORT, _INT = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963
+_SMOOTH = {"magFilter": 9729, "minFilter": 9987}  # linear, and between linear mipmaps
+_TO_THE_EDGE = {"wrapS": 33071, "wrapT": 33071}  # what lies beyond is like the picture's edge, not its other side
+_KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
 _LARGEST = 2**32 - 1  # bytes; a .glb says its length in 32 bits
 
 
@@ -42,6 +46,13 @@ class _Buffer:
         self.arrays.append(array)
         self.size += array.nbytes  # of elements of four bytes and more: always aligned
         return len(self.accessors) - 1
+
+    def add_file(self, data: bytes) -> int:
+        """Index of the view, for no accessor describes a file."""
+        self.views.append({"buffer": 0, "byteOffset": self.size, "byteLength": len(data)})
+        self.arrays.append(np.frombuffer(data + bytes(-len(data) % 4), np.uint8))
+        self.size += self.arrays[-1].nbytes
+        return len(self.views) - 1
 
     def add_positions(self, array: np.ndarray) -> int:
         bounds = {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
@@ -68,6 +79,8 @@ def save(clip: Clip, path: Path) -> None:
     }
     if not names:
         del document["animations"], document["meshes"][0]["extras"]
+    if clip.subject.photo is not None:
+        document |= _picture(buffer, clip.subject.photo)
     document |= {"buffers": [{"byteLength": buffer.size}], "bufferViews": buffer.views, "accessors": buffer.accessors}
     _write(path, document, buffer)
 
@@ -109,7 +122,28 @@ def _primitive(buffer: _Buffer, clip: Clip, corners: np.ndarray, triangles: np.n
     return primitive | {"targets": targets} if targets else primitive
 
 
+def _picture(buffer: _Buffer, photo: Photo) -> dict:
+    """What the document says of the one picture that it has."""
+    return {
+        "images": [{"bufferView": buffer.add_file(photo.data), "mimeType": _KINDS[photo.ending], "name": "Picture"}],
+        "samplers": [_SMOOTH | _TO_THE_EDGE],
+        "textures": [{"sampler": 0, "source": 0}],
+        "extensionsUsed": ["KHR_materials_unlit"],
+    }
+
+
+def _showing(photo: Photo) -> dict:
+    """A material that is the picture."""
+    surface = {"baseColorTexture": {"index": 0}, "metallicFactor": 0.0, "roughnessFactor": 1.0}
+    material = {"name": "Picture", "doubleSided": True, "pbrMetallicRoughness": surface}
+    material["extensions"] = {"KHR_materials_unlit": {}}
+    return material | {"alphaMode": "BLEND"} if photo.transparent else material
+
+
 def _material(clip: Clip) -> dict:
+    if clip.subject.photo is not None:
+        return _showing(clip.subject.photo)
+
     def mean(samples, still, otherwise):
         values = still if samples is None else samples[0]
         return otherwise if values is None else float(np.clip(values.mean(), 0, 1))

@@ -17,6 +17,8 @@ The polygons as they were drawn, with UVs on their corners:
 The subject before its life: subject_vertices (V, 3), and where it has them subject_albedo (V, 3),
     subject_roughness (V,), subject_metallic (V,), subject_pin (V,), subject_weight (V,), parts (V,) int32 index into
     part_names (N,) str.
+What it shows at its UVs instead of a colour: photo (B,) uint8, the bytes of a .png or .jpg file, and photo_transparent
+    () bool, whether some of it is less than opaque.
 """
 
 import json
@@ -24,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.clip import Clip, Mesh
+from backend.clip import Clip, Mesh, Photo
 
 LAYOUT = 1
 _MATERIAL = ("albedo", "roughness", "metallic")
@@ -40,6 +42,9 @@ def save(clip: Clip, path: Path) -> None:
     arrays |= {name: getattr(clip, name) for name in _OVER_LIFE}
     if subject.part_names:
         arrays["part_names"] = np.array(subject.part_names)
+    if subject.photo is not None:
+        arrays["photo"] = np.frombuffer(subject.photo.data, np.uint8)
+        arrays["photo_transparent"] = np.bool_(subject.photo.transparent)
     np.savez(
         path,
         positions=clip.positions,
@@ -63,6 +68,7 @@ def load(path: Path) -> Clip:
         **{name: held.get(f"subject_{name}") for name in _SUBJECT},
         **{name: held.get(name) for name in _TOPOLOGY},
         part_names=tuple(held["part_names"].tolist()) if "part_names" in held else (),
+        photo=Photo(held["photo"].tobytes(), bool(held["photo_transparent"])) if "photo" in held else None,
     )
     return Clip(
         subject,

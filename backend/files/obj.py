@@ -12,11 +12,16 @@ import numpy as np
 
 from backend import protocol
 from backend.clip import Clip, Mesh
-from backend.files import part_of
+from backend.files import Unwritable, part_of
 
 
 def save(clip: Clip, folder: Path) -> None:
-    """Frames of an earlier, longer clip of this name are removed; other files in the folder stay."""
+    """Frames of an earlier, longer clip of this name are removed; other files in the folder stay.
+
+    Raises Unwritable where the clip shows a picture.
+    """
+    if clip.subject.photo is not None:
+        raise Unwritable("A folder of .obj holds no picture: end the name with .glb, .usdc or .usdz")
     part = part_of(folder)
     try:
         part.mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 """A picture from a file, by Pillow: colours as sRGB in 8 bits, upright, with its opacity where it has one."""
 
+import io
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -8,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend import learned, protocol
+from backend.clip import Photo
 from backend.files.mesh import Unreadable
 
 Pixels = NDArray[np.uint8]
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+_AS_THEY_ARE = {"PNG": ("RGB", "RGBA", "L", "LA", "P", "1"), "JPEG": ("RGB", "L")}  # what every viewer decodes
 _SIXTEEN = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
@@ -63,6 +66,29 @@ def read(path: Path) -> Read:
     return Read(np.array(colours), said)
 
 
+def photo(path: Path, pixels: Pixels) -> Photo:
+    """What a surface shows of the picture in a file, which was read as `pixels` (H, W, 3 or 4).
+
+    It is the file itself where that holds these very pixels; else a JPEG is encoded anew with little loss, and all else
+    without any.
+    """
+    from PIL import Image
+
+    transparent = pixels.shape[2] == 4 and bool((pixels[..., 3] < 255).any())
+    with Image.open(path) as image:
+        form, only = image.format, getattr(image, "n_frames", 1) == 1
+        if only and image.mode in _AS_THEY_ARE.get(form, ()):
+            plain = np.asarray(image.convert("RGB" if pixels.shape[2] == 3 else "RGBA"))
+            if np.array_equal(plain, pixels):
+                return Photo(path.read_bytes(), transparent)
+    encoded = io.BytesIO()
+    if form in ("JPEG", "MPO"):
+        Image.fromarray(pixels).save(encoded, "JPEG", quality=95, subsampling=0)
+    else:
+        Image.fromarray(pixels).save(encoded, "PNG")
+    return Photo(encoded.getvalue(), transparent)
+
+
 def _coloured(image, name: str):
     """The image in mode RGB or RGBA, of its own colours as sRGB. Raises Unreadable."""
     from PIL import Image
@@ -82,8 +108,6 @@ def _coloured(image, name: str):
 
 def _in_srgb(image, profile: bytes):
     """By its profile, where that is sound: phones and printers have other primaries."""
-    import io
-
     from PIL import ImageCms
 
     wanted = "RGBA" if image.mode == "RGBA" else "RGB"

@@ -1,18 +1,23 @@
-"""A clip as .usdc: one UsdGeom.Mesh with time-sampled points, the form for heavy clips and for film tools.
+"""A clip as .usdc or .usdz: one UsdGeom.Mesh with time-sampled points, the form for heavy clips and for film tools.
 
 Z up, metres, one time code a frame, from 1. Colours over life are primvars:displayColor, linear, with time samples;
 roughness and metallic are primvars of those names, what has gone is primvars:displayOpacity 0, and what glows sends out
 the light that primvars:emissiveColor says, linear too. A UsdPreviewSurface reads them all.
+A picture lies beside a .usdc and inside a .usdz, and is sent out as light: nothing that shines on it changes it.
 """
 
 import re
+import shutil
+import struct
 from pathlib import Path
+from zipfile import ZIP_STORED, LargeZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, Vt
 
 from backend import protocol
-from backend.clip import Clip
+from backend.clip import Clip, Photo
+from backend.files import Unwritable, beside, part_of
 
 _COLOUR, _NUMBER = Sdf.ValueTypeNames.Float3, Sdf.ValueTypeNames.Float
 _READERS = {
@@ -25,14 +30,49 @@ _READERS = {
 
 
 def save(clip: Clip, path: Path) -> None:
+    """A picture lies `beside` a .usdc. Raises Unwritable where a .usdz would be longer than the format allows."""
+    part = part_of(path)
     try:
-        _save(clip, path)
+        part.mkdir(exist_ok=True)
+        for written in _written(clip, part / path.name):
+            written.replace(path.with_name(written.name))
     except Tf.ErrorException as error:  # of many errors, of which the first is the cause
         said = getattr(error.args[0], "commentary", "") if error.args else ""
         raise OSError(said.removeprefix("Error occurred writing file: ") or "USD could not write it") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
-def _save(clip: Clip, path: Path) -> None:
+def _written(clip: Clip, path: Path) -> list[Path]:
+    """The files of a clip, all in the folder of `path`, which comes last."""
+    photo, pictures = clip.subject.photo, []
+    if photo is not None:
+        pictures = [beside(path, photo)]
+        pictures[0].write_bytes(photo.data)
+    crate = path.with_suffix(".usdc")
+    _save(clip, crate, *pictures)
+    if path.suffix.lower() == ".usdc":
+        return [*pictures, crate.rename(path)]
+    try:
+        _pack([crate, *pictures], path)
+    except LargeZipFile:
+        raise Unwritable(
+            "The clip is too large for .usdz, which ends at 2 GB: make fewer frames, or write .usdc"
+        ) from None
+    return [path]
+
+
+def _pack(files: list[Path], path: Path) -> None:
+    """A .usdz, of which the first file is what is opened. USD's own writer says nothing where the disk is full."""
+    with ZipFile(path, "w", ZIP_STORED, allowZip64=False) as package:
+        for file in files:
+            entry = ZipInfo(file.name)
+            at = package.fp.tell() + 30 + len(entry.filename.encode()) + 4  # of its bytes: after its header and padding
+            entry.extra = struct.pack("<HH", 0x1986, -at % 64) + bytes(-at % 64)  # they begin at multiples of 64
+            package.writestr(entry, file.read_bytes())
+
+
+def _save(clip: Clip, path: Path, picture: Path | None = None) -> None:
     stage = Usd.Stage.CreateNew(str(path))
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -46,7 +86,9 @@ def _save(clip: Clip, path: Path) -> None:
     mesh = _mesh(stage, clip)
     primvars = UsdGeom.PrimvarsAPI(mesh)
     bound = [name for name in _READERS if primvars.GetPrimvar(name).HasAuthoredValue()]
-    UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(_material(stage, bound))
+    photo = clip.subject.photo
+    material = _material(stage, bound) if photo is None else _showing(stage, photo, picture.name)
+    UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
     stage.Save()
 
 
@@ -96,9 +138,7 @@ def _over_life(primvars: UsdGeom.PrimvarsAPI, name: str, kind, samples, still) -
 
 
 def _material(stage: Usd.Stage, bound: list[str]) -> UsdShade.Material:
-    material = UsdShade.Material.Define(stage, "/Anthesis/Material")
-    surface = UsdShade.Shader.Define(stage, "/Anthesis/Material/Surface")
-    surface.CreateIdAttr("UsdPreviewSurface")
+    material, surface = _surface(stage)
     for name, (target, reader, kind, fallback) in _READERS.items():
         value = surface.CreateInput(target, Sdf.ValueTypeNames.Color3f if kind == _COLOUR else kind)
         if name not in bound:
@@ -109,8 +149,44 @@ def _material(stage: Usd.Stage, bound: list[str]) -> UsdShade.Material:
         shader.CreateInput("varname", Sdf.ValueTypeNames.String).Set(name)
         shader.CreateInput("fallback", kind).Set(fallback)
         value.ConnectToSource(shader.CreateOutput("result", kind))
-    material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
     return material
+
+
+def _showing(stage: Usd.Stage, photo: Photo, name: str) -> UsdShade.Material:
+    """A material that is the picture of that name beside the file: it reflects nothing."""
+    material, surface = _surface(stage)
+    for dark, kind, value in (
+        ("diffuseColor", Sdf.ValueTypeNames.Color3f, Gf.Vec3f(0.0)),
+        ("useSpecularWorkflow", Sdf.ValueTypeNames.Int, 1),
+        ("specularColor", Sdf.ValueTypeNames.Color3f, Gf.Vec3f(0.0)),
+        ("roughness", _NUMBER, 1.0),
+    ):
+        surface.CreateInput(dark, kind).Set(value)
+    reader = UsdShade.Shader.Define(stage, "/Anthesis/Material/st")
+    reader.CreateIdAttr("UsdPrimvarReader_float2")
+    reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st")
+    texture = UsdShade.Shader.Define(stage, "/Anthesis/Material/Picture")
+    texture.CreateIdAttr("UsdUVTexture")
+    texture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(f"./{name}")
+    texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB")
+    for side in ("wrapS", "wrapT"):
+        texture.CreateInput(side, Sdf.ValueTypeNames.Token).Set("clamp")
+    places = texture.CreateInput("st", Sdf.ValueTypeNames.Float2)
+    places.ConnectToSource(reader.CreateOutput("result", Sdf.ValueTypeNames.Float2))
+    light = surface.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f)
+    light.ConnectToSource(texture.CreateOutput("rgb", _COLOUR))
+    if photo.transparent:
+        surface.CreateInput("opacity", _NUMBER).ConnectToSource(texture.CreateOutput("a", _NUMBER))
+    return material
+
+
+def _surface(stage: Usd.Stage) -> tuple[UsdShade.Material, UsdShade.Shader]:
+    """A material that is one UsdPreviewSurface."""
+    material = UsdShade.Material.Define(stage, "/Anthesis/Material")
+    surface = UsdShade.Shader.Define(stage, "/Anthesis/Material/Surface")
+    surface.CreateIdAttr("UsdPreviewSurface")
+    material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
+    return material, surface
 
 
 def _key(name: str) -> str:

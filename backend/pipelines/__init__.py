@@ -19,7 +19,7 @@ from backend.pipelines.jobs import certified, mesh_of, swung, told_of_compiling
 from backend.prompt import NotUnderstood, Understanding, understand
 from backend.report import Preview, Report, Varying
 
-Lively = protocol.Generate | protocol.Animate | protocol.Sway  # what becomes a mesh and its frames
+Lively = protocol.Generate | protocol.Animate | protocol.Sway | protocol.Plane  # what becomes a mesh and its frames
 
 
 def capabilities() -> protocol.Engines:
@@ -137,6 +137,9 @@ def living(request: Lively, subject: bytes | None, report: Report) -> Living:
     if isinstance(request, protocol.Sway):
         swaying = modal.sway_of(request, subject, report)
         return Living(swaying.mesh, swung(swaying.mesh, swaying.volume, request.frames), iter(()), loop=True)
+    if isinstance(request, protocol.Plane):
+        found = modal.plane_of(request, subject, report)
+        return Living(found.mesh, swung(found.mesh, found.volume, request.frames), iter(()), loop=True)
     from backend.pipelines.lifecycle import Life
 
     mesh = mesh_of(subject)

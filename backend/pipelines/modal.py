@@ -16,6 +16,7 @@ from backend.pipelines.jobs import certified, mesh_of, picture_of, pictured_mesh
 from backend.report import Report, Varying
 
 if TYPE_CHECKING:
+    from backend.pipelines.plane import Plane
     from backend.pipelines.sway import Swaying
 
 LOOKS = 24  # at how many moments of a loop its certificate is measured
@@ -61,10 +62,8 @@ def swaying_as_seen(request: protocol.SwayAsSeen, subject: bytes | None, report:
 
 def swaying_plane(request: protocol.Plane, picture: bytes | None, report: Report) -> Iterator[bytearray]:
     """A picture as a plane."""
-    from backend.pipelines.plane import plane
-
     began = time.perf_counter()
-    found = plane(picture_of(picture), request, report)
+    found = plane_of(request, picture, report)
     yield _opening(found.mesh, request)
     damping = [request.damping] * len(found.shapes)
     yield from _modes(found.frequencies, damping, found.shapes)
@@ -79,6 +78,13 @@ def sway_of(request: protocol.Sway, subject: bytes | None, report: Report) -> "S
 
     mesh = mesh_of(subject)
     return told_once(lambda told: sway(mesh, request, told), report)
+
+
+def plane_of(request: protocol.Plane, picture: bytes | None, report: Report) -> "Plane":
+    """How the plane sways of a picture that a client brought."""
+    from backend.pipelines.plane import plane
+
+    return plane(picture_of(picture), request, report)
 
 
 def _opening(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen | protocol.Plane, **header) -> bytearray:

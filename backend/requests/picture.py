@@ -1,7 +1,7 @@
 """A picture that comes to life."""
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
@@ -75,6 +75,8 @@ class Plane(Struct, frozen=True, kw_only=True, tag="plane", forbid_unknown_field
     Its frequencies are the model's: multiples of 0.2 Hz, 0 the first. The loop lasts 5 seconds.
     """
 
+    lowest: ClassVar[float] = 0.2
+
     size: Annotated[
         float,
         Meta(
@@ -97,3 +99,8 @@ class Plane(Struct, frozen=True, kw_only=True, tag="plane", forbid_unknown_field
 
     def __post_init__(self):
         check_steps(self.steps)
+
+    @property
+    def frames(self) -> int:
+        """Of one loop."""
+        return round(self.fps / self.lowest)

@@ -4,6 +4,7 @@ The networks are small and untrained. An untrained renderer carries the picture 
 """
 
 import importlib.util
+import io
 import json
 import signal
 from dataclasses import replace
@@ -12,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import trimesh
 from PIL import Image, ImageCms
+from pxr import Usd, UsdGeom
 
 from backend import pipelines, protocol, spectral, wire
 from backend.commands import run
@@ -406,6 +409,47 @@ def test_what_is_no_picture_is_told_of(tmp_path):
     assert read.said == ("It holds several pictures, and the first is taken",)
 
 
+def test_a_plane_shows_the_file_itself_where_it_holds_what_was_read(tmp_path):
+    pixels = blocks(40, 56, channels=4)
+    image = Image.fromarray(pixels)
+    colour, palette = image.convert("RGB"), image.convert("RGB").quantize(8)
+    for path, transparent in (
+        (saved(tmp_path, image, "a.png"), True),
+        (saved(tmp_path, colour, "b.png"), False),
+        (saved(tmp_path, colour, "c.jpg"), False),
+        (saved(tmp_path, image.convert("L"), "d.jpg"), False),
+        (saved(tmp_path, palette, "e.png"), False),
+        (saved(tmp_path, palette, "f.png", transparency=0), True),
+        (saved(tmp_path, image.convert("LA"), "g.png"), True),
+    ):
+        photo = files.photo(path, files.read(path).pixels)
+        assert (photo.data, photo.transparent) == (path.read_bytes(), transparent), path.name
+        assert photo.ending == path.suffix
+
+
+def test_a_plane_shows_what_was_read_where_viewers_would_not_see_that_in_the_file(tmp_path):
+    image = Image.fromarray(blocks(40, 56, channels=4))
+    colour, turned = image.convert("RGB"), Image.Exif()
+    turned[0x0112] = 6
+    deep = Image.fromarray(np.arange(40 * 56, dtype=np.uint16).reshape(40, 56) * 29)
+    for path, ending, off in (
+        (saved(tmp_path, image, "a.webp", lossless=True, exact=True), ".png", 0),
+        (saved(tmp_path, colour, "b.bmp"), ".png", 0),
+        (saved(tmp_path, colour, "c.png", exif=turned), ".png", 0),
+        (saved(tmp_path, deep, "d.png"), ".png", 0),
+        (saved(tmp_path, colour.convert("CMYK"), "e.tif"), ".png", 0),
+        (saved(tmp_path, colour, "f.jpg", exif=turned), ".jpg", 40),
+        (saved(tmp_path, colour.convert("CMYK"), "g.jpg"), ".jpg", 40),
+    ):
+        pixels = files.read(path).pixels
+        photo = files.photo(path, pixels)
+        assert photo.data != path.read_bytes() and photo.ending == ending, path.name
+        with Image.open(io.BytesIO(photo.data)) as held:
+            plain = np.asarray(held).astype(int)
+        assert (held.mode, plain.shape) == ("RGBA" if photo.transparent else "RGB", pixels.shape)
+        assert np.abs(plain - pixels).max() <= off, path.name
+
+
 # --- run
 
 
@@ -475,9 +519,54 @@ def test_run_pulls(said, photo, model, monkeypatch):
     assert "80 frames, ringing after a pull" in err
 
 
+PLANE = ["--set", "detail=13", "--set", "size=3", "--fps", "8"]
+
+
+def test_run_writes_a_plane_that_shows_the_picture_upright(said, photo, model, monkeypatch, tmp_path):
+    asked = expecting(monkeypatch, one_bin(1.5))
+    code, told, err = said(photo, "-o", "plane.glb", "--model", model, *PLANE, "--seed", "6", "--set", "steps=20")
+    assert code == 0, err
+    assert (told["frames"], told["vertices"], told["made"]["kind"]) == (40, 13 * 9, "plane")
+    assert [(seed, how) for _, seed, how in asked] == [(6, replace(Sampling(), steps=20))]
+    (mesh,) = trimesh.load_scene(tmp_path / "plane.glb", process=False).geometry.values()
+    texture = np.asarray(mesh.visual.material.baseColorTexture)
+    np.testing.assert_array_equal(texture, blocks())
+    x, y, _ = mesh.vertices.T  # Y up; trimesh counts v from below
+    np.testing.assert_allclose(mesh.visual.uv, np.stack([x / 3 + 0.5, y / 2], axis=1), atol=1e-6)
+    assert (mesh.face_normals @ [0, 0, 1] > 0.99).all()  # to whom looks along Blender's Y
+
+
+@pytest.mark.parametrize("name", ["plane.usdc", "plane.usdz"])
+def test_run_writes_a_plane_that_moves_as_the_picture_is_expected_to(said, photo, model, monkeypatch, tmp_path, name):
+    expecting(monkeypatch, one_bin(1.5))
+    code, _, err = said(photo, "-o", name, "--model", model, *PLANE)
+    assert code == 0, err
+    stage = Usd.Stage.Open(str(tmp_path / name))
+    points = UsdGeom.Mesh(stage.GetPrimAtPath("/Anthesis/Mesh")).GetPointsAttr()
+    moved = np.array([points.Get(k + 1)[13 * 4 + 6] for k in range(40)])  # in the middle
+    swing = 1.5 / WIDE * 3 * (np.cos(2 * np.pi * np.arange(40) / 40) - 1)  # at first it is as it was brought
+    np.testing.assert_allclose(moved, [0, 0, 1] + swing[:, None] * [1, 0, 0], atol=1e-5)
+    beside = [path.read_bytes() for path in tmp_path.glob("plane_picture.png")]
+    assert beside == ([photo.read_bytes()] if name.endswith("c") else [])
+
+
+def test_run_does_not_write_over_the_picture_that_it_was_given(said, model, tmp_path):
+    path = saved(tmp_path, Image.fromarray(blocks()), "plane_picture.png")
+    code, _, err = said(path, "-o", "plane.usdc", "--model", model)
+    assert (code, "plane_picture.png would be written over" in err) == (2, True), err
+    assert [found.name for found in tmp_path.iterdir()] == ["plane_picture.png"]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (["photo.png", "-o", "plane.obj"], "A plane that shows the picture and sways ends with .glb, .usdc, .usdz"),
+        (["photo.png", "-o", "none/plane.glb"], "does not exist: make it"),
+        (["missing.jpg", "-o", "plane.glb"], "There is no file missing.jpg"),
+        (["photo.png", "-o", "plane.glb", "--frames", "9"], "--frames is not for a picture's plane, which sways in a"),
+        (["photo.png", "-o", "plane.glb", "--pull", "0.5,0.5,0.1,0"], "--pull is not for a picture's plane"),
+        (["photo.png", "-o", "plane.glb", "--set", "damping=0.1"], 'plane has no setting "damping": it has size, '),
+        (["photo.png", "-o", "plane.glb", "--model", "nowhere"], "No model lies in nowhere: train one"),
         (["photo.png", "-o", "film.avi"], "Cannot write a film as .avi: end the name with .mp4 or .gif"),
         (["photo.png", "-o", "none/film.mp4"], "does not exist: make it"),
         (["missing.jpg", "-o", "film.mp4"], "There is no file missing.jpg"),
