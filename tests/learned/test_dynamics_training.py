@@ -380,6 +380,8 @@ def said(capsys, *options: str) -> tuple[int, str]:
         (["--videos", "{tmp}/nowhere"], "nowhere is no folder"),
         (["--videos", "{tmp}"], "No videos lie in"),
         (["--preset", "seedling", "--effort", "-1"], "--effort is a number above 0"),
+        (["--preset", "seedling", "--flow", "raft"], "--flow raft is for videos"),
+        (["--videos", "{tmp}", "--raft-weights", "some.pth"], "--raft-weights is for --flow raft"),
     ],
 )
 def test_what_cannot_be_done_is_said(capsys, tmp_path, options, sentence):

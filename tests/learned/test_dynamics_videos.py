@@ -1,16 +1,22 @@
 """Videos as training data, on videos that are drawn here: what swings is measured, what is no good is told."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from backend.training.dynamics import videos
+from backend.commands import train
+from backend.report import silent
+from backend.training.dynamics import flow as ways
+from backend.training.dynamics import samples, videos
 from backend.training.dynamics.camera import affine, follows_camera
+from backend.training.dynamics.flow import Flow, dis
 from backend.training.dynamics.samples import Corpus
-from backend.training.dynamics.videos import Preparation, Reason, prepare
+from backend.training.dynamics.videos import OtherFlow, Preparation, Reason, prepare
 
+DIS = dis()
 HOW = Preparation(height=80, width=128, bins=16)
 FRAMES, RATE = 152, 30.0
 HIGH, WIDE = 160, 256
@@ -67,7 +73,7 @@ def only(found):
 @pytest.fixture(scope="module")
 def swung(tmp_path_factory):
     path = filmed(tmp_path_factory.mktemp("video") / "patch.avi", swinging(sway))
-    return only(videos.samples_of(path, "patch.avi", HOW))
+    return only(videos.samples_of(path, "patch.avi", HOW, DIS))
 
 
 def test_a_patch_that_swings_is_measured(swung):
@@ -99,7 +105,7 @@ def test_the_later_frames_are_where_the_motion_says(swung):
 def test_a_panning_camera_is_rejected(tmp_path):
     wide = texture(3, HIGH, WIDE + FRAMES)
     path = filmed(tmp_path / "pan.avi", (wide[:, n // 2 : n // 2 + WIDE] for n in range(FRAMES)))
-    assert only(videos.samples_of(path, "pan", HOW)).reason == Reason.CAMERA
+    assert only(videos.samples_of(path, "pan", HOW, DIS)).reason == Reason.CAMERA
 
 
 def test_a_shaking_and_a_zooming_camera_are_rejected_and_a_branch_before_a_wall_is_not():
@@ -127,37 +133,34 @@ def test_a_cut_is_rejected(tmp_path):
     scene = [*swinging(sway)]
     other = texture(4)
     path = filmed(tmp_path / "cut.avi", [*scene[:70], *(other for _ in range(82))])
-    assert only(videos.samples_of(path, "cut", HOW)).reason == Reason.CUT
+    assert only(videos.samples_of(path, "cut", HOW, DIS)).reason == Reason.CUT
 
 
 def test_a_still_is_rejected(tmp_path):
     rng, scene = np.random.default_rng(0), texture(5)
     path = filmed(tmp_path / "still.avi", (scene + rng.normal(0, 3, scene.shape) for _ in range(FRAMES)))
-    assert only(videos.samples_of(path, "still", HOW)).reason == Reason.STILL
+    assert only(videos.samples_of(path, "still", HOW, DIS)).reason == Reason.STILL
 
 
 def test_flow_that_leads_elsewhere_does_not_explain_what_is_seen():
-    scene = [
-        cv2.cvtColor(frame.astype(np.uint8), cv2.COLOR_RGB2GRAY)
-        for _, frame in zip(range(40), swinging(sway), strict=False)
-    ]
-    grey = np.stack(scene)
-    flow = videos.flow_from_first(grey)
-    assert videos.residual(grey, flow) < videos.LOST / 2
-    assert videos.residual(grey, -flow) > videos.LOST
-    assert videos.residual(grey, flow * np.float32([-1, 1])) > videos.LOST
+    frames = np.stack([frame.astype(np.uint8) for _, frame in zip(range(40), swinging(sway), strict=False)])
+    grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
+    moved = videos.flow_from_first(frames, DIS)
+    assert videos.residual(grey, moved) < videos.LOST / 2
+    assert videos.residual(grey, -moved) > videos.LOST
+    assert videos.residual(grey, moved * np.float32([-1, 1])) > videos.LOST
 
 
 def test_what_flickers_is_not_taken_for_motion(tmp_path):
     rng = np.random.default_rng(0)
     path = filmed(tmp_path / "snow.avi", (rng.uniform(0, 255, (HIGH, WIDE, 3)) for _ in range(FRAMES)))
-    assert only(videos.samples_of(path, "snow", HOW)).reason in (Reason.LOST, Reason.CAMERA)
+    assert only(videos.samples_of(path, "snow", HOW, DIS)).reason in (Reason.LOST, Reason.CAMERA)
 
 
 def test_a_broken_file_and_a_short_one_are_told(tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video at all" * 100)
     filmed(tmp_path / "short.avi", (texture(6) for _ in range(30)))
-    tally = prepare(tmp_path, tmp_path / "out", HOW)
+    tally = prepare(tmp_path, tmp_path / "out", HOW, DIS)
     assert tally.clips == 0
     assert [one.video for one in tally.rejected] == ["broken.mp4", "short.avi"]
     assert tally.rejected[0].reason.startswith("cannot be read: it is no video")
@@ -167,23 +170,89 @@ def test_a_broken_file_and_a_short_one_are_told(tmp_path):
 
 def test_an_empty_folder_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="No videos lie in"):
-        prepare(tmp_path, tmp_path / "out", HOW)
+        prepare(tmp_path, tmp_path / "out", HOW, DIS)
 
 
 def test_clips_are_stored_and_not_prepared_twice(tmp_path, monkeypatch):
     scene = [*swinging(sway)]
     path = filmed(tmp_path / "in" / "deep" / "patch.AVI", [*scene, *scene[2:22]])
-    tally = prepare(tmp_path / "in", tmp_path / "out", HOW)
+    tally = prepare(tmp_path / "in", tmp_path / "out", HOW, DIS)
     assert (tally.clips, tally.rejected) == (3, [])
     corpus = Corpus(only((tmp_path / "out").glob("t*")))
     assert len(corpus) == 3 and set(corpus.origins) == {"deep/patch.AVI"}
-    third = [*videos.samples_of(path, "deep/patch.AVI", HOW)][2]
+    third = [*videos.samples_of(path, "deep/patch.AVI", HOW, DIS)][2]
     np.testing.assert_array_equal(corpus[2].slices, third.slices)
     np.testing.assert_array_equal(corpus[2].later, third.later)
     monkeypatch.setattr(videos, "samples_of", None)
-    assert prepare(tmp_path / "in", tmp_path / "out", HOW) == tally
+    assert prepare(tmp_path / "in", tmp_path / "out", HOW, DIS) == tally
     record = json.loads(only((tmp_path / "out" / "videos").iterdir()).read_text())
     assert record["about"]["video"] == "deep/patch.AVI"
+
+
+def known(name):
+    """A flow that knows how the patch swings, and does not look."""
+
+    def find(first, later):
+        moved = np.zeros((*later.shape[:3], 2), np.float32)
+        way = np.array([sway(n / RATE) for n in range(1, len(later) + 1)]) - sway(0)
+        moved[:, 40:120, 86:182] = way[:, None, None]
+        return moved
+
+    return Flow(name, find)
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """A folder with two videos of a clip each, and one with their clips."""
+    scene = [*swinging(sway)]
+    for name in ("one.avi", "two.avi"):
+        filmed(tmp_path / "in" / name, scene)
+    assert prepare(tmp_path / "in", tmp_path / "out", HOW, known("dis")).clips == 2
+    return tmp_path / "in", tmp_path / "out"
+
+
+def test_what_was_found_by_one_flow_is_not_mixed_with_what_another_one_finds(prepared):
+    folder, out = prepared
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
+    (folder / "one.avi").unlink()
+    filmed(folder / "three.avi", (texture(6) for _ in range(30)))
+    with pytest.raises(OtherFlow, match=r"was found by dis, and not by another: go on with that one, or name another "):
+        prepare(folder, out, HOW, known("another"))
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+    for path in before:  # a kill may leave clips of which no record was written
+        if path.suffix == ".json":
+            path.unlink()
+    with pytest.raises(OtherFlow):
+        prepare(folder, out, HOW, known("another"))
+
+
+def test_clips_from_before_a_flow_could_be_chosen_are_those_of_dis(prepared, monkeypatch):
+    folder, out = prepared
+    for path in out.rglob("*.safetensors"):
+        told = samples.about(path)
+        assert told.pop("flow") == "dis"
+        whole = Corpus(path.parent)
+        samples.write(path, [whole[whole.paths.index(path)]], told)
+    for path in out.rglob("*.json"):
+        record = json.loads(path.read_text())
+        del record["about"]["flow"]
+        path.write_text(json.dumps(record))
+    with pytest.raises(OtherFlow):
+        prepare(folder, out, HOW, known("another"))
+    monkeypatch.setattr(videos, "samples_of", None)
+    assert prepare(folder, out, HOW, known("dis")).clips == 2
+
+
+def test_a_model_says_by_which_flow_its_videos_were_followed(tmp_path, monkeypatch):
+    filmed(tmp_path / "in" / "patch.avi", swinging(sway))
+    monkeypatch.setattr(ways, "raft", lambda weights, device: known(f"{weights.name} on {device}"))
+    plan = SimpleNamespace(sizes=HOW)
+    asked = ["dynamics", "--videos", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--raft-weights", "a.pth"]
+    arguments = train._parser().parse_args([*asked, "--flow", "raft"])
+    data = train._of_videos(arguments, plan, silent)
+    assert data.about.startswith("clips of the videos in in, whose motion was found by a.pth on cpu")
+    with pytest.raises(train._Unfit, match=r"was found by a\.pth on cpu, and not by dis"):
+        train._of_videos(train._parser().parse_args(asked), plan, silent)
 
 
 def test_a_fast_video_is_thinned_and_the_middle_of_a_tall_one_is_taken(tmp_path):

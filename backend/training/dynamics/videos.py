@@ -5,15 +5,17 @@ one from every tenth frame; dense flow from a clip's first frame to each of the 
 with a cut, with a camera that moves, or in which next to nothing moves are left out, and told.
 
 A clip is no loop: the jump from its last frame to its first is in the coefficients, as it is in the paper's. Flow is
-found in pictures of at least FINE pixels across, and averaged down to those that are trained on.
+found in pictures of at least FINE pixels across, and averaged down to those that are trained on. The paper's own flow
+is a coarse-to-fine one of Brox and Liu; here it is one of those in `flow`.
 """
 
 import json
 import zlib
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -24,6 +26,7 @@ from backend.report import Report, silent
 from backend.spectral import BASE, BINS, analyse
 from backend.training.dynamics import samples
 from backend.training.dynamics.camera import follows_camera
+from backend.training.dynamics.flow import DIS, Flow, Pictures
 from backend.training.dynamics.samples import SUFFIX, Sample
 
 ENDINGS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
@@ -36,8 +39,6 @@ SHARD = 16  # clips
 CUT, OUTSTANDING = 0.06, 6.0  # of a frame's change from the one before: of white, and times the clip's median
 STILL = 0.002  # of the width: what the liveliest twentieth of the pixels must swing
 LOST = 0.08  # of white: what frames may differ from the first when the flow brings them back
-
-Pictures = NDArray[np.uint8]
 
 
 class Reason(StrEnum):
@@ -101,28 +102,50 @@ class Clip:
     second: float
 
 
-def prepare(folder: Path, out: Path, how: Preparation, report: Report = silent) -> Tally:
+class OtherFlow(ValueError):
+    """A folder holds clips whose motion was found in another way."""
+
+
+def prepare(folder: Path, out: Path, how: Preparation, flow: Flow, report: Report = silent) -> Tally:
     """The clips of all videos in `folder` and those in it, as shards in `out`/train and `out`/test.
 
     Whole videos are kept for tests, by their names. A video that was prepared before in the same way is not read again.
 
     Raises:
         FileNotFoundError: there is no video.
+        OtherFlow: clips in `out` were prepared by another flow; nothing is changed.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     if not paths:
         raise FileNotFoundError(f"No videos lie in {folder}. They may be {', '.join(ENDINGS)}")
+    _check(out, flow)
     tally = Tally()
     for done, path in enumerate(paths):
         name = path.relative_to(folder).as_posix()
-        report(done / len(paths), f"Preparing {name} ({done + 1} of {len(paths)})")
-        own = _prepared(path, name, out, how)
+        tell = partial(report, done / len(paths), f"Preparing {name} ({done + 1} of {len(paths)})")
+        tell()
+        own = _prepared(path, name, out, how, flow, tell)
         tally.clips += own.clips
         tally.rejected += own.rejected
     return tally
 
 
-def _prepared(path: Path, name: str, out: Path, how: Preparation) -> Tally:
+def _check(out: Path, flow: Flow) -> None:
+    """Raises OtherFlow. All that lies there is learned from, that of videos which are gone as well."""
+    for path in sorted(out.glob(f"*/*{SUFFIX}")):
+        if (found := _told(samples.about(path))["flow"]) != flow.name:
+            raise OtherFlow(
+                f"The motion of the clips in {out} was found by {found}, and not by {flow.name}: go on with that one, "
+                "or name another folder"
+            )
+
+
+def _told(about: dict) -> dict:
+    """How something was prepared; before one could choose a flow, none was named."""
+    return {"flow": DIS} | about
+
+
+def _prepared(path: Path, name: str, out: Path, how: Preparation, flow: Flow, tell: Callable[[], None]) -> Tally:
     """One video's clips; what came of it is written last, so that a kill in between leaves it to be done again."""
     mark, split = zlib.crc32(name.encode()), "train"
     if mark % TESTED == 0:
@@ -130,10 +153,10 @@ def _prepared(path: Path, name: str, out: Path, how: Preparation) -> Tally:
     stem = f"{path.stem[:40]}-{mark:08x}"
     told = out / "videos" / f"{stem}.json"
     state = path.stat()
-    about = asdict(how) | {"video": name, "bytes": state.st_size, "changed": state.st_mtime_ns}
+    about = asdict(how) | {"flow": flow.name, "video": name, "bytes": state.st_size, "changed": state.st_mtime_ns}
     if told.exists():
         record = json.loads(told.read_text(encoding="utf-8"))
-        if record["about"] == about:
+        if _told(record["about"]) == about:
             return Tally(record["clips"], [Rejected(**one) for one in record["rejected"]])
     for old in (out / split).glob(f"{stem}-*{SUFFIX}"):
         old.unlink()
@@ -146,7 +169,8 @@ def _prepared(path: Path, name: str, out: Path, how: Preparation) -> Tally:
             shard += 1
             gathered.clear()
 
-    for found in samples_of(path, name, how):
+    for found in samples_of(path, name, how, flow):
+        tell()
         if isinstance(found, Rejected):
             tally.rejected.append(found)
             continue
@@ -160,14 +184,14 @@ def _prepared(path: Path, name: str, out: Path, how: Preparation) -> Tally:
     return tally
 
 
-def samples_of(path: Path, name: str, how: Preparation) -> Iterator[Sample | Rejected]:
+def samples_of(path: Path, name: str, how: Preparation, flow: Flow) -> Iterator[Sample | Rejected]:
     """Every clip of a video: what it teaches, or why it does not."""
     rng = np.random.default_rng([how.seed, zlib.crc32(name.encode())])
     any_clip = False
     try:
         for clip in clips(path, how):
             any_clip = True
-            found = sample(clip, name, how, rng)
+            found = sample(clip, name, how, flow, rng)
             yield Rejected(name, clip.second, str(found)) if isinstance(found, Reason) else found
     except Unreadable as error:
         yield Rejected(name, 0.0, f"{Reason.UNREADABLE}: {error}")
@@ -225,12 +249,12 @@ def _fitted(frame: Pictures, how: Preparation) -> Pictures:
     return cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB)
 
 
-def sample(clip: Clip, name: str, how: Preparation, rng: np.random.Generator) -> Sample | Reason:
+def sample(clip: Clip, name: str, how: Preparation, flow: Flow, rng: np.random.Generator) -> Sample | Reason:
     """What a clip teaches."""
     if has_cut(clip.frames):
         return Reason.CUT
     grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip.frames])
-    moved = flow_from_first(grey)  # (T, h, w, 2)
+    moved = flow_from_first(clip.frames, flow)
     if follows_camera(moved):
         return Reason.CAMERA
     if residual(grey, moved) > LOST:
@@ -254,14 +278,11 @@ def sample(clip: Clip, name: str, how: Preparation, rng: np.random.Generator) ->
     )
 
 
-def flow_from_first(grey: Pictures) -> NDArray[np.float32]:
-    """(T, h, w, 2) pixels: dense flow from the first of frames (T, h, w) to each; each begins with the one before."""
-    finder = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    finder.setUseSpatialPropagation(True)
-    flow = np.zeros((*grey.shape, 2), np.float32)
-    for t in range(1, len(grey)):
-        flow[t] = finder.calc(grey[0], grey[t], flow[t - 1].copy())
-    return flow
+def flow_from_first(frames: Pictures, flow: Flow) -> NDArray[np.float32]:
+    """(T, h, w, 2) pixels: dense flow from the first of frames (T, h, w, 3) to each, to itself none."""
+    moved = np.zeros((*frames.shape[:3], 2), np.float32)
+    moved[1:] = flow.find(frames[0], frames[1:])
+    return moved
 
 
 def has_cut(frames: Pictures) -> bool:
