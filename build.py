@@ -50,7 +50,8 @@ STOPPED = 130  # exit code after Ctrl-C
 
 
 def main() -> int:
-    if sys.argv[1:2] in (["run"], ["train"]):  # all after it belongs to the backend's own parser, --help as well
+    # all after it belongs to the backend's own parser, --help as well
+    if sys.argv[1:2] in (["run"], ["models"], ["train"]):
         return in_backend(*sys.argv[1:])
     parser = _parser()
     arguments, others = parser.parse_known_args()
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--out", type=Path, default=ROOT / "dist", help="where the zips go (dist)")
     action(dev, "dev")
     actions.add_parser("run", help="make a file from words, a mesh or a picture; run --help has its own options")
+    actions.add_parser("models", help="public checkpoints, which are here, and getting them; models --help says more")
     actions.add_parser("train", help="train the networks of the learned engine; train --help has its own options")
     return parser
 
@@ -320,7 +322,7 @@ def dev(arguments) -> None:
 
 def in_backend(command: str, *options: str) -> int:
     """`python -m backend COMMAND` in the project's own environment, with paths as seen from here."""
-    environment = LEARNED if command == "train" or any(map(_is_picture, options)) else BACKEND
+    environment = LEARNED if command in ("models", "train") or any(map(_is_picture, options)) else BACKEND
     ensure(BACKEND, environment)
     # -P: a folder called backend where the user stands must not be taken for ours
     command = [environment.executable, "-P", "-m", "backend", command, *options]

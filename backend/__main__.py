@@ -1,4 +1,4 @@
-"""python -m backend serve | run | doctor | train"""
+"""python -m backend serve | run | doctor | models | train"""
 
 import sys
 
@@ -15,9 +15,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m backend", description="Anthesis without Blender.")
     parser.add_argument(
         "command",
-        choices=("serve", "run", "doctor", "train"),
+        choices=("serve", "run", "doctor", "models", "train"),
         help="serve: do jobs for Blender; run: do one here and write a file; doctor: say what this machine can do; "
-        "train: make the networks of learned engines",
+        "models: public checkpoints, which are here, and getting them; train: make the networks of learned engines",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the command; try COMMAND --help")
     options = parser.parse_args()
@@ -28,6 +28,8 @@ def main() -> int:
             from backend.commands.run import main as command
         case "doctor":
             from backend.commands.doctor import main as command
+        case "models":
+            from backend.commands.models import main as command
         case "train":
             from backend.commands.train import main as command
     return command(options.arguments)

@@ -79,6 +79,7 @@ def _findings(home: Path | None, load: bool) -> Iterator[Finding]:
     yield _connection(home)
     yield _compiled(home)
     yield from _learned(load)
+    yield from _checkpoints(home)
 
 
 def _python() -> Finding:
@@ -185,6 +186,20 @@ def _model() -> Finding:
     lines = card.read_text(encoding="utf-8").splitlines() if card.is_file() else []
     about = next((line for line in lines if line and line[0] not in "#-|"), "it has no card")
     return Finding(True, f"A trained model of {size / 1e6:.1f} MB lies in {WEIGHTS}: {about}")
+
+
+def _checkpoints(home: Path) -> Iterator[Finding]:
+    """Which public checkpoints are here. None is needed by the other engines, and none is fetched by asking."""
+    from backend import models
+
+    try:
+        states = [models.look(model, models.load(home)) for model in models.MODELS]
+    except models.ModelError as error:
+        yield Finding(False, str(error))
+        return
+    yield from (Finding(state.word != "damaged", state.say()) for state in states if state.word != "missing")
+    if missing := [state.model.name for state in states if state.word == "missing"]:
+        yield Finding(True, f"Public checkpoints not here: {', '.join(missing)}. See python -m backend models")
 
 
 def _gpu() -> Finding:
