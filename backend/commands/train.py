@@ -45,6 +45,15 @@ def _parser() -> argparse.ArgumentParser:
              "of specimens in the wind, which are made for it)",
     )  # fmt: skip
     parser.add_argument(
+        "--flow", choices=("dis", "raft"), default="dis",
+        help="what finds the motion in videos: dis, OpenCV's; raft, torchvision's network where that is installed, "
+             "many times as slow, wants a GPU (default: dis)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--raft-weights", type=Path, metavar="FILE",
+        help="weights of torchvision's raft_large (default: those in torch.hub's folder)",
+    )  # fmt: skip
+    parser.add_argument(
         "--preset", choices=("seedling", "paper"),
         help="sizes and steps: seedling, 64 x 64 pixels, for a few cores; paper, 256 x 160, for a GPU (default: "
              "paper for videos)",
@@ -88,6 +97,10 @@ def _check(arguments: argparse.Namespace) -> None:
         raise _Unfit("Say what to learn from: --videos FOLDER, or --preset seedling for pictures that are made for it")
     if arguments.videos is not None and not arguments.videos.is_dir():
         raise _Unfit(f"{arguments.videos} is no folder: --videos takes one in which videos lie")
+    if arguments.videos is None and arguments.flow != "dis":
+        raise _Unfit(f"--flow {arguments.flow} is for videos: name a folder of them with --videos, or leave it out")
+    if arguments.raft_weights is not None and arguments.flow != "raft":
+        raise _Unfit("--raft-weights is for --flow raft: say both, or leave it out")
     if not arguments.effort > 0:
         raise _Unfit("--effort is a number above 0")
     if arguments.device == "cuda":
@@ -141,19 +154,24 @@ def _of_specimens(plan: "Plan", report: Report) -> "Data":
 
 def _of_videos(arguments: argparse.Namespace, plan: "Plan", report: Report) -> "Data":
     """Clips are kept beside the model."""
+    from backend.training.dynamics import flow as ways
     from backend.training.dynamics import videos
     from backend.training.dynamics.stock import Data
 
     sizes, folder = plan.sizes, arguments.out / "clips"
     try:
+        flow = ways.raft(arguments.raft_weights, arguments.device) if arguments.flow == "raft" else ways.dis()
         how = videos.Preparation(sizes.height, sizes.width, sizes.bins)
-        tally = videos.prepare(arguments.videos, folder, how, report)
-    except FileNotFoundError as error:
+        tally = videos.prepare(arguments.videos, folder, how, flow, report)
+    except (FileNotFoundError, ways.Lacking, videos.OtherFlow) as error:
         raise _Unfit(str(error)) from None
     _say(f"{arguments.videos}: {tally}")
     if not tally.clips:
         raise _Unfit(f"No clip in {arguments.videos} can be learned from")
-    return Data.of(folder, "test", f"clips of the videos in {arguments.videos.resolve().name}")
+    about = f"clips of the videos in {arguments.videos.resolve().name}"
+    if flow.name != ways.DIS:
+        about += f", whose motion was found by {flow.name}"
+    return Data.of(folder, "test", about)
 
 
 @contextmanager
