@@ -21,6 +21,7 @@ from kernels.morton import morton_order
 from kernels.plane_sample import AXES, plane_sample
 from kernels.rasterize import rasterize
 from kernels.softmax_splat import softmax_splat
+from kernels.voxel_sample import voxel_sample
 from tests.learned import scenes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,6 +177,7 @@ def operations() -> dict[str, tuple[Callable, tuple]]:
         "interpolate": (interpolate, (random(positions.shape[1], 3), positions, faces, fragments)),
         "antialias": (antialias, (random(2, 8, 9, 3), positions, faces, fragments)),
         "plane_sample": (plane_sample, (random(7, 4), [{name: random(4, 5, 3) for name in AXES}], "sum")),
+        "voxel_sample": (voxel_sample, (random(7, 3), random(4, 5, 3, 2))),
         "morton_order": (morton_order, (random(7, 4),)),
         "softmax_splat": (softmax_splat, (random(2, 3, 5, 6), random(2, 2, 5, 6), random(2, 1, 5, 6))),
         "nearest_rotation": (rotations_cuda.nearest_rotation, (random(4, 3, 3),)),

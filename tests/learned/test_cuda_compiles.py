@@ -23,6 +23,7 @@ MEETING = {
     "interpolate": {"_pull_warp": (ADD, False)},
     "antialias": {"_blend_warp": (ADD, False), "_pull_warp": (ADD, False)},
     "plane_sample": {"_backward_warp": (ADD, False)},
+    "voxel_sample": {"_backward_warp": (ADD, False)},
     "softmax_splat": {
         "_aim_warp": (MOST, True),
         "_weigh_warp": (ADD, True),
