@@ -31,12 +31,25 @@ ALLOWED = {
     "backend/certificate": NOUNS | {"backend.protocol", "kernels"},
     "backend/geometry": NOUNS | {"kernels", "scipy"},
     "backend/geometry/factor.py": {"backend.geometry", "cholespy", "numpy", "scipy"},
+    # Their libraries come with the learned engines, and are imported in the functions that use them.
+    "backend/geometry/isosurface.py": NOUNS | {"backend.geometry", "scipy", "skimage"},
+    "backend/geometry/decimation.py": NOUNS | {"backend.geometry", "fast_simplification", "kernels", "scipy"},
+    "backend/geometry/texture.py": NOUNS | {"backend.geometry", "scipy", "xatlas"},
+    "backend/fields": {"kernels", "torch"},
     "backend/render": NOUNS | {"kernels", "torch", "pytorch3d"},
+    # Of fields it knows what they offer, and none by name.
+    "backend/render/volume.py": {"backend.fields", "backend.render", "torch"},
     # The only door to diffusers and transformers.
-    "backend/priors": NOUNS | {"backend.spectral", "diffusers", "kernels", "safetensors", "torch"},
+    "backend/priors": NOUNS | {"backend.spectral", "diffusers", "kernels", "safetensors", "torch", "transformers"},
+    # Guidance knows of a prior what the protocol says, and samples are drawn with the same guidance.
+    "backend/guidance.py": {"backend.priors.prior", "torch"},
+    "backend/priors/sampling.py": {"backend.guidance", "backend.priors.prior", "torch"},
+    # Told without any library of learned engines: huggingface_hub is imported where something is fetched.
+    "backend/models": {"backend.learned", "backend.protocol", "backend.report", "huggingface_hub", "msgspec"},
     "backend/training": NOUNS
     | {"backend.geometry", "backend.priors", "backend.protocol", "backend.render", "backend.species"}
-    | {"backend.specimens", "backend.spectral", "backend.wind", "cv2", "kernels", "msgspec", "safetensors", "torch"},
+    | {"backend.specimens", "backend.spectral", "backend.wind", "cv2", "kernels", "msgspec", "safetensors", "torch"}
+    | {"torchvision"},  # where it is installed, in the function that uses it
     "backend/specimens": NOUNS | {"backend.species", "kernels", "scipy"},
     "backend/pipelines": NOUNS
     | {"backend.certificate", "backend.geometry", "backend.learned", "backend.prompt", "backend.protocol"}
@@ -57,12 +70,12 @@ ALLOWED = {
     "backend/files": NOUNS | {"backend.protocol", "backend.wire", "pxr", "scipy", "trimesh"},
     # Imported where a picture comes to life: with learned engines alone.
     "backend/files/film.py": {"PIL", "backend.files", "backend.learned", "imageio_ffmpeg", "numpy"},
-    "backend/files/picture.py": {"PIL", "backend.files", "backend.learned", "backend.protocol", "numpy"},
+    "backend/files/picture.py": NOUNS | {"PIL", "backend.files", "backend.learned", "backend.protocol"},
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
     "backend/service": {"backend.prompt", "backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
     "backend/commands": NOUNS
-    | {"backend.files", "backend.learned", "backend.pipelines", "backend.prompt", "backend.protocol", "backend.wire"}
-    | {"msgspec", "rich", "zmq"},
+    | {"backend.files", "backend.learned", "backend.models", "backend.pipelines", "backend.prompt"}
+    | {"backend.protocol", "backend.wire", "msgspec", "rich", "zmq"},
     # Its imports stand in the functions that train: where no torch is installed, it says so.
     "backend/commands/train.py": {"backend.learned", "backend.report", "backend.training", "rich", "torch"},
     "backend/threads.py": set(),
