@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
@@ -249,7 +250,16 @@ def test_the_guidance_is_that_with_which_things_swing_as_far_as_in_truth(data, m
     phase.model = phase.place.model
     monkeypatch.setattr(phase, "_drawn", lambda batch: batch.slices * (0.4 + phase.model.guidance))
     phase.finish()
-    assert phase.model.guidance == 0.5
+    low, high = math.log(0.9), math.log(1.4)  # with 0.5 and with 1: straight from the one to the other
+    assert phase.model.guidance == pytest.approx(0.5 + 0.5 * -low / (high - low))
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [((-3, -1, 1, 2), 2.0), ((-1, 1, -1, 3), 3.25), ((-3, -2, -1, -2), 3.0), ((1, 2, 3, 4), 0.0), ((-1, 0, 1, 2), 1.0)],
+)
+def test_guidance_is_found_between_those_that_were_tried(values, place):
+    assert phases.crossing((0, 1, 3, 4), values) == place
 
 
 def test_the_mean_of_the_weights_is_handed_on(data):

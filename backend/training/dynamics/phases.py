@@ -6,6 +6,7 @@ All that chance decides in a step comes from a generator that follows from the s
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,13 +208,22 @@ class Coordination(Denoising):
         return normal.starting_at_rest(self.model.slices(batch.picture, list(range(len(batch.picture))), how))
 
     def finish(self) -> None:
-        """Of the guidances that with which held-out things swing most nearly as far as in truth: with much of it they
-        swing too far."""
-        batch, found = self.place.held_out(4 * SHOWN), {}
+        """The guidance with which held-out things swing as far as in truth: with much of it they swing too far."""
+        batch, found = self.place.held_out(2 * SHOWN), []
         for guidance in GUIDANCES:
             self.model.guidance = guidance
-            found[guidance] = measures.magnitude(self._drawn(batch), batch.slices)
-        self.model.guidance = min(found, key=lambda one: abs(math.log(max(found[one], LEAST))))
+            found.append(math.log(max(measures.magnitude(self._drawn(batch), batch.slices), LEAST)))
+        self.model.guidance = crossing(GUIDANCES, found)
+
+
+def crossing(places: Sequence[float], values: Sequence[float]) -> float:
+    """Where values at rising places cross 0 from below for the last time, straight from one to the next; the place of
+    the value nearest to 0 where they do not."""
+    for i in reversed(range(len(places) - 1)):
+        low, high = values[i], values[i + 1]
+        if low <= 0 < high:
+            return places[i] + (places[i + 1] - places[i]) * -low / (high - low)
+    return min(zip(places, values, strict=True), key=lambda pair: abs(pair[1]))[0]
 
 
 class PerceptionOfPictures(Phase):

@@ -43,13 +43,13 @@ PLANS = {
         SEEDLING,
         {
             "autoencoder": Budget(1000, 8, 4e-4),
-            "slices": Budget(2400, 32, 5e-4),
-            "coordination": Budget(400, 4, 5e-4),
+            "slices": Budget(4000, 32, 5e-4),
+            "coordination": Budget(600, 4, 5e-4),
             "perception": Budget(200, 8, 1e-3),
-            "renderer": Budget(250, 8, 2e-3),
+            "renderer": Budget(400, 8, 2e-3),
         },
         {"train": 6400, "seeds": 320, "kinds": 320},
-        checked=1000,
+        checked=2000,
     ),
     # For ablations: many of them are trained one after another, each in minutes.
     "miniature": Plan(

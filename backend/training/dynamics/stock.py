@@ -12,9 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from backend.priors.dynamics import Dynamics
 from backend.report import Report, silent
@@ -109,17 +107,18 @@ def ahead(read: Callable[[int], T], steps: range) -> Iterator[T]:
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """N pictures and the latents of their slices, as the denoiser sees both."""
+    """N pictures and the latents of their slices."""
 
     latents: NDArray[np.float16]  # (N, K, 4, h, w)
-    pictures: NDArray[np.float16]  # (N, 3, h, w)
+    pictures: NDArray[np.float16]  # (N, 3, H, W)
 
     @classmethod
     def kept(cls, folder: Path, model: Dynamics, part: Part, device: str, report: Report = silent) -> "Latents":
         """Those of a part, in files of `folder`: made where they are not there, and read from there."""
         paths = folder / "latents.npy", folder / "pictures.npy"
-        shapes = (len(part), *model.sizes.latents), (len(part), 3, *model.sizes.latents[2:])
-        if not all(path.exists() for path in paths) or np.load(paths[0], mmap_mode="r").shape != shapes[0]:
+        shapes = (len(part), *model.sizes.latents), (len(part), 3, model.sizes.height, model.sizes.width)
+        there = [np.load(path, mmap_mode="r").shape for path in paths if path.exists()]
+        if there != list(shapes):
             _make(paths, shapes, model, part, device, report)
         return cls(*(np.load(path, mmap_mode="r") for path in paths))
 
@@ -138,13 +137,8 @@ def _make(paths: Sequence[Path], shapes: Sequence[tuple], model: Dynamics, part:
         with torch.no_grad(), precision.mixed(device):
             end = start + len(batch.picture)
             latents[start:end] = model.encoded(batch.slices.to(device)).float().cpu().numpy()
-            pictures[start:end] = pooled(batch.picture, model).numpy()
+            pictures[start:end] = batch.picture.numpy()
     for array in (latents, pictures):
         array.flush()
     for path, whole in zip(partial, paths, strict=True):
         os.replace(path, whole)
-
-
-def pooled(picture: Tensor, model: Dynamics) -> Tensor:
-    """Pictures (B, 3, H, W) as the denoiser makes them small: (B, 3, h, w)."""
-    return F.adaptive_avg_pool2d(picture, model.sizes.latents[2:])
