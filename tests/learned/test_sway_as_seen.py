@@ -13,6 +13,7 @@ from backend.lifting import SHARP, Unseen, explained, look
 from backend.pipelines import seen as seen_so
 from backend.pipelines.expected import NoModel, Still, UnusableSetting
 from backend.pipelines.lifecycle import UnusableSubject
+from backend.pipelines.seen import LEARNED
 from backend.pipelines.still import UnusablePicture
 from backend.pipelines.sway import sway
 from backend.priors.dynamics import Sampling
@@ -49,9 +50,13 @@ def truth(leaf, through):
     blown = wind.sway_both_ways(swaying.limber, other, spectral.Loop(bins=5)).towards(0.6)
     motion = spectral.lifted(2 * blown, swaying.modes.shapes)
     motion, shown = filmed.filmed(through, leaf.vertices, leaf.faces, motion, SIZE)
-    parts = (gaussian_filter(part, (0, 1, 1, 0)) for part in (shown.coefficients.real, shown.coefficients.imag))
-    soft = next(parts) + 1j * next(parts)  # as the pipeline takes the motion of a model to be
+    parts = (softened(part, LEARNED.soft) for part in (shown.coefficients.real, shown.coefficients.imag))
+    soft = next(parts) + 1j * next(parts)
     return motion, replace(shown, coefficients=soft)
+
+
+def softened(coefficients, pixels):
+    return gaussian_filter(coefficients, (0, pixels, pixels, 0))
 
 
 def of(through, model, **rest) -> protocol.SwayAsSeen:
@@ -103,11 +108,11 @@ def test_the_mesh_moves_as_its_picture_does(leaf, through, truth, model, monkeyp
 
 
 def test_the_motion_of_a_model_is_taken_to_be_as_soft_as_it_is(leaf, through, truth, model, monkeypatch):
-    """Softened, with errors that go together over as many pixels as LEARNED says, it is not taken for sharp."""
+    """Softened as LEARNED says, with errors that go together over 41 pixels, it is not taken for sharp."""
     motion, shown = truth
     rng = np.random.default_rng(0)
     there = (shown.coefficients != 0).any(axis=(0, 3))[..., None]
-    parts = [gaussian_filter(rng.normal(size=shown.coefficients.shape), (0, 1, 1, 0)) for _ in range(2)]
+    parts = [softened(rng.normal(size=shown.coefficients.shape), 1.8) for _ in range(2)]
     errors = (parts[0] + 1j * parts[1]) / np.std(parts) * np.abs(shown.coefficients).mean(axis=(1, 2, 3), keepdims=True)
     expecting(monkeypatch, replace(shown, coefficients=shown.coefficients + there * errors))
     soft = put_together(records(of(through, model), leaf, blocks()))
