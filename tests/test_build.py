@@ -57,7 +57,10 @@ def test_what_no_index_has_is_asked_for_where_it_lies_as_it_was_tested():
 
 
 def test_what_learned_engines_need_is_asked_for_there_and_nowhere_else():
-    learned = {"diffusers", "imageio-ffmpeg", "opencv-python-headless", "pillow", "safetensors", "torch", "warp-lang"}
+    pictures = {"imageio-ffmpeg", "opencv-python-headless", "pillow"}
+    meshes = {"fast-simplification", "scikit-image", "xatlas"}
+    priors = {"diffusers", "huggingface_hub", "safetensors", "torch", "transformers", "warp-lang"}
+    learned = pictures | meshes | priors
     assert set(requirements("backend/requirements-learned.txt")) == learned
     others = [path for path in ROOT.glob("*/requirements*.txt") if path.name != "requirements-learned.txt"]
     assert len(others) == 4
