@@ -108,7 +108,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
         if not torch.cuda.is_available():
             raise _Unfit("torch finds no CUDA GPU here: leave --device out, or see `python -m backend doctor`")
-    from backend.training.dynamics.checkpoint import FILE
+    from backend.training.checkpoint import FILE
 
     if (arguments.out / FILE).exists() and not arguments.resume:
         raise _Unfit(f"A training lies in {arguments.out}: go on with it by --resume, or name another folder")
@@ -116,9 +116,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float] | None:
     """The last scores; None, said, if it came to nothing."""
-    from backend.training.dynamics.checkpoint import OtherPlan
-    from backend.training.dynamics.loop import Diverged, How, NotLearned, train
+    from backend.training.checkpoint import OtherPlan
     from backend.training.dynamics.plan import PLANS
+    from backend.training.dynamics.training import train
+    from backend.training.learner import NotLearned
+    from backend.training.loop import Diverged, How
 
     plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
     command = shlex.join(["python", "-m", "backend", "train", *options])
@@ -137,8 +139,8 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
 
 def _of_specimens(plan: "Plan", report: Report) -> "Data":
     """Made where they are not there yet."""
+    from backend.training.disk import make_room
     from backend.training.dynamics import corpus
-    from backend.training.dynamics.checkpoint import make_room
     from backend.training.dynamics.stock import Data
 
     sizes = plan.sizes

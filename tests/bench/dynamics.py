@@ -23,9 +23,9 @@ from torch import Tensor
 from backend.priors.dynamics import Dynamics, Sampling, denoiser, normal
 from backend.report import Report
 from backend.training.dynamics import corpus
-from backend.training.dynamics.log import FILE, Log
 from backend.training.dynamics.samples import Batch, Corpus
 from backend.training.dynamics.stock import Data, Part
+from backend.training.log import FILE, Log
 from tests.bench.motion import ablations, drift, measures, rendering, rivals, sheets
 from tests.bench.motion.direct import MOMENTS, Direct, learned_seconds, parameters
 from tests.bench.table import Table

@@ -9,11 +9,12 @@ import torch
 from backend.priors.dynamics import Dynamics, Sampling, normal
 from backend.priors.dynamics.sizes import Sizes
 from backend.training.dynamics import phases, samples
-from backend.training.dynamics.log import Log
-from backend.training.dynamics.loop import How, train
-from backend.training.dynamics.plan import Budget
 from backend.training.dynamics.samples import SUFFIX, Batch
 from backend.training.dynamics.stock import Data
+from backend.training.dynamics.training import train
+from backend.training.log import Log
+from backend.training.loop import How
+from backend.training.plan import Budget
 from tests.bench import dynamics as bench
 from tests.bench.motion import ablations, direct, drift, measures, rendering, rivals, sheets
 from tests.learned.test_dynamics_training import PLAN, TINY, swaying

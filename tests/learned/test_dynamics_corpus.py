@@ -13,7 +13,8 @@ from backend.training.dynamics import corpus, samples
 from backend.training.dynamics.corpus import Recipe, drawn, kind_of, make, make_shard, opened, sample
 from backend.training.dynamics.objects import Object, gather, record, without_scraps
 from backend.training.dynamics.samples import Batch, Corpus, Sample
-from backend.training.dynamics.views import Camera, Light, Size, encoded, paths, shoot
+from backend.training.dynamics.views import Camera, Light, Size, paths, shoot
+from backend.training.shading import encoded
 from tests.played import synthesise
 
 SIZE = Size(48, 64)

@@ -18,13 +18,18 @@ from backend.commands.train import main
 from backend.priors.dynamics import Dynamics
 from backend.priors.dynamics.sizes import Sizes
 from backend.report import Cancelled
-from backend.training.dynamics import card, checkpoint, loop, phases, samples, stock
+from backend.training import card, checkpoint, disk, loop
+from backend.training.batches import ahead, rows
+from backend.training.dynamics import phases, samples, stock
 from backend.training.dynamics import plan as plans
-from backend.training.dynamics.log import Log
-from backend.training.dynamics.loop import Diverged, How, NotLearned, train
-from backend.training.dynamics.plan import Budget, Plan
+from backend.training.dynamics.plan import Plan
 from backend.training.dynamics.samples import SUFFIX, Sample
-from backend.training.dynamics.stock import Data, ahead, rows
+from backend.training.dynamics.stock import Data
+from backend.training.dynamics.training import train
+from backend.training.learner import NotLearned
+from backend.training.log import Log
+from backend.training.loop import Diverged, How
+from backend.training.plan import Budget
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Sizes(
@@ -170,8 +175,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(whole, tmp_pa
 
 
 def test_a_full_disk_is_told_before_anything_is_written(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1_000_000}))
-    with pytest.raises(checkpoint.DiskFull, match=r"0\.2 GB are needed in .*0\.0 GB are free"):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1_000_000}))
+    with pytest.raises(disk.DiskFull, match=r"0\.2 GB are needed in .*0\.0 GB are free"):
         checkpoint.Checkpoint.read(whole).write(tmp_path)
     assert not any(tmp_path.iterdir())
 
@@ -210,7 +215,7 @@ def test_a_slope_that_is_no_number_changes_no_weight(data):
             return {"total": (one - one.detach()).abs().sqrt().sum()}  # 0, and its slope is not a number
 
     model = Dynamics.fresh(TINY, torch.ones(3))
-    learning = loop._Learning(Steep(phases.Place(model, data, Path(), "cpu")), Budget(3, 2, 1e-3))
+    learning = loop.Learning(Steep(phases.Place(model, data, Path(), "cpu")), Budget(3, 2, 1e-3))
     before = [one.detach().clone() for one in learning.weights]
     with pytest.raises(Diverged):
         learning.step(None, 0, torch.Generator())
@@ -233,7 +238,7 @@ def test_an_autoencoder_that_learned_nothing_starts_no_denoiser_and_more_steps_d
 def test_an_autoencoder_learns_what_swings(data):
     place = phases.Place(Dynamics.fresh(TINY, torch.tensor([2.0, 1.5, 0.7])), data, Path(), "cpu")
     phase = phases.Autoencoder(place)
-    learning = loop._Learning(phase, Budget(200, 7, 5e-3))
+    learning = loop.Learning(phase, Budget(200, 7, 5e-3))
     for step in range(200):
         learning.step(phase.read(7, step, (0, 0)), step, torch.Generator().manual_seed(step))
     learning.settle()
@@ -264,7 +269,7 @@ def test_guidance_is_found_between_those_that_were_tried(values, place):
 
 def test_the_mean_of_the_weights_is_handed_on(data):
     phase = phases.PerceptionOfPictures(phases.Place(Dynamics.fresh(TINY, torch.ones(3)), data, Path(), "cpu"))
-    learning = loop._Learning(phase, Budget(4, 2, 1e-2))
+    learning = loop.Learning(phase, Budget(4, 2, 1e-2))
     mean = learning.weights[0].detach().clone()
     for step in range(4):
         learning.step(phase.read(2, step, (0, 3)), step, torch.Generator().manual_seed(step))

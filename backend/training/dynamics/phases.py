@@ -1,11 +1,6 @@
-"""The phases of a training, one after another: autoencoder, slices, coordination, perception, renderer.
-
-Of each: which parameters learn, what a step reads, what it is to make small, and how good it is on held-out pictures.
-All that chance decides in a step comes from a generator that follows from the seed, the phase and the step.
-"""
+"""The phases of a training, one after another: autoencoder, slices, coordination, perception, renderer."""
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +12,12 @@ from torch import Tensor, nn
 
 from backend.priors.dynamics import Dynamics, Sampling, autoencoder, denoiser, features, normal, renderer, sampler
 from backend.report import Report, silent
-from backend.training.dynamics import measures, precision
+from backend.training import learner, precision
+from backend.training.batches import rows
+from backend.training.dynamics import measures
 from backend.training.dynamics.samples import Batch
-from backend.training.dynamics.stock import Data, Latents, rows
+from backend.training.dynamics.stock import Data, Latents
+from backend.training.learner import NotLearned
 
 SHOWN = 4  # held-out pictures on a sheet
 TESTED = 32  # held-out pictures, of which scores are means
@@ -42,6 +40,7 @@ class Place:
     folder: Path  # for what is made once
     device: str
     report: Report = silent
+    left: float = 1.0  # share of energy that a trained autoencoder may lose
 
     def there(self, batch: Batch) -> Batch:
         return Batch(*(one.to(self.device) for one in batch))
@@ -52,37 +51,15 @@ class Place:
         return self.there(part.batch(np.linspace(0, len(part) - 1, min(count, len(part))).astype(int)))
 
 
-class Phase(ABC):
-    """`name` is that of its budget."""
-
-    name: str
+class Phase(learner.Phase):
+    """One of those of image dynamics."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.model = place, place.model
 
-    @abstractmethod
-    def learning(self) -> list[nn.Parameter]:
-        """What the optimizer changes; all else is frozen."""
-
     def read(self, batch: int, step: int, key: tuple[int, ...]) -> Any:
-        """What a step learns from, on the CPU; called from several threads."""
         part = self.place.data.train
         return part.batch(rows(len(part), batch, step, key))
-
-    @abstractmethod
-    def losses(self, given: Any, generator: torch.Generator) -> dict[str, Tensor]:
-        """`total`, which is made small, and its parts."""
-
-    @abstractmethod
-    def scores(self) -> dict[str, float]:
-        """On held-out pictures."""
-
-    @abstractmethod
-    def shown(self) -> list[list[Tensor]]:
-        """Rows of pictures (3, H, W) in [-1, 1] to look at."""
-
-    def finish(self) -> None:  # noqa: B027 - most have nothing to do
-        """When all of its steps are gone."""
 
 
 class Autoencoder(Phase):
@@ -127,6 +104,14 @@ class Autoencoder(Phase):
         slices = self.place.there(part.batch(np.linspace(0, len(part) - 1, count).astype(int))).slices
         some = self.model.normalised(slices)[torch.arange(count), torch.arange(count) % sizes.bins]
         autoencoder.centre(self.model.autoencoder, some)
+
+    def check(self, scores: dict[str, float], steps: int) -> None:
+        lost, left = scores["energy_left"], self.place.left
+        if not lost <= left:
+            raise NotLearned(
+                f"After {steps} steps the autoencoder loses {lost:.0%} of the motion in held-out pictures, and may "
+                f"lose {left:.0%}: the denoiser would learn noise"
+            )
 
 
 class Denoising(Phase):

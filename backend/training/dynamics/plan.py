@@ -1,41 +1,17 @@
-"""What a training of image dynamics is made of: sizes of the networks, data, and steps of each phase, in one place.
+"""What a training of image dynamics is made of: sizes of the networks, data, and steps of each phase, in one place."""
 
-Budgets are steps and not seconds: the same plan gives the same model on a slow machine.
-"""
+from dataclasses import dataclass
 
-from dataclasses import dataclass, field, replace
-
-from backend.priors.dynamics.sizes import MINIATURE, PAPER, SEEDLING, Sizes
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Of one phase."""
-
-    steps: int
-    batch: int  # pictures a step
-    rate: float  # of Adam, where it is highest
+from backend.priors.dynamics.sizes import MINIATURE, PAPER, SEEDLING
+from backend.training import plan
+from backend.training.plan import Budget
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A whole training. The phases are gone in the order of the budgets."""
+class Plan(plan.Plan):
+    """Of image dynamics."""
 
-    sizes: Sizes
-    budgets: dict[str, Budget]
-    samples: dict[str, int] = field(default_factory=dict)  # of each split of a corpus of specimens
-    saved: int = 500  # steps from one checkpoint to the next
-    checked: int = 500  # steps from one look at held-out pictures to the next
-    told: int = 20  # steps a line of the log
     left: float = 0.5  # share of energy that a trained autoencoder may lose
-
-    def with_effort(self, effort: float) -> "Plan":
-        """So many times the steps and the samples."""
-        return replace(
-            self,
-            budgets={name: replace(one, steps=max(1, round(one.steps * effort))) for name, one in self.budgets.items()},
-            samples={split: max(1, round(count * effort)) for split, count in self.samples.items()},
-        )
 
 
 PLANS = {

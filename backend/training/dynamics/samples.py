@@ -19,7 +19,6 @@ is left at t = 0, what the bins that were cut off would take away. S_0 is stored
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +33,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from backend.spectral import Scales, SpectralVolume
+from backend.training.disk import write_whole
 
 SUFFIX = ".safetensors"
 OPEN = 64  # shards whose files are kept open
@@ -93,20 +93,6 @@ def write(path: Path, samples: Sequence[Sample], about: dict) -> None:
     told = {"about": about, "origins": [s.origin for s in samples]}
     # one key alone: several are written in any order, and a shard would not be the same when made again
     write_whole(path, save(arrays, {"shard": json.dumps(told, sort_keys=True)}))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """A file that is there whole or not at all, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def about(path: Path) -> dict:

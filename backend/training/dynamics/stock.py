@@ -2,13 +2,9 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,14 +12,11 @@ from numpy.typing import NDArray
 
 from backend.priors.dynamics import Dynamics
 from backend.report import Report, silent
-from backend.training.dynamics import precision
-from backend.training.dynamics.checkpoint import make_room
+from backend.training import precision
+from backend.training.batches import ahead
+from backend.training.disk import make_room
 from backend.training.dynamics.samples import SUFFIX, Batch, Corpus
 
-T = TypeVar("T")
-
-AHEAD = 4  # batches that are read while others are learned from
-READERS = 4
 ENCODED = 8  # pictures at once
 TENTH = 10
 
@@ -77,32 +70,6 @@ class Data:
         return cls(
             Part(corpus, learned), Part(corpus, numbers[-last:]), f"{about}, of which the last tenth is held out"
         )
-
-
-def rows(count: int, batch: int, step: int, key: tuple[int, ...]) -> NDArray[np.int64]:
-    """Which of `count` are learned from in a step: all of them in some order, then in another one."""
-    places = np.arange(step * batch, (step + 1) * batch)
-    return np.array([_order(count, key, int(place) // count)[int(place) % count] for place in places])
-
-
-@lru_cache(4)
-def _order(count: int, key: tuple[int, ...], epoch: int) -> NDArray[np.int64]:
-    return np.random.default_rng([*key, epoch]).permutation(count)
-
-
-def ahead(read: Callable[[int], T], steps: range) -> Iterator[T]:
-    """read(step) of each of the steps, in their order; the next ones are read in the background."""
-    with ThreadPoolExecutor(min(READERS, os.cpu_count() or 1)) as readers:
-        numbers = iter(steps)
-        waiting = [readers.submit(read, step) for step in islice(numbers, AHEAD)]
-        try:
-            while waiting:
-                found = waiting.pop(0).result()
-                waiting += [readers.submit(read, step) for step in islice(numbers, 1)]
-                yield found
-        finally:
-            for one in waiting:
-                one.cancel()
 
 
 @dataclass(frozen=True, eq=False)

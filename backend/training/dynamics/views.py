@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backend.render.cameras import Cameras, orbit
 from backend.training.dynamics.objects import Object
+from backend.training.shading import encoded, normals
 from kernels.interpolate import interpolate
 from kernels.rasterize import Fragments, rasterize
 
@@ -112,15 +113,6 @@ class Light:
         return (thing.albedo * (light + EMBER * thing.emission[:, None]) + shine).astype(np.float32)
 
 
-def normals(points: Reals, faces: NDArray[np.int32]) -> Reals:
-    """(V, 3) unit normals, weighted by area."""
-    corner = points[faces]
-    own = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    index = faces.ravel()
-    total = np.stack([np.bincount(index, np.repeat(own[:, c], 3), minlength=len(points)) for c in range(3)], axis=1)
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
-
-
 def background(size: Size, rng: np.random.Generator) -> NDArray[np.float32]:
     """(H, W, 3) linear: one colour, a gradient, a horizon, or blurs of colours, as of what is out of focus."""
     height, width = size.height, size.width
@@ -190,13 +182,6 @@ def under(seen: Fragments, faces: NDArray[np.int32]) -> tuple[NDArray[np.bool_],
     triangle = seen.triangle[0, middle, middle].numpy()
     mask = triangle >= 0
     return mask, faces[triangle[mask]], seen.barycentrics[0, middle, middle].numpy()[mask]
-
-
-def encoded(linear: Reals) -> NDArray[np.uint8]:
-    """sRGB, as IEC 61966-2-1."""
-    linear = np.clip(linear, 0, 1)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
-    return np.round(255 * srgb).astype(np.uint8)
 
 
 def paths(thing: Object, swing: Reals, camera: Camera, shot: Shot) -> Reals:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from backend.priors.dynamics import Dynamics
 from backend.report import Report, silent
+from backend.training.checkpoint import Checkpoint
 from backend.training.dynamics import corpus
-from backend.training.dynamics.checkpoint import Checkpoint
-from backend.training.dynamics.loop import MODEL, How, train
 from backend.training.dynamics.plan import PLANS, Plan
 from backend.training.dynamics.stock import Data
+from backend.training.dynamics.training import train
+from backend.training.loop import MODEL, How
 
 MINIATURE = PLANS["miniature"]
 BINS = 24  # of the truth, and so of the corpus: what fewer bins leave out is missing

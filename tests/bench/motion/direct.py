@@ -19,9 +19,10 @@ from torch import Tensor
 
 from backend.priors.dynamics import Dynamics, normal
 from backend.priors.dynamics.sizes import Sizes
-from backend.training.dynamics import precision
-from backend.training.dynamics.log import Log
-from backend.training.dynamics.stock import Part, rows
+from backend.training import precision
+from backend.training.batches import rows
+from backend.training.dynamics.stock import Part
+from backend.training.log import Log
 
 MOMENTS = 32  # T
 BATCH, RATE = 8, 5e-4

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.training.dynamics.samples import write_whole
+from backend.training.disk import write_whole
 
 FILE, SHEETS = "log.jsonl", "sheets"
 LARGER = 2  # pixels of a sheet for one of a picture

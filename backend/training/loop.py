@@ -1,16 +1,14 @@
-"""The training of image dynamics, phase by phase, to be killed at any moment and gone on with.
+"""A training, phase by phase, to be killed at any moment and gone on with.
 
     OUT/model/          the model with its card: written at the end of each phase
     OUT/log.jsonl       losses and scores
     OUT/sheets/*.png    what held-out pictures become
     OUT/checkpoint.pt   to go on from
-    OUT/latents/        what the denoiser learns from; made again where it is missing
 
 Weights are averaged over the last steps (an exponential mean), and a phase hands on the mean.
 """
 
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,16 +18,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from backend.priors.dynamics import Dynamics, normal
 from backend.report import Cancelled, Report, silent
-from backend.training.dynamics import card, checkpoint, precision
-from backend.training.dynamics.checkpoint import Checkpoint
-from backend.training.dynamics.log import SHEETS, Log, draw
-from backend.training.dynamics.phases import PHASES, Autoencoder, Phase, Place
-from backend.training.dynamics.plan import Budget, Plan
-from backend.training.dynamics.stock import Data, ahead
+from backend.training import card, precision
+from backend.training.batches import ahead
+from backend.training.checkpoint import Checkpoint
+from backend.training.learner import Learner, Phase
+from backend.training.log import SHEETS, Log, draw
+from backend.training.plan import Budget
 
-MODEL, LATENTS = "model", "latents"
+MODEL = "model"
 AVERAGED = 0.999  # of the mean is kept in a step, when many are gone
 CLIP = 1.0  # length of a gradient
 WARM, COLD = 0.05, 0.05  # share of the steps in which the rate rises; share of it that is left at the end
@@ -37,10 +34,6 @@ WARM, COLD = 0.05, 0.05  # share of the steps in which the rate rises; share of 
 
 class Diverged(ArithmeticError):
     """A loss or its slope is not a number."""
-
-
-class NotLearned(RuntimeError):
-    """What comes next has nothing to build on."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class How:
     command: str = ""
 
 
-def train(plan: Plan, data: Data, out: Path, how: How, report: Report = silent) -> dict[str, float]:
+def train(learner: Learner, out: Path, how: How, report: Report = silent) -> dict[str, float]:
     """Carry a plan out in the folder `out`, from its checkpoint on if there is one; the last scores.
 
     `report` may raise Cancelled: what was done is kept.
@@ -60,53 +53,43 @@ def train(plan: Plan, data: Data, out: Path, how: How, report: Report = silent) 
     Raises:
         OtherPlan: what lies in `out` is of another configuration.
         Diverged: the checkpoint is from before.
-        NotLearned: the autoencoder loses too much.
+        NotLearned: what comes next has nothing to build on.
         DiskFull: what was done up to the last checkpoint is kept.
     """
     out.mkdir(parents=True, exist_ok=True)
-    return _Training(plan, data, out, how, report).run()
+    return _Training(learner, out, how, report).run()
 
 
 class _Training:
-    def __init__(self, plan: Plan, data: Data, out: Path, how: How, report: Report) -> None:
-        self.plan, self.out, self.how, self.report = plan, out, how, report
+    def __init__(self, learner: Learner, out: Path, how: How, report: Report) -> None:
+        self.learner, self.plan, self.out, self.how, self.report = learner, learner.plan, out, how, report
         self.found = Checkpoint.read(out)
-        if self.found is None:
-            shutil.rmtree(out / LATENTS, ignore_errors=True)
-            report(0.0, "Measuring how far things move")
-            scales = torch.from_numpy(data.train.corpus.scales().sizes[: plan.sizes.bins]).float()
-            scales = scales if plan.sizes.adaptive else normal.alike(scales)
-        else:
-            self.found.check(plan.sizes, data.about)
-            scales = self.found.model["scales"]
-        self.model = Dynamics.fresh(plan.sizes, scales.to(how.device), how.seed)
         if self.found is not None:
-            checkpoint.restore(self.model, self.found.model)
-        for network in checkpoint.NETWORKS:
-            getattr(self.model, network).to(how.device)
+            learner.check(self.found.sizes)
+            self.found.check(learner.about)
+        learner.begin(None if self.found is None else self.found.model, report)
         self.log = Log(out, 0 if self.found is None else self.found.logged)
-        self.place = Place(self.model, data, out / LATENTS, how.device, self._tell)
         self.before = 0  # steps of the phases that are over
         self.last: dict[str, float] = {}
 
     def run(self) -> dict[str, float]:
+        train, held_out = self.learner.counts
         self.log.line(
             command=self.how.command, seed=self.how.seed, device=self.how.device,
-            numbers=precision.name(self.how.device), data=self.place.data.about,
-            train=len(self.place.data.train), held_out=len(self.place.data.held_out),
+            numbers=precision.name(self.how.device), data=self.learner.about, train=train, held_out=held_out,
             steps={name: budget.steps for name, budget in self.plan.budgets.items()},
         )  # fmt: skip
-        kinds = [kind for kind in PHASES if kind.name in self.plan.budgets]
+        kinds = [kind for kind in self.learner.phases if kind.name in self.plan.budgets]
         names = [kind.name for kind in kinds]
         first = names.index(self.found.phase) if self.found else 0
         for kind in kinds[:first]:
             self.before += self.plan.budgets[kind.name].steps
         for kind in kinds[first:]:
-            self._go(kind(self.place), self.plan.budgets[kind.name])
+            self._go(self.learner.phase(kind, self._tell), self.plan.budgets[kind.name])
         return self.last
 
     def _go(self, phase: Phase, budget: Budget) -> None:
-        learning = _Learning(phase, budget)
+        learning = Learning(phase, budget)
         first = step = 0
         if self.found is not None:
             learning.restore(self.found)
@@ -129,34 +112,30 @@ class _Training:
         self._save(phase, learning, budget.steps)
         self._hand_on(phase, learning, budget)
 
-    def _hand_on(self, phase: Phase, learning: "_Learning", budget: Budget) -> None:
+    def _hand_on(self, phase: Phase, learning: "Learning", budget: Budget) -> None:
         """Hold what was learned against what comes next, and write the model."""
         learning.settle()
         phase.finish()
         self._look(phase, learning, budget.steps)
-        if isinstance(phase, Autoencoder) and not self.last["energy_left"] <= self.plan.left:
-            raise NotLearned(
-                f"After {budget.steps} steps the autoencoder loses {self.last['energy_left']:.0%} of the motion in "
-                f"held-out pictures, and may lose {self.plan.left:.0%}: the denoiser would learn noise"
-            )
+        phase.check(self.last, budget.steps)
         self.before += budget.steps
-        card.write(self.model, self.log, self.out / MODEL)
+        card.write(self.learner.save, self.learner.card(self.log), self.log, self.out / MODEL)
 
     def _batches(self, phase: Phase, budget: Budget, first: int) -> Iterator:
         return ahead(lambda step: phase.read(budget.batch, step, self._key(phase)), range(first, budget.steps))
 
     def _key(self, phase: Phase) -> tuple[int, int]:
-        return self.how.seed, [kind.name for kind in PHASES].index(phase.name)
+        return self.how.seed, [kind.name for kind in self.learner.phases].index(phase.name)
 
-    def _look(self, phase: Phase, learning: "_Learning", step: int) -> None:
+    def _look(self, phase: Phase, learning: "Learning", step: int) -> None:
         with learning.averaged():
             self.last = phase.scores()
             draw(self.out / SHEETS / f"{phase.name}-{step:07}.png", phase.shown())
         self.log.line(phase=phase.name, step=step, scores=self.last)
 
-    def _save(self, phase: Phase, learning: "_Learning", step: int) -> None:
+    def _save(self, phase: Phase, learning: "Learning", step: int) -> None:
         Checkpoint(
-            self.plan.sizes.as_json(), self.place.data.about, phase.name, step, checkpoint.state_of(self.model),
+            self.learner.sizes, self.learner.about, phase.name, step, self.learner.state(),
             learning.optimizer.state_dict(), learning.average, self.log.bytes,
         ).write(self.out)  # fmt: skip
 
@@ -166,7 +145,7 @@ class _Training:
         self.report(min(1.0, (self.before + step) / steps), text)
 
 
-class _Learning:
+class Learning:
     """What learns in a phase, its optimizer and its mean."""
 
     def __init__(self, phase: Phase, budget: Budget) -> None:

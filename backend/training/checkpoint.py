@@ -1,0 +1,64 @@
+"""What a training is resumed from, on disk: there whole, or not at all.
+
+A step's data and chance follow from the seed, the phase and the step's number alone. So the number stands for them.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backend.training.disk import ROOM, make_room
+
+FILE = "checkpoint.pt"
+
+
+class OtherPlan(ValueError):
+    """A checkpoint of another configuration."""
+
+
+@dataclass
+class Checkpoint:
+    """A training between two steps."""
+
+    sizes: dict
+    about: str  # what it learns from
+    phase: str
+    step: int  # of the phase that come next
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    average: list[Tensor]  # of what learns
+    logged: int  # bytes of the log
+
+    def write(self, folder: Path) -> None:
+        """In one step.
+
+        Raises:
+            DiskFull: nothing was written, and the one before is still there.
+        """
+        path = folder / FILE
+        needed = (path.stat().st_size if path.exists() else 0) + ROOM
+        make_room(folder, needed)
+        partial = path.with_suffix(".partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save(vars(self), file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Checkpoint | None":
+        """The one in a folder, if there is one."""
+        path = folder / FILE
+        return cls(**torch.load(path, map_location="cpu", weights_only=True)) if path.exists() else None
+
+    def check(self, about: str) -> None:
+        """Raises OtherPlan where it was written by a training of other data."""
+        if self.about != about:
+            raise OtherPlan(f"it learns from {self.about}, and not from {about}")
