@@ -47,8 +47,9 @@ ALLOWED = {
     # Told without any library of learned engines: huggingface_hub is imported where something is fetched.
     "backend/models": {"backend.learned", "backend.protocol", "backend.report", "huggingface_hub", "msgspec"},
     "backend/training": NOUNS
-    | {"backend.geometry", "backend.priors", "backend.protocol", "backend.render", "backend.species"}
-    | {"backend.specimens", "backend.spectral", "backend.wind", "cv2", "kernels", "msgspec", "safetensors", "torch"}
+    | {"backend.geometry", "backend.priors", "backend.prompt.vocabulary", "backend.protocol", "backend.render"}
+    | {"backend.species", "backend.specimens", "backend.spectral", "backend.wind", "cv2", "kernels", "msgspec"}
+    | {"safetensors", "torch", "trimesh"}
     | {"torchvision"},  # where it is installed, in the function that uses it
     "backend/specimens": NOUNS | {"backend.species", "kernels", "scipy"},
     "backend/pipelines": NOUNS

@@ -1,4 +1,4 @@
-"""Train the networks of a learned engine, from videos or from pictures that are made for it.
+"""Train the networks of a learned engine, from what you have or from pictures that are made for it.
 
 Ctrl-C, and the end of --minutes, stop it between two steps; with --resume it goes on from there.
 """
@@ -23,9 +23,17 @@ from backend.report import Cancelled, Report
 if TYPE_CHECKING:
     from backend.training.dynamics.plan import Plan
     from backend.training.dynamics.stock import Data
+    from backend.training.loop import How
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130
 _LIBRARIES = {"torch": "torch", "diffusers": "diffusers", "safetensors": "safetensors", "cv2": "opencv-python-headless"}
+_FOLDERS = """\
+Renders: FOLDER/NAME/transforms.json tells the pictures of one thing, square, and their cameras, as of NeRF's synthetic
+scenes: {"caption": "a red chair", "frames": [{"file_path": "000.png", "transform_matrix": [4 x 4]}, ...]}, camera ->
+world, z up, of a camera that looks along its -z. Of four pictures that are a quarter of a turn apart a set is made.
+What a thing is called, where no caption is in there: FOLDER/captions.json, {"NAME": "a red chair"}, or its name. So it
+is with meshes, whose front is glTF's, +Z.
+"""
 _QUIET = 60.0  # seconds from one line to the next, where no bar can be drawn
 
 
@@ -33,30 +41,56 @@ class _Unfit(ValueError):
     """Asked for what cannot be done."""
 
 
+# Of which training an option is; all others are of both.
+_OF = {
+    "dynamics": ("videos", "flow", "raft_weights"),
+    "multiview": ("renders", "meshes", "base"),
+}
+_PRESETS = {"dynamics": ("seedling", "paper"), "multiview": ("seedling", "seedling64", "paper")}
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m backend train", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m backend train", description=__doc__.split("\n")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_FOLDERS,
+    )  # fmt: skip
     parser.add_argument(
-        "what", choices=("dynamics",), help="dynamics: how what one picture shows sways (arXiv:2309.07906)"
-    )
+        "what", choices=tuple(_OF),
+        help="dynamics: how what one picture shows sways (arXiv:2309.07906); multiview: what a thing looks like from "
+             "several sides (arXiv:2308.16512)",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where model, log and state go")
     parser.add_argument(
+        "--preset", choices=("seedling", "seedling64", "paper"),
+        help="sizes and steps: seedling, small pictures (64 x 64 pixels, of views 32 x 32), for a few cores; "
+             "seedling64, views of 64 x 64, for a GPU; paper, 256 x 160, or views by Stable Diffusion, for a GPU "
+             "(default: paper for what you bring)",
+    )  # fmt: skip
+    own = parser.add_argument_group("dynamics")
+    own.add_argument(
         "--videos", type=Path, metavar="FOLDER",
         help="learn from the videos in it: what sways, before a camera that stands still (default: from pictures "
              "of specimens in the wind, which are made for it)",
     )  # fmt: skip
-    parser.add_argument(
+    own.add_argument(
         "--flow", choices=("dis", "raft"), default="dis",
         help="what finds the motion in videos: dis, OpenCV's; raft, torchvision's network where that is installed, "
              "many times as slow, wants a GPU (default: dis)",
     )  # fmt: skip
-    parser.add_argument(
+    own.add_argument(
         "--raft-weights", type=Path, metavar="FILE",
         help="weights of torchvision's raft_large (default: those in torch.hub's folder)",
     )  # fmt: skip
-    parser.add_argument(
-        "--preset", choices=("seedling", "paper"),
-        help="sizes and steps: seedling, 64 x 64 pixels, for a few cores; paper, 256 x 160, for a GPU (default: "
-             "paper for videos)",
+    own = parser.add_argument_group("multiview")
+    own.add_argument(
+        "--renders", type=Path, metavar="FOLDER",
+        help="learn from renders: a folder a thing, with pictures and transforms.json (default: from specimens in all "
+             "states of life, whose views are made for it)",
+    )  # fmt: skip
+    own.add_argument("--meshes", type=Path, metavar="FOLDER", help="learn from views of the .glb and .gltf files in it")
+    own.add_argument(
+        "--base", type=Path, metavar="FOLDER",
+        help="the Stable Diffusion that learns views, in diffusers' layout: wanted with the paper's sizes",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on with what lies in --out")
     parser.add_argument("--minutes", type=float, metavar="N", help="stop after so many, to be resumed")
@@ -93,14 +127,13 @@ def _check(arguments: argparse.Namespace) -> None:
         learned.wanted(**_LIBRARIES)
     except learned.NotInstalled as error:
         raise _Unfit(str(error)) from None
-    if arguments.videos is None and arguments.preset is None:
-        raise _Unfit("Say what to learn from: --videos FOLDER, or --preset seedling for pictures that are made for it")
-    if arguments.videos is not None and not arguments.videos.is_dir():
-        raise _Unfit(f"{arguments.videos} is no folder: --videos takes one in which videos lie")
-    if arguments.videos is None and arguments.flow != "dis":
-        raise _Unfit(f"--flow {arguments.flow} is for videos: name a folder of them with --videos, or leave it out")
-    if arguments.raft_weights is not None and arguments.flow != "raft":
-        raise _Unfit("--raft-weights is for --flow raft: say both, or leave it out")
+    for what, names in _OF.items():
+        for name in names:
+            if what != arguments.what and getattr(arguments, name) not in (None, "dis"):
+                raise _Unfit(f"--{name.replace('_', '-')} is for {what}: leave it out")
+    if arguments.preset not in (None, *_PRESETS[arguments.what]):
+        raise _Unfit(f"--preset {arguments.preset} is for multiview: say seedling or paper")
+    (_check_dynamics if arguments.what == "dynamics" else _check_multiview)(arguments)
     if not arguments.effort > 0:
         raise _Unfit("--effort is a number above 0")
     if arguments.device == "cuda":
@@ -114,20 +147,48 @@ def _check(arguments: argparse.Namespace) -> None:
         raise _Unfit(f"A training lies in {arguments.out}: go on with it by --resume, or name another folder")
 
 
+def _check_dynamics(arguments: argparse.Namespace) -> None:
+    """Raises _Unfit."""
+    if arguments.videos is None and arguments.preset is None:
+        raise _Unfit("Say what to learn from: --videos FOLDER, or --preset seedling for pictures that are made for it")
+    if arguments.videos is not None and not arguments.videos.is_dir():
+        raise _Unfit(f"{arguments.videos} is no folder: --videos takes one in which videos lie")
+    if arguments.videos is None and arguments.flow != "dis":
+        raise _Unfit(f"--flow {arguments.flow} is for videos: name a folder of them with --videos, or leave it out")
+    if arguments.raft_weights is not None and arguments.flow != "raft":
+        raise _Unfit("--raft-weights is for --flow raft: say both, or leave it out")
+
+
+def _check_multiview(arguments: argparse.Namespace) -> None:
+    """Raises _Unfit."""
+    given = [name for name in ("renders", "meshes") if getattr(arguments, name) is not None]
+    if len(given) == 2:
+        raise _Unfit("--renders and --meshes are two things to learn from: name one of them")
+    if not given and arguments.preset in (None, "paper"):
+        raise _Unfit(
+            "Say what to learn from: --renders FOLDER or --meshes FOLDER, or --preset seedling for views that are made "
+            "for it"
+        )
+    for name in given:
+        if not getattr(arguments, name).is_dir():
+            raise _Unfit(f"{getattr(arguments, name)} is no folder: --{name} takes one in which {name} lie")
+    paper = arguments.preset in (None, "paper")
+    if paper and arguments.base is None:
+        raise _Unfit("At the paper's sizes a Stable Diffusion learns views: name its folder with --base")
+    if not paper and arguments.base is not None:
+        raise _Unfit("--base is for --preset paper: a seedling grows from nothing")
+
+
 def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float] | None:
     """The last scores; None, said, if it came to nothing."""
     from backend.training.checkpoint import OtherPlan
-    from backend.training.dynamics.plan import PLANS
-    from backend.training.dynamics.training import train
     from backend.training.learner import NotLearned
     from backend.training.loop import Diverged, How
 
-    plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
-    command = shlex.join(["python", "-m", "backend", "train", *options])
+    how = How(arguments.device, arguments.seed, shlex.join(["python", "-m", "backend", "train", *options]))
     try:
         with _reported(arguments.minutes) as report:
-            data = _of_videos(arguments, plan, report) if arguments.videos else _of_specimens(plan, report)
-            return train(plan, data, arguments.out, How(arguments.device, arguments.seed, command), report)
+            return (_dynamics if arguments.what == "dynamics" else _multiview)(arguments, how, report)
     except OtherPlan as error:
         raise _Unfit(f"{arguments.out} cannot be gone on with: {error}. Name another folder") from None
     except Diverged as error:
@@ -135,6 +196,44 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
     except NotLearned as error:
         _say(f"{error}. Go on with --resume and a larger --effort than {arguments.effort:g}")
     return None
+
+
+def _dynamics(arguments: argparse.Namespace, how: "How", report: Report) -> dict[str, float]:
+    from backend.training.dynamics.plan import PLANS
+    from backend.training.dynamics.training import train
+
+    plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
+    data = _of_videos(arguments, plan, report) if arguments.videos else _of_specimens(plan, report)
+    return train(plan, data, arguments.out, how, report)
+
+
+def _multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dict[str, float]:
+    from backend.training.disk import make_room
+    from backend.training.multiview import captions, corpus, folders
+    from backend.training.multiview.plan import PLANS
+    from backend.training.multiview.stock import Data
+    from backend.training.multiview.training import Unfit, train
+
+    plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
+    side = 256 if plan.sizes is None else plan.sizes.side
+    chosen = arguments.renders or arguments.meshes
+    try:
+        if chosen is None:
+            folder = corpus.default_folder() / str(side)
+            folder.mkdir(parents=True, exist_ok=True)
+            make_room(folder, sum(plan.samples.values()) * side * side * 12)
+            corpus.make(folder, corpus.Recipe(side), plan.samples, report)
+            data = Data.of(folder, "views of specimens", captions.vocabulary())
+        else:
+            read, folder = folders.renders if arguments.renders else folders.meshes, arguments.out / "sets"
+            tally = read(chosen, folder, side, report)
+            _say(f"{chosen}: {tally}")
+            if not tally.sets:
+                raise _Unfit(f"Nothing in {chosen} can be learned from")
+            data = Data.of(folder, f"views of what lies in {chosen.resolve().name}", None)
+        return train(plan, data, arguments.out, how, report, arguments.base)
+    except (FileNotFoundError, corpus.OtherRecipe, Unfit) as error:
+        raise _Unfit(str(error)) from None
 
 
 def _of_specimens(plan: "Plan", report: Report) -> "Data":

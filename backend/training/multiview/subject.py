@@ -1,0 +1,182 @@
+"""A prior learns one thing of yours from a few pictures and a name, and forgets nothing else: MVDream's DreamBooth3D.
+
+Notation (code -> paper, section 3.5)
+    pictures, text      X_id, y    3 to 10 pictures, and what they show: "a photo of [name] mug"
+    first, weights      theta_0, theta, of N_theta numbers
+    keeping             lambda     1
+
+    L = L_LDM(X_id) + lambda ||theta - theta_0||_1 / N_theta,    in two-dimensional mode
+
+What it was before is what it is drawn to, so no pictures of other things are wanted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from backend.priors.prior import Given
+from backend.priors.sampling import Sampling, sampled
+from backend.priors.seedling import CARD, Seedling, Text, split
+from backend.report import Report, silent
+from backend.training import card, learner, loop, precision
+from backend.training.checkpoint import OtherPlan
+from backend.training.learner import Learner, Tell
+from backend.training.log import Log
+from backend.training.loop import How
+from backend.training.multiview.model import Grafted, Sown, Trained
+from backend.training.multiview.phases import AT_ONCE, STEPS, diffusion_loss
+from backend.training.plan import Budget, Plan
+
+FEWEST, MOST = 3, 10  # pictures
+KEEPING = 1.0  # lambda
+PLAN = Plan(None, {"subject": Budget(600, 4, 2e-6)}, saved=100, checked=200)
+SEEDLING = Plan(None, {"subject": Budget(600, 4, 1e-4)}, saved=100, checked=200)  # a small network moves faster
+SCALE = 4.0  # of guidance, for what is looked at
+MEANINGS = {
+    "noise_left": "squared error of what is predicted of the pictures themselves, over all levels",
+    "moved": "how far the weights have gone, on the average",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Of one thing."""
+
+    pictures: Tensor  # (N, 3, H, W) in [-1, 1], of the prior's size
+    text: str
+
+    def __post_init__(self) -> None:
+        if not FEWEST <= len(self.pictures) <= MOST:
+            raise ValueError(f"A subject is learnt from {FEWEST} to {MOST} pictures, not from {len(self.pictures)}")
+        if not self.text.strip():
+            raise ValueError("A subject needs a name")
+
+
+def distance(weights: Sequence[Tensor], first: Sequence[Tensor]) -> Tensor:
+    """||theta - theta_0||_1 / N_theta."""
+    total = sum((one - other).abs().sum() for one, other in zip(weights, first, strict=True))
+    return total / sum(one.numel() for one in weights)
+
+
+class Subject(learner.Phase):
+    """Of a few pictures, in two-dimensional mode."""
+
+    name = "subject"
+
+    def __init__(self, trained: Trained, first: list[Tensor], data: Pictures, device: str) -> None:
+        self.trained, self.prior, self.first, self.data, self.device = trained, trained.prior, first, data, device
+
+    def learning(self) -> list[nn.Parameter]:
+        return self.trained.learning()
+
+    def read(self, batch: int, step: int, key: tuple[int, ...]) -> Tensor:
+        rng = np.random.default_rng([*key, step])
+        return self.data.pictures[torch.from_numpy(rng.integers(len(self.data.pictures), size=batch))]
+
+    def losses(self, given: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        levels = torch.randint(self.prior.schedule.levels, (len(given),), generator=generator)
+        with precision.mixed(self.device):
+            fit = self._loss(given, levels, generator).mean()
+        moved = distance(self.trained.learning(), self.first)
+        return {"fit": fit, "moved": moved, "total": fit + KEEPING * moved}
+
+    def _loss(self, pictures: Tensor, levels: Tensor, generator: torch.Generator) -> Tensor:
+        with torch.no_grad():
+            latents = self.prior.encode(pictures.to(self.device))
+        noise = torch.randn(latents.shape, generator=generator)
+        text = self.prior.embed([self.data.text]).expand(len(latents), -1, -1)
+        return diffusion_loss(self.prior, latents, noise, levels, Given(text))
+
+    @torch.no_grad()
+    def scores(self) -> dict[str, float]:
+        """With the same noise each time."""
+        pictures, generator = self.data.pictures, torch.Generator().manual_seed(0)
+        levels = torch.linspace(0, self.prior.schedule.levels - 1, AT_ONCE).long()
+        left = [self._loss(one[None].expand(AT_ONCE, -1, -1, -1), levels, generator).mean().item() for one in pictures]
+        moved = distance(self.trained.learning(), self.first).item()
+        return {"noise_left": float(np.mean(left)), "moved": moved}
+
+    @torch.no_grad()
+    def shown(self) -> list[list[Tensor]]:
+        """The pictures, and as many that are drawn."""
+        count = len(self.data.pictures)
+        given, without = (Given(self.prior.embed([words]).expand(count, -1, -1)) for words in (self.data.text, ""))
+        generators = [torch.Generator().manual_seed(number) for number in range(count)]
+        how = Sampling(scale=SCALE, steps=STEPS, clamp=self.trained.clamp)
+        *_, last = sampled(self.prior, given, without, generators, how)
+        return [list(self.data.pictures), list(self.prior.decode(last).float().clamp(-1, 1).cpu())]
+
+
+class Personal(Learner):
+    """A prior that learns one subject."""
+
+    phases = (Subject,)
+
+    def __init__(self, plan: Plan, base: Path, data: Pictures, how: How) -> None:
+        self.plan, self.base, self.data, self.how = plan, base, data, how
+        self.about = f"pictures of {data.text}"
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        return len(self.data.pictures), 0
+
+    @property
+    def sizes(self) -> dict:
+        return {"base": self.base.name, "text": self.data.text}
+
+    def check(self, sizes: dict) -> None:
+        if sizes != self.sizes:
+            raise OtherPlan(f"it is of {sizes.get('text')} by {sizes.get('base')}")
+
+    def begin(self, state: dict[str, Any] | None, report: Report) -> None:
+        self.trained = loaded(self.base, self.data.text, self.how)
+        self.first = [one.detach().clone() for one in self.trained.learning()]
+        if state is not None:
+            self.trained.restore(state)
+
+    def state(self) -> dict[str, Any]:
+        return self.trained.state()
+
+    def phase(self, kind: type[Subject], tell: Tell) -> Subject:
+        return kind(self.trained, self.first, self.data, self.how.device)
+
+    def save(self, folder: Path) -> None:
+        self.trained.save(folder)
+
+    def card(self, log: Log) -> str:
+        paragraphs = (f'It has learnt what "{self.data.text}" is from {len(self.data.pictures)} pictures.',)
+        return card.text(card.About("A personal subject", paragraphs, MEANINGS, self.trained.parameters()), log)
+
+
+def train(
+    base: Path, data: Pictures, out: Path, how: How, report: Report = silent, plan: Plan | None = None
+) -> dict[str, float]:
+    """As `loop.train`, which see: the prior in `base`, a seedling or of diffusers' layout, learns a subject."""
+    usual = SEEDLING if (base / CARD).is_file() else PLAN
+    return loop.train(Personal(plan or usual, base, data, how), out, how, report)
+
+
+def loaded(base: Path, text: str, how: How) -> Trained:
+    """The prior in a folder; a seedling gets the words of the text that it does not know."""
+    if not (base / CARD).is_file():
+        return Grafted(base, how.seed, how.device)
+    return Sown(with_words(Seedling.load(base), split(text), how.seed), how.device)
+
+
+def with_words(prior: Seedling, words: Sequence[str], seed: int) -> Seedling:
+    """The same that knows some words more, about the middle of those that it knew."""
+    new = [word for word in dict.fromkeys(words) if word not in prior.words]
+    old = prior.text.vectors.weight
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        text = Text(len(prior.words) + len(new), prior.sizes.tokens, prior.sizes.text)
+        fresh = old[1:].mean(dim=0) + old[1:].std(dim=0) * torch.randn(len(new), old.shape[1])
+    with torch.no_grad():
+        text.vectors.weight.copy_(torch.cat([old, fresh]))
+        text.places.copy_(prior.text.places)
+    return replace(prior, words=(*prior.words, *new), text=text)

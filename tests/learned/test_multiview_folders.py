@@ -1,0 +1,156 @@
+"""Views from what others have: each picture with its camera, each mesh with its front and its colours; what is broken
+is counted, and stops nothing."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+from backend.render.cameras import orbit
+from backend.report import silent
+from backend.training.multiview import folders
+from backend.training.multiview.folders import Painted, Unreadable, captions_of, meshes, quarters, renders
+from backend.training.multiview.sets import Corpus
+from backend.training.multiview.views import Light, Orbit
+
+AROUND = Orbit(0.0, 0.1, 0.7, 3.0)
+PLAIN = Light(1.0, 1.0)
+
+
+def write_renders(folder: Path, count: int = 8, caption: str | None = None, **changed) -> Path:
+    """Of each view a picture of its number, transparent on the left."""
+    folder.mkdir(parents=True)
+    cameras = orbit(torch.arange(count) * (2 * torch.pi / count), 0.2, 3.0, 0.7).to_world.numpy()
+    frames = []
+    for number, matrix in enumerate(cameras):
+        picture = np.full((40, 40, 4), 255, np.uint8)
+        picture[..., :3] = (10 * number, 20, 200)  # blue, green, red
+        picture[:, :20, 3] = 0
+        cv2.imwrite(str(folder / f"{number:03}.png"), picture)
+        frames.append({"file_path": f"./{number:03}", "transform_matrix": matrix.tolist()})
+    told = {"frames": frames} | ({"caption": caption} if caption else {}) | changed
+    (folder / "transforms.json").write_text(json.dumps(told))
+    return folder
+
+
+def panels(path: Path, textured: bool) -> None:
+    """A red square to glTF's front (+Z), a green one behind it, a blue one above, y up."""
+
+    def square(centre: list[float], right: list[float], up: list[float]) -> tuple:
+        corners = [
+            np.add(centre, np.multiply(right, a) + np.multiply(up, b)) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+        ]
+        return np.array(corners), np.array([[0, 1, 2], [0, 2, 3]])
+
+    scene = trimesh.Scene()
+    for name, (points, faces), colour in (
+        ("front", square([0, 0, 0.5], [1, 0, 0], [0, 1, 0]), (255, 0, 0)),
+        ("back", square([0, 0, -0.5], [-1, 0, 0], [0, 1, 0]), (0, 255, 0)),
+        ("top", square([0, 1.5, 0], [1, 0, 0], [0, 0, -1]), (0, 0, 255)),
+    ):
+        if textured:
+            image = np.zeros((16, 16, 3), np.uint8)
+            image[:8] = colour  # the upper half alone
+            material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(image))
+            uv = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+            visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
+        else:
+            visual = trimesh.visual.ColorVisuals(vertex_colors=np.tile([*colour, 255], (4, 1)))
+        scene.add_geometry(trimesh.Trimesh(points, faces, visual=visual, process=False), geom_name=name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scene.export(path)
+
+
+# --- renders ---
+
+
+def test_renders_become_sets_with_their_cameras(tmp_path):
+    write_renders(tmp_path / "in" / "chair", caption="a red chair")
+    tally = renders(tmp_path / "in", tmp_path / "out", 16, silent)
+    assert str(tally) == "2 sets of views of 1 things"
+    found = Corpus(tmp_path / "out" / "train")
+    for one, first in zip(found, (0, 1), strict=True):
+        assert one.captions == ("a red chair",)
+        assert one.pictures.shape == (4, 3, 16, 16)
+        assert [int(view[2, 8, 12]) for view in one.pictures] == [10 * (first + 2 * k) for k in range(4)]
+        assert (one.pictures[:, 0, 8, 12] == 200).all()  # red is red
+        assert (one.pictures[:, :, 8, 3] == 255).all()  # what is transparent is white
+        azimuths = np.arctan2(one.cameras[:, 0, 3], -one.cameras[:, 1, 3])
+        np.testing.assert_allclose(np.unwrap(azimuths), (first + 2 * np.arange(4)) * np.pi / 4, atol=1e-5)
+
+
+def test_fours_are_a_quarter_of_a_turn_apart_and_come_once():
+    azimuths = np.radians([0, 91, 178, 272, 40, 133, 222])
+    assert list(quarters(azimuths)) == [(0, 1, 2, 3)]
+    assert len(list(quarters(np.radians(np.arange(0, 360, 15))))) == 6
+
+
+def test_broken_renders_are_counted_and_left_out(tmp_path):
+    where = tmp_path / "in"
+    write_renders(where / "good")
+    write_renders(where / "few", count=3)
+    write_renders(where / "nothing", frames="none")
+    (write_renders(where / "torn") / "003.png").write_bytes(b"no picture")
+    (write_renders(where / "json") / "transforms.json").write_text("{")
+    flat = write_renders(where / "flat")
+    cv2.imwrite(str(flat / "000.png"), np.zeros((10, 20, 3), np.uint8))
+    mirrored = [{"file_path": "000.png", "transform_matrix": np.diag([1, 1, -2, 1]).tolist()}]
+    write_renders(where / "mirrored", frames=mirrored)
+    tally = renders(where, tmp_path / "out", 16, silent)
+    assert (tally.things, tally.sets, tally.left_out.total()) == (1, 2, 6)
+    for part in ("missing or cannot be read", "not square", "no four of its pictures", "no frames with", "mirrored"):
+        assert part in str(tally)
+    assert any(name.startswith("torn: ") for name in tally.names)
+
+
+def test_a_caption_is_its_own_or_of_the_list_or_the_name(tmp_path):
+    own = write_renders(tmp_path / "old_chair", caption="a red chair")
+    plain = write_renders(tmp_path / "old_lamp")
+    assert captions_of(own, "old_chair", {"old_chair": "a chair"}) == ("a red chair",)
+    assert captions_of(plain, "old_lamp", {"old_lamp": ["a lamp", "lamp"]}) == ("a lamp", "lamp")
+    assert captions_of(plain, "old_lamp", {}) == ("old lamp",)
+    with pytest.raises(Unreadable, match="neither a text nor"):
+        captions_of(plain, "old_lamp", {"old_lamp": 3})
+
+
+# --- meshes ---
+
+
+@pytest.mark.parametrize("textured", [False, True])
+def test_a_mesh_is_seen_from_its_front_in_its_colours(tmp_path, textured):
+    panels(tmp_path / "panels.glb", textured)
+    views = Painted.read(tmp_path / "panels.glb").seen(AROUND, 32, PLAIN).astype(int)
+
+    def share(view: np.ndarray, channel: int) -> float:
+        others = view[[one for one in range(3) if one != channel]].max(axis=0)
+        return float((view[channel] > others + 100).mean())
+
+    assert share(views[0], 0) > 0.05 > share(views[0], 1)  # red in front
+    assert share(views[2], 1) > 0.05 > share(views[2], 0)  # green behind
+    blue = np.argwhere(views[0][2] > views[0][:2].max(axis=0) + 100)
+    red = np.argwhere(views[0][0] > views[0][1:].max(axis=0) + 100)
+    assert len(blue) == 0 or blue[:, 0].mean() < red[:, 0].mean()
+    if textured:  # of the upper half alone
+        dark = np.argwhere((views[0] < 60).all(axis=0))
+        assert len(dark) > 20
+        assert dark[:, 0].mean() > red[:, 0].mean() + 3
+
+
+def test_meshes_become_sets_and_are_not_made_again(tmp_path, monkeypatch):
+    panels(tmp_path / "in" / "deep" / "three_panels.glb", textured=False)
+    (tmp_path / "in" / "captions.json").write_text(json.dumps({"three_panels": "three panels"}))
+    (tmp_path / "in" / "broken.glb").write_bytes(b"glTF and no more")
+    tally = meshes(tmp_path / "in", tmp_path / "out", 16, silent)
+    assert (tally.things, tally.sets) == (1, folders.EACH)
+    assert "1 left out: it cannot be read" in str(tally)
+    found = Corpus(tmp_path / "out" / "train")
+    assert found[0].captions == ("three panels",)
+    assert found[0].cameras.shape == (4, 4, 4)
+    (tmp_path / "in" / "broken.glb").unlink()
+    monkeypatch.setattr(folders, "drawn", None)
+    assert meshes(tmp_path / "in", tmp_path / "out", 16, silent).sets == folders.EACH
