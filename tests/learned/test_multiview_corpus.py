@@ -24,7 +24,8 @@ SMALL = Recipe(side=16, detail=0.3, individuals=6, each=2)
 def ball(centre: tuple[float, float, float], size: float, colour: tuple[float, float, float]) -> tuple:
     """Points (V, 3), faces and colours of an octahedron."""
     points = np.array(centre) + size * np.concatenate([np.eye(3), -np.eye(3)])
-    faces = [[a, b, c] if flip else [b, a, c] for a in (0, 3) for b in (1, 4) for c in (2, 5) for flip in (1,)]
+    ends = [(a, b, c) for a in (0, 3) for b in (1, 4) for c in (2, 5)]
+    faces = [(a, b, c) if (a + b + c) % 2 else (b, a, c) for a, b, c in ends]  # outwards
     return points, np.array(faces, np.int32), np.tile(colour, (6, 1))
 
 
@@ -88,7 +89,7 @@ def test_the_light_stays_when_the_camera_goes_around():
     round_ = thing(ball((0, 0, 0), 0.6, (0.5, 0.5, 0.5)))
     pictures = seen(round_, Orbit(0.0, 0.2, 0.7, 3.0).cameras, 32, Light(1.0, 0.3)).astype(int)
     assert np.abs(pictures - pictures[:1]).max() <= 2
-    assert pictures[0, 0, 13, 16] > pictures[0, 0, 18, 16] + 20  # lit from above
+    assert pictures[0, 0, 13, 16] > pictures[0, 0, 18, 16] + 10  # lit from above
 
 
 # --- the front ---

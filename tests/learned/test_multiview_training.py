@@ -154,6 +154,15 @@ def test_the_camera_is_learnt_where_it_alone_decides(data):
     assert error < 0.5 * (drawn.roll(1, 0) - truth).square().mean()
 
 
+def test_without_a_split_for_tests_things_are_held_out_whole(tmp_path):
+    things = [replace(ringed(number), origin=f"lamp {number // 3}") for number in range(12)]
+    sets.write(tmp_path / "train" / f"0{SUFFIX}", things, {})
+    alone = Data.of(tmp_path, "lamps")
+    assert alone.pictures.indices.tolist() == list(range(9))
+    assert alone.held_out.indices.tolist() == [9, 10, 11]
+    assert "last tenth" in alone.about
+
+
 # --- going on ---
 
 

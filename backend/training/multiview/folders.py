@@ -19,6 +19,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2s
 from pathlib import Path
 
 import cv2
@@ -97,7 +98,7 @@ def _prepared(
     for number, path in enumerate(found):
         report(number / len(found), f"Reading {path.name}: {number + 1} of {len(found)}")
         name = path.relative_to(folder).as_posix()
-        shard = out / "train" / f"{number:06}{SUFFIX}"
+        shard = out / "train" / f"{blake2s(name.encode(), digest_size=8).hexdigest()}{SUFFIX}"
         about = {"name": name, "side": side}
         if not (shard.exists() and sets.about(shard) == about):
             try:

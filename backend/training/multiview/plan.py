@@ -19,7 +19,7 @@ class Plan(plan.Plan):
 PLANS = {
     "seedling": Plan(
         Sizes(side=32),
-        {"views": Budget(24_000, 32, 1e-3)},
+        {"views": Budget(10_000, 32, 1e-3)},
         {"train": 12_800, "individuals": 384, "combinations": 384},
         checked=2000,
     ),

@@ -78,9 +78,7 @@ class Data:
         if any((folder / "individuals").glob(f"*{SUFFIX}")):
             held_out = _whole(folder / "individuals")
         else:
-            last = max(1, len(train) // TENTH)
-            held_out = Part(train, numbers[-last:])
-            numbers = numbers[:-last] if len(train) > 1 else numbers
+            held_out, numbers = _parted(train)
             about = f"{about}, of which the last tenth is held out"
         there = any((folder / "combinations").glob(f"*{SUFFIX}"))
         unseen = _whole(folder / "combinations") if there else None
@@ -88,6 +86,14 @@ class Data:
         if words is None:
             words = tuple(sorted({word for text in train.captions for word in split(text)}))
         return cls(Part(train, whole), Part(train, numbers), held_out, about, unseen, words)
+
+
+def _parted(corpus: Corpus) -> tuple[Part, NDArray[np.int64]]:
+    """The last tenth, of things that the rest does not show, and the rest. Of one thing alone both are made."""
+    numbers, origins = np.arange(len(corpus)), np.array(corpus.origins)
+    last = origins[len(corpus) - max(1, len(corpus) // TENTH) :]
+    held_out = np.isin(origins, last)
+    return Part(corpus, numbers[held_out]), numbers[~held_out] if not held_out.all() else numbers
 
 
 def _whole(folder: Path) -> Part:

@@ -67,8 +67,10 @@ def seen(thing: Thing, cameras: Cameras, side: int, light: Light) -> NDArray[np.
     points = RADIUS * thing.points
     eyes = cameras.to_world[:, None, :3, 3].double().numpy()
     normal = normals(points, thing.faces)
-    facing = ((eyes - points) * normal).sum(axis=2, keepdims=True)
-    up = np.where(facing < 0, -1.0, 1.0) * normal[:, 2:]  # (B, V, 1): leaves have two sides
+    away = eyes - points
+    facing = (away * normal).sum(axis=2, keepdims=True) / np.linalg.norm(away, axis=2, keepdims=True)
+    # (B, V, 1): leaves have two sides. Of a body one sees a little that faces away, at its outline, and it is not that.
+    up = np.clip(1 + 4 * facing, -1, 1) * normal[:, 2:]
     lit = light.below + (light.above - light.below) * (0.5 + 0.5 * up) + EMBER * thing.emission[:, None]
     colours = torch.from_numpy((thing.albedo * lit).astype(np.float32))
     return encoded(filtered(colours, cameras.project(torch.from_numpy(points)).float(), thing.faces, side))
