@@ -215,7 +215,7 @@ def _multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dic
     from backend.training.multiview.training import Unfit, train
 
     plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
-    side = 256 if plan.sizes is None else plan.sizes.side
+    side = plan.side if plan.sizes is None else plan.sizes.side
     chosen = arguments.renders or arguments.meshes
     try:
         if chosen is None:

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from backend.commands.train import main
+from backend.priors.prior import Given
 from backend.priors.seedling import Seedling, Sizes
+from backend.priors.stable import FRONT, LatentDiffusion
 from backend.report import Cancelled
 from backend.training import loop
 from backend.training.batches import rows
@@ -20,14 +22,15 @@ from backend.training.log import Log
 from backend.training.loop import How
 from backend.training.multiview import plan as plans
 from backend.training.multiview import sets
-from backend.training.multiview.model import Sown
+from backend.training.multiview.model import Grafted, Sown
 from backend.training.multiview.phases import Place, Views
 from backend.training.multiview.plan import Plan
 from backend.training.multiview.sets import SUFFIX, ViewSet
 from backend.training.multiview.stock import Batch, Data
-from backend.training.multiview.training import train
+from backend.training.multiview.training import Unfit, train
 from backend.training.multiview.views import Orbit
 from backend.training.plan import Budget
+from tests.learned import published
 
 TINY = Sizes(side=8, widths=(16, 16), heads=2, groups=4, text=8, tokens=4)
 PLAN = Plan(TINY, {"views": Budget(5, 8, 2e-3)}, saved=2, checked=3, told=1)
@@ -74,6 +77,19 @@ def phase(data: Data, plan: Plan = PLAN) -> Views:
 def weights(out: Path) -> dict[str, torch.Tensor]:
     model = Checkpoint.read(out).model
     return {f"{name}.{key}": value for name, network in model.items() for key, value in network.items()}
+
+
+def cancels(step: int):
+    """A report that cancels when it is called for that step."""
+    told = 0
+
+    def report(done: float, text: str) -> None:
+        nonlocal told
+        told += text.startswith("Learning")
+        if told == step:
+            raise Cancelled
+
+    return report
 
 
 # --- what a step reads, and its loss ---
@@ -168,16 +184,8 @@ def test_without_a_split_for_tests_things_are_held_out_whole(tmp_path):
 
 @pytest.mark.parametrize("step", [2, 4])
 def test_stopped_and_gone_on_with_it_is_as_if_nothing_had_been(data, whole, tmp_path, step):
-    told = 0
-
-    def report(done: float, text: str) -> None:
-        nonlocal told
-        told += text.startswith("Learning")
-        if told == step:
-            raise Cancelled
-
     with pytest.raises(Cancelled):
-        train(PLAN, data, tmp_path, HOW, report)
+        train(PLAN, data, tmp_path, HOW, cancels(step))
     scores = train(PLAN, data, tmp_path, HOW)
     torch.testing.assert_close(weights(tmp_path), weights(whole), rtol=0, atol=1e-6)
     assert scores == [line for line in Log(whole) if "scores" in line][-1]["scores"]
@@ -213,6 +221,49 @@ def test_the_card_and_the_sheets_tell_how_good_it_is(whole):
     sheet = cv2.imread(str(whole / "sheets" / "views-0000005.png"))
     assert sheet.shape == (2 * 9 * 10, 2 * 8 * 10, 3)
     assert sheet.std() > 5
+
+
+# --- a Stable Diffusion that learns on ---
+
+
+def larger(number: int) -> ViewSet:
+    one = ringed(number)
+    return replace(one, pictures=np.repeat(np.repeat(one.pictures, 2, axis=2), 2, axis=3))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    return published.packed(tmp_path_factory.mktemp("packed") / "model", published.SD15)
+
+
+def test_before_it_learns_cameras_change_nothing(base):
+    before, after = LatentDiffusion.load(base), Grafted(base, 16, 0, "cpu").prior
+    x_t, t = torch.randn(4, *before.latent, generator=torch.Generator().manual_seed(0)), torch.full((4,), 500)
+    text, cameras = before.embed(["a lamp"] * 4), torch.from_numpy(ringed(0).cameras)
+    expected = before.predict(x_t, t, Given(text))
+    for cameras_or_none in (None, cameras):
+        torch.testing.assert_close(after.predict(x_t, t, Given(text, 1, cameras_or_none)), expected)
+    assert after.latent == (4, 8, 8)
+    assert after.front == FRONT
+
+
+def test_it_learns_goes_on_and_is_written_in_the_same_layout(base, tmp_path):
+    where = tmp_path / "sets"
+    sets.write(where / "train" / f"0{SUFFIX}", [larger(number) for number in range(6)], {})
+    data, plan = Data.of(where, "lamps"), replace(PLAN, sizes=None, side=16, scale=1.5)
+    with pytest.raises(Cancelled):
+        train(plan, data, tmp_path / "out", HOW, cancels(3), base)
+    train(plan, data, tmp_path / "out", HOW, base=base)
+    train(plan, data, tmp_path / "whole", HOW, base=base)
+    torch.testing.assert_close(weights(tmp_path / "out"), weights(tmp_path / "whole"), rtol=0, atol=1e-5)
+    first, found = LatentDiffusion.load(base), LatentDiffusion.load(tmp_path / "out" / "model")
+    mean = Checkpoint.read(tmp_path / "out").average
+    for one, other in zip(found.unet.parameters(), mean, strict=True):
+        torch.testing.assert_close(one, other)
+    assert found.unet.class_embedding.linear_2.weight.abs().max() > 0
+    assert torch.equal(found.embed(["a lamp"]), first.embed(["a lamp"]))
+    with pytest.raises(Unfit, match="is missing"):
+        train(plan, data, tmp_path / "other", HOW, base=where)
 
 
 # --- the command ---

@@ -69,7 +69,8 @@ class Grafted(Trained):
 
     clamp = None
 
-    def __init__(self, base: Path, seed: int, device: str) -> None:
+    def __init__(self, base: Path, side: int | None, seed: int, device: str) -> None:
+        """Of pictures of so many pixels, or as many as it has learnt before."""
         from backend.priors.stable import FRONT, LatentDiffusion
 
         self.base, self.prior = base, LatentDiffusion.load(base, device, torch.float32)
@@ -82,7 +83,11 @@ class Grafted(Trained):
             nn.init.zeros_(unet.class_embedding.linear_2.weight)
             nn.init.zeros_(unet.class_embedding.linear_2.bias)
             self.prior.unet, self.prior.front = unet.to(device), FRONT
-        self.prior.unet.enable_gradient_checkpointing()
+        if side is not None:
+            cells = side // 2 ** (len(self.prior.vae.config.block_out_channels) - 1)
+            self.prior.unet.register_to_config(sample_size=cells)
+        if device == "cuda":  # on a CPU what is computed again would attend otherwise than `precision.mixed` has it
+            self.prior.unet.enable_gradient_checkpointing()
 
     def networks(self) -> dict[str, nn.Module]:
         return {"unet": self.prior.unet}

@@ -14,6 +14,7 @@ class Plan(plan.Plan):
     flat: float = 0.3  # share of the steps that see single pictures, without cameras
     untold: float = 0.1  # share of the sets whose text is left out
     scale: float = 4.0  # of guidance, for what is looked at
+    side: int = 256  # pixels, of a Stable Diffusion that learns on
 
 
 PLANS = {

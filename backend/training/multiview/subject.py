@@ -164,7 +164,7 @@ def train(
 def loaded(base: Path, text: str, how: How) -> Trained:
     """The prior in a folder; a seedling gets the words of the text that it does not know."""
     if not (base / CARD).is_file():
-        return Grafted(base, how.seed, how.device)
+        return Grafted(base, None, how.seed, how.device)
     return Sown(with_words(Seedling.load(base), split(text), how.seed), how.device)
 
 

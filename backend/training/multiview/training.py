@@ -66,7 +66,7 @@ class Multiview(Learner):
     def begin(self, state: dict[str, Any] | None, report: Report) -> None:
         if self.plan.sizes is None:
             try:
-                self.trained = Grafted(self.base, self.how.seed, self.how.device)
+                self.trained = Grafted(self.base, self.plan.side, self.how.seed, self.how.device)
             except (Damaged, AnotherLayout) as reason:
                 raise Unfit(str(reason)) from reason
         else:
