@@ -208,6 +208,7 @@ def _dynamics(arguments: argparse.Namespace, how: "How", report: Report) -> dict
 
 
 def _multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dict[str, float]:
+    from backend.training import shards
     from backend.training.disk import make_room
     from backend.training.multiview import captions, corpus, folders
     from backend.training.multiview.plan import PLANS
@@ -232,12 +233,13 @@ def _multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dic
                 raise _Unfit(f"Nothing in {chosen} can be learned from")
             data = Data.of(folder, f"views of what lies in {chosen.resolve().name}", None)
         return train(plan, data, arguments.out, how, report, arguments.base)
-    except (FileNotFoundError, corpus.OtherRecipe, Unfit) as error:
+    except (FileNotFoundError, shards.OtherRecipe, Unfit) as error:
         raise _Unfit(str(error)) from None
 
 
 def _of_specimens(plan: "Plan", report: Report) -> "Data":
     """Made where they are not there yet."""
+    from backend.training import shards
     from backend.training.disk import make_room
     from backend.training.dynamics import corpus
     from backend.training.dynamics.stock import Data
@@ -248,7 +250,7 @@ def _of_specimens(plan: "Plan", report: Report) -> "Data":
     make_room(folder, sum(plan.samples.values()) * sizes.height * sizes.width * sizes.bins * 4)
     try:
         corpus.make(folder, corpus.Recipe(sizes.height, sizes.width, sizes.bins), plan.samples, report)
-    except corpus.OtherRecipe as error:
+    except shards.OtherRecipe as error:
         raise _Unfit(str(error)) from None
     return Data.of(folder, "seeds", "pictures of specimens in the wind")
 

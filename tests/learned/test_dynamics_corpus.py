@@ -15,6 +15,7 @@ from backend.training.dynamics.objects import Object, gather, record, without_sc
 from backend.training.dynamics.samples import Batch, Corpus, Sample
 from backend.training.dynamics.views import Camera, Light, Size, paths, shoot
 from backend.training.shading import encoded
+from backend.training.shards import OtherRecipe
 from tests.played import synthesise
 
 SIZE = Size(48, 64)
@@ -278,7 +279,7 @@ def test_a_folder_of_another_recipe_is_refused_and_no_samples_are_told(tmp_path)
         Corpus(tmp_path)
     path = tmp_path / "train" / "00000.safetensors"
     samples.write(path, [fake(np.random.default_rng(14))], {"seed": 1})
-    with pytest.raises(corpus.OtherRecipe, match="another recipe"):
+    with pytest.raises(OtherRecipe, match="another recipe"):
         make(tmp_path, RECIPE, {"train": 1})
     assert path.exists()
 

@@ -11,11 +11,12 @@ from backend.priors.seedling import Seedling, Sizes
 from backend.prompt import understand
 from backend.training.multiview import captions, corpus, sets
 from backend.training.multiview.captions import COLOURS, KINDS, PLACES, Said, State, captions_of_two
-from backend.training.multiview.corpus import OtherRecipe, Recipe, make, make_shard
+from backend.training.multiview.corpus import Recipe, make, make_shard
 from backend.training.multiview.sets import Corpus, ViewSet
 from backend.training.multiview.stock import Data
 from backend.training.multiview.things import ACROSS, FACES, Individual, Thing, beside, front
 from backend.training.multiview.views import RADIUS, VIEWS, Light, Orbit, seen
+from backend.training.shards import OtherRecipe
 
 PLAIN = Light(1.0, 1.0)
 SMALL = Recipe(side=16, detail=0.3, individuals=6, each=2)

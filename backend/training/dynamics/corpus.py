@@ -8,6 +8,7 @@ again to the byte on the same machine. Three splits share no individual: `train`
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from backend.protocol import default_home
 from backend.report import Report, silent
 from backend.spectral import BINS, analyse
+from backend.training import shards
 from backend.training.dynamics import samples
 from backend.training.dynamics.objects import Object, gather
 from backend.training.dynamics.samples import SUFFIX, Corpus, Sample
@@ -52,10 +54,6 @@ class Recipe:
         return self.objects * self.views
 
 
-class OtherRecipe(ValueError):
-    """A folder holds shards that were made otherwise."""
-
-
 def default_folder() -> Path:
     """Where corpora are kept for one user."""
     return default_home() / "cache" / "dynamics"
@@ -65,12 +63,9 @@ def make(folder: Path, recipe: Recipe, counts: dict[str, int], report: Report = 
     """At least so many samples of each split, in `folder`/split; shards that are there are kept.
 
     Raises:
-        OtherRecipe: what is there was made from another one.
+        shards.OtherRecipe: what is there was made from another one.
     """
-    wanted = [(split, number) for split in counts for number in range(-(-counts[split] // recipe.shard))]
-    for done, (split, number) in enumerate(wanted):
-        report(done / len(wanted), f"Making pictures: shard {done + 1} of {len(wanted)}")
-        make_shard(folder, recipe, split, number)
+    shards.make(counts, recipe.shard, partial(make_shard, folder, recipe), "Making pictures", report)
 
 
 def make_shard(folder: Path, recipe: Recipe, split: str, number: int) -> Path:
@@ -79,8 +74,8 @@ def make_shard(folder: Path, recipe: Recipe, split: str, number: int) -> Path:
     about = asdict(recipe) | {"split": split, "number": number}
     if not path.exists():
         samples.write(path, list(drawn(recipe, split, number)), about)
-    elif samples.about(path) != about:
-        raise OtherRecipe(f"{path} was made from another recipe: delete the folder, or name another one.")
+    else:
+        shards.require(samples.about(path), about, path)
     return path
 
 

@@ -26,7 +26,7 @@ LATENTS = "latents"
 MEANINGS = {
     "energy_left": "share of the motion's energy that is lost between encoder and decoder, normalised; 1 is all",
     "noise_left": "squared error of the predicted noise; 1 is that of a network that knows nothing",
-    "guidance": "by the picture, with which things swing most nearly as far as in truth",
+    "guidance": "by the picture, with which things swing as far as in truth",
     "magnitude": "size of the drawn motion, the lean left out, as a share of the true one's",
     "place": "cosine between the maps of how far things swing, drawn and true",
     "restoration": "mean error of spoilt pictures that are given back, of unit contrast",

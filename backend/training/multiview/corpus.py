@@ -7,12 +7,14 @@ combinations   others of the kinds and colours that no set of views in `train` s
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from backend.protocol import default_home
 from backend.report import Report, silent
+from backend.training import shards
 from backend.training.multiview import sets
 from backend.training.multiview.captions import KINDS
 from backend.training.multiview.sets import SUFFIX, ViewSet
@@ -39,10 +41,6 @@ class Recipe:
         return self.individuals * self.each
 
 
-class OtherRecipe(ValueError):
-    """A folder holds shards that were made otherwise."""
-
-
 def default_folder() -> Path:
     """Where corpora are kept for one user."""
     return default_home() / "cache" / "multiview"
@@ -52,12 +50,9 @@ def make(folder: Path, recipe: Recipe, counts: dict[str, int], report: Report = 
     """At least so many sets of each split, in `folder`/split; shards that are there are kept.
 
     Raises:
-        OtherRecipe: what is there was made from another one.
+        shards.OtherRecipe: what is there was made from another one.
     """
-    wanted = [(split, number) for split in counts for number in range(-(-counts[split] // recipe.shard))]
-    for done, (split, number) in enumerate(wanted):
-        report(done / len(wanted), f"Making views: shard {done + 1} of {len(wanted)}")
-        make_shard(folder, recipe, split, number)
+    shards.make(counts, recipe.shard, partial(make_shard, folder, recipe), "Making views", report)
 
 
 def make_shard(folder: Path, recipe: Recipe, split: str, number: int) -> Path:
@@ -66,8 +61,8 @@ def make_shard(folder: Path, recipe: Recipe, split: str, number: int) -> Path:
     about = asdict(recipe) | {"split": split, "number": number}
     if not path.exists():
         sets.write(path, list(drawn(recipe, split, number)), about)
-    elif sets.about(path) != about:
-        raise OtherRecipe(f"{path} was made from another recipe: delete the folder, or name another one.")
+    else:
+        shards.require(sets.about(path), about, path)
     return path
 
 
