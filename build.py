@@ -47,6 +47,7 @@ BACKEND, LEARNED = BACKEND_ENVIRONMENT, LEARNED_ENVIRONMENT
 VALIDATOR = "gltf-validator@2.0.0-dev.3.10"
 PARTS = ("style", "backend", "learned", *BPY, "window")
 STOPPED = 130  # exit code after Ctrl-C
+STEPPING_BACK = ["nice", "-n", "5"] if shutil.which("nice") else []
 
 
 def main() -> int:
@@ -207,8 +208,8 @@ def _install_validator(npm: str, folder: Path) -> None:
 
 
 def _in_lanes(lanes: list[list[tuple[Environment, list]]]) -> Counter:
-    """Counts of runs of pytest, each lane in its order, the lanes side by side. The first speaks as it goes; what the
-    others said follows."""
+    """Counts of runs of pytest, each lane in its order, the lanes side by side. The first speaks as it goes, and comes
+    first at the cores, for it tests what has clocks; what the others said follows."""
     stopped = threading.Event()
 
     def follow(lane: list[tuple[Environment, list]], out: TextIO | None) -> Counter:
@@ -231,7 +232,8 @@ def _pytest(environment: Environment, options: list, out: TextIO | None) -> Coun
     """Counts of one run of pytest, which speaks to `out` or else here; one that crashed counts as a failure more."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [environment.executable, "-m", "pytest", f"--junitxml={report}", "-rs", *options]
+        first = STEPPING_BACK if out else []
+        command = [*first, environment.executable, "-m", "pytest", f"--junitxml={report}", "-rs", *options]
         print(f"\n--- {environment.name}: pytest {' '.join(str(option) for option in options)}", file=out, flush=True)
         code = subprocess.run(command, cwd=ROOT, env=_environment(), stdout=out, stderr=out).returncode
         told = Counter()

@@ -19,6 +19,7 @@ from blender_addon.client.launch import Command
 from blender_addon.client.session import Session
 from tests.bench.sheets import sheet
 from tests.paced import expected
+from tests.service_client import SECONDS
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +38,7 @@ class Client:
         self.frames: dict[str, list[np.ndarray]] = {}
         self.session.start(home, command(home, *options) if start else None)
 
-    def until(self, condition, seconds: float = 20):
+    def until(self, condition, seconds: float = SECONDS):
         ends = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < ends, (self.session.state, self.session.text, self.session.jobs)
@@ -62,7 +63,7 @@ class Client:
             protocol.Generate(prompt=f"{vertices} {seconds}", frames=frames), "paced", fetch=fetch
         )
 
-    def complete(self, job: str, vertices=500, frames=20, seconds=30):
+    def complete(self, job: str, vertices=500, frames=20, seconds=SECONDS):
         self.until(lambda: self.session.fetched(job), seconds)
         positions = [record["positions"] for record in self.frames[job][1:-1]]
         np.testing.assert_array_equal(positions, expected(vertices, frames))
@@ -82,7 +83,7 @@ def client(tmp_path):
         process = psutil.Process(connection.pid)
         process.resume()
         process.terminate()
-        process.wait(10)
+        process.wait(SECONDS)
 
 
 @pytest.mark.parametrize("reads_logs", [True, False])
@@ -261,7 +262,7 @@ def test_a_backend_that_dies_at_once_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr("blender_addon.client.gateway.SPAWN_INTERVAL", 0.2)
     session = Session("test")
     session.start(tmp_path, Command((sys.executable, "-c", "raise SystemExit('no such backend')"), ROOT))
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + SECONDS
     while session.state != "refused" and time.monotonic() < ends:
         session.tick()
         time.sleep(0.02)

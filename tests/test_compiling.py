@@ -19,7 +19,7 @@ from blender_addon.client.launch import Command
 from blender_addon.client.session import Session
 from kernels.compiling import announce
 from tests.asking import animate as asked
-from tests.service_client import Server
+from tests.service_client import SECONDS, Server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -145,7 +145,7 @@ def test_the_panel_hears_it_once_a_home(tmp_path):
         for _ in range(2):
             texts.append(set())
             job = session.submit(asked("melt", frames=2), "ball", subject())
-            ends = time.monotonic() + 60
+            ends = time.monotonic() + SECONDS
             while not session.jobs[job].final:
                 assert time.monotonic() < ends, (session.state, session.text, session.jobs)
                 session.rest(0.01)
@@ -159,7 +159,7 @@ def test_the_panel_hears_it_once_a_home(tmp_path):
         if connection := protocol.read_connection(tmp_path):
             gateway = psutil.Process(connection.pid)
             gateway.terminate()
-            gateway.wait(10)
+            gateway.wait(SECONDS)
     assert [jobs.COMPILING in heard for heard in texts] == [True, False]
     assert list((tmp_path / "cache" / "numba").rglob("*.nbc"))
 

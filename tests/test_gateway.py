@@ -25,7 +25,7 @@ from backend.service.peers import Peer, Stream
 from backend.service.recordlog import RecordLog, digest_of
 from backend.service.store import Store
 from tests import runners
-from tests.service_client import ROOT, Client, Server, connection_of, until
+from tests.service_client import ROOT, SECONDS, Client, Server, connection_of, until
 
 EYE = (1.0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 1.0, 0, 0, 0, 0, 1.0)
 
@@ -677,7 +677,7 @@ def test_keys_for_other_machines_stay_the_same_and_can_be_shown(tmp_path):
 def test_one_gateway_a_home(server):
     second = Server(server.home, wait=False)
     with second:
-        output, _ = second.process.communicate(timeout=20)
+        output, _ = second.process.communicate(timeout=SECONDS)
         assert second.process.returncode == 0
         assert "serves" in output
     assert server.connection.pid == server.process.pid
@@ -728,16 +728,16 @@ def test_it_ends_when_its_last_client_said_goodbye(tmp_path):
             job = first.submit("rest=0.1", frames=10).job
             first.wait(job, "running")
             first.send(protocol.Bye())
-            assert second.wait(job, seconds=10) if job in second.jobs() else None
+            assert second.wait(job) if job in second.jobs() else None
             second.send(protocol.Bye())
-            server.process.wait(8)
+            server.process.wait(SECONDS)
         assert server.process.returncode == 0
         assert "nothing to do" in (tmp_path / "logs" / "gateway.log").read_text()
 
 
 def test_it_waits_a_while_for_a_client_that_never_came(tmp_path):
     with Server(tmp_path, "--idle", "0.5") as server:
-        server.process.wait(10)
+        server.process.wait(SECONDS)
         assert server.process.returncode == 0
 
 
@@ -749,7 +749,7 @@ def test_a_job_goes_on_for_a_client_that_died_and_for_its_grace(tmp_path):
             client.send(protocol.Bye())
         time.sleep(2.8)  # longer than it would stay with nothing to do
         assert server.process.poll() is None
-        server.process.wait(10)
+        server.process.wait(SECONDS)
         assert "nobody came back" in (tmp_path / "logs" / "gateway.log").read_text()
         server.process.stdout.close()
         server.start()
@@ -780,7 +780,7 @@ def test_the_store_is_kept_within_its_limit(tmp_path):
 def test_a_home_that_cannot_be_is_refused_with_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with Server(tmp_path / "file" / "home", wait=False) as server:
-        output, _ = server.process.communicate(timeout=20)
+        output, _ = server.process.communicate(timeout=SECONDS)
         assert server.process.returncode == 1
         assert re.fullmatch(r"Anthesis cannot write to .*: choose another folder with --home\n", output)
 

@@ -17,6 +17,7 @@ from pxr import Usd, UsdGeom
 from backend import protocol
 from backend.files import npz
 from backend.geometry.fields import parts
+from tests.service_client import SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -235,7 +236,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path):
             said += process.stderr.read1()
             assert process.poll() is None, said
         process.send_signal(signal.SIGINT)
-        said += process.communicate(timeout=60)[1]
+        said += process.communicate(timeout=SECONDS)[1]
     finally:
         process.kill()
         process.wait()
@@ -265,7 +266,7 @@ def test_ctrl_c_is_not_swallowed_by_an_import(tmp_path):
     arguments = ["run", "ball.stl", "--process", "melt", "--frames", "2", "-o", "melt.npz"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     started = [sys.executable, "-P", "-c", SWALLOWING, *arguments]
-    done = subprocess.run(started, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(started, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 130
     assert done.stderr.strip() == "anthesis: Stopped: nothing was written"
     assert not (tmp_path / "melt.npz").exists()
@@ -282,7 +283,7 @@ def test_ctrl_c_removes_what_is_half_written(tmp_path, name):
         "signal.raise_signal(signal.SIGINT)"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code, name], cwd=tmp_path, env=environment, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, name], cwd=tmp_path, env=environment, timeout=SECONDS)
     assert done.returncode == 130
     assert list(tmp_path.iterdir()) == []
 
@@ -308,7 +309,7 @@ def test_doctor_says_what_to_do_where_packages_are_missing(tmp_path):
     # -S: a Python that sees nothing but the standard library
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     bare = [sys.executable, "-S", "-m", "backend", "doctor"]
-    done = subprocess.run(bare, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(bare, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 1
     assert "numpy" in done.stdout
     assert "-m pip install -r" in done.stdout
@@ -351,7 +352,7 @@ def test_doctor_tries_the_learned_engines_libraries(tmp_path, name):
     install(tmp_path / "site", "warp-lang", "warp", warp)
     environment = os.environ | {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{ROOT}", "ANTHESIS_HOME": str(tmp_path)}
     asked = command("doctor", "--load")
-    done = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == code, done.stderr
     for words in said:
         assert words in done.stdout
@@ -363,7 +364,7 @@ def doctored(tmp_path: Path, code: str = "", **more: str) -> subprocess.Complete
     code = f"import sys; from backend.commands import doctor; from backend.pipelines import expected\n{code}\n"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "ANTHESIS_HOME": str(tmp_path)} | more
     asked = [sys.executable, "-c", f"{code}sys.exit(doctor.main([]))"]
-    return subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=SECONDS)
 
 
 def test_doctor_needs_no_library_of_learned_engines(tmp_path):
@@ -429,12 +430,12 @@ def test_doctor_greets_a_backend_that_runs(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     backend = subprocess.Popen(command("serve", "--home", str(home)), env=environment, stdout=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + SECONDS
         while protocol.read_connection(home) is None and time.monotonic() < until:
             time.sleep(0.05)
         done = run(tmp_path, "doctor", "--home", str(home))
     finally:
         backend.terminate()
-        backend.wait(20)
+        backend.wait(SECONDS)
     assert done.returncode == 0, done.stdout
     assert f"answers: {protocol.VERSION}" in done.stdout or "protocol 1" in done.stdout

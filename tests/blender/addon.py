@@ -14,7 +14,7 @@ from tests.blender import samples
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("ANTHESIS_PYTHON", ROOT / ".env" / "backend" / "bin" / "python"))
-SECONDS = 60.0  # that a test waits for what must come
+SECONDS = 240.0  # that a test waits for what must come
 
 needs_backend = pytest.mark.skipif(not PYTHON.exists(), reason=f"needs the backend's environment at {PYTHON}")
 

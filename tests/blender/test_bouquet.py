@@ -13,7 +13,7 @@ from tests.blender import samples  # noqa: E402
 from tests.blender.addon import key_positions, needs_backend  # noqa: E402
 from tests.blender.ordering import PROMPT, ROSE, adopt, bouquet, grown, know, wish  # noqa: E402
 
-PATIENCE = 270.0  # seconds, for the backend to start and grow a bouquet on a machine that is busy with other things
+PATIENCE = 600.0  # seconds, for the backend to start and grow a bouquet on a machine that is busy with other things
 
 # --- A bouquet in the file
 
