@@ -126,9 +126,9 @@ def test_what_is_transparent_lies_before_a_mid_grey_and_that_is_said():
     assert (seen[:10] == 128).all()
     np.testing.assert_allclose(seen[10:20], pixels[10:20, :, :3] * 0.2 + 128 * 0.8, atol=0.51)
     np.testing.assert_array_equal(seen[20:], pixels[20:, :, :3])
-    assert said == ("50% of the picture is wholly or partly transparent, and shown before a mid grey",)
+    assert said == ("50% of the picture is wholly or partly transparent, where the model sees a mid grey",)
     pixels[10:20, :, 3] = 255
-    assert opaque(pixels)[1] == ("25% of the picture is transparent, and shown before a mid grey",)
+    assert opaque(pixels, "so it is")[1] == ("25% of the picture is transparent, so it is",)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def alive(pixels: Pixels, request: protocol.Picture, report: Report) -> Moving:
         NotFinite: what the networks give holds NaN or infinity.
         Still: nothing would be seen to move.
     """
-    colours, said = opaque(pixels)
+    colours, said = opaque(pixels, "and shown before a mid grey")
     width, height = film_size(colours.shape[1], colours.shape[0], request.size)
     period = 1 / (spectral.BASE * request.speed)
     frames = _frames(request, period)

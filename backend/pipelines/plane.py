@@ -76,7 +76,7 @@ def plane(pixels: Pixels, request: protocol.Plane, report: Report) -> Plane:
     height, width, _ = colours.shape
     share = shares(width, height, request.detail)
     metres = request.size * np.array([width, height]) / max(width, height)
-    swings = on_grid(volume, share, metres)
+    swings = on_grid(spectral.magnified(volume, request.amplitude), share, metres)
     shapes = np.stack([swings.real, swings.imag], axis=1).reshape(-1, *swings.shape[1:]).astype(np.float32)
     bins, modes = len(volume.coefficients), len(shapes)
     amplitudes = np.zeros((bins, modes), np.complex128)

@@ -15,8 +15,12 @@ class UnusablePicture(ValueError):
     """A picture that cannot be brought to life; the message says what to do."""
 
 
-def opaque(pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
-    """Pixels (H, W, 3) of (H, W, 3 or 4), and what was done to them, in sentences. Raises UnusablePicture."""
+def opaque(pixels: Pixels, there: str = "where the model sees a mid grey") -> tuple[Pixels, tuple[str, ...]]:
+    """Pixels (H, W, 3) of (H, W, 3 or 4), and sentences on what was done to them: `there`, where one is transparent.
+
+    Raises:
+        UnusablePicture: nothing can be made of it.
+    """
     height, width, channels = pixels.shape
     if min(height, width) < PICTURE_SHORTEST:
         raise UnusablePicture(
@@ -25,7 +29,7 @@ def opaque(pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
         )
     said: tuple[str, ...] = ()
     if channels == 4:
-        pixels, said = _over_grey(pixels)
+        pixels, said = _over_grey(pixels, there)
     if np.ptp(pixels.reshape(-1, 3), axis=0).max() <= ALIKE:
         raise UnusablePicture(
             "The picture is of one colour, and nothing in it can be seen to move: take one that shows something"
@@ -33,7 +37,7 @@ def opaque(pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
     return pixels, said
 
 
-def _over_grey(pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
+def _over_grey(pixels: Pixels, there: str) -> tuple[Pixels, tuple[str, ...]]:
     opacity = pixels[..., 3:]
     if opacity.max() < SEEN:
         raise UnusablePicture("The picture is transparent everywhere: take one that shows something")
@@ -43,7 +47,7 @@ def _over_grey(pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
     share = opacity / np.float32(255)
     over = np.round(colours * share + PICTURE_GREY * (1 - share)).astype(np.uint8)
     how = "" if opacity[unseen].max() < SEEN else "wholly or partly "
-    return over, (f"{unseen.mean():.0%} of the picture is {how}transparent, and shown before a mid grey",)
+    return over, (f"{unseen.mean():.0%} of the picture is {how}transparent, {there}",)
 
 
 def film_size(width: int, height: int, longest: int) -> tuple[int, int]:

@@ -91,6 +91,16 @@ class Plane(Struct, frozen=True, kw_only=True, tag="plane", forbid_unknown_field
         int,
         Meta(ge=8, le=256, title="Detail", description="How many vertices the longer side of the plane has"),
     ] = 96
+    amplitude: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=10.0,
+            title="Amplitude",
+            description="How far all sways, times what the model expects; in Blender a slider of the plane changes it "
+            "afterwards",
+        ),
+    ] = 1.0
     steps: Steps = 0
     damping: Damping = 0.05
     model: Model = ""

@@ -111,12 +111,22 @@ def test_vertices_move_as_the_picture_does(model, monkeypatch):
     assert np.abs(moved[:, outline, 0]).max() == 0 < np.abs(moved[:, outline, 2]).max()
 
 
+def test_its_amplitude_is_how_far_all_goes(model, monkeypatch):
+    expecting(monkeypatch, motion(0.01))  # so little that no margin has to be wider
+    moved = {}
+    for amplitude in (1.0, 2.0):
+        found = plane(blocks(), protocol.Plane(model=model, detail=12, amplitude=amplitude), silent)
+        moved[amplitude] = found.volume.coefficients
+    assert np.abs(moved[1.0]).max() > 0
+    np.testing.assert_allclose(moved[2.0], 2 * moved[1.0], rtol=1e-5, atol=1e-12)
+
+
 def test_what_was_done_to_the_picture_is_said(model):
     pixels = blocks(channels=4)
     pixels[..., 3] = 255
     pixels[:16, :, 3] = 0
     found = records(protocol.Plane(model=model, steps=2, detail=8), pixels)
-    assert found[-2][0].said == ("25% of the picture is transparent, and shown before a mid grey",)
+    assert found[-2][0].said == ("25% of the picture is transparent, where the model sees a mid grey",)
 
 
 def test_it_goes_through_the_service(model, tmp_path):

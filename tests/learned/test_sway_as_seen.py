@@ -93,7 +93,7 @@ def test_the_mesh_moves_as_its_picture_does(leaf, through, truth, model, monkeyp
     assert all(record.damping > 0.1 for record, _ in found[1 : MODES + 1])  # the air's beside its own
     seen = found[-2][0]
     assert 0.6 < seen.explained <= 1 and 32 < seen.pixels < SIZE[0] * SIZE[1] and seen.base == 0.2
-    assert seen.said[0].endswith("of the picture is wholly or partly transparent, and shown before a mid grey")
+    assert seen.said[0].endswith("of the picture is wholly or partly transparent, where the model sees a mid grey")
     amplitudes = found[-2][1]["amplitudes"][..., 0] + 1j * found[-2][1]["amplitudes"][..., 1]
     assert seen.explained == pytest.approx(explained(looked[0], amplitudes), abs=1e-5)
     moving = put_together(found)
