@@ -207,6 +207,8 @@ def test_a_step_that_never_ends_is_ended(tmp_path, how):
         state = client.wait(job)
         assert (state.state, state.failure.code, state.attempt) == ("quarantined", "worker_hung", 2)
         assert "no progress" in state.failure.text
+        told = (tmp_path / "logs" / "gateway.log").read_text()
+        assert "it was ended from here" in told and "memory" not in told
         assert client.wait(after).state == "done"
 
 

@@ -243,6 +243,16 @@ def test_a_sheet_is_moved_across_itself_also_where_the_wind_blows_along_it(direc
     assert np.abs(moved[..., [0, 2]]).max() < 0.01 * np.abs(moved[..., 1]).max()
 
 
+def test_a_sheet_that_wind_along_it_would_leave_still_is_told():
+    """Gusts from the side are as large as the air's eddies: they move a small sheet and not one of 400 metres."""
+    sheet = upright_sheet()
+    large = replace(sheet, vertices=400 * sheet.vertices)
+    with pytest.raises(UnusableSubject, match="turn the wind by 90 degrees"):
+        sway(large, protocol.Sway(direction=0.0, **QUICK), silent)
+    moved = spectral.looped(sway(large, protocol.Sway(direction=np.pi / 2, **QUICK), silent).volume, 16)
+    assert np.abs(moved).max() > 1.0
+
+
 def test_what_turns_freely_about_its_pins_is_told():
     ball = trimesh.creation.icosphere(subdivisions=2)
     ball = Mesh.from_triangles(ball.vertices, ball.faces)

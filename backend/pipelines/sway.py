@@ -24,6 +24,7 @@ STRONGEST = 10.0  # of the Beaufort scale: where Calm to Storm ends
 FULL = 3.0  # strain in the strongest wind, which leaves 0.95 of `bend` for its lean
 PITCHES = (0.4, 2.5)  # Hz: of what is large and what is small, where none is asked for
 CALMEST = 0.02  # of it: a sway that was made in no wind at all could never be turned up
+UNSEEN = 1e-3  # of its size: what goes no further, and far less than in a wind across, is blown edgewise
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,19 @@ def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Repor
     answer = wind.sway_both_ways(limber, blowing, spectral.Loop(request.lowest, request.frequencies))
     damping = request.damping + wind.air_damping(limber, blowing)
     own = replace(modes, shapes=(modes.shapes * body.weight[:, None])[:, welded.vertex])
+    _refuse_edgewise(answer, own, request.direction, welded.metres)
     return Swaying(mesh, request, own, damping, answer, limber, strongest.speed)
+
+
+def _refuse_edgewise(answer: wind.Sway, modes: Modes, direction: float, metres: float) -> None:
+    """Raises UnusableSubject where nothing would be seen to move, and much would in a wind from another side."""
+    along, across = (
+        spectral.farthest(answer.volume(modes.shapes, azimuth)) for azimuth in (direction, direction + np.pi / 2)
+    )
+    if along < UNSEEN * metres and along < 0.05 * across:
+        raise UnusableSubject(
+            "The wind blows along the sheet, and nothing would be seen to move: turn the wind by 90 degrees, or the mesh."
+        )
 
 
 def usual_pitch(metres: float) -> float:

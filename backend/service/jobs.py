@@ -14,12 +14,14 @@ from backend.service.supervisor import RESTART_SECONDS, RESTARTS, Supervisor
 CRASHES = 2  # of one job, then it is the job
 CANCEL_SECONDS = 5.0  # for the next step to come; then the worker is asked to end, then it is killed
 STEPS = 10  # times the usual step, and at least the deadline
-LOADING = 20  # times the deadline, until WARM: libraries load and kernels compile
+LOADING = 600.0  # seconds, or the deadline, until WARM: libraries load and kernels compile
 WARM = 3  # records made: the subject and the first frame may need no computing, the second frame does
 GENERATED_FRAME_BYTES = 512 * 1024  # a guess
 FRAMES_A_SUBJECT = 3  # of an animated mesh: 12 to 17 bytes a vertex, against 55 to 80 with its faces
 VERTEX_BYTES = 12  # of a mode
 PIXEL_BYTES = 3
+VIEW_BYTES = 40 * 256**2 * PIXEL_BYTES  # as often as it is shown while it is drawn
+TEXTURE_BYTES = 16 * 1024**2  # with the views that came before it
 FILM_SECONDS = 10.0  # at its usual speed: two loops, of what rings after a pull
 _LIVE = ("running", "cancelling")
 _log = logging.getLogger(__name__)
@@ -36,6 +38,10 @@ def room(request: protocol.Request, brought: int | None) -> int:
         case protocol.Picture():
             frames = round(request.fps * FILM_SECONDS / request.speed)
             return min(frames, protocol.MAX_FRAMES) * request.size**2 * PIXEL_BYTES
+        case protocol.Views():
+            return request.count * VIEW_BYTES
+        case protocol.TextToMesh():
+            return TEXTURE_BYTES + request.faces * request.frames * VERTEX_BYTES
         case _:
             return request.frames * frame
 
@@ -202,7 +208,8 @@ class Jobs:
         job.done, job.text = (1.0, "") if state == "done" else (job.done, "")
 
     def _died(self, death: pipes.Died) -> None:
-        _log.warning("The worker is gone: %s", death.reason)
+        ended = self._hung or self._cancelled_at is not None
+        _log.warning("The worker is gone: %s", "it was ended from here" if ended else death.reason)
         job, hung = self._current, self._hung
         if job is not None and job.state == "cancelling":
             self._over("cancelled")
@@ -255,7 +262,7 @@ class Jobs:
                 _log.warning("The disk is full; the next start of the backend will mend the state of job %s", job.id)
 
     def _patience(self) -> float:
-        return LOADING * self._deadline if self._made < WARM else max(self._deadline, STEPS * self._step)
+        return max(self._deadline, LOADING if self._made < WARM else STEPS * self._step)
 
     def _press(self, waited: float) -> None:
         if waited > 2 * CANCEL_SECONDS:

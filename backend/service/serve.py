@@ -97,5 +97,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--grace", type=float, default=Settings.grace, metavar="S", help="seconds to go on with a job for nobody")
     add("--cache-gb", type=float, default=protocol.CACHE_GB, metavar="N", help="results to keep, in gigabytes")
     add("--runner", default="backend.pipelines", help=argparse.SUPPRESS)
-    add("--step-deadline", type=float, default=30.0, metavar="S", help="seconds that one step of a job may take")
+    add("--step-deadline", type=float, default=120.0, metavar="S", help="seconds that one step of a job may take")
     return parser

@@ -62,7 +62,9 @@ class Supervisor:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "backend.service.worker", "--runner", self._runner, "--parent", str(os.getpid())],
             cwd=_ROOT,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(cache / "numba"), "WARP_CACHE_PATH": str(cache / "warp")},
+            env=os.environ
+            | {"NUMBA_CACHE_DIR": str(cache / "numba"), "WARP_CACHE_PATH": str(cache / "warp")}
+            | {"ANTHESIS_HOME": str(self._home)},  # pipelines keep there what they go on with
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
