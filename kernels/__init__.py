@@ -8,7 +8,7 @@
 What the built-in engine uses (corotate, crossings, gather, gray_scott, hinges, impacts, inside, piercings, rotations,
 spread, strain, surface_gradients, thinshell, visible, winding) takes and gives numpy arrays and imports neither torch
 nor Warp; rotations_cuda is its one CUDA version. What the learned engines use (rasterize, interpolate, antialias,
-morton, plane_sample, softmax_splat) takes and gives torch tensors, contiguous or not, differentiable once where it says
-so. The rest is ground: `shapes` and `door` check arguments, `vectors` and `lanes` are for inside numba kernels,
-`compiling` says when one is compiled.
+composite, hash_encode, march, morton, plane_sample, softmax_splat, total_variation, voxel_sample) takes and gives torch
+tensors, contiguous or not, differentiable once where it says so. The rest is ground: `shapes` and `door` check
+arguments, `vectors` and `lanes` are for inside numba kernels, `compiling` says when one is compiled.
 """

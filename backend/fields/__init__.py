@@ -1,7 +1,7 @@
 """Fields: matter and its colour as functions of a point in a cube, with parameters that a renderer's gradients reach.
 
 A field is told by what it is: `Field` is all that a renderer needs. What can leave empty space out, or knows which way
-its surfaces face, says so by offering `occupied` or `facing` as well.
+its surfaces face, says so by offering `cells` or `facing` as well.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -29,8 +29,9 @@ class Field(Protocol):
 class Sparse(Protocol):
     """A field that knows where it has no density."""
 
-    def occupied(self, points: Tensor) -> Tensor:
-        """(N,) bool. Where it is false, the field's density is 0 and has no gradient: it need not be asked."""
+    # (X, Y, Z) bool, x first: of equal cells that fill the cube. Where it is false, the field's density is 0 and has no
+    # gradient: it need not be asked.
+    cells: Tensor
 
 
 @runtime_checkable

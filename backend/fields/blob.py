@@ -19,7 +19,14 @@ class Blob(NamedTuple):
 
     def density(self, raw: Tensor, places: Tensor, radius: float) -> Tensor:
         """raw (N,) at places (N, 3), in [-1, 1] within the cube -> (N,) 1/metre; 0 outside of it."""
-        # not .norm(): its gradient in the middle is not a number
-        distance = places.square().sum(dim=1).clamp(min=1e-12).sqrt()
-        density = functional.softplus(raw + self.strength * (1 - distance / self.size)) / radius
-        return torch.where((places.detach().abs() <= 1).all(dim=1), density, 0)
+        # by columns: a sum and an `all` over rows of three take several times as long
+        x, y, z = places.unbind(dim=1)
+        density = functional.softplus(raw + self.raw(x, y, z)) / radius
+        beyond = torch.maximum(torch.maximum(x.detach().abs(), y.detach().abs()), z.detach().abs()) > 1
+        return density.masked_fill(beyond, 0)
+
+    def raw(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        """What it adds to the raw density there, each of one shape."""
+        # not a norm: its gradient in the middle is not a number
+        distance = (x * x + y * y + z * z).clamp(min=1e-12).sqrt()
+        return self.strength - self.strength / self.size * distance

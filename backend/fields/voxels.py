@@ -1,11 +1,15 @@
 """A field as a grid of numbers: quick on a CPU, and at once where the gradient wants it."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.fields import Sample
 from backend.fields.blob import Blob
+from kernels.march import occupied
+from kernels.total_variation import total_variation
 from kernels.voxel_sample import voxel_sample
 
 FAINT = 0.01  # a ray the length of the cube's side through what is left out is hidden by less than this share
@@ -33,7 +37,7 @@ class VoxelGrid(nn.Module):
 
     def forward(self, points: Tensor) -> Sample:
         places = self._places(points)
-        return self._sample(places, voxel_sample(places, self.raw), self._occupied(places))
+        return self._sample(places, voxel_sample(places, self.raw))
 
     def facing(self, points: Tensor) -> tuple[Sample, Tensor]:
         """The slope is that of the raw numbers, by central differences at the samples and blended between them.
@@ -45,11 +49,7 @@ class VoxelGrid(nn.Module):
         slopes = torch.stack(torch.gradient(density, spacing=2 / (self.resolution - 1)), dim=3)
         found = voxel_sample(places, torch.cat([self.raw, slopes], dim=3))
         slope = found[:, 4:] - self.blob.strength / self.blob.size * functional.normalize(places, dim=1)
-        return self._sample(places, found[:, :4], self._occupied(places)), functional.normalize(-slope, dim=1)
-
-    def occupied(self, points: Tensor) -> Tensor:
-        occupied = self._occupied(self._places(points))
-        return torch.ones_like(points[:, 0], dtype=torch.bool) if occupied is None else occupied
+        return self._sample(places, found[:, :4]), functional.normalize(-slope, dim=1)
 
     @property
     def resolution(self) -> int:
@@ -58,14 +58,14 @@ class VoxelGrid(nn.Module):
     @torch.no_grad()
     def refresh(self) -> None:
         """Find anew which cells have density, from what the samples at their corners allow at most."""
-        raw = functional.max_pool3d(self.raw[None, ..., 0], 2, stride=1)[0]
-        ends = torch.linspace(-1, 1, self.resolution, device=raw.device)
+        raw = _most_of_neighbours(self.raw[..., 0])
+        ends = torch.linspace(-1, 1, self.resolution, dtype=raw.dtype, device=raw.device)
         nearest = torch.where(ends[1:] * ends[:-1] < 0, 0, torch.minimum(ends[1:].abs(), ends[:-1].abs()))
-        x, y, z = torch.meshgrid(nearest, nearest, nearest, indexing="ij")
-        nearest = torch.stack([x, y, z], dim=3).flatten(0, 2)
-        most = self.blob.density(raw.flatten(), nearest, self.radius).view(raw.shape)
-        dense = most * 2 * self.radius > FAINT
-        self.cells = functional.max_pool3d(dense[None].float(), 3, stride=1, padding=1)[0] > 0  # and all about them
+        most = raw + self.blob.raw(*torch.meshgrid(nearest, nearest, nearest, indexing="ij"))
+        # softplus(most) / radius times the cube's side
+        dense = most > math.log(math.expm1(FAINT / 2))
+        # and all cells about them
+        self.cells = _most_of_neighbours(_most_of_neighbours(functional.pad(dense, (1,) * 6)))
         self._whole = bool(self.cells.all())
 
     def finer(self, resolution: int) -> "VoxelGrid":
@@ -81,8 +81,8 @@ class VoxelGrid(nn.Module):
 
         Times the samples it is by the length of the cube's side, and weighs alike at all resolutions.
         """
-        sums = torch.stack([self.raw.diff(dim=axis).abs().mean(dim=(0, 1, 2)) for axis in range(3)]).sum(dim=0)
-        return (self.resolution - 1) * torch.stack([sums[0], sums[1:].mean()])
+        sums = total_variation(self.raw)
+        return torch.stack([sums[0], sums[1:].mean()]) / self.resolution**2
 
     def load_state_dict(self, *arguments, **named):
         done = super().load_state_dict(*arguments, **named)
@@ -93,13 +93,16 @@ class VoxelGrid(nn.Module):
         """In [-1, 1] within the cube, of the grid's type."""
         return points.to(self.raw) / self.radius
 
-    def _occupied(self, places: Tensor) -> Tensor | None:
-        if self._whole:
-            return None
-        side = self.resolution - 1
-        i, j, k = ((places.detach() + 1) * (side / 2)).long().clamp_(0, side - 1).unbind(dim=1)
-        return self.cells.view(-1)[(i * side + j) * side + k]
-
-    def _sample(self, places: Tensor, raw: Tensor, occupied: Tensor | None) -> Sample:
+    def _sample(self, places: Tensor, raw: Tensor) -> Sample:
         density = self.blob.density(raw[:, 0], places, self.radius)
-        return Sample(density if occupied is None else torch.where(occupied, density, 0), raw[:, 1:].sigmoid())
+        if not self._whole:
+            density = density.masked_fill(~occupied(places, self.cells), 0)
+        return Sample(density, raw[:, 1:].sigmoid())
+
+
+def _most_of_neighbours(samples: Tensor) -> Tensor:
+    """(R, R, R), of numbers or bool -> (R - 1, R - 1, R - 1): the most of the eight samples around each cell."""
+    for axis in range(3):
+        count = samples.shape[axis] - 1
+        samples = torch.maximum(samples.narrow(axis, 0, count), samples.narrow(axis, 1, count))
+    return samples

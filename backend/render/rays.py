@@ -44,9 +44,10 @@ def rays(cameras: Cameras, height: int, width: int) -> Rays:
         torch.full_like(origin[..., 0], -torch.inf),
         torch.full_like(origin[..., 0], torch.inf),
     )
-    to_world = cameras.to_world[:, None, None]
-    turn, place = to_world[..., :3, :3], to_world[..., :3, 3]
-    return Rays((turn @ origin[..., None])[..., 0] + place, (turn @ direction[..., None])[..., 0], begin, end)
+    to_world = cameras.to_world
+    turn, place = to_world[:, :3, :3].mT, to_world[:, None, :3, 3]
+    origin, direction = (each.flatten(1, 2) @ turn for each in (origin, direction))
+    return Rays(*((each.unflatten(1, (height, width))) for each in (origin + place, direction)), begin, end)
 
 
 def in_cube(rays: Rays, radius: float) -> tuple[Tensor, Tensor]:

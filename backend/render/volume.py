@@ -1,4 +1,4 @@
-"""Volume rendering along rays: emission and absorption, summed up from front to back."""
+"""Fields as cameras see them: asked along the rays, and summed up by `kernels.composite`."""
 
 from typing import NamedTuple
 
@@ -9,14 +9,8 @@ from torch.nn import functional
 from backend.fields import Field, Sparse
 from backend.render.cameras import Cameras
 from backend.render.rays import in_cube, rays
-
-
-class Composite(NamedTuple):
-    """What R rays gather."""
-
-    colour: Tensor  # (R, C), on black: add (1 - opacity) * background
-    opacity: Tensor  # (R,), the share of the background that is hidden, in [0, 1]
-    depth: Tensor  # (R,), metres times opacity: divided by opacity it is where the ray ends on the average
+from kernels.composite import composite
+from kernels.march import march
 
 
 class Light(NamedTuple):
@@ -63,81 +57,37 @@ def render(
     with torch.no_grad():
         pixels = rays(cameras, height, width)
         begin, end = in_cube(pixels, field.radius)
-        hit = (end > begin).flatten().nonzero()[:, 0]
-        begin, end, origin, direction = (
-            each.flatten(0, 2)[hit] for each in (begin, end, pixels.origin, pixels.direction)
+        kind = torch.float32 if begin.is_cuda else begin.dtype  # the kernels for CUDA know no other
+        origin, direction, begin, end = (
+            each.flatten(0, 2).to(kind) for each in (pixels.origin, pixels.direction, begin, end)
         )
-        cuts = torch.linspace(0, 1, samples + 1, dtype=begin.dtype, device=begin.device)
-        edges = torch.lerp(begin[:, None], end[:, None], cuts)
-        share = 0.5
+        share = None
         if generator is not None:  # for all pixels: which rays hit, rounding decides, and that may differ on a GPU
-            share = torch.rand(len(cameras.view) * height * width, samples, generator=generator).to(edges)[hit]
-        along = edges[:, :-1] + share * edges.diff()
-        points = (origin[:, None] + along[..., None] * direction[:, None]).flatten(0, 1)
-        there = None
-        if isinstance(field, Sparse):
-            there = field.occupied(points).nonzero()[:, 0]
-            there = None if len(there) == len(points) else there
-        ray = torch.arange(len(points), device=points.device) if there is None else there
-        points, ray = points[ray], ray // samples
+            share = torch.rand(len(begin), samples, generator=generator).to(begin)
+        cells = field.cells if isinstance(field, Sparse) else None
+        points, intervals, starts = march(origin, direction, begin, end, samples, share, cells, field.radius)
+        pixel = torch.repeat_interleave(starts.diff()) if light is not None or normals else None
 
     if light is None and not normals:
-        found, extra = field(points), []
+        found = field(points)
+        features = found.colour
     else:
         found, facing = field.facing(points)
-        towards = (facing * direction[ray].to(facing)).sum(dim=1)
-        extra = [facing, towards.clamp(min=0).square()[:, None]]
+        colour = found.colour
         if light is not None:
-            found = found._replace(colour=_lit(found.colour, points, facing, light, hit[ray] // (height * width)))
+            colour = _lit(colour, points, facing, light, pixel // (height * width))
+        features = torch.cat([colour, facing], dim=1)
 
-    everywhere = _spread(torch.cat([found.density[:, None], found.colour, *extra], dim=1), there, len(hit) * samples)
-    everywhere = everywhere.unflatten(0, (len(hit), samples))
-    seen = composite(everywhere[..., 0], everywhere[..., 1:7], edges.to(everywhere))
-    rows = [seen.opacity[:, None], seen.depth[:, None], seen.colour]
-    if extra:
-        weights = weigh(everywhere[..., 0].detach(), edges.to(everywhere))
-        rows.append((weights * everywhere[..., 7]).sum(dim=1)[:, None])
+    density, intervals = found.density.to(features), intervals.to(features)
     whole = len(cameras.view), height, width
-    rows = _spread(torch.cat(rows, dim=1), hit, len(cameras.view) * height * width).unflatten(0, whole)
-    opacity = rows[..., 0]
-    on = torch.as_tensor(background, dtype=rows.dtype, device=rows.device)
-    return Picture(
-        image=rows[..., 2:5] + (1 - opacity[..., None]) * on,
-        opacity=opacity,
-        depth=rows[..., 1],
-        normals=rows[..., 5:8] if extra else None,
-        away=rows[..., 8] if extra else None,
-    )
-
-
-def composite(density: Tensor, colour: Tensor, edges: Tensor) -> Composite:
-    """density (R, S) in 1/metre and colour (R, S, C) of the S intervals between edges (R, S + 1) or (S + 1,), metres.
-
-    With the interval's length d_i, its middle m_i and what of the light comes through to it,
-        T_i = exp(-sum_{j<i} density_j d_j),   w_i = T_i (1 - exp(-density_i d_i)),
-        colour = sum_i w_i colour_i,   opacity = sum_i w_i,   depth = sum_i w_i m_i.
-    That is exact where density and colour are constant in each interval, and depth in the limit of short ones.
-    Max, "Optical models for direct volume rendering", TVCG 1995; Mildenhall et al., "NeRF", ECCV 2020, section 4.
-    """
-    weights = weigh(density, edges)
-    middles = (edges[..., 1:] + edges[..., :-1]) / 2
-    return Composite(
-        colour=torch.einsum("rs,rsc->rc", weights, colour),
-        opacity=weights.sum(dim=1),
-        depth=(weights * middles).sum(dim=1),
-    )
-
-
-def weigh(density: Tensor, edges: Tensor) -> Tensor:
-    """(R, S): the shares w_i of `composite`.
-
-    The sum in the exponent takes the place of NeRF's running product, which is slower, and whose gradient divides by
-    factors that may be zero.
-    """
-    thickness = density * edges.diff()
-    # shifted by one and not thickness subtracted again: behind a wall 1e30 thick that would leave nothing of the sum
-    before = functional.pad(thickness[..., :-1].cumsum(dim=-1), (1, 0))
-    return torch.exp(-before) * -torch.expm1(-thickness)
+    gathered, opacity, depth = (each.unflatten(0, whole) for each in composite(density, features, intervals, starts))
+    on = torch.as_tensor(background, dtype=opacity.dtype, device=opacity.device)
+    image = gathered[..., :3] + (1 - opacity[..., None]) * on
+    if pixel is None:
+        return Picture(image, opacity, depth, None, None)
+    towards = (facing * direction[pixel].to(facing)).sum(dim=1)
+    away = composite(density.detach(), towards.clamp(min=0).square()[:, None], intervals, starts).features
+    return Picture(image, opacity, depth, gathered[..., 3:], away[:, 0].unflatten(0, whole))
 
 
 def _lit(albedo: Tensor, points: Tensor, facing: Tensor, light: Light, view: Tensor) -> Tensor:
@@ -146,10 +96,3 @@ def _lit(albedo: Tensor, points: Tensor, facing: Tensor, light: Light, view: Ten
     to_lamp = functional.normalize(place - points.to(albedo), dim=1)
     shade = 1 - diffuse + diffuse * (facing * to_lamp).sum(dim=1).clamp(min=0)
     return shade[:, None].expand(-1, 3) if light.plain else albedo * shade[:, None]
-
-
-def _spread(rows: Tensor, index: Tensor | None, count: int) -> Tensor:
-    """(count, C): rows (M, C) where index (M,) says, and 0 elsewhere; index None is all in turn."""
-    if index is None or len(index) == count:
-        return rows
-    return rows.new_zeros(count, rows.shape[1]).index_copy(0, index, rows)

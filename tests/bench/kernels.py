@@ -12,11 +12,20 @@ import torch
 import warp
 
 from tests.bench import recover
-from tests.bench.operations import arap, interpolate, plane_sample, rasterize, softmax_splat, voxel_sample
+from tests.bench.operations import (
+    arap,
+    hash_encode,
+    interpolate,
+    plane_sample,
+    rasterize,
+    softmax_splat,
+    volume,
+    voxel_sample,
+)
 from tests.bench.side_by_side import copy_speed
 from tests.bench.table import Table
 
-OPERATIONS = rasterize, interpolate, plane_sample, voxel_sample, softmax_splat, arap
+OPERATIONS = rasterize, interpolate, plane_sample, voxel_sample, hash_encode, volume, softmax_splat, arap
 
 
 def measure(device: str) -> None:

@@ -16,11 +16,15 @@ from backend.report import Cancelled
 from kernels import cuda, rotations_cuda
 from kernels.antialias import antialias
 from kernels.compiling import announced
+from kernels.composite import composite
+from kernels.hash_encode import hash_encode
 from kernels.interpolate import interpolate
+from kernels.march import march, occupied
 from kernels.morton import morton_order
 from kernels.plane_sample import AXES, plane_sample
 from kernels.rasterize import rasterize
 from kernels.softmax_splat import softmax_splat
+from kernels.total_variation import total_variation
 from kernels.voxel_sample import voxel_sample
 from tests.learned import scenes
 
@@ -178,6 +182,11 @@ def operations() -> dict[str, tuple[Callable, tuple]]:
         "antialias": (antialias, (random(2, 8, 9, 3), positions, faces, fragments)),
         "plane_sample": (plane_sample, (random(7, 4), [{name: random(4, 5, 3) for name in AXES}], "sum")),
         "voxel_sample": (voxel_sample, (random(7, 3), random(4, 5, 3, 2))),
+        "hash_encode": (hash_encode, (random(7, 3), random(27 + 32, 2), [2, 5], 32, True)),
+        "march": (march, (random(7, 3), random(7, 3), -random(7).abs(), random(7).abs(), 5, None, random(3, 2, 4) > 0)),
+        "occupied": (occupied, (random(7, 3), random(3, 2, 4) > 0)),
+        "composite": (composite, (random(7), random(7, 2), random(7, 2), torch.tensor([0, 3, 3, 7]))),
+        "total_variation": (total_variation, (random(4, 5, 3, 2),)),
         "morton_order": (morton_order, (random(7, 4),)),
         "softmax_splat": (softmax_splat, (random(2, 3, 5, 6), random(2, 2, 5, 6), random(2, 1, 5, 6))),
         "nearest_rotation": (rotations_cuda.nearest_rotation, (random(4, 3, 3),)),

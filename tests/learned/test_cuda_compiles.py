@@ -24,6 +24,9 @@ MEETING = {
     "antialias": {"_blend_warp": (ADD, False), "_pull_warp": (ADD, False)},
     "plane_sample": {"_backward_warp": (ADD, False)},
     "voxel_sample": {"_backward_warp": (ADD, False)},
+    "hash_encode": {"_backward_warp": (ADD, False)},
+    "march": {},
+    "composite": {},
     "softmax_splat": {
         "_aim_warp": (MOST, True),
         "_weigh_warp": (ADD, True),

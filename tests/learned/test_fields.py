@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -10,6 +9,7 @@ from backend.fields import Faced, Sparse
 from backend.fields.blob import Blob
 from backend.fields.hash_grid import HashGrid
 from backend.fields.voxels import FAINT, VoxelGrid
+from kernels.march import occupied
 
 
 def random_points(count, radius=1.0, seed=0):
@@ -28,10 +28,17 @@ def small(**more):
 
 @pytest.mark.parametrize("radius", [1.0, 0.25])
 def test_a_new_field_is_the_blob_of_the_paper_in_its_cube_and_nothing_outside(radius):
-    points = torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.4], [0.0, -1.0, 0.0], [1.01, 0.0, 0.0]]) * radius
-    density = VoxelGrid(5, radius)(points).density
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.4], [0.0, -1.0, 0.0]]) * radius
+    outside = torch.cat([torch.eye(3), -torch.eye(3)]) * 1.01 * radius
+    density = VoxelGrid(5, radius)(torch.cat([points, outside])).density
     want = [math.log1p(math.exp(10 * (1 - distance / 0.5))) / radius for distance in (0, 0.5, 1)]
-    torch.testing.assert_close(density, torch.tensor([*want, 0.0]), rtol=1e-5, atol=0)
+    torch.testing.assert_close(density, torch.tensor([*want, *[0.0] * 6]), rtol=1e-5, atol=0)
+
+
+def test_in_the_blob_s_middle_the_density_has_a_slope_that_is_a_number():
+    middle = torch.zeros(1, 3, requires_grad=True)
+    random_grid()(middle).density.sum().backward()
+    assert middle.grad.isfinite().all()
 
 
 def test_at_a_sample_the_grid_is_what_the_sample_says():
@@ -75,12 +82,22 @@ def test_total_variation_is_the_height_of_a_ramp_at_any_resolution(resolution):
 def test_only_what_has_no_density_worth_the_name_is_left_out_and_then_it_has_none():
     grid, points = random_grid(12, size=0.5), random_points(20_000, 0.8)
     before = grid(points).density
-    assert grid.occupied(points).all()
+    assert grid.cells.all()
     grid.refresh()
-    occupied, after = grid.occupied(points), grid(points).density
-    assert 0.1 < occupied.float().mean() < 0.9
-    assert occupied[before * 2 * 0.8 > FAINT].all()
-    assert torch.equal(after, torch.where(occupied, before, 0))
+    there, after = occupied(points, grid.cells, 0.8), grid(points).density
+    assert 0.1 < there.float().mean() < 0.9
+    assert there[before * 2 * 0.8 > FAINT].all()
+    assert torch.equal(after, torch.where(there, before, 0))
+
+
+@pytest.mark.parametrize("radius", [1.0, 0.3])
+def test_a_cell_is_worth_the_name_that_hides_more_than_the_share_along_the_cube_s_side(radius):
+    """exp(-softplus(raw) / radius times the side) is 1 - FAINT, but for FAINT's square."""
+    grid, raw = VoxelGrid(4, radius, Blob(0.0, 1.0)), math.log(math.expm1(FAINT / 2))
+    for beside in (0.05, -0.05):
+        grid.raw.data[..., 0] = raw + beside
+        grid.refresh()
+        assert grid.cells.all() if beside > 0 else not grid.cells.any()
 
 
 def test_a_cell_that_is_left_out_has_no_gradient_and_one_beside_matter_has():
@@ -100,7 +117,7 @@ def test_what_is_left_out_is_saved_and_loaded_with_the_grid():
     other = VoxelGrid(12, 0.8)
     other.load_state_dict(grid.state_dict())
     assert torch.equal(other(points).density, grid(points).density)
-    assert not other.occupied(points).all()
+    assert not occupied(points, other.cells, 0.8).all()
 
 
 def test_fields_say_what_they_can_do():
@@ -137,15 +154,14 @@ def test_a_grid_faces_against_the_slope_of_its_density():
 
 def test_a_hash_grid_faces_against_the_slope_of_its_density_and_learns_from_it():
     field = small().double()
-    for table in field.tables:
-        table.data.uniform_(-0.3, 0.3, generator=torch.Generator().manual_seed(2))
+    field.tables.data.uniform_(-0.3, 0.3, generator=torch.Generator().manual_seed(2))
     points = random_points(200, 0.6).double()
     sample, normals = field.facing(points)
     torch.testing.assert_close(sample.density, field(points).density)
     agree = (normals * slopes(field, points)).sum(dim=1)
     assert agree.median() > 0.9999 and (agree > 0.99).double().mean() > 0.95  # differences may cross a cell's wall
 
-    table, column = field.tables[1], 1
+    table, column = field.tables, 1
     (gradient,) = torch.autograd.grad(normals[:, 0].sum(), [table])
     row = int(gradient.abs().sum(dim=1).argmax())
     there = []
@@ -158,35 +174,20 @@ def test_a_hash_grid_faces_against_the_slope_of_its_density_and_learns_from_it()
         assert not field.facing(points)[1].requires_grad
 
 
+def test_a_frozen_hash_grid_faces_as_before():
+    field, points = small(), random_points(20, 0.6)
+    want = field.facing(points)[1]
+    assert torch.equal(field.requires_grad_(False).facing(points)[1], want)
+
+
 # --- The hash grid
 
 
 def test_a_hash_grid_of_the_paper_s_sizes():
     field = HashGrid()
     assert (field.sizes[0], field.sizes[-1], len(field.sizes)) == (16, 4096, 16)
-    assert [len(table) for table in field.tables][:2] == [17**3, 24**3] and len(field.tables[-1]) == 2**19
+    assert field.sizes[1] + 1 == 24 and len(field.tables) == sum(min((n + 1) ** 3, 2**19) for n in field.sizes)
     assert [tuple(layer.weight.shape) for layer in (field.density[0], field.colour[2])] == [(64, 32), (3, 64)]
-
-
-def test_a_level_that_fits_into_its_table_blends_between_its_corners():
-    field = small()
-    table = field.tables[0]
-    size = field.sizes[0]
-    corners = torch.cartesian_prod(*[torch.arange(size + 1.0)] * 3) / size * 2 - 1
-    table.data = corners @ torch.tensor([[1.0, 0.2], [-2.0, 0.3], [3.0, 0.5]])
-    points = random_points(100)
-    torch.testing.assert_close(
-        field.encode(points)[:, :2], points @ torch.tensor([[1.0, 0.2], [-2.0, 0.3], [3.0, 0.5]])
-    )
-
-
-def test_the_rows_of_a_level_that_does_not_fit_are_the_paper_s_hash_in_32_bits():
-    field = HashGrid(rows=2**14)
-    corners = torch.randint(0, 4096, (500, 3), generator=torch.Generator().manual_seed(0))
-    x, y, z = corners.numpy().astype(np.uint32).T
-    with np.errstate(over="ignore"):
-        want = (x ^ (y * np.uint32(2_654_435_761)) ^ (z * np.uint32(805_459_861))) % np.uint32(2**14)
-    assert field._row(corners, 4096).tolist() == want.tolist()
 
 
 def test_a_hash_grid_learns_a_picture_of_space():

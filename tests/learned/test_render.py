@@ -9,7 +9,6 @@ import torch
 from backend.render import mesh, pytorch3d
 from backend.render.cameras import look_at, orbit
 from backend.render.mesh import render
-from backend.render.volume import composite
 from kernels.antialias import antialias
 from kernels.rasterize import rasterize
 from tests.bench.recover import averaged, cameras, compare, photograph, recover, sphere, unknown
@@ -320,79 +319,3 @@ def test_without_the_gradients_at_the_outline_they_are_not(monkeypatch):
     cut_the_outlines_gradients(monkeypatch)
     before, after = found_again()
     assert after.distance > before.distance / 4
-
-
-# Volumes
-
-
-def ray_samples(rays=3, samples=6, channels=2):
-    draw = torch.Generator().manual_seed(5)
-    density = 3 * torch.rand(rays, samples, generator=draw, dtype=torch.float64)
-    colour = torch.rand(rays, samples, channels, generator=draw, dtype=torch.float64)
-    edges = (0.1 + torch.rand(rays, samples + 1, generator=draw, dtype=torch.float64)).cumsum(dim=1)
-    return density, colour, edges
-
-
-def test_compositing_is_the_running_product_of_nerf():
-    density, colour, edges = ray_samples()
-    alpha = 1 - torch.exp(-density * (edges[:, 1:] - edges[:, :-1]))
-    weights = torch.zeros_like(alpha)
-    for ray in range(3):
-        for i in range(6):
-            weights[ray, i] = (1 - alpha[ray, :i]).prod() * alpha[ray, i]
-    found = composite(density, colour, edges)
-    torch.testing.assert_close(found.colour, (weights[..., None] * colour).sum(dim=1))
-    torch.testing.assert_close(found.opacity, weights.sum(dim=1))
-    torch.testing.assert_close(found.depth, (weights * (edges[:, 1:] + edges[:, :-1]) / 2).sum(dim=1))
-
-
-@pytest.mark.parametrize("samples", [1, 7, 64])
-def test_fog_absorbs_by_beer_and_lambert_however_it_is_cut(samples):
-    sigma, near, far = 0.7, 2.0, 5.0
-    edges = torch.linspace(0, 1, samples + 1, dtype=torch.float64) ** 2 * (far - near) + near
-    found = composite(torch.full((1, samples), sigma, dtype=torch.float64), torch.ones(1, samples, 1).double(), edges)
-    assert found.opacity.item() == pytest.approx(1 - math.exp(-sigma * (far - near)), rel=1e-12)
-    assert found.colour.item() == pytest.approx(found.opacity.item(), rel=1e-12)
-
-
-def test_the_depth_of_fog_is_the_mean_free_path():
-    edges = torch.linspace(2, 40, 4001, dtype=torch.float64)
-    found = composite(torch.full((1, 4000), 1.5, dtype=torch.float64), torch.zeros(1, 4000, 1).double(), edges)
-    assert found.depth.item() == pytest.approx(2 + 1 / 1.5, rel=1e-5)
-
-
-@pytest.mark.parametrize("density", [1e4, 1e30, 3e38])
-def test_a_wall_shows_itself_and_what_stands_before_it(density):
-    thickness = torch.tensor([[0.5, density, 0.0, 2.0]], requires_grad=True)
-    colour = torch.tensor([[[1.0, 0], [0, 1], [9, 9], [9, 9]]], requires_grad=True)
-    found = composite(thickness, colour, torch.arange(5.0) * 2)
-    mist = 1 - math.exp(-1)
-    torch.testing.assert_close(found.colour, torch.tensor([[mist, 1 - mist]]))
-    torch.testing.assert_close(found.opacity, torch.ones(1))
-    torch.testing.assert_close(found.depth, torch.tensor([mist * 1 + (1 - mist) * 3]))
-    found.colour.sum().backward()
-    assert thickness.grad.isfinite().all() and colour.grad.isfinite().all()
-    assert thickness.grad[0, 0] == 0 and not thickness.grad[0, 1:].any()  # red or green, the sum stays 1
-
-
-def test_thin_air_keeps_its_digits():
-    found = composite(torch.full((1, 3), 1e-9), torch.ones(1, 3, 1), torch.arange(4.0))
-    assert found.opacity.item() == pytest.approx(3e-9, rel=1e-5)
-
-
-def test_of_two_dense_colours_the_nearer_is_seen():
-    density, edges = torch.full((1, 2), 100.0), torch.arange(3.0)
-    red, green = torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 1, 0])
-    torch.testing.assert_close(composite(density, torch.stack([red, green])[None], edges).colour[0], red)
-    torch.testing.assert_close(composite(density, torch.stack([green, red])[None], edges).colour[0], green)
-
-
-def test_the_gradients_of_compositing_are_right():
-    inputs = [each.requires_grad_() for each in ray_samples()]
-    assert torch.autograd.gradcheck(composite, inputs)
-
-
-def test_no_rays_and_no_samples_are_black():
-    assert composite(torch.ones(0, 4), torch.ones(0, 4, 3), torch.arange(5.0)).colour.shape == (0, 3)
-    empty = composite(torch.ones(2, 0), torch.ones(2, 0, 3), torch.ones(1))
-    assert not empty.colour.any() and not empty.opacity.any() and empty.colour.shape == (2, 3)
