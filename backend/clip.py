@@ -19,16 +19,18 @@ USUAL = {"opacity": 1.0, "emission": 0.0}  # of what no mesh brings: where a fra
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A picture that a surface shows at its UVs as it is, whatever the light: it holds its own."""
+class Texture:
+    """What a surface shows at its UVs: whole .png or .jpg files, upright, which any viewer can decode."""
 
-    data: bytes  # a whole .png or .jpg file, upright and in sRGB: any viewer can decode it
-    transparent: bool = False  # some of it is less than opaque
+    albedo: bytes  # sRGB
+    roughness: bytes | None = None  # a .png of greys, 255 = 1; None: that of the mesh
+    transparent: bool = False  # some of the albedo is less than opaque
+    lit: bool = True  # as a surface is; False: it holds its own light, and is shown as it is
 
     @property
     def ending(self) -> str:
-        """Of the file."""
-        return ".png" if self.data.startswith(b"\x89PNG") else ".jpg"
+        """Of the albedo's file."""
+        return ".png" if self.albedo.startswith(b"\x89PNG") else ".jpg"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Mesh:
     weight: Floats | None = None  # (V,) in [0, 1]: how strongly the process acts
     parts: Ints | None = None  # (V,) index into part_names
     part_names: tuple[str, ...] = ()
-    photo: Photo | None = None  # instead of all other material; its lowest row is at v = 0
+    texture: Texture | None = None  # its lowest row is at v = 0; a lit one's albedo is that of the vertices, finer
 
     @property
     def faces(self) -> Ints:
@@ -111,6 +113,11 @@ class Clip:
     opacity: Floats | None = None  # (T, V)
     emission: Floats | None = None  # (T, V)
     provenance: dict[str, str] = field(default_factory=dict)  # what made it: prompt, process, engine, seed, version
+
+    def keeps(self, name: str) -> bool:
+        """Whether albedo or roughness is the subject's own in every frame, to the bytes that a texture has of it."""
+        frames, own = getattr(self, name), getattr(self.subject, name)
+        return frames is None or (own is not None and bool((np.abs(frames - own) < 0.5 / 255).all()))
 
     @classmethod
     def from_frames(cls, subject: Mesh, frames: list[Frame], fps: float, **rest) -> Self:

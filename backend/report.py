@@ -36,3 +36,8 @@ class Varying(bytearray):
     Records that belong together, such as frames of a film, are none of these: there a second attempt that makes others
     must not go on, since clients have taken the first ones already.
     """
+
+
+class Glimpse(Preview, Varying):
+    """Both: seen in passing, and another one in each attempt. There are as many of them in each, for a record is known
+    by its number, and what comes after must have the same."""

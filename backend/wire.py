@@ -6,13 +6,14 @@ Colours travel sRGB-encoded in 8 bits, the precision of a texture; positions as 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend import protocol
-from backend.clip import Frame, Mesh
+from backend import images, protocol
+from backend.clip import Frame, Mesh, Texture
 
 Pixels = NDArray[np.uint8]
 
 _PLAIN = ("vertices", "corners", "sizes", "triangles", "uv", "pin", "weight", "parts")
 _BYTES = ("roughness", "metallic", "opacity", "emission")
+_OF_THE_SURFACE = ("picture", "texture", "texture_roughness")  # pictures: no arrays of a Mesh
 
 
 class NotFinite(ValueError):
@@ -20,22 +21,26 @@ class NotFinite(ValueError):
 
 
 def pack_mesh(mesh: Mesh, picture: Pixels | None = None, **header) -> bytearray:
-    """A Subject record, maybe with a picture (H, W, 3 or 4) of it; `header` is any of its fields but the arrays."""
+    """A Subject record, maybe with a picture (H, W, 3 or 4) of it; `header` is any of its fields but the arrays. A
+    texture must be a lit one: what a plane shows is brought by its client, and stays there."""
     arrays = {name: getattr(mesh, name) for name in _PLAIN if getattr(mesh, name) is not None}
     if picture is not None:
         arrays["picture"] = picture
+    if mesh.texture is not None:
+        arrays |= _texture(mesh.texture)
     record = protocol.Subject(part_names=mesh.part_names, **header)
     return protocol.pack(record, arrays | _material(mesh))
 
 
 def unpack_mesh(data) -> tuple[Mesh, protocol.Subject]:
-    """The mesh and the header of a Subject record; raises protocol.BadMessage where it is none, or not sound."""
+    """The mesh, without pictures, and the header of a Subject record; raises protocol.BadMessage where it is none, or
+    not sound."""
     record, arrays = protocol.unpack(data)
     if not isinstance(record, protocol.Subject):
         raise protocol.BadMessage("bad_frame", f"Expected a mesh, got a {type(record).__name__}")
     protocol.check_subject(arrays)
-    arrays.pop("picture", None)
-    return Mesh(part_names=record.part_names, **_decoded(arrays)), record
+    own = {name: array for name, array in arrays.items() if name not in _OF_THE_SURFACE}
+    return Mesh(part_names=record.part_names, **_decoded(own)), record
 
 
 def unpack_pictured(data) -> tuple[Mesh, Pixels]:
@@ -123,6 +128,26 @@ def unpack_volume(data) -> tuple[NDArray[np.complex64], protocol.VolumeRecord]:
 def pack_film(pixels: Pixels, index: int) -> bytearray:
     """A FilmRecord of one frame (H, W, 3)."""
     return protocol.pack(protocol.FilmRecord(index=index), {"pixels": pixels})
+
+
+def pack_views(record: protocol.ViewsRecord, pixels: Pixels) -> bytearray:
+    """A ViewsRecord of views (F, H, W, 3)."""
+    protocol.check_views(record, {"pixels": pixels})
+    return protocol.pack(record, {"pixels": pixels})
+
+
+def unpack_views(data) -> tuple[Pixels, protocol.ViewsRecord]:
+    """Views (F, H, W, 3) and the header; raises protocol.BadMessage where it is no ViewsRecord, or not sound."""
+    record, arrays = protocol.unpack(data)
+    if not isinstance(record, protocol.ViewsRecord):
+        raise protocol.BadMessage("bad_frame", f"Expected views, got a {type(record).__name__}")
+    protocol.check_views(record, arrays)
+    return arrays["pixels"], record
+
+
+def _texture(texture: Texture) -> dict[str, Pixels]:
+    roughness = {} if texture.roughness is None else {"texture_roughness": images.greys(texture.roughness)}
+    return {"texture": images.colours(texture.albedo)} | roughness
 
 
 def _pairs(numbers: NDArray) -> NDArray[np.float32]:

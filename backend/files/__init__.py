@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backend.clip import Clip, Photo
+from backend.clip import Clip, Texture
 
 ENDINGS = (".npz", ".glb", ".usdc", ".usdz")
 
@@ -33,9 +33,12 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.stem}.part{path.suffix.lower()}")
 
 
-def beside(path: Path, photo: Photo) -> Path:
-    """Where the picture lies that a .usdc shows."""
-    return path.with_name(f"{path.stem}_picture{photo.ending}")
+def beside(path: Path, texture: Texture) -> dict[Path, bytes]:
+    """The files, and what is in them, that lie beside a .usdc or an .obj which shows a texture: the colours first."""
+    files = {path.with_name(f"{path.stem}_picture{texture.ending}"): texture.albedo}
+    if texture.roughness is not None:
+        files[path.with_name(f"{path.stem}_roughness.png")] = texture.roughness
+    return files
 
 
 def save(clip: Clip, path: Path) -> None:

@@ -5,7 +5,9 @@ is what game engines can play, and between frames the vertices go straight from 
 glTF has Y up and one UV a vertex, so axes are turned and vertices on UV seams are split. Normals are smooth, and morph.
 Not kept, for want of a carrier that viewers read: colour, roughness, metallic, opacity and emission over life. The
 first frame's colour is there as COLOR_0, its roughness and metallic as the material's means.
-A picture is embedded as it is and shown without light (KHR_materials_unlit); viewers that do not know this light it.
+A texture is embedded as it is. One that holds its own light is shown without any (KHR_materials_unlit); viewers that do
+not know this light it. COLOR_0 multiplies a texture: it is then the first frame's colour over the subject's own, and is
+left out where they are the same.
 """
 
 import json
@@ -16,7 +18,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from backend import protocol
-from backend.clip import Clip, Mesh, Photo
+from backend.clip import Clip, Mesh, Texture
 from backend.files import Unwritable
 
 _FLOAT, _SHORT, _INT = 5126, 5123, 5125
@@ -24,6 +26,7 @@ _VERTICES, _INDICES = 34962, 34963
 _SMOOTH = {"magFilter": 9729, "minFilter": 9987}  # linear, and between linear mipmaps
 _TO_THE_EDGE = {"wrapS": 33071, "wrapT": 33071}  # what lies beyond is like the picture's edge, not its other side
 _KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
+_DARKEST = 1e-4  # linear: what is as dark as this stays as it is, for no factor would be within [0, 1]
 _LARGEST = 2**32 - 1  # bytes; a .glb says its length in 32 bits
 
 
@@ -79,8 +82,8 @@ def save(clip: Clip, path: Path) -> None:
     }
     if not names:
         del document["animations"], document["meshes"][0]["extras"]
-    if clip.subject.photo is not None:
-        document |= _picture(buffer, clip.subject.photo)
+    if clip.subject.texture is not None:
+        document |= _pictures(buffer, clip.subject.texture)
     document |= {"buffers": [{"byteLength": buffer.size}], "bufferViews": buffer.views, "accessors": buffer.accessors}
     _write(path, document, buffer)
 
@@ -106,7 +109,7 @@ def _primitive(buffer: _Buffer, clip: Clip, corners: np.ndarray, triangles: np.n
     if subject.uv is not None:
         uv = subject.uv[corners] * np.float32([1, -1]) + np.float32([0, 1])  # glTF counts v from the top
         attributes["TEXCOORD_0"] = buffer.add(uv, "VEC2", target=_VERTICES)
-    albedo = subject.albedo if clip.albedo is None else clip.albedo[0]
+    albedo = _colours(clip)
     if albedo is not None:
         colour = np.ones((len(source), 4))
         colour[:, :3] = np.clip(albedo[source], 0, 1)
@@ -122,28 +125,46 @@ def _primitive(buffer: _Buffer, clip: Clip, corners: np.ndarray, triangles: np.n
     return primitive | {"targets": targets} if targets else primitive
 
 
-def _picture(buffer: _Buffer, photo: Photo) -> dict:
-    """What the document says of the one picture that it has."""
-    return {
-        "images": [{"bufferView": buffer.add_file(photo.data), "mimeType": _KINDS[photo.ending], "name": "Picture"}],
+def _colours(clip: Clip) -> np.ndarray | None:
+    """(V, 3) of COLOR_0: the first frame's colours, over the subject's own where a texture has these."""
+    subject = clip.subject
+    if subject.texture is None:
+        return subject.albedo if clip.albedo is None else clip.albedo[0]
+    if clip.albedo is None or subject.albedo is None or (np.abs(clip.albedo[0] - subject.albedo) < 0.5 / 255).all():
+        return None
+    return clip.albedo[0] / np.maximum(subject.albedo, _DARKEST)
+
+
+def _pictures(buffer: _Buffer, texture: Texture) -> dict:
+    """What the document says of its pictures: the colours, and the roughness where there is one."""
+    files = [("Picture", texture.albedo, _KINDS[texture.ending])]
+    if texture.roughness is not None:
+        files.append(("Roughness", texture.roughness, _KINDS[".png"]))
+    images = [{"bufferView": buffer.add_file(data), "mimeType": kind, "name": name} for name, data, kind in files]
+    told = {
+        "images": images,
         "samplers": [_SMOOTH | _TO_THE_EDGE],
-        "textures": [{"sampler": 0, "source": 0}],
-        "extensionsUsed": ["KHR_materials_unlit"],
+        "textures": [{"sampler": 0, "source": number} for number in range(len(files))],
     }
+    return told if texture.lit else told | {"extensionsUsed": ["KHR_materials_unlit"]}
 
 
-def _showing(photo: Photo) -> dict:
-    """A material that is the picture."""
-    surface = {"baseColorTexture": {"index": 0}, "metallicFactor": 0.0, "roughnessFactor": 1.0}
-    material = {"name": "Picture", "doubleSided": True, "pbrMetallicRoughness": surface}
-    material["extensions"] = {"KHR_materials_unlit": {}}
-    return material | {"alphaMode": "BLEND"} if photo.transparent else material
+def _textured(clip: Clip, surface: dict) -> dict:
+    """A material that shows a texture; `surface` is what it would be without one."""
+    texture = clip.subject.texture
+    shown = {"baseColorTexture": {"index": 0}}
+    if texture.roughness is not None:  # its green; metal would be its blue, and there is none
+        shown |= {"metallicRoughnessTexture": {"index": 1}, "roughnessFactor": 1.0, "metallicFactor": 0.0}
+    if not texture.lit:
+        shown |= {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+    del surface["baseColorFactor"]
+    material = {"name": "Picture", "doubleSided": True, "pbrMetallicRoughness": surface | shown}
+    if not texture.lit:
+        material["extensions"] = {"KHR_materials_unlit": {}}
+    return material | {"alphaMode": "BLEND"} if texture.transparent else material
 
 
 def _material(clip: Clip) -> dict:
-    if clip.subject.photo is not None:
-        return _showing(clip.subject.photo)
-
     def mean(samples, still, otherwise):
         values = still if samples is None else samples[0]
         return otherwise if values is None else float(np.clip(values.mean(), 0, 1))
@@ -154,6 +175,8 @@ def _material(clip: Clip) -> dict:
         "metallicFactor": mean(clip.metallic, clip.subject.metallic, 0.0),
         "roughnessFactor": mean(clip.roughness, clip.subject.roughness, protocol.MATT),
     }
+    if clip.subject.texture is not None:
+        return _textured(clip, surface)
     return {"name": "Anthesis", "doubleSided": True, "pbrMetallicRoughness": surface}
 
 

@@ -17,8 +17,9 @@ The polygons as they were drawn, with UVs on their corners:
 The subject before its life: subject_vertices (V, 3), and where it has them subject_albedo (V, 3),
     subject_roughness (V,), subject_metallic (V,), subject_pin (V,), subject_weight (V,), parts (V,) int32 index into
     part_names (N,) str.
-What it shows at its UVs instead of a colour: photo (B,) uint8, the bytes of a .png or .jpg file, and photo_transparent
-    () bool, whether some of it is less than opaque.
+What it shows at its UVs: texture (B,) uint8, the bytes of a .png or .jpg file, texture_transparent () bool, whether
+    some of it is less than opaque, and texture_lit () bool, whether it is lit as a surface is, or shown as it is. Where
+    its roughness is a picture too, texture_roughness (B,) uint8, the bytes of a .png of greys.
 """
 
 import json
@@ -26,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.clip import Clip, Mesh, Photo
+from backend.clip import Clip, Mesh, Texture
 
 LAYOUT = 1
 _MATERIAL = ("albedo", "roughness", "metallic")
@@ -42,9 +43,11 @@ def save(clip: Clip, path: Path) -> None:
     arrays |= {name: getattr(clip, name) for name in _OVER_LIFE}
     if subject.part_names:
         arrays["part_names"] = np.array(subject.part_names)
-    if subject.photo is not None:
-        arrays["photo"] = np.frombuffer(subject.photo.data, np.uint8)
-        arrays["photo_transparent"] = np.bool_(subject.photo.transparent)
+    if (texture := subject.texture) is not None:
+        arrays["texture"] = np.frombuffer(texture.albedo, np.uint8)
+        if texture.roughness is not None:
+            arrays["texture_roughness"] = np.frombuffer(texture.roughness, np.uint8)
+        arrays |= {"texture_transparent": np.bool_(texture.transparent), "texture_lit": np.bool_(texture.lit)}
     np.savez(
         path,
         positions=clip.positions,
@@ -68,7 +71,7 @@ def load(path: Path) -> Clip:
         **{name: held.get(f"subject_{name}") for name in _SUBJECT},
         **{name: held.get(name) for name in _TOPOLOGY},
         part_names=tuple(held["part_names"].tolist()) if "part_names" in held else (),
-        photo=Photo(held["photo"].tobytes(), bool(held["photo_transparent"])) if "photo" in held else None,
+        texture=_texture(held),
     )
     return Clip(
         subject,
@@ -79,3 +82,11 @@ def load(path: Path) -> Clip:
         **{name: held.get(name) for name in _OVER_LIFE},
         provenance=json.loads(str(held["provenance"])),
     )
+
+
+def _texture(held: dict[str, np.ndarray]) -> Texture | None:
+    if "texture" not in held:
+        return None
+    roughness = held["texture_roughness"].tobytes() if "texture_roughness" in held else None
+    transparent, lit = bool(held["texture_transparent"]), bool(held["texture_lit"])
+    return Texture(held["texture"].tobytes(), roughness, transparent, lit)

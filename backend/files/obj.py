@@ -1,7 +1,8 @@
 """A clip as a folder of Wavefront .obj, one a frame: name_0001.obj and so on, the name being the folder's.
 
 Y up, as Blender and most others expect of this format; polygons as they were drawn; a colour after each position,
-sRGB-encoded, as Blender, MeshLab and trimesh read it.
+sRGB-encoded, as Blender, MeshLab and trimesh read it. A texture lies beside them with name.mtl, which says so; where
+life changes the colours, they are on the vertices and the texture is left out, for a frame has none of its own.
 """
 
 import re
@@ -11,16 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from backend import protocol
-from backend.clip import Clip, Mesh
-from backend.files import Unwritable, part_of
+from backend.clip import Clip, Mesh, Texture
+from backend.files import Unwritable, beside, part_of
 
 
 def save(clip: Clip, folder: Path) -> None:
     """Frames of an earlier, longer clip of this name are removed; other files in the folder stay.
 
-    Raises Unwritable where the clip shows a picture.
+    Raises Unwritable where the clip shows a picture that holds its own light.
     """
-    if clip.subject.photo is not None:
+    texture = clip.subject.texture
+    if texture is not None and not texture.lit:
         raise Unwritable("A folder of .obj holds no picture: end the name with .glb, .usdc or .usdz")
     part = part_of(folder)
     try:
@@ -39,10 +41,25 @@ def save(clip: Clip, folder: Path) -> None:
 
 def _write(clip: Clip, folder: Path, name: str) -> None:
     uv, faces = _uv(clip.subject), _faces(clip.subject)
+    texture = clip.subject.texture if clip.keeps("albedo") else None
+    head = ""
+    if texture is not None:
+        head = _material(texture, folder, name)
     for number, positions in enumerate(clip.positions, start=1):
         colours = clip.subject.albedo if clip.albedo is None else clip.albedo[number - 1]
-        text = "".join([_vertices(positions, colours), uv, faces])
-        (folder / f"{name}_{number:04d}.obj").write_text(text, encoding="ascii")
+        text = "".join([head, _vertices(positions, None if head else colours), uv, faces])
+        (folder / f"{name}_{number:04d}.obj").write_text(text, encoding="utf-8")
+
+
+def _material(texture: Texture, folder: Path, name: str) -> str:
+    """The lines with which an .obj says that it shows a texture; files of it, and the material, are written."""
+    files = beside(folder / f"{name}.obj", texture)
+    for path, data in files.items():
+        path.write_bytes(data)
+    maps = zip(("map_Kd", "map_Pr"), files, strict=False)
+    lines = ["newmtl Anthesis", "Kd 1 1 1", *(f"{word} {path.name}" for word, path in maps)]
+    (folder / f"{name}.mtl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"mtllib {name}.mtl\nusemtl Anthesis\n"
 
 
 def frames_in(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend import learned, protocol
-from backend.clip import Photo
+from backend.clip import Texture
 from backend.files.mesh import Unreadable
 
 Pixels = NDArray[np.uint8]
@@ -66,7 +66,7 @@ def read(path: Path) -> Read:
     return Read(np.array(colours), said)
 
 
-def photo(path: Path, pixels: Pixels) -> Photo:
+def photo(path: Path, pixels: Pixels) -> Texture:
     """What a surface shows of the picture in a file, which was read as `pixels` (H, W, 3 or 4).
 
     It is the file itself where that holds these very pixels; else a JPEG is encoded anew with little loss, and all else
@@ -80,13 +80,13 @@ def photo(path: Path, pixels: Pixels) -> Photo:
         if only and image.mode in _AS_THEY_ARE.get(form, ()):
             plain = np.asarray(image.convert("RGB" if pixels.shape[2] == 3 else "RGBA"))
             if np.array_equal(plain, pixels):
-                return Photo(path.read_bytes(), transparent)
+                return Texture(path.read_bytes(), transparent=transparent, lit=False)
     encoded = io.BytesIO()
     if form in ("JPEG", "MPO"):
         Image.fromarray(pixels).save(encoded, "JPEG", quality=95, subsampling=0)
     else:
         Image.fromarray(pixels).save(encoded, "PNG")
-    return Photo(encoded.getvalue(), transparent)
+    return Texture(encoded.getvalue(), transparent=transparent, lit=False)
 
 
 def _coloured(image, name: str):

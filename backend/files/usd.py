@@ -3,12 +3,15 @@
 Z up, metres, one time code a frame, from 1. Colours over life are primvars:displayColor, linear, with time samples;
 roughness and metallic are primvars of those names, what has gone is primvars:displayOpacity 0, and what glows sends out
 the light that primvars:emissiveColor says, linear too. A UsdPreviewSurface reads them all.
-A picture lies beside a .usdc and inside a .usdz, and is sent out as light: nothing that shines on it changes it.
+Textures lie beside a .usdc and inside a .usdz. One that holds its own light is sent out as light: nothing that shines
+on it changes it. Of others the place is taken by the colours, or the roughness, over life where these change, for the
+surface has no way to join the two.
 """
 
 import re
 import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_STORED, LargeZipFile, ZipFile, ZipInfo
 
@@ -16,7 +19,7 @@ import numpy as np
 from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, Vt
 
 from backend import protocol
-from backend.clip import Clip, Photo
+from backend.clip import Clip, Texture
 from backend.files import Unwritable, beside, part_of
 
 _COLOUR, _NUMBER = Sdf.ValueTypeNames.Float3, Sdf.ValueTypeNames.Float
@@ -30,7 +33,7 @@ _READERS = {
 
 
 def save(clip: Clip, path: Path) -> None:
-    """A picture lies `beside` a .usdc. Raises Unwritable where a .usdz would be longer than the format allows."""
+    """Textures lie `beside` a .usdc. Raises Unwritable where a .usdz would be longer than the format allows."""
     part = part_of(path)
     try:
         part.mkdir(exist_ok=True)
@@ -45,12 +48,12 @@ def save(clip: Clip, path: Path) -> None:
 
 def _written(clip: Clip, path: Path) -> list[Path]:
     """The files of a clip, all in the folder of `path`, which comes last."""
-    photo, pictures = clip.subject.photo, []
-    if photo is not None:
-        pictures = [beside(path, photo)]
-        pictures[0].write_bytes(photo.data)
+    texture = _shown(clip)
+    pictures = {} if texture is None else beside(path, texture)
+    for picture, data in pictures.items():
+        picture.write_bytes(data)
     crate = path.with_suffix(".usdc")
-    _save(clip, crate, *pictures)
+    _save(clip, crate, texture, [picture.name for picture in pictures])
     if path.suffix.lower() == ".usdc":
         return [*pictures, crate.rename(path)]
     try:
@@ -60,6 +63,16 @@ def _written(clip: Clip, path: Path) -> list[Path]:
             "The clip is too large for .usdz, which ends at 2 GB: make fewer frames, or write .usdc"
         ) from None
     return [path]
+
+
+def _shown(clip: Clip) -> Texture | None:
+    """The texture of what is seen all life long."""
+    texture = clip.subject.texture
+    if texture is None or not texture.lit:
+        return texture
+    if not clip.keeps("albedo"):
+        return None
+    return texture if clip.keeps("roughness") else replace(texture, roughness=None)
 
 
 def _pack(files: list[Path], path: Path) -> None:
@@ -72,7 +85,7 @@ def _pack(files: list[Path], path: Path) -> None:
             package.writestr(entry, file.read_bytes())
 
 
-def _save(clip: Clip, path: Path, picture: Path | None = None) -> None:
+def _save(clip: Clip, path: Path, texture: Texture | None, pictures: list[str]) -> None:
     stage = Usd.Stage.CreateNew(str(path))
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -86,8 +99,12 @@ def _save(clip: Clip, path: Path, picture: Path | None = None) -> None:
     mesh = _mesh(stage, clip)
     primvars = UsdGeom.PrimvarsAPI(mesh)
     bound = [name for name in _READERS if primvars.GetPrimvar(name).HasAuthoredValue()]
-    photo = clip.subject.photo
-    material = _material(stage, bound) if photo is None else _showing(stage, photo, picture.name)
+    if texture is None:
+        material = _material(stage, bound)
+    elif texture.lit:
+        material = _material(stage, bound, dict(zip(("displayColor", "roughness"), pictures, strict=False)))
+    else:
+        material = _showing(stage, texture, *pictures)
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
     stage.Save()
 
@@ -137,22 +154,26 @@ def _over_life(primvars: UsdGeom.PrimvarsAPI, name: str, kind, samples, still) -
         primvar.Set(array.FromNumpy(np.ascontiguousarray(values)), number)
 
 
-def _material(stage: Usd.Stage, bound: list[str]) -> UsdShade.Material:
+def _material(stage: Usd.Stage, bound: list[str], pictures: dict[str, str] | None = None) -> UsdShade.Material:
+    """A material of what primvars say, and of the pictures of those names that tell it in their place."""
     material, surface = _surface(stage)
     for name, (target, reader, kind, fallback) in _READERS.items():
         value = surface.CreateInput(target, Sdf.ValueTypeNames.Color3f if kind == _COLOUR else kind)
-        if name not in bound:
+        if picture := (pictures or {}).get(name):
+            shader = _picture(stage, name, picture, "sRGB" if kind == _COLOUR else "raw")
+            value.ConnectToSource(shader.CreateOutput("rgb" if kind == _COLOUR else "r", kind))
+        elif name in bound:
+            shader = UsdShade.Shader.Define(stage, f"/Anthesis/Material/{name}")
+            shader.CreateIdAttr(reader)
+            shader.CreateInput("varname", Sdf.ValueTypeNames.String).Set(name)
+            shader.CreateInput("fallback", kind).Set(fallback)
+            value.ConnectToSource(shader.CreateOutput("result", kind))
+        else:
             value.Set(fallback)
-            continue
-        shader = UsdShade.Shader.Define(stage, f"/Anthesis/Material/{name}")
-        shader.CreateIdAttr(reader)
-        shader.CreateInput("varname", Sdf.ValueTypeNames.String).Set(name)
-        shader.CreateInput("fallback", kind).Set(fallback)
-        value.ConnectToSource(shader.CreateOutput("result", kind))
     return material
 
 
-def _showing(stage: Usd.Stage, photo: Photo, name: str) -> UsdShade.Material:
+def _showing(stage: Usd.Stage, texture: Texture, name: str) -> UsdShade.Material:
     """A material that is the picture of that name beside the file: it reflects nothing."""
     material, surface = _surface(stage)
     for dark, kind, value in (
@@ -162,22 +183,28 @@ def _showing(stage: Usd.Stage, photo: Photo, name: str) -> UsdShade.Material:
         ("roughness", _NUMBER, 1.0),
     ):
         surface.CreateInput(dark, kind).Set(value)
+    picture = _picture(stage, "Picture", name, "sRGB")
+    light = surface.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f)
+    light.ConnectToSource(picture.CreateOutput("rgb", _COLOUR))
+    if texture.transparent:
+        surface.CreateInput("opacity", _NUMBER).ConnectToSource(picture.CreateOutput("a", _NUMBER))
+    return material
+
+
+def _picture(stage: Usd.Stage, prim: str, name: str, space: str) -> UsdShade.Shader:
+    """What reads the picture of that name beside the file at the surface's UVs."""
     reader = UsdShade.Shader.Define(stage, "/Anthesis/Material/st")
     reader.CreateIdAttr("UsdPrimvarReader_float2")
     reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st")
-    texture = UsdShade.Shader.Define(stage, "/Anthesis/Material/Picture")
-    texture.CreateIdAttr("UsdUVTexture")
-    texture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(f"./{name}")
-    texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB")
+    picture = UsdShade.Shader.Define(stage, f"/Anthesis/Material/{prim}")
+    picture.CreateIdAttr("UsdUVTexture")
+    picture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(f"./{name}")
+    picture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set(space)
     for side in ("wrapS", "wrapT"):
-        texture.CreateInput(side, Sdf.ValueTypeNames.Token).Set("clamp")
-    places = texture.CreateInput("st", Sdf.ValueTypeNames.Float2)
+        picture.CreateInput(side, Sdf.ValueTypeNames.Token).Set("clamp")
+    places = picture.CreateInput("st", Sdf.ValueTypeNames.Float2)
     places.ConnectToSource(reader.CreateOutput("result", Sdf.ValueTypeNames.Float2))
-    light = surface.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f)
-    light.ConnectToSource(texture.CreateOutput("rgb", _COLOUR))
-    if photo.transparent:
-        surface.CreateInput("opacity", _NUMBER).ConnectToSource(texture.CreateOutput("a", _NUMBER))
-    return material
+    return picture
 
 
 def _surface(stage: Usd.Stage) -> tuple[UsdShade.Material, UsdShade.Shader]:

@@ -7,9 +7,23 @@ specimen shows, a process that it lacks, a negation or a second object is refuse
     # "three white candles, burning down slowly; passed over: majestic"
 """
 
+from .life import Lived, in_its_stages, life_of
 from .meaning import NotUnderstood, Size, Stage, Understanding
 from .path import Path, backwards, path_of
 from .reading import understand
 from .wanted import record_of
 
-__all__ = ["NotUnderstood", "Path", "Size", "Stage", "Understanding", "backwards", "path_of", "record_of", "understand"]
+__all__ = [
+    "Lived",
+    "NotUnderstood",
+    "Path",
+    "Size",
+    "Stage",
+    "Understanding",
+    "backwards",
+    "in_its_stages",
+    "life_of",
+    "path_of",
+    "record_of",
+    "understand",
+]

@@ -237,10 +237,11 @@ class NotUnderstood(ValueError):
         )
 
     @classmethod
-    def disordered(cls, specimen: str) -> "NotUnderstood":
+    def disordered(cls, specimen: str | None) -> "NotUnderstood":
+        noun = "it" if specimen is None else _with_article(objects.NAMES[specimen][0])
         return cls(
             "process",
-            f"The order in which {_with_article(objects.NAMES[specimen][0])} should do this is not understood: say the "
+            f"The order in which {noun} should do this is not understood: say the "
             f"stages in the order in which they happen",
         )
 

@@ -1,5 +1,6 @@
 """The stages of a life that a prompt asks for: clauses, their verbs, and how fast and how far each goes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from backend.species import SPECIES, Life
@@ -54,10 +55,25 @@ class _Clause:
 
 def stages_of(row: Row, specimen: str) -> tuple[Stage, ...]:
     """The stages in the order in which they happen. A process that the specimen lacks is among them, to be refused."""
-    _separated(row)
-    clauses = _clauses(row, specimen)
+    verbs = _told(row, PROCESSES_OF[specimen], specimen)
+    return _staged(_begun(row, verbs, SPECIES[specimen].life))
+
+
+def stages_of_any(row: Row, able: Collection[str]) -> tuple[Stage, ...]:
+    """The same of a thing of which no more is known than what may happen to it. Raises NotUnderstood."""
+    return _staged(_told(row, able, None))
+
+
+def _told(row: Row, able: Collection[str], specimen: str | None) -> list[_Verb]:
+    """All verbs in the order in which they happen, with what is said of each; `able` is what may happen to it."""
+    separated(row)
+    clauses = _clauses(row, able)
     _modify(clauses)
-    verbs = _merged(_begun(row, _ordered(clauses, specimen), SPECIES[specimen].life))
+    return _ordered(clauses, specimen)
+
+
+def _staged(verbs: list[_Verb]) -> tuple[Stage, ...]:
+    verbs = _merged(verbs)
     led_by_while = bool(verbs) and verbs[0].together
     for k, verb in enumerate(verbs):
         beside_sway = verb.process == "sway" or (k == 1 and verbs[0].process == "sway")
@@ -65,7 +81,7 @@ def stages_of(row: Row, specimen: str) -> tuple[Stage, ...]:
     return tuple(verb.stage() for verb in verbs)
 
 
-def _separated(row: Row) -> None:
+def separated(row: Row) -> None:
     """German verbs whose particle stands at the end of the clause: "geht ... auf"."""
     for k, item in list(row.of("separated")):
         for other in row.items[k + 1 :]:
@@ -76,7 +92,7 @@ def _separated(row: Row) -> None:
                 break
 
 
-def _clauses(row: Row, specimen: str) -> list[_Clause]:
+def _clauses(row: Row, able: Collection[str]) -> list[_Clause]:
     clauses = [_Clause()]
     for k, item in enumerate(row.items):
         if item.scenery or (item.used and item.kind != "object"):
@@ -99,7 +115,7 @@ def _clauses(row: Row, specimen: str) -> list[_Clause]:
                 clauses.append(_Clause())
             clauses[-1].orders.append((k, "first" if item.text in FIRST else "earlier"))
         elif item.kind in _VERBS:
-            verb = _verb(item, k, specimen)
+            verb = _verb(item, k, able)
             verb.again = row.at(k + 1).kind == "again" or row.at(k - 1).kind == "again"
             verb.state = _is_state(row, k)
             clauses[-1].verbs.append(verb)
@@ -124,11 +140,11 @@ def _is_state(row: Row, k: int) -> bool:
     return row.items[k].last in STATES[row.language] and noun.kind == "object"
 
 
-def _verb(item: Item, k: int, specimen: str) -> _Verb:
-    """The stage that a verb names; of several processes the first that the specimen has."""
+def _verb(item: Item, k: int, able: Collection[str]) -> _Verb:
+    """The stage that a verb names; of several processes the first that may happen."""
     value, drop = item.value if isinstance(item.value, tuple) else (item.value, None)
     choices = value.split("|")
-    process = next((choice for choice in choices if choice in PROCESSES_OF[specimen]), choices[0])
+    process = next((choice for choice in choices if choice in able), choices[0])
     return _Verb(process, k, drop, amount=1.0 if item.kind == "whole" else None)
 
 
@@ -157,7 +173,7 @@ def _nearest_first(verbs: list[_Verb], at: int) -> list[_Verb]:
     return earlier + later
 
 
-def _order(clause: _Clause, specimen: str) -> str | None:
+def _order(clause: _Clause, specimen: str | None) -> str | None:
     """Where its words say that a clause belongs. Raises NotUnderstood where they may be of one verb among several, or
     say two things: "a rose wilting and first blooming, before that closing"."""
     said = {order for _, order in clause.orders}
@@ -169,7 +185,7 @@ def _order(clause: _Clause, specimen: str) -> str | None:
     return said.pop()
 
 
-def _ordered(clauses: list[_Clause], specimen: str) -> list[_Verb]:
+def _ordered(clauses: list[_Clause], specimen: str | None) -> list[_Verb]:
     """All verbs in the order in which they happen: "wilting after blooming" blooms first."""
     groups: list[list[_Verb]] = []
     waiting: list[_Verb] = []  # of "before it wilts, ...", until the main clause has been told

@@ -142,9 +142,10 @@ class Engines(Struct, frozen=True):
     makes: tuple[str, ...] = ()  # objects that the built-in engine knows from words
     processes: tuple[str, ...] = ()
     device: Line = ""
-    # Why no picture comes to life here, each a sentence that says what to do; empty where nothing is missing.
+    # Why learned engines cannot work here, each a sentence that says what to do; empty where nothing is missing.
     lacking: Text = ""  # of libraries
-    no_model: Line = ""  # of a trained model: a request that names its own needs none
+    no_model: Line = ""  # of a trained model of motion: a request that names its own needs none
+    no_views: Line = ""  # of a trained model of views, likewise
 
 
 class Welcome(Answer, tag="welcome", forbid_unknown_fields=False):

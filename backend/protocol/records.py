@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from ..requests import FILM_SIDE, MAX_FRAMES, MODES, Fps
+from ..requests import FILM_SIDE, MAX_FRAMES, MODES, VIEWS, Fps
 from .words import ARRAY_BYTES, HEADER_BYTES, MAX_VERTICES, PICTURE_SIDE, RECORD_BYTES, BadMessage, Line, Text
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -40,7 +40,9 @@ class Subject(Record, tag="subject"):
     vertices (V, 3) metres; corners (C,) vertex at each polygon corner; sizes (P,) corners of each polygon;
     triangles (F, 3) corner indices; uv (C, 2); albedo (V, 3) sRGB-encoded, 255 = 1; roughness, metallic (V,)
     255 = 1; pin, weight (V,) in [0, 1]; parts (V,) index into part_names. picture (H, W, 3 or 4), brought to SwayAsSeen
-    alone: what its camera sees of the mesh, with the values of PictureRecord.
+    alone: what its camera sees of the mesh, with the values of PictureRecord. texture (T, S, 3), brought by no client:
+    sRGB, rows from the top, what the surface shows at its uv, (0, 0) being the lower left corner; albedo is the same,
+    at the vertices. texture_roughness (T, S), 255 = 1, likewise.
     """
 
     name: Line = ""
@@ -66,6 +68,8 @@ class Subject(Record, tag="subject"):
         "weight": ("<f4", ("V",)),
         "parts": ("<i4", ("V",)),
         "picture": ("|u1", ("H", "W", "N")),
+        "texture": ("|u1", ("T", "S", 3)),
+        "texture_roughness": ("|u1", ("T", "S")),
     }
     required = frozenset({"vertices", "corners", "sizes", "triangles"})
 
@@ -177,6 +181,22 @@ class FilmRecord(Record, tag="film"):
     required = frozenset({"pixels"})
 
 
+class ViewsRecord(Record, tag="views"):
+    """Views of one thing, pixels (F, H, W, 3), sRGB, rows from the top, as cameras at these azimuths see it: 0 is in
+    front of it, on the side of -Y, and a quarter turn on that of +X. Of Views, after so many of all steps; of
+    TextToMesh, of what it has come to then."""
+
+    step: Annotated[int, Meta(ge=0)]
+    steps: Annotated[int, Meta(ge=1)]
+    azimuths: Annotated[tuple[float, ...], Meta(min_length=1, max_length=VIEWS)]  # (F,) radians
+    preview: bool = False  # a later record replaces it
+    understood: tuple[Line, ...] = ()  # of the prompt, with what was done for want of a better machine
+    passed_over: tuple[Line, ...] = ()  # words of the prompt that the model does not know
+    version: Line = ""  # of the backend
+    layout = {"pixels": ("|u1", ("F", "H", "W", 3))}
+    required = frozenset({"pixels"})
+
+
 class Certificate(Record, tag="certificate"):
     """The last record: what was measured about the finished clip, as (name, value, unit), and that in one line."""
 
@@ -187,7 +207,7 @@ class Certificate(Record, tag="certificate"):
 
 Records = (
     Subject | FrameRecord | ModeRecord | SwayRecord | SeenRecord | PictureRecord | VolumeRecord | FilmRecord
-    | Certificate
+    | ViewsRecord | Certificate
 )  # fmt: skip
 _records = msgspec.msgpack.Decoder(Records)
 _PREFIX = struct.Struct("<4sI")  # magic, header bytes
@@ -266,10 +286,10 @@ def _check_layout(record: Record, header: int) -> int:
             raise BadMessage("too_large", f"{spec.name} has {spec.size:,} bytes; {ARRAY_BYTES:,} are allowed")
     if numbers.get("V", 0) > MAX_VERTICES:
         raise BadMessage("too_large", f"{numbers['V']:,} vertices; {MAX_VERTICES:,} are allowed")
-    if max(numbers.get("H", 0), numbers.get("W", 0)) > PICTURE_SIDE:
-        raise BadMessage(
-            "too_large", f"A picture of {numbers['W']:,} x {numbers['H']:,} pixels; {PICTURE_SIDE:,} a side are allowed"
-        )
+    for width, height in (("W", "H"), ("S", "T")):
+        if max(numbers.get(width, 0), numbers.get(height, 0)) > PICTURE_SIDE:
+            sides = f"{numbers[width]:,} x {numbers[height]:,}"
+            raise BadMessage("too_large", f"A picture of {sides} pixels; {PICTURE_SIDE:,} a side are allowed")
     size = _aligned(_PREFIX.size + header)
     for spec in record.arrays:
         size = _aligned(size + spec.size)
@@ -294,6 +314,15 @@ def check_subject(arrays: dict[str, np.ndarray]) -> None:
     )
     if not in_range:
         raise BadMessage("bad_frame", "The polygons do not fit the vertices")
+    if not arrays.keys().isdisjoint(("texture", "texture_roughness")) and not {"uv", "texture"} <= arrays.keys():
+        raise BadMessage("bad_frame", "A texture lies on a surface by its uv, and its roughness beside its colours")
+
+
+def check_views(record: ViewsRecord, arrays: dict[str, np.ndarray]) -> None:
+    """Raises BadMessage where there are not as many pictures as cameras, or none to see."""
+    pixels = arrays["pixels"]
+    if len(pixels) != len(record.azimuths) or not pixels.size or not np.isfinite(record.azimuths).all():
+        raise BadMessage("bad_frame", f"{len(pixels)} views from {len(record.azimuths)} azimuths")
 
 
 def check_pixels(pixels: np.ndarray) -> None:

@@ -30,11 +30,13 @@ from .fields import (
     Reverse,
     Seed,
     Timing,
+    check_prompt,
+    check_size,
     check_steps,
 )
+from .life import check_life
 from .picture import FILM_SIDE, Picture, Plane
 from .processes import (
-    BIRTHS,
     PROCESSES,
     Bloom,
     Burn,
@@ -53,19 +55,10 @@ from .processes import (
     name_of,
 )
 from .sway import Sway, SwayAsSeen
+from .views import FACES, NEGATIVE, VIEWS, TextToMesh, Views
 from .words import from_words, in_words
 
 VERSION = "0.1.0"  # of the software, both sides; the protocol has its own
-
-
-def check_size(prompt: str) -> None:
-    """Raises ValueError with a sentence for what is no text or too much of it."""
-    try:
-        size = len(prompt.encode())
-    except UnicodeEncodeError:
-        raise ValueError("The prompt is not valid text (UTF-8): type it again or paste it as plain text") from None
-    if size > PROMPT_BYTES:
-        raise ValueError(f"The prompt has {size:,} bytes and {PROMPT_BYTES:,} are allowed: shorten it to one sentence")
 
 
 class Generate(Struct, frozen=True, kw_only=True, tag="generate", forbid_unknown_fields=True):
@@ -86,9 +79,7 @@ class Generate(Struct, frozen=True, kw_only=True, tag="generate", forbid_unknown
             raise ValueError(
                 f"{self.count:,} were asked for, and 1 to {INDIVIDUALS} can be made: ask for a number within that"
             )
-        check_size(self.prompt)
-        if not self.prompt.strip():
-            raise ValueError('The prompt is empty: say what should come to life, for example "a red rose blooming"')
+        check_prompt(self.prompt)
 
 
 class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_fields=True):
@@ -106,22 +97,10 @@ class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_f
     preview: Preview = True
 
     def __post_init__(self):
-        if not self.first < self.last:
-            raise ValueError(
-                f"The life shown ends at {self.last:g}, not after its beginning at {self.first:g}: tick Reverse to "
-                "play it backwards"
-            )
-        starts, ends = [stage.start for stage in self.stages], 0.0
-        if starts != sorted(starts):
-            raise ValueError(f"{in_words(self.stages)}: put the processes in the order in which they start")
-        for stage in self.stages:
-            if isinstance(stage.process, BIRTHS) and 0.0 < ends <= stage.start:
-                name = name_of(stage.process).capitalize()
-                raise ValueError(f"{name} ends with your mesh as it is, so nothing can come before it: put it first")
-            ends = max(ends, stage.end)
+        check_life(self.stages, self.first, self.last)
 
 
-Request = Generate | Animate | Sway | SwayAsSeen | Picture | Plane
+Request = Generate | Animate | Sway | SwayAsSeen | Picture | Plane | Views | TextToMesh
 
 
 def child_seed(seed: int, number: int) -> int:
@@ -144,7 +123,7 @@ def provenance(request: Request) -> dict[str, str]:
     fields = msgspec.structs.asdict(request) | {"version": VERSION}
     if isinstance(request, Generate) and request.specimen is not None:
         fields["specimen"] = msgspec.json.encode(request.specimen).decode()
-    if isinstance(request, Animate):
+    if isinstance(request, Animate | TextToMesh):
         fields |= {"process": in_words(request.stages), "stages": msgspec.json.encode(request.stages).decode()}
     if isinstance(request, SwayAsSeen):
         fields["camera"] = msgspec.json.encode(request.camera).decode()

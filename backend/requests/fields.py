@@ -76,6 +76,25 @@ Model = Annotated[
 Engine = Annotated[Literal["builtin"], Meta(title="Engine", description="What makes the result")]
 
 
+def check_size(prompt: str, called: str = "prompt") -> None:
+    """Raises ValueError with a sentence for what is no text or too much of it."""
+    try:
+        size = len(prompt.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"The {called} is not valid text (UTF-8): type it again or paste it as plain text") from None
+    if size > PROMPT_BYTES:
+        raise ValueError(
+            f"The {called} has {size:,} bytes and {PROMPT_BYTES:,} are allowed: shorten it to one sentence"
+        )
+
+
+def check_prompt(prompt: str) -> None:
+    """Raises ValueError with a sentence for what nothing can be made of."""
+    check_size(prompt)
+    if not prompt.strip():
+        raise ValueError('The prompt is empty: say what should come to life, for example "a red rose blooming"')
+
+
 def check_steps(steps: int, levels: int = LEVELS) -> None:
     """Raises ValueError, with a sentence, where so many steps do not fit the levels of noise."""
     if steps and levels % steps:
