@@ -166,26 +166,32 @@ def _learned(load: bool) -> Iterator[Finding]:
     if missing:
         text = f"Not installed, and not needed by the built-in engine: {', '.join(missing)}. {learned.advice()}"
         yield Finding(True, text)
-    yield _model()
+    yield from _models()
     if "torch" in there:
         yield _gpu()
     if load:
         yield from _loaded([name for name in _PLACE if name in there])
 
 
-def _model() -> Finding:
-    """The one that comes with us: its folder, its size, and what its card says first."""
-    from backend.pipelines.expected import WEIGHTS
+def _models() -> Iterator[Finding]:
+    """Those that come with us."""
+    from backend.pipelines import expected, views_of
 
-    files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
+    yield _model(expected.WEIGHTS, "", "pictures come to life")
+    yield _model(views_of.WEIGHTS, " of views", "words become views and a mesh by the engine views")
+
+
+def _model(folder: Path, of: str, makes: str) -> Finding:
+    """Its folder, its size, and what its card says first."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
     if not files:
-        return Finding(True, "No trained model comes with this version: pictures come to life with one that you name")
+        return Finding(True, f"No trained model{of} comes with this version: {makes} with one that you name")
     if not any(path.suffix == ".safetensors" for path in files):
-        return Finding(False, f"The model in {WEIGHTS} has no weights: install Anthesis again")
-    size, card = sum(path.stat().st_size for path in files), WEIGHTS / "README.md"
+        return Finding(False, f"The model{of} in {folder} has no weights: install Anthesis again")
+    size, card = sum(path.stat().st_size for path in files), folder / "README.md"
     lines = card.read_text(encoding="utf-8").splitlines() if card.is_file() else []
     about = next((line for line in lines if line and line[0] not in "#-|"), "it has no card")
-    return Finding(True, f"A trained model of {size / 1e6:.1f} MB lies in {WEIGHTS}: {about}")
+    return Finding(True, f"A trained model{of} of {size / 1e6:.1f} MB lies in {folder}: {about}")
 
 
 def _checkpoints(home: Path) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from backend import protocol, wire
-from backend.clip import Photo
+from backend.clip import Texture
 from backend.commands import interrupt
 from backend.commands.bar import say, shown
 from backend.files import Unwritable, beside, film, part_of, picture
@@ -93,11 +93,11 @@ def make(request: protocol.Picture, path: Path, output: Path) -> dict:
     }
 
 
-def for_plane(path: Path, output: Path) -> tuple[bytes, Photo]:
+def for_plane(path: Path, output: Path) -> tuple[bytes, Texture]:
     """The record that a plane is made of, and what it shows. Raises Unreadable, Unwritable, NotInstalled."""
     read = _read(path)
     photo = picture.photo(path, read.pixels)
-    place = beside(output, photo)
+    (place,) = beside(output, photo)
     if output.suffix.lower() == ".usdc" and place.exists() and place.samefile(path):
         raise Unwritable(f"{path} would be written over, for the plane's own picture goes there: name another output")
     return bytes(wire.pack_picture(read.pixels)), photo

@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 
 from backend import pipelines, protocol, wire
-from backend.commands import film, interrupt
+from backend.commands import film, interrupt, views
 from backend.commands.bar import say, shown
 from backend.files import ENDINGS, Unwritable, check_output, part_of, save
 from backend.files import film as film_files
 from backend.files.mesh import ENDINGS as MESH_ENDINGS
 from backend.files.mesh import Placed, Unreadable, placed
 from backend.files.obj import frames_in
-from backend.prompt import backwards, record_of, understand
+from backend.prompt import record_of, understand
 
 BAD_INPUT, FAILED = 2, 1
 
@@ -33,11 +33,12 @@ class _BadOption(ValueError):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backend run", description=__doc__.split("\n")[0],
-        epilog="\n\n".join([_processes(), _swaying(), film.help_text(), _specimens()]),
+        epilog="\n\n".join([_processes(), _swaying(), film.help_text(), views.help_text(), _specimens()]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(
-        "subject", help='words, for example "a red rose blooming"; with --process, a mesh file; or a picture'
+        "subject",
+        help='words, for example "a red rose blooming"; with --process, a mesh file; or a picture',
     )
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="PATH",
@@ -66,7 +67,17 @@ def _parser() -> argparse.ArgumentParser:
              "upper left corner; the film is of its ringing",
     )  # fmt: skip
     parser.add_argument(
-        "--model", metavar="FOLDER", help="of a picture: a trained model (default: the one that comes with Anthesis)"
+        "--model", metavar="FOLDER",
+        help="of a picture, or with --engine views: a trained model, or the name of a public one of views (default: "
+             "the one that comes with Anthesis)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", choices=("builtin", "views"), default="builtin",
+        help="what makes something of words: builtin, a specimen; views, a model of what things look like from all "
+             f"sides, a textured mesh of it, or with -o NAME{views.STRIP} its views (default: builtin)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--negative", metavar="WORDS", default=argparse.SUPPRESS, help="with --engine views: what it should not be like"
     )
     (amount,) = (field for field in msgspec.structs.fields(protocol.Stage) if field.name == "amount")
     for field in (amount, *msgspec.structs.fields(protocol.Animate)):
@@ -157,23 +168,25 @@ def make(arguments: argparse.Namespace) -> dict:
     request = _request(arguments)
     if isinstance(request, protocol.Picture):
         return film.make(request, Path(arguments.subject), arguments.output)
+    if isinstance(request, protocol.Views):
+        return views.make(request, arguments.output)
     check_output(arguments.output)
     interrupt.end_at_once(unfinished=part_of(arguments.output))
     subject, photo, moved = None, None, {}
     if isinstance(request, protocol.Plane):
         subject, photo = film.for_plane(Path(arguments.subject), arguments.output)
-    elif not isinstance(request, protocol.Generate):
+    elif isinstance(request, protocol.Animate | protocol.Sway):
         found = placed(Path(arguments.subject), arguments.up)
         subject, moved = bytes(wire.pack_mesh(found.mesh)), _told_of_moving(found)
     with shown() as report:
-        clip, certificate, understood = pipelines.made(request, subject, report)
-        clip = replace(clip, subject=replace(clip.subject, photo=photo), provenance=clip.provenance | moved)
+        clip, certificate, line, passed_over = pipelines.made(request, subject, report)
+        shows = clip.subject if photo is None else replace(clip.subject, texture=photo)
+        clip = replace(clip, subject=shows, provenance=clip.provenance | moved)
         made = time.perf_counter()
         report(1.0, f"Writing {arguments.output}")
         save(clip, arguments.output)
     written = time.perf_counter()
-    line = "" if understood is None else understood.say() + backwards(understood)
-    if understood is not None:
+    if line:
         say(line)
     say(f"{arguments.output}: {certificate.summary}")
     return {
@@ -184,7 +197,7 @@ def make(arguments: argparse.Namespace) -> dict:
         "triangles": len(clip.subject.triangles),
         # with numbers as numbers, where the files' provenance is text
         "made": clip.provenance | msgspec.to_builtins(msgspec.structs.asdict(request)),
-        **({} if understood is None else {"understood": line, "passed_over": understood.passed_over}),
+        **({"understood": line, "passed_over": passed_over} if line else {}),
         "measured": {name: value for name, value, _ in certificate.measured},
         "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
     }
@@ -202,13 +215,19 @@ def _told_of_moving(found: Placed) -> dict[str, str]:
 
 def _request(arguments: argparse.Namespace) -> protocol.Request:
     given = vars(arguments)
-    asked = {name: given[name] for name in protocol.Animate.__struct_fields__ if name in given}
+    asked = {name: given[name] for name in protocol.Animate.__struct_fields__ if name in given and name != "engine"}
     is_picture = Path(arguments.subject).suffix.lower() in film.ENDINGS
+    by_views = arguments.engine == "views"
     if not is_picture:
         for name in ("pull", "model"):
-            if given[name] is not None:
+            if given[name] is not None and not (by_views and name == "model"):
                 raise _BadOption(f"--{name} is for a picture ({', '.join(film.ENDINGS)}): leave it out")
-    if is_picture:
+    if "negative" in given and not by_views:
+        raise _BadOption("--negative is for --engine views: leave it out, or choose that")
+    if by_views:
+        kind = views.kind_of(arguments.output)
+        asked |= _of_views(kind, arguments)
+    elif is_picture:
         kind = film.kind_of(arguments.output)
         asked |= _picture_settings(kind, given, dict(map(_setting, arguments.set)))
     elif arguments.process and arguments.process.strip().lower() == "sway":
@@ -217,11 +236,7 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
     elif arguments.process:
         kind = protocol.Animate
         asked["preview"] = False
-        amount = {"amount": arguments.amount} if "amount" in given else {}
-        try:
-            asked["stages"] = protocol.from_words(arguments.process, dict(map(_setting, arguments.set)), **amount)
-        except ValueError as error:
-            raise _BadOption(str(error)) from None
+        asked["stages"] = _stages(arguments.process, dict(map(_setting, arguments.set)), given)
     elif Path(arguments.subject).suffix.lower() in MESH_ENDINGS:
         raise _BadOption(
             f"Say what should happen to {arguments.subject}: --process with one of {', '.join(protocol.PROCESSES)}"
@@ -242,6 +257,38 @@ def _request(arguments: argparse.Namespace) -> protocol.Request:
         problem, _, where = str(error).partition(" - at `$.")
         name = where.rstrip("`")
         raise _BadOption(_bounds(kind, name, asked) if name in kind.__struct_fields__ else problem) from None
+
+
+def _of_views(kind: type, arguments: argparse.Namespace) -> dict:
+    given, path = vars(arguments), Path(arguments.subject)
+    if path.suffix.lower() in (*film.ENDINGS, *MESH_ENDINGS):
+        raise _BadOption(f"--engine views makes something of words, and {path.name} is a file: leave --engine out")
+    others = ("pull", "up", *(() if kind is protocol.Views else ("count",)))
+    if kind is protocol.Views:
+        others += ("process", "frames", "fps", "amount", "first", "last", "timing", "reverse")
+    for name in others:
+        if given.get(name) is not None:
+            what = "views" if kind is protocol.Views else "a mesh by views"
+            raise _BadOption(f"--{name} is not for {what}: leave it out")
+    fields = {field.name: field for field in views.settings(kind)}
+    chosen = dict(map(_setting, arguments.set))
+    own = {name: value for name, value in chosen.items() if name in fields or not given.get("process")}
+    asked = {"prompt": arguments.subject} | _chosen("What --engine views makes", own, fields)
+    asked |= {name: given[name] for name in ("model", "negative", "count") if given.get(name) is not None}
+    if given.get("process"):
+        sliders = {name: value for name, value in chosen.items() if name not in own}
+        asked["stages"] = _stages(arguments.process, sliders, given)
+    elif "amount" in given:
+        raise _BadOption("--amount is for --process, and words say it themselves: leave it out")
+    return asked
+
+
+def _stages(words: str, sliders: dict[str, float], given: dict) -> tuple[protocol.Stage, ...]:
+    amount = {"amount": given["amount"]} if "amount" in given else {}
+    try:
+        return protocol.from_words(words, sliders, **amount)
+    except ValueError as error:
+        raise _BadOption(str(error)) from None
 
 
 def _sway_settings(given: dict, settings: dict[str, float]) -> dict[str, float]:
@@ -302,6 +349,8 @@ def _setting(text: str) -> tuple[str, float]:
 def _bounds(kind: type, name: str, asked: dict) -> str:
     (field,) = (field for field in msgspec.structs.fields(kind) if field.name == name)
     number, meta = get_args(field.type)
+    if meta.ge is None:
+        return f"--{name} has more than {meta.max_length:,} characters: shorten it"
     what = "a whole number" if number is int else "a number"
     return f"--{name} is {what} from {meta.ge:,} to {meta.le:,}, and {asked[name]:,} is not: choose another"
 

@@ -21,6 +21,7 @@ from backend import learned
 from backend.report import Cancelled, Report
 
 if TYPE_CHECKING:
+    from backend.files.picture import Pixels
     from backend.training.dynamics.plan import Plan
     from backend.training.dynamics.stock import Data
     from backend.training.loop import How
@@ -45,8 +46,9 @@ class _Unfit(ValueError):
 _OF = {
     "dynamics": ("videos", "flow", "raft_weights"),
     "multiview": ("renders", "meshes", "base"),
+    "subject": ("pictures", "name", "of", "model"),
 }
-_PRESETS = {"dynamics": ("seedling", "paper"), "multiview": ("seedling", "seedling64", "paper")}
+_PRESETS = {"dynamics": ("seedling", "paper"), "multiview": ("seedling", "seedling64", "paper"), "subject": ()}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what", choices=tuple(_OF),
         help="dynamics: how what one picture shows sways (arXiv:2309.07906); multiview: what a thing looks like from "
-             "several sides (arXiv:2308.16512)",
+             "several sides (arXiv:2308.16512); subject: one thing of yours, by a model of these",
     )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where model, log and state go")
     parser.add_argument(
@@ -91,6 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument(
         "--base", type=Path, metavar="FOLDER",
         help="the Stable Diffusion that learns views, in diffusers' layout: wanted with the paper's sizes",
+    )  # fmt: skip
+    own = parser.add_argument_group("subject")
+    own.add_argument("--pictures", type=Path, metavar="FOLDER", help="3 to 10 pictures of it, and no others")
+    own.add_argument("--name", metavar="TEXT", help="what it shall be called: best a word that means nothing else")
+    own.add_argument("--of", metavar="TEXT", help='what kind of thing it is, behind its name: "mug"')
+    own.add_argument(
+        "--model", type=Path, metavar="FOLDER",
+        help="the model of views that learns it: a seedling, or MVDream in diffusers' layout",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on with what lies in --out")
     parser.add_argument("--minutes", type=float, metavar="N", help="stop after so many, to be resumed")
@@ -132,8 +142,9 @@ def _check(arguments: argparse.Namespace) -> None:
             if what != arguments.what and getattr(arguments, name) not in (None, "dis"):
                 raise _Unfit(f"--{name.replace('_', '-')} is for {what}: leave it out")
     if arguments.preset not in (None, *_PRESETS[arguments.what]):
-        raise _Unfit(f"--preset {arguments.preset} is for multiview: say seedling or paper")
-    (_check_dynamics if arguments.what == "dynamics" else _check_multiview)(arguments)
+        instead = f"say {' or '.join(_PRESETS[arguments.what])}" if _PRESETS[arguments.what] else "leave it out"
+        raise _Unfit(f"--preset {arguments.preset} is not for {arguments.what}: {instead}")
+    {"dynamics": _check_dynamics, "multiview": _check_multiview, "subject": _check_subject}[arguments.what](arguments)
     if not arguments.effort > 0:
         raise _Unfit("--effort is a number above 0")
     if arguments.device == "cuda":
@@ -179,6 +190,17 @@ def _check_multiview(arguments: argparse.Namespace) -> None:
         raise _Unfit("--base is for --preset paper: a seedling grows from nothing")
 
 
+def _check_subject(arguments: argparse.Namespace) -> None:
+    """Raises _Unfit."""
+    for name, what in (("pictures", "FOLDER, with 3 to 10 of it"), ("name", "TEXT"), ("model", "FOLDER, of views")):
+        if getattr(arguments, name) is None:
+            raise _Unfit(f"A subject wants --{name} {what}")
+    if not arguments.pictures.is_dir():
+        raise _Unfit(f"{arguments.pictures} is no folder: --pictures takes one in which pictures lie")
+    if not any(letter.isalnum() for letter in arguments.name):
+        raise _Unfit(f"--name {arguments.name!r} is no word: name the subject by letters")
+
+
 def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float] | None:
     """The last scores; None, said, if it came to nothing."""
     from backend.training.checkpoint import OtherPlan
@@ -188,7 +210,8 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
     how = How(arguments.device, arguments.seed, shlex.join(["python", "-m", "backend", "train", *options]))
     try:
         with _reported(arguments.minutes) as report:
-            return (_dynamics if arguments.what == "dynamics" else _multiview)(arguments, how, report)
+            kind = {"dynamics": _dynamics, "multiview": _multiview, "subject": _subject}[arguments.what]
+            return kind(arguments, how, report)
     except OtherPlan as error:
         raise _Unfit(f"{arguments.out} cannot be gone on with: {error}. Name another folder") from None
     except Diverged as error:
@@ -235,6 +258,44 @@ def _multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dic
         return train(plan, data, arguments.out, how, report, arguments.base)
     except (FileNotFoundError, shards.OtherRecipe, Unfit) as error:
         raise _Unfit(str(error)) from None
+
+
+def _subject(arguments: argparse.Namespace, how: "How", report: Report) -> dict[str, float]:
+    from backend.priors.weights import AnotherLayout, Damaged
+    from backend.training.multiview import subject
+    from backend.training.multiview.training import Unfit
+
+    text = " ".join(f"{arguments.name} {arguments.of or ''}".split())
+    try:
+        data = subject.Pictures.of(_pictures_in(arguments.pictures, subject.SMALLEST), text)
+        plan = subject.usual(arguments.model).with_effort(arguments.effort)
+        scores = subject.train(arguments.model, data, arguments.out, how, report, plan)
+    except (FileNotFoundError, AnotherLayout, Damaged, Unfit) as error:
+        raise _Unfit(str(error)) from None
+    _say(f'It is called "{text}" in what you ask of {arguments.out / "model"}')
+    return scores
+
+
+def _pictures_in(folder: Path, smallest: int) -> list["Pixels"]:
+    """Pictures (H, W, 3 or 4), by their names, of no shorter side than so many pixels. Raises _Unfit."""
+    from backend.files import picture
+    from backend.files.mesh import Unreadable
+    from backend.training.multiview.subject import FEWEST, MOST
+
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in picture.ENDINGS)
+    if not FEWEST <= len(paths) <= MOST:
+        raise _Unfit(f"{folder} has {len(paths)} pictures: a subject is learnt from {FEWEST} to {MOST}")
+    found = []
+    for path in paths:
+        try:
+            pixels = picture.read(path).pixels
+        except (Unreadable, learned.NotInstalled) as error:
+            raise _Unfit(str(error)) from None
+        height, width = pixels.shape[:2]
+        if min(height, width) < smallest:
+            raise _Unfit(f"{path.name} has {width} x {height} pixels, which show too little: {smallest} a side or more")
+        found.append(pixels)
+    return found
 
 
 def _of_specimens(plan: "Plan", report: Report) -> "Data":

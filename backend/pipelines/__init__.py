@@ -1,23 +1,23 @@
 """The table of what can be asked for: one request type, one pipeline.
 
 A job goes in as a request and the bytes of what the client brings along: for Animate and Sway a Subject record, for
-SwayAsSeen one with a picture, for Picture and Plane a PictureRecord. Records come out one by one: the subject, its
-frames or its modes, a certificate. Pipelines are imported when they are asked for, so that this costs nothing.
+SwayAsSeen one with a picture, for Picture and Plane a PictureRecord, for what is made from words nothing. Records come
+out one by one: the subject, its frames or its modes, a certificate. Pipelines are imported when they are asked for, so
+that this costs nothing.
 """
 
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import NamedTuple
 
 from backend import certificate, protocol, wire
 from backend.clip import Clip, Frame, Mesh
-from backend.pipelines import filming, modal
-from backend.pipelines.jobs import certified, mesh_of, swung, told_of_compiling
-from backend.prompt import NotUnderstood, Understanding, understand
-from backend.report import Preview, Report, Varying
+from backend.pipelines import filming, jobs, modal
+from backend.pipelines.jobs import begun, certified, mesh_of, swung, told_of_compiling
+from backend.prompt import NotUnderstood, Understanding, backwards, understand
+from backend.report import Report, Varying
 
 Lively = protocol.Generate | protocol.Animate | protocol.Sway | protocol.Plane  # what becomes a mesh and its frames
 
@@ -25,6 +25,7 @@ Lively = protocol.Generate | protocol.Animate | protocol.Sway | protocol.Plane  
 def capabilities() -> protocol.Engines:
     """What the engines on this machine can do."""
     from backend.pipelines.expected import lacking, no_model
+    from backend.pipelines.views_of import no_views
 
     return protocol.Engines(
         makes=tuple(name.replace("_", " ") for name in protocol.SPECIES),
@@ -32,25 +33,38 @@ def capabilities() -> protocol.Engines:
         device="CPU",
         lacking=lacking(),
         no_model=no_model(),
+        no_views=no_views(),
     )
 
 
 def failure(error: Exception) -> protocol.Failure | None:
     """The sentence for an error that its reader can do something about; None for a fault of ours."""
+    from backend.geometry.decimation import Unmeshable
+    from backend.geometry.isosurface import NoSurface
     from backend.geometry.modes import Rigid
+    from backend.geometry.texture import Unpaintable
     from backend.learned import NotInstalled
-    from backend.pipelines.expected import NoModel, Still, UnusableSetting
+    from backend.models import ModelError
+    from backend.pipelines.expected import Still, UnusableSetting
     from backend.pipelines.lifecycle import BrokenSolve, UnusableSubject
     from backend.pipelines.processes.process import NotForThis
     from backend.pipelines.still import UnusablePicture
+    from backend.pipelines.text_to_mesh import NothingKept
+    from backend.pipelines.trained import NoModel, TooLittleMemory
 
     codes = {
         NotForThis: "bad_subject",
         NotUnderstood: "unsupported",
+        ModelError: "unsupported",
         NoModel: "unsupported",
+        NoSurface: "unsupported",
+        NothingKept: "unsupported",
         NotInstalled: "unsupported",
         Rigid: "bad_subject",
         Still: "bad_subject",
+        TooLittleMemory: "unsupported",
+        Unmeshable: "unsupported",
+        Unpaintable: "unsupported",
         UnusablePicture: "bad_subject",
         UnusableSetting: "unsupported",
         UnusableSubject: "bad_subject",
@@ -70,7 +84,7 @@ class Living(NamedTuple):
     mesh: Mesh
     frames: Iterator[Frame]
     previews: Iterator[tuple[int, Frame]]  # coarse ones, with their numbers among the frames; maybe none
-    understood: Understanding | None = None  # where there was a prompt
+    understood: Understanding | None = None  # where there was a prompt that the built-in engine follows
     loop: bool = False  # the last frame leads back to the first
     reach: float = 0.0  # metres, see protocol.Subject
 
@@ -86,6 +100,14 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
             return modal.swaying_plane(request, subject, report)
         case protocol.Picture():
             return filming.filming(request, subject, report)
+        case protocol.Views():
+            from backend.pipelines import views_of
+
+            return views_of.viewing(request, report)
+        case protocol.TextToMesh():
+            from backend.pipelines import text_to_mesh
+
+            return text_to_mesh.meshing(request, report)
         case _:
             return _living(request, subject, report)
 
@@ -99,31 +121,10 @@ def _living(
     header = {"version": protocol.VERSION, "loop": loop, "reach": reach}
     if understood is not None:
         header |= understood.header() | {"windblown": understood.windblown}
-    measure = certificate.Measure(mesh, request.frames)
-    previews, frames = _begun(previews, frames)
+    previews, frames = begun(previews, frames)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
-    try:
-        for index, frame in previews:
-            yield Preview(wire.pack_frame(frame, index, preview=True))
-    except (FloatingPointError, wire.NotFinite):  # what is too coarse to be solved may well be solved in full
-        pass
-    for index, frame in enumerate(frames):
-        yield wire.pack_frame(frame, index)
-        measure.add(frame)
-    yield Varying(protocol.pack(certified(measure, began, report), {}))
-
-
-def _begun(previews: Iterator[tuple[int, Frame]], frames: Iterator[Frame]) -> tuple[Iterator, Iterator]:
-    """The same, with the first of all computed: a process that can do nothing with a mesh says so before it gives
-    anything."""
-    try:
-        for first in previews:
-            return chain([first], previews), frames
-    except (FloatingPointError, wire.NotFinite):  # what is too coarse to be solved may well be solved in full
-        pass
-    for frame in frames:
-        return iter(()), chain([frame], frames)
-    return iter(()), frames
+    measured = yield from jobs.living(mesh, previews, frames, request.frames, began, report)
+    yield Varying(protocol.pack(measured, {}))
 
 
 def living(request: Lively, subject: bytes | None, report: Report) -> Living:
@@ -153,11 +154,16 @@ class Made(NamedTuple):
 
     clip: Clip
     certificate: protocol.Certificate
-    understood: Understanding | None
+    understood: str  # of a prompt, in one line; "" where there was none
+    passed_over: tuple[str, ...] = ()  # words of it
 
 
-def made(request: Lively, subject: bytes | None, report: Report) -> Made:
+def made(request: Lively | protocol.TextToMesh, subject: bytes | None, report: Report) -> Made:
     """All of a request at once, without a preview; otherwise as `living`."""
+    if isinstance(request, protocol.TextToMesh):
+        from backend.pipelines import text_to_mesh
+
+        return Made(*text_to_mesh.whole(request, report))
     began = time.perf_counter()
     mesh, frames, _, understood, loop, _ = living(request, subject, report)
     measure, kept = certificate.Measure(mesh, request.frames), []
@@ -165,4 +171,5 @@ def made(request: Lively, subject: bytes | None, report: Report) -> Made:
         measure.add(frame)
         kept.append(frame)
     clip = Clip.from_frames(mesh, kept, request.fps, loop=loop, provenance=protocol.provenance(request))
-    return Made(clip, certified(measure, began, report), understood)
+    said = ("", ()) if understood is None else (understood.say() + backwards(understood), understood.passed_over)
+    return Made(clip, certified(measure, began, report), *said)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend import learned, protocol, spectral, wire
+from backend.pipelines import trained
 from backend.pipelines.still import Pixels
 from backend.report import Report
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parents[1] / "weights" / "dynamics"  # of the model that comes with us
 LIBRARIES = {"torch": "torch", "diffusers": "diffusers", "safetensors": "safetensors"}
 STILL = 0.05  # pixels: what moves less than this everywhere is not seen to move
-
-
-class NoModel(ValueError):
-    """There is no such model, or it cannot be used; the message says what to do."""
 
 
 class UnusableSetting(ValueError):
@@ -45,36 +42,15 @@ def lacking() -> str:
 
 def no_model() -> str:
     """Why a model must be named, and what to do, in a sentence; "" where one comes with us."""
-    if WEIGHTS.is_dir():
-        return ""
-    return "No trained model comes with this version: train one, and name its folder as the model"
+    return trained.lacking_one(WEIGHTS)
 
 
 def model_of(named: str) -> "Dynamics":
-    """The model in a folder, or the one that comes with us. Raises NoModel, NotInstalled."""
+    """The model in a folder, or the one that comes with us. Raises trained.NoModel, NotInstalled."""
     learned.wanted(**LIBRARIES)
-    import torch
-
     from backend.priors.dynamics import Dynamics
 
-    try:
-        folder = Path(named).expanduser() if named else WEIGHTS
-    except RuntimeError:
-        raise NoModel(f"No model lies in {named}, for there is no such user: name its folder in full") from None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return Dynamics.load(folder, device)
-    except FileNotFoundError:
-        lies = f"No model lies in {folder}" if named else "No trained model comes with this version"
-        raise NoModel(
-            f"{lies}: train one with `python -m backend train dynamics --preset seedling --out FOLDER`, and name "
-            "FOLDER/model as the model"
-        ) from None
-    except Exception as error:  # of a stranger's files the libraries raise what they like
-        raise NoModel(
-            f"The model in {folder} cannot be read ({type(error).__name__}: {str(error)[:200]}): copy it again, or "
-            "train another"
-        ) from error
+    return trained.loaded(Dynamics.load, named, WEIGHTS, "dynamics")
 
 
 def sampling(model: "Dynamics", steps: int, loop: bool = False) -> "Sampling":

@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import chain
 from typing import TypeVar
 
 from backend import certificate, protocol, spectral, wire
 from backend.clip import Frame, Mesh
-from backend.report import Report
+from backend.report import Preview, Report
 
 T = TypeVar("T")
 
+SECOND = 1.0
 COMPILING = "Compiling for this machine, only this once"
 
 
@@ -69,6 +72,53 @@ def told_once(work: Callable[[Report], T], report: Report) -> T:
         yield work(told)
 
     return next(told_of_compiling(alone, report))
+
+
+def meanwhile(work: Callable[[], T], tell: Callable[[], None]) -> T:
+    """What `work` returns, which is long and silent: `tell` is called every second until then, and may end it all."""
+    worker = ThreadPoolExecutor(1)
+    try:
+        going = worker.submit(work)
+        while True:
+            tell()
+            if wait([going], SECOND).done:
+                return going.result()
+    finally:
+        worker.shutdown(wait=False)
+
+
+def begun(previews: Iterator[tuple[int, Frame]], frames: Iterator[Frame]) -> tuple[Iterator, Iterator]:
+    """The same, with the first of all computed: a process that can do nothing with a mesh says so before it gives
+    anything."""
+    try:
+        for first in previews:
+            return chain([first], previews), frames
+    except (FloatingPointError, wire.NotFinite):  # what is too coarse to be solved may well be solved in full
+        pass
+    for frame in frames:
+        return iter(()), chain([frame], frames)
+    return iter(()), frames
+
+
+def living(
+    mesh: Mesh,
+    previews: Iterator[tuple[int, Frame]],
+    frames: Iterator[Frame],
+    count: int,
+    began: float,
+    report: Report,
+) -> Iterator[bytearray]:
+    """Frames as records, coarse ones first; in the end what was measured of them."""
+    measure = certificate.Measure(mesh, count)
+    try:
+        for index, frame in previews:
+            yield Preview(wire.pack_frame(frame, index, preview=True))
+    except (FloatingPointError, wire.NotFinite):  # what is too coarse to be solved may well be solved in full
+        pass
+    for index, frame in enumerate(frames):
+        yield wire.pack_frame(frame, index)
+        measure.add(frame)
+    return certified(measure, began, report)
 
 
 def certified(measure: certificate.Measure, began: float, report: Report) -> protocol.Certificate:

@@ -22,8 +22,9 @@ from scipy.ndimage import map_coordinates
 
 from backend import protocol, spectral
 from backend.clip import Mesh
-from backend.pipelines.expected import NoModel, model_of, sways, to_keys
+from backend.pipelines.expected import model_of, sways, to_keys
 from backend.pipelines.still import Pixels, opaque
+from backend.pipelines.trained import NoModel
 from backend.report import Report, part
 
 if TYPE_CHECKING:

@@ -77,7 +77,8 @@ def _refuse_edgewise(answer: wind.Sway, modes: Modes, direction: float, metres: 
     )
     if along < UNSEEN * metres and along < 0.05 * across:
         raise UnusableSubject(
-            "The wind blows along the sheet, and nothing would be seen to move: turn the wind by 90 degrees, or the mesh."
+            "The wind blows along the sheet, and nothing would be seen to move: turn the wind by 90 degrees, or turn "
+            "the mesh."
         )
 
 
