@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import bpy
 import msgspec
 
+from . import views
 from .client.jobs import Job
 from .client.session import Session
 from .scene import keys, marks
@@ -22,6 +23,7 @@ from .scene.photos import LOST, Photo
 from .scene.reading import Target
 from .scene.swaying import Arriving
 from .scene.taken import BadResult
+from .scene.viewing import Viewing
 from .scene.writing import Import
 from .seam import protocol
 
@@ -40,7 +42,7 @@ class Arrival:
     order: str = ""  # what it is a part of; by itself where that is ""
     photo: Photo | None = None  # what it shows, where it is a plane that was asked for from here
     request: protocol.Request | None = None  # once its records come
-    writing: Import | Arriving | None = None
+    writing: Import | Arriving | Viewing | None = None
     finishing: Iterator[None] | None = None
     news: bool = False  # frames came whose colour is not shown yet
     shown_at: float = -1e9
@@ -48,9 +50,10 @@ class Arrival:
 
     @property
     def landed_as(self) -> str:
-        """The name of its object, if it has one in the open file."""
+        """The name of its object, or of its image where it is views, if it has one in the open file."""
         name = self.writing.object_name if self.writing is not None else ""
-        return name if name in bpy.data.objects else ""
+        there = bpy.data.images if isinstance(self.writing, Viewing) else bpy.data.objects
+        return name if name in there else ""
 
     @property
     def whole(self) -> str:
@@ -65,7 +68,8 @@ class Arrivals:
         self.open: dict[str, Arrival] = {}  # by job
         self.waits = ""  # what the user has to do before anything is written
         self.notes: dict[str, list[str]] = {}  # by job: what there is to say about its import
-        self.objects: dict[str, str] = {}  # by job: the name of the object that it became
+        self.objects: dict[str, str] = {}  # by job: the name of the object, or of the image, that it became
+        self.reached: dict[str, int] = {}  # by job: the step whose views came last
         self.partial: set[str] = set()  # jobs of whose result only the beginning could be used
         self.landed: dict[str, list[str]] = {}  # by order: names of objects that are finished, without an undo step
         self._marks: dict[str, str] = {}  # of all that began to arrive in this file: by mark, the job
@@ -114,7 +118,7 @@ class Arrivals:
         arrival = self.open.pop(job, None)
         if arrival is not None and arrival.writing is not None:
             arrival.writing.withdraw()
-        for remembered in (self.notes, self.objects, self._targets, self._photos):
+        for remembered in (self.notes, self.objects, self.reached, self._targets, self._photos):
             remembered.pop(job, None)
         self.partial.discard(job)
 
@@ -265,6 +269,8 @@ class Arrivals:
                 if isinstance(arrival.writing, Import):  # a sway is never half written
                     self._marks[arrival.writing.mark] = job.id
             arrival.writing.apply(record, arrays)
+            if isinstance(record, protocol.ViewsRecord):
+                self.reached[job.id] = record.step
             arrival.news = True
             return True
         over = job.final and job.download is None and (arrival.asked or not job.accepted)
@@ -309,8 +315,12 @@ class Arrivals:
             self._session.stop_fetching(arrival.job)
 
 
-def _import_of(job: Job, arrival: Arrival) -> Import | Arriving:
+def _import_of(job: Job, arrival: Arrival) -> Import | Arriving | Viewing:
     made_by = protocol.provenance(job.request)
+    if isinstance(job.request, protocol.Views):
+        return Viewing(views.sheet(made_by))
+    if isinstance(job.request, protocol.TextToMesh):
+        return Import(job.title, made_by, None, arrival.site, sheet=views.sheet(made_by))
     if isinstance(job.request, protocol.Plane):
         return Arriving(job.title, made_by, None, arrival.site, arrival.photo or LOST)
     if isinstance(job.request, (protocol.Sway, protocol.SwayAsSeen)):

@@ -97,7 +97,7 @@ class ANTHESIS_OT_install_backend(Installs, bpy.types.Operator):
 class ANTHESIS_OT_install_learned(Installs, bpy.types.Operator):
     bl_idname = "anthesis.install_learned"
     bl_label = "Install Learned Engine"
-    bl_description = "Fetch what brings pictures to life, torch above all, into the environment of the backend"
+    bl_description = "Fetch what the learned engine needs, torch above all, into the environment of the backend"
     device: EnumProperty(
         name="Computes On",
         description="Which torch is fetched",

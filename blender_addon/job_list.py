@@ -4,6 +4,7 @@
 
 from .client.jobs import Job
 from .pump import Pump
+from .seam import protocol
 
 WORDS = {
     "uploading": "Sending the mesh",
@@ -51,8 +52,22 @@ def shown(job: Job, pump: Pump) -> dict:
         "final": job.final,
         "details": job.failure is not None and bool(job.failure.detail),
         "imported": job.id in pump.arrivals.objects,
-        "importable": job.final and job.records > 2 and not arriving,
+        "importable": job.final and not arriving and _has_result(job),
+        "begun": is_begun(job),
     }
+
+
+def _has_result(job: Job) -> bool:
+    """Whether its records are more than a beginning, or previews."""
+    if isinstance(job.request, protocol.Views | protocol.TextToMesh):
+        return job.state == "done"
+    return job.records > 2
+
+
+def is_begun(job: Job) -> bool:
+    """Whether a mesh from words was not optimised to the end, and can be gone on with."""
+    ended = job.final and job.state != "done" and job.records > 0  # they are views of it
+    return ended and isinstance(job.request, protocol.TextToMesh)
 
 
 def _text(job: Job, pump: Pump, arriving: bool) -> str:
@@ -62,6 +77,9 @@ def _text(job: Job, pump: Pump, arriving: bool) -> str:
         return pump.arrivals.waits
     if arriving and job.final and job.taken:
         return f"Importing {job.taken} of {job.records}"
+    if not arriving and is_begun(job) and job.id not in pump.arrivals.objects:
+        step = pump.arrivals.reached.get(job.id)
+        return f"Cancelled. Make Mesh again goes on {f'from step {step}' if step else 'where it stopped'}"
     if not arriving and pump.arrivals.notes.get(job.id):
         return ". ".join(pump.arrivals.notes[job.id])
     if job.state == "done" and job.id not in pump.arrivals.objects and not arriving:

@@ -18,8 +18,9 @@ from bpy.props import BoolProperty, FloatProperty, PointerProperty, StringProper
 from . import backend_operators, events, export_operator, life_operators, properties, stage_operators
 from .operation import Operation
 from .orders import Wish
-from .scene import looking, provenance
+from .scene import looking, provenance, sheet
 from .scene.reading import Part
+from .seam import protocol
 from .specimens import AnthesisSpecimen
 
 
@@ -179,7 +180,7 @@ class ANTHESIS_OT_sway_as_seen(Asks, bpy.types.Operator):
         if context.active_object is None or context.active_object.type != "MESH":
             cls.poll_message_set("Select a mesh object")
             return False
-        return _pictures_live(cls, context.scene.anthesis.seen.model)
+        return _learned_there(cls, events.running().lacking_for(context.scene.anthesis.seen.model))
 
     def ask(self, context) -> list[str]:
         obj, settings = context.active_object, context.scene.anthesis
@@ -201,11 +202,70 @@ class ANTHESIS_OT_bring_to_life(Asks, bpy.types.Operator):
         if context.scene.anthesis.picture.image is None:
             cls.poll_message_set("Open a picture first")
             return False
-        return _pictures_live(cls, context.scene.anthesis.picture.model)
+        return _learned_there(cls, events.running().lacking_for(context.scene.anthesis.picture.model))
 
     def ask(self, context) -> list[str]:
         settings = context.scene.anthesis.picture
         return [events.running().bring_to_life(settings.to_request(), settings.image)]
+
+
+class AsksForViews(Asks):
+    """One job for what words say, from all around."""
+
+    @classmethod
+    def poll(cls, context):
+        return _learned_there(cls, events.running().lacking_for_views(context.scene.anthesis.text_to_mesh.model))
+
+
+class ANTHESIS_OT_make_views(AsksForViews, bpy.types.Operator):
+    bl_idname = "anthesis.make_views"
+    bl_label = "Make Views"
+
+    another: BoolProperty(name="Another", description="Of the next seed", options={"SKIP_SAVE", "HIDDEN"})
+
+    @classmethod
+    def description(cls, _context, properties):
+        if properties.another:
+            return "Views of the next seed: another thing of which the prompt is true. Those of this seed stay"
+        return (
+            "Show what the prompt says from several sides, as a picture. Make Mesh with the same seed begins with "
+            "these views"
+        )
+
+    def ask(self, context) -> list[str]:
+        settings = context.scene.anthesis
+        wanted = settings.text_to_mesh.to_views(settings.views)
+        if self.another:
+            wanted = msgspec.structs.replace(wanted, seed=(wanted.seed + 1) % 2**31)
+        job = events.running().views(wanted)
+        settings.text_to_mesh.seed = wanted.seed
+        return [job]
+
+
+class ANTHESIS_OT_use_views(Operation, bpy.types.Operator):
+    bl_idname = "anthesis.use_views"
+    bl_label = "Use These Views"
+    bl_description = "Take the prompt, the seed and the model from the views that are shown"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def carry_out(self, context) -> None:
+        settings = context.scene.anthesis.text_to_mesh
+        if settings.image is None or not sheet.made(settings.image):
+            raise ValueError("There are no views to take them from: press Make Views first")
+        settings.take(sheet.made(settings.image))
+
+
+class ANTHESIS_OT_make_mesh(AsksForViews, bpy.types.Operator):
+    bl_idname = "anthesis.make_mesh"
+    bl_label = "Make Mesh"
+    bl_description = (
+        "Make a textured mesh of what the prompt says, at the 3D cursor. What it is coming to is shown in the place of "
+        "the views. One that was cancelled goes on where it stopped"
+    )
+
+    def ask(self, context) -> list[str]:
+        settings = context.scene.anthesis
+        return [events.running().text_to_mesh(settings.text_to_mesh.to_request(settings.animate))]
 
 
 class OfJob(Operation):
@@ -238,6 +298,22 @@ class ANTHESIS_OT_cancel_job(OfJob, bpy.types.Operator):
     def act(self, context, job):
         session = events.running().session
         session.cancel(job, force=session.jobs[job].state == "cancelling")
+
+
+class ANTHESIS_OT_take_as_it_is(OfJob, Waits, bpy.types.Operator):
+    bl_idname = "anthesis.take_as_it_is"
+    bl_label = "Take as It Is"
+    bl_description = "Make the mesh of what the job had come to when it stopped, at the 3D cursor"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context, job):
+        pump = events.running()
+        request = pump.session.jobs[job].request
+        if not isinstance(request, protocol.TextToMesh):
+            raise ValueError("This job makes no mesh from words")
+        mesh = pump.text_to_mesh(msgspec.structs.replace(request, as_it_is=True))
+        if self.wait:
+            pump.wait(mesh, self.timeout)
 
 
 class ANTHESIS_OT_import_again(OfJob, Waits, bpy.types.Operator):
@@ -328,9 +404,9 @@ def _part(context) -> Part:
     return Part(chosen.pin_group, chosen.weight_group, chosen.only_selected)
 
 
-def _pictures_live(cls, model: str) -> bool:
-    """Whether the backend can bring pictures to life with the model in a folder, as far as it has said so."""
-    if lacking := events.running().lacking_for(model):
+def _learned_there(cls, lacking: str) -> bool:
+    """Whether the backend has a learned engine: nothing is `lacking`, as far as it has said so."""
+    if lacking:
         cls.poll_message_set(lacking)
         return False
     return _backend_there(cls)
@@ -351,7 +427,11 @@ CLASSES = (
     ANTHESIS_OT_sway_selected,
     ANTHESIS_OT_sway_as_seen,
     ANTHESIS_OT_bring_to_life,
+    ANTHESIS_OT_make_views,
+    ANTHESIS_OT_use_views,
+    ANTHESIS_OT_make_mesh,
     ANTHESIS_OT_cancel_job,
+    ANTHESIS_OT_take_as_it_is,
     ANTHESIS_OT_import_again,
     ANTHESIS_OT_remove_job,
     ANTHESIS_OT_show_details,

@@ -18,6 +18,8 @@ from .seam import protocol
 
 OF_ONE = {"specimen", "count", "age"}  # fields of Generate that an order fills in for each individual
 OF_LOOK = {"camera", *protocol.Sway.__struct_fields__}  # fields of SwayAsSeen that its own settings do not have
+OF_VIEWS = {"prompt", "negative", "model", "seed"}  # fields of Views that are those of the mesh
+OF_LIFE = {"stages", "as_it_is"}  # fields of TextToMesh that are not set beside the others
 OWN_OF_LOOK = {"camera", *protocol.SwayAsSeen.__struct_fields__} - set(protocol.Sway.__struct_fields__)
 VARIATIONS = 3  # distinct individuals of a bouquet, unless told otherwise
 MOST_VARIATIONS = 12
@@ -149,6 +151,46 @@ class AnthesisPictureSettings(bpy.types.PropertyGroup):
         return protocol.Plane(**values(self, protocol.Plane))
 
 
+class AnthesisViewsSettings(bpy.types.PropertyGroup):
+    """How a thing is looked at before there is a mesh of it. What it is stands with that mesh."""
+
+    __annotations__ = made_from(protocol.Views, OF_VIEWS)
+
+
+class AnthesisTextToMeshSettings(bpy.types.PropertyGroup):
+    """What to make a mesh of, from words. What it lives through is what they say, or what is under Animate Selected."""
+
+    __annotations__ = made_from(protocol.TextToMesh, OF_LIFE, stages.keep_apart("first", "last", stages.GAP)) | {
+        "image": PointerProperty(type=bpy.types.Image, name="Views", description="The views that were made last"),
+        "animate": BoolProperty(
+            name="Processes of Animate Selected",
+            description="Let the mesh live through what is under Animate Selected, whatever the prompt says of that",
+        ),
+    }
+
+    def to_views(self, looking: AnthesisViewsSettings) -> protocol.Views:
+        """Raises ValueError with a sentence for a prompt that cannot be used."""
+        shared = {name: value for name, value in self._wanted().items() if name in OF_VIEWS}
+        return protocol.Views(**shared, **values(looking, protocol.Views, OF_VIEWS))
+
+    def to_request(self, animating: AnthesisAnimateSettings) -> protocol.TextToMesh:
+        """Raises ValueError with a sentence, for processes that cannot follow one another too."""
+        lives = animating.to_request().stages if self.animate else ()
+        return protocol.TextToMesh(**self._wanted(), stages=lives)
+
+    def is_of(self, made_by: dict[str, str]) -> bool:
+        """Whether what made some views is what is asked for here."""
+        return all(str(value) == made_by.get(name) for name, value in self._wanted().items() if name in OF_VIEWS)
+
+    def take(self, made_by: dict[str, str]) -> None:
+        """Ask for what made some views."""
+        for name in OF_VIEWS:
+            setattr(self, name, type(getattr(self, name))(made_by[name]))
+
+    def _wanted(self) -> dict:
+        return values(self, protocol.TextToMesh, OF_LIFE)
+
+
 class AnthesisSettings(bpy.types.PropertyGroup):
     """Scene.anthesis: saved with the file."""
 
@@ -157,6 +199,8 @@ class AnthesisSettings(bpy.types.PropertyGroup):
     sway: PointerProperty(type=AnthesisSwaySettings)
     seen: PointerProperty(type=AnthesisSeenSettings)
     picture: PointerProperty(type=AnthesisPictureSettings)
+    views: PointerProperty(type=AnthesisViewsSettings)
+    text_to_mesh: PointerProperty(type=AnthesisTextToMeshSettings)
 
 
 class AnthesisJob(bpy.types.PropertyGroup):
@@ -171,6 +215,7 @@ class AnthesisJob(bpy.types.PropertyGroup):
     imported: BoolProperty(name="Imported", description="Its result was read into this file before")
     details: BoolProperty(name="Details", description="There is more to show about what went wrong")
     importable: BoolProperty(name="Importable", description="There is a result that can be read into this file")
+    begun: BoolProperty(name="Begun", description="There is a mesh that was not optimised to the end")
 
 
 class AnthesisWindow(bpy.types.PropertyGroup):
@@ -188,6 +233,8 @@ CLASSES = (
     AnthesisSwaySettings,
     AnthesisSeenSettings,
     AnthesisPictureSettings,
+    AnthesisViewsSettings,
+    AnthesisTextToMeshSettings,
     AnthesisSettings,
     AnthesisJob,
     AnthesisWindow,

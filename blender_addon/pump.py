@@ -116,12 +116,17 @@ class Pump:
 
     @property
     def lacking(self) -> str:
-        """Why the backend brings no picture to life, whatever the model."""
+        """Why the backend brings no picture to life and makes no views, whatever the model."""
         return self.engines.lacking.rstrip(".") if self.engines else ""
 
     def lacking_for(self, model: str) -> str:
-        """Why it brings none to life with the model in this folder, or with its own where none is named."""
+        """Why it brings no picture to life with the model in this folder, or with its own where none is named."""
         without = self.engines.no_model.rstrip(".") if self.engines and not model.strip() else ""
+        return self.lacking or without
+
+    def lacking_for_views(self, model: str) -> str:
+        """Why it makes no views, and no mesh from them; otherwise as lacking_for()."""
+        without = self.engines.no_views.rstrip(".") if self.engines and not model.strip() else ""
         return self.lacking or without
 
     def generate(self, wish: Wish, location: tuple[float, ...], replaced: str = "") -> Order:
@@ -167,6 +172,17 @@ class Pump:
         self._require_backend()
         subject = protocol.pack(protocol.PictureRecord(), {"pixels": picture})
         return self._submit(request, photo.title, subject, photo=photo)
+
+    def views(self, request: protocol.Views) -> str:
+        """Ask how what words say looks from all around; the job's id. Raises ValueError."""
+        self._require_backend()
+        return self._submit(request, f"{_in_a_line(request.prompt)} (Views, Seed {request.seed})")
+
+    def text_to_mesh(self, request: protocol.TextToMesh) -> str:
+        """Ask for a textured mesh of what words say; the job's id. Raises ValueError."""
+        self._require_backend()
+        as_it_is = " (as It Is)" if request.as_it_is else ""
+        return self._submit(request, f"{_in_a_line(request.prompt)}{as_it_is}")
 
     def _require_backend(self) -> None:
         """Raises ValueError where none can be reached for a job."""
@@ -275,6 +291,10 @@ class Pump:
         self.packages.close()
         self._end_probe()
         self.session.close()
+
+
+def _in_a_line(prompt: str) -> str:
+    return " ".join(prompt.split())
 
 
 def _on_its_way(job: Job) -> bool:

@@ -2,12 +2,13 @@
 
 """The tab in the sidebar, panel by panel. It draws what is known and computes nothing."""
 
-from . import animate, export, generate, jobs, life, picture, specimen, state, sway
+from . import animate, export, generate, jobs, life, picture, specimen, state, sway, text_to_mesh
 
 CLASSES = (
     *state.CLASSES,
     *generate.CLASSES,
     *specimen.CLASSES,
+    *text_to_mesh.CLASSES,
     *animate.CLASSES,
     *sway.CLASSES,
     *picture.CLASSES,

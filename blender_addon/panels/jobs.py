@@ -64,6 +64,8 @@ class ANTHESIS_PT_jobs(Tab, bpy.types.Panel):
         elif job.importable:
             verb, icon = ("Import Again", "FILE_REFRESH") if job.imported else ("Import", "IMPORT")
             layout.operator("anthesis.import_again", text=verb, icon=icon).job = job.name
+        if job.begun:
+            layout.operator("anthesis.take_as_it_is", icon="MESH_DATA").job = job.name
         if job.details:
             row = layout.row(align=True)
             row.operator("anthesis.show_details", icon="TEXT").job = job.name

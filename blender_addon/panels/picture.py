@@ -5,8 +5,8 @@
 import bpy
 
 from .. import events
-from .state import draw_learned
-from .tab import Tab, draw_text
+from .state import draw_lacking
+from .tab import Tab
 
 
 class ANTHESIS_PT_picture(Tab, bpy.types.Panel):
@@ -15,7 +15,8 @@ class ANTHESIS_PT_picture(Tab, bpy.types.Panel):
     def draw(self, context):
         layout, settings = self.layout, context.scene.anthesis.picture
         layout.template_ID(settings, "image", open="image.open")
-        self.draw_lacking(context, events.running(), settings.model)
+        pump = events.running()
+        draw_lacking(layout, context, pump, pump.lacking_for(settings.model))
         column = layout.column(align=True)
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(settings, "size")
@@ -23,13 +24,6 @@ class ANTHESIS_PT_picture(Tab, bpy.types.Panel):
         row = layout.row()
         row.scale_y = 1.5
         row.operator("anthesis.bring_to_life", icon="IMAGE_PLANE")
-
-    def draw_lacking(self, context, pump, model):
-        """Why the backend brings no picture to life, or what helps: that says why as well."""
-        unsure = pump.lacking or pump.engines is None
-        helps = unsure and not pump.packages.has_learned and draw_learned(self.layout, context, pump)
-        if not helps and (lacking := pump.lacking_for(model)):
-            draw_text(self.layout, context, lacking, "INFO")
 
 
 class ANTHESIS_PT_picture_settings(Tab, bpy.types.Panel):

@@ -101,6 +101,14 @@ def draw_installation(layout, context, installation) -> None:
     layout.operator("anthesis.show_log", icon="TEXT").installation = True
 
 
+def draw_lacking(layout, context, pump, lacking: str) -> None:
+    """Why the learned engine does not do what a panel is for, or what helps: that says why as well."""
+    unsure = pump.lacking or pump.engines is None
+    helps = unsure and not pump.packages.has_learned and draw_learned(layout, context, pump)
+    if not helps and lacking:
+        draw_text(layout, context, lacking, "INFO")
+
+
 def draw_learned(layout, context, pump) -> bool:
     """Whether the learned engine's packages are there, and the button that fetches them; False where nothing was drawn.
     Draws nothing of an installation that is under way or has just ended: draw_installation() does."""
@@ -117,7 +125,7 @@ def draw_learned(layout, context, pump) -> bool:
         row.label(text="The learned engine is installed", icon="CHECKMARK")
         row.operator("anthesis.install_learned", text="Install Again", icon="FILE_REFRESH")
         return True
-    text = "The learned engine brings pictures to life"
+    text = "The learned engine brings pictures to life, and makes meshes from words"
     if was_learned():
         text = "The learned engine is that of another version of Anthesis: install it anew"
     sizes = [f"about {builds['CPU'].fetched:g} GB"]

@@ -20,8 +20,10 @@ from .bouquet import Site
 from .reading import Target, rest
 from .row import Row
 from .seating import Seating
+from .sheet import Sheet
 from .surface import corner_vertices
 from .taken import Came, Taken
+from .texture import Texture
 
 
 class Import:
@@ -35,9 +37,11 @@ class Import:
         target: Target | None,
         site: Site | None = None,
         about: dict | None = None,
+        sheet: Sheet | None = None,
     ):
         """`made_by` is protocol.provenance(request), `about` what provenance shall keep beside it. Without a target
-        the object is a new one at `site`, or the one that has its seat there."""
+        the object is a new one at `site`, or the one that has its seat there. A `sheet` shows the views that come
+        before it is a mesh: with one, its shape is worth keeping by itself."""
         self.title = title
         self.object_name = ""
         self.notes: list[str] = list(target.notes) if target else []
@@ -45,6 +49,8 @@ class Import:
         self._target = target
         self._seating = Seating(site or Site())
         self._about = dict(about or {})
+        self.sheet = sheet
+        self._texture: Texture | None = None
         self._uid = 0
         self._owned = False  # the object is one that we made
         self._begun = False  # its shape keys are ours to write
@@ -62,8 +68,10 @@ class Import:
         self._between: Iterator[None] | None = None  # steps towards a preview that plays
 
     def apply(self, record, arrays: dict[str, np.ndarray]) -> None:
-        """Take one record: Subject, then FrameRecords, then Certificate. Raises BadResult."""
+        """Take one record: maybe ViewsRecords, Subject, then FrameRecords, then Certificate. Raises BadResult."""
         match record:
+            case protocol.ViewsRecord() if self.sheet is not None:
+                self.sheet.take(record, arrays)
             case protocol.Subject():
                 self._take_subject(record, arrays)
             case protocol.FrameRecord():
@@ -83,6 +91,10 @@ class Import:
 
     def step(self) -> bool:
         """A few milliseconds of what has to be done before the next record; False where there is nothing."""
+        if self.sheet is not None and self.sheet.step():
+            return True
+        if self._texture is not None and self._texture.step():
+            return True
         if self._owned and self._row.written < len(self._taken.frames):  # an undo took frames away
             self._write(at_most=1)
             return True
@@ -136,8 +148,19 @@ class Import:
             if self._taken.frames is not begun_with:  # the preview's: they are written under their final names
                 self._row.start_over()
             self.notes.append(f'"{self.object_name}" keeps {kept}')
-            return
-        self.withdraw()
+        elif self.sheet is not None and self._taken.subject:
+            self._keep_still()
+        else:
+            self.withdraw()
+
+    def _keep_still(self) -> None:
+        """Its shape and what that shows, without a life."""
+        obj = self._found()
+        if obj is not None:
+            self._undress(obj)
+        self._begun, self._row = False, Row(self._taken, self._made_by)
+        if self._taken.record.frames:
+            self.notes.append(f'"{self.object_name}" is still: too little of its life came')
 
     def withdraw(self) -> None:
         """Take away what there is of it, as if it had never been asked for."""
@@ -168,6 +191,8 @@ class Import:
 
     def _take_subject(self, record, arrays) -> None:
         self._taken.take_subject(record, arrays)
+        if "texture" in arrays:
+            self._texture = Texture(arrays)
         if record.understood:
             self._about["understood"] = list(record.understood)
         if record.version:
@@ -225,15 +250,19 @@ class Import:
 
     def _lose(self, old) -> None:
         """Go on with a new object; the old one, where there is one, is the artist's again."""
-        begun = self._begun and old is not None and old.type == "MESH"
-        if begun and keys.withdraw(old, self.mark, basis_too=not self._had_keys):
-            old.show_only_shape_key = self._was_pinned
-            if self._row.names is not None:
-                live.forget(old, self._row.names)
-            colour.forget(old)
+        if old is not None and old.type == "MESH":
+            self._undress(old)
         if old is not None:
             marks.remove(old)
         self._make_object_beside(f'"{self.object_name}" was changed or deleted while frames came in', old)
+
+    def _undress(self, obj) -> None:
+        """Take what has been written off an object."""
+        if self._begun and keys.withdraw(obj, self.mark, basis_too=not self._had_keys):
+            obj.show_only_shape_key = self._was_pinned
+            if self._row.names is not None:
+                live.forget(obj, self._row.names)
+            colour.forget(obj)
 
     def _edited(self, obj) -> bool:
         """Whether the rest shape moved, or one of the keys written so far is gone, or the last of them moved."""
@@ -280,7 +309,9 @@ class Import:
         if obj.data.users - obj.data.use_fake_user > 1:
             obj.data = obj.data.copy()
             self.notes.append(f'"{obj.name}" shared its mesh with other objects and now has its own')
-        if self._owned and ("albedo" in self._taken.subject or self._taken.looks.lives):
+        if self._owned and self._texture is not None:
+            self._texture.put(obj, lives=True)
+        elif self._owned and ("albedo" in self._taken.subject or self._taken.looks.lives):
             self._attributes = finishing.dress_new(obj, self._taken.subject["corners"], self._taken.looks)
         if not self._seating.regrows:
             self._replace_clip(obj)
@@ -314,6 +345,8 @@ class Import:
         for step in steps():
             if self._moves:
                 self._write(at_most=0)  # finds that the object was lost, and makes another
+            elif self._texture is not None:
+                self._object()  # likewise
             obj = self._found()
             if self._moment != moment:
                 return False
@@ -339,6 +372,8 @@ class Import:
             yield from self._row.steps_to_clear(self._found())
             yield from self._looks_of(self._taken.looks, self._taken.frames[self._taken.looks.frames :])
             yield from self._playing_steps(self._taken.looks)
+        elif self._texture is not None:
+            yield lambda obj: self._texture.put(obj, lives=False)
         request = self._about.get("request") or {}
         yield from self._seating.carry_steps((request.get("specimen") or {}).get("height", 0.0))
         yield from self._seating.plant_steps(self._row.names)
@@ -381,7 +416,9 @@ class Import:
         self.notes += [note for note in notes if note not in self.notes]
 
     def _sign(self, obj) -> None:
-        taken, first = self._taken, self._first_frame or 0
+        taken, first = self._taken, self._first_frame
+        if first is None:  # it is still
+            first = bpy.context.scene.frame_start
         facts = taken.facts() | {
             "title": self.title,
             "first_frame": first,

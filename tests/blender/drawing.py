@@ -41,7 +41,6 @@ def drawing_context():
 def drawn(panel):
     """What a panel draws now."""
     here = SimpleNamespace(layout=Layout(), draw_wanted=getattr(panel, "draw_wanted", None))
-    for name in ("draw_live", "draw_lacking"):
-        setattr(here, name, lambda *words, name=name: getattr(panel, name)(here, *words))
+    here.draw_live = lambda *words: panel.draw_live(here, *words)
     panel.draw(here, drawing_context())
     return here.layout

@@ -233,7 +233,8 @@ def test_the_picture_panel_offers_the_learned_engine_and_says_each_thing_once(ad
 
     assert shown() == ("", False)  # a Python of one's own may well have it
     entry.python = ""
-    offer = "The learned engine brings pictures to life. To fetch: about 0.5 GB, or 3 GB for an NVIDIA GPU"
+    does = "The learned engine brings pictures to life, and makes meshes from words"
+    offer = f"{does}. To fetch: about 0.5 GB, or 3 GB for an NVIDIA GPU"
     said("off")
     assert shown() == (offer, True)
     said()
