@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from backend.protocol import default_home
+from backend.render.orbits import Orbit
 from backend.report import Report, silent
 from backend.training import shards
 from backend.training.multiview import sets
 from backend.training.multiview.captions import KINDS
 from backend.training.multiview.sets import SUFFIX, ViewSet
 from backend.training.multiview.things import Individual, of_two
-from backend.training.multiview.views import Light, Orbit, seen
+from backend.training.multiview.views import Light, seen
 
 SPLITS = ("train", "individuals", "combinations")
 

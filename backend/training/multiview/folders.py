@@ -29,11 +29,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from backend.protocol.colours import srgb_to_linear
+from backend.render.orbits import RADIUS, VIEWS, Orbit
 from backend.report import Report
 from backend.training.disk import make_room
 from backend.training.multiview import sets
 from backend.training.multiview.sets import SUFFIX, ViewSet
-from backend.training.multiview.views import FINER, RADIUS, VIEWS, Light, Orbit
+from backend.training.multiview.views import FINER, Light
 from backend.training.shading import encoded, normals
 from kernels.interpolate import interpolate
 from kernels.rasterize import rasterize

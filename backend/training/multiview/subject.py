@@ -7,7 +7,8 @@ Notation (code -> paper, section 3.5)
 
     L = L_LDM(X_id) + lambda ||theta - theta_0||_1 / N_theta,    in two-dimensional mode
 
-What it was before is what it is drawn to, so no pictures of other things are wanted.
+What it was before is what it is drawn to, so no pictures of other things are wanted. Pictures are seen as what a
+seedling has learnt before: square, on white where something is cut out.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from backend.priors.prior import Given
@@ -30,9 +34,12 @@ from backend.training.log import Log
 from backend.training.loop import How
 from backend.training.multiview.model import Grafted, Sown, Trained
 from backend.training.multiview.phases import AT_ONCE, STEPS, diffusion_loss
+from backend.training.multiview.training import Unfit
 from backend.training.plan import Budget, Plan
 
 FEWEST, MOST = 3, 10  # pictures
+SMALLEST, SIDE = 64, 512  # pixels: of the shorter side of a picture; of all of them, until they are made as a prior's
+FILLED = 0.75  # of a picture's side, by what is cut out: about as much as by a thing of the corpus
 KEEPING = 1.0  # lambda
 PLAN = Plan(None, {"subject": Budget(600, 4, 2e-6)}, saved=100, checked=200)
 SEEDLING = Plan(None, {"subject": Budget(600, 4, 1e-4)}, saved=100, checked=200)  # a small network moves faster
@@ -45,9 +52,9 @@ MEANINGS = {
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Of one thing."""
+    """Of one thing, square."""
 
-    pictures: Tensor  # (N, 3, H, W) in [-1, 1], of the prior's size
+    pictures: Tensor  # (N, 3, H, W) in [-1, 1]
     text: str
 
     def __post_init__(self) -> None:
@@ -55,6 +62,43 @@ class Pictures:
             raise ValueError(f"A subject is learnt from {FEWEST} to {MOST} pictures, not from {len(self.pictures)}")
         if not self.text.strip():
             raise ValueError("A subject needs a name")
+
+    @classmethod
+    def of(cls, pixels: Sequence[NDArray[np.uint8]], text: str) -> "Pictures":
+        """Of pictures (H, W, 3 or 4) in 8 bits, of any sizes.
+
+        Raises:
+            ValueError: too few or too many, or no name.
+        """
+        squares = np.array([square(one) for one in pixels], np.float32).reshape(-1, SIDE, SIDE, 3)
+        return cls(torch.from_numpy(squares).movedim(3, 1) / 127.5 - 1, text)
+
+    def sized(self, side: int) -> "Pictures":
+        """The same in so many pixels."""
+        small = F.interpolate(self.pictures, (side, side), mode="bilinear", antialias=True, align_corners=False)
+        return replace(self, pictures=small.clamp(-1, 1))
+
+
+def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(SIDE, SIDE, 3): the middle of a picture (H, W, 3); or of one with opacity, (H, W, 4), what is not transparent,
+    before white."""
+    height, width = pixels.shape[:2]
+    rows, columns = np.arange(height), np.arange(width)
+    there = pixels[..., 3] > 0 if pixels.shape[2] == 4 else np.ones((height, width), bool)
+    if there.all() or not there.any():
+        side = min(height, width)
+    else:
+        rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+        side = round(max(np.ptp(rows), np.ptp(columns)) / FILLED) + 1
+    top, left = ((ends[0] + ends[-1] + 1 - side) // 2 for ends in (rows, columns))
+    values = pixels.astype(np.float32)
+    if pixels.shape[2] == 4:
+        share = values[..., 3:] / 255
+        values = values[..., :3] * share + 255 * (1 - share)
+    values = np.pad(values, ((side, side), (side, side), (0, 0)), constant_values=255.0)
+    cut = values[top + side : top + 2 * side, left + side : left + 2 * side]
+    how = cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR
+    return np.round(cv2.resize(cut, (SIDE, SIDE), interpolation=how)).astype(np.uint8)
 
 
 def distance(weights: Sequence[Tensor], first: Sequence[Tensor]) -> Tensor:
@@ -135,6 +179,7 @@ class Personal(Learner):
 
     def begin(self, state: dict[str, Any] | None, report: Report) -> None:
         self.trained = loaded(self.base, self.data.text, self.how)
+        self.data = self.data.sized(self.trained.prior.size[0])
         self.first = [one.detach().clone() for one in self.trained.learning()]
         if state is not None:
             self.trained.restore(state)
@@ -156,16 +201,31 @@ class Personal(Learner):
 def train(
     base: Path, data: Pictures, out: Path, how: How, report: Report = silent, plan: Plan | None = None
 ) -> dict[str, float]:
-    """As `loop.train`, which see: the prior in `base`, a seedling or of diffusers' layout, learns a subject."""
-    usual = SEEDLING if (base / CARD).is_file() else PLAN
-    return loop.train(Personal(plan or usual, base, data, how), out, how, report)
+    """As `loop.train`, which see: the prior in `base`, a seedling or of diffusers' layout, learns a subject.
+
+    Raises:
+        FileNotFoundError, weights.AnotherLayout, weights.Damaged: of what is in `base`.
+        Unfit: it cannot learn this.
+    """
+    return loop.train(Personal(plan or usual(base), base, data, how), out, how, report)
+
+
+def usual(base: Path) -> Plan:
+    """The plan for the prior in a folder."""
+    return SEEDLING if (base / CARD).is_file() else PLAN
 
 
 def loaded(base: Path, text: str, how: How) -> Trained:
     """The prior in a folder; a seedling gets the words of the text that it does not know."""
     if not (base / CARD).is_file():
-        return Grafted(base, None, how.seed, how.device)
-    return Sown(with_words(Seedling.load(base), split(text), how.seed), how.device)
+        grafted = Grafted(base, None, how.seed, how.device)
+        if not grafted.prior.unet.class_embedding.linear_2.weight.any():  # it has been added just now
+            raise Unfit(f"The model in {base} knows single pictures alone: name one of several views, as MVDream is")
+        return grafted
+    prior = with_words(Seedling.load(base), split(text), how.seed)
+    if unread := prior.unread(text):
+        raise Unfit(f"The model reads {prior.sizes.tokens} words, and not {', '.join(unread)} behind them: name less")
+    return Sown(prior, how.device)
 
 
 def with_words(prior: Seedling, words: Sequence[str], seed: int) -> Seedling:

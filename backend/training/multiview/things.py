@@ -102,6 +102,12 @@ class Individual:
         """All that chance decides follows from the seed."""
         rng = np.random.default_rng(seed)
         said, states = _fate(kind, rng)
+        return cls.of(said, states, detail, seed, rng)
+
+    @classmethod
+    def of(cls, said: Said, states: tuple[State, ...], detail: float, seed: int, rng: np.random.Generator) -> Self:
+        """One that is called so, of sizes and a shade that are drawn."""
+        kind = said.kind
         usual = record(SPECIES[kind], detail, rng)
         own = {name: getattr(usual, name) for name in usual.__struct_fields__}
         own |= {name: _within(span, rng) for name, span in STURDY.get(kind, {}).items()} | said.state.needs

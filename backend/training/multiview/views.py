@@ -1,4 +1,4 @@
-"""Views of a thing from four sides, as MVDream's cameras see what is distilled from it: papers' settings are theirs.
+"""Views of a thing from all sides, by the cameras that see what is distilled from it: `backend.render.orbits`.
 
 Before white, in a light from above that stays where it is when the camera goes around; antialiased.
 """
@@ -11,43 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backend.render.cameras import Cameras, orbit
+from backend.render.cameras import Cameras
+from backend.render.orbits import RADIUS
 from backend.training.multiview.things import Thing
 from backend.training.shading import encoded, normals
 from kernels.interpolate import interpolate
 from kernels.rasterize import rasterize
 
-VIEWS = 4
-FOVY = 15.0, 60.0  # degrees
-DISTANCE = 0.8, 1.0  # times 1 / tan(fovy / 2)
-ELEVATION = 0.0, 30.0  # degrees
-# A ball of this radius lies within all pictures: from 1.386 away, at the widest, it fills 0.96 of them.
-RADIUS = 0.67
 FINER = 3  # samples along each side of a pixel
 EMBER = 1.5  # how bright what glows is, in its own colour
-
-
-@dataclass(frozen=True)
-class Orbit:
-    """Four cameras, a quarter of a turn apart. Angles in radians."""
-
-    azimuth: float  # of the first: 0 looks at the front
-    elevation: float
-    fovy: float
-    distance: float
-
-    @classmethod
-    def somewhere(cls, rng: np.random.Generator) -> Self:
-        """Half of the elevations are even in angle, half on the sphere."""
-        low, high = np.radians(ELEVATION)
-        rise = rng.uniform(low, high) if rng.random() < 0.5 else np.arcsin(rng.uniform(np.sin(low), np.sin(high)))
-        fovy = np.radians(rng.uniform(*FOVY))
-        return cls(rng.uniform(0, 2 * np.pi), float(rise), float(fovy), rng.uniform(*DISTANCE) / np.tan(fovy / 2))
-
-    @property
-    def cameras(self) -> Cameras:
-        azimuth = self.azimuth + torch.arange(VIEWS, dtype=torch.float64) * (2 * torch.pi / VIEWS)
-        return orbit(azimuth, self.elevation, self.distance, self.fovy)
 
 
 @dataclass(frozen=True)
