@@ -6,6 +6,7 @@ python build.py test       everything set up, then all the tests
 """
 
 import argparse
+import itertools
 import json
 import mimetypes
 import os
@@ -324,7 +325,8 @@ def dev(arguments) -> None:
 
 def in_backend(command: str, *options: str) -> int:
     """`python -m backend COMMAND` in the project's own environment, with paths as seen from here."""
-    environment = LEARNED if command in ("models", "train") or any(map(_is_picture, options)) else BACKEND
+    learned = command in ("models", "train") or any(map(_is_picture, options)) or _wants_views(options)
+    environment = LEARNED if learned else BACKEND
     ensure(BACKEND, environment)
     # -P: a folder called backend where the user stands must not be taken for ours
     command = [environment.executable, "-P", "-m", "backend", command, *options]
@@ -339,6 +341,11 @@ def in_backend(command: str, *options: str) -> int:
 def _is_picture(name: str) -> bool:
     """By its ending: what is made of a picture wants the learned engine."""
     return (mimetypes.guess_type(name, strict=False)[0] or "").startswith("image/")
+
+
+def _wants_views(options: tuple[str, ...]) -> bool:
+    """Whether words are to be made something of by a model of views."""
+    return "--engine=views" in options or ("--engine", "views") in itertools.pairwise(options)
 
 
 def _end(process: subprocess.Popen, patience: float) -> None:

@@ -265,6 +265,9 @@ def test_bench_passes_on_what_it_does_not_know_and_no_other_action_does(monkeypa
         (["run", "a rose", "-o", "rose.glb"], "backend"),
         (["run", "my photo.JPG", "-o", "film.mp4"], "learned"),
         (["run", "leaf.webp", "-o", "film.npz"], "learned"),
+        (["run", "a red mushroom", "--engine", "views", "-o", "mushroom.glb"], "learned"),
+        (["run", "a red mushroom", "--engine=views", "-o", "mushroom.glb"], "learned"),
+        (["run", "views", "--engine", "builtin", "-o", "mushroom.glb"], "backend"),
         (["train", "dynamics", "--out", "trained"], "learned"),
     ],
 )

@@ -12,7 +12,7 @@ import trimesh
 from pxr import Ar, Sdf, Usd, UsdGeom, UsdShade
 
 from backend import protocol
-from backend.clip import Clip, Frame, Mesh, Photo
+from backend.clip import Clip, Frame, Mesh, Texture
 from backend.files import Unwritable, check_output, gltf, npz, obj, save, usd
 from backend.files.mesh import read
 from tests.gltf_validator import assert_valid, validated
@@ -311,7 +311,7 @@ def test_obj_says_polygons_uvs_and_colours(clip, tmp_path):
 
 @pytest.mark.parametrize("name", ["clip.usdc", "clip.usdz"])
 def test_nothing_is_left_behind_when_writing_fails(clip, tmp_path, name):
-    shown = replace(clip.subject, photo=Photo(png(PIXELS)))
+    shown = replace(clip.subject, texture=Texture(png(PIXELS), lit=False))
     with pytest.raises(ValueError, match=r"shape|broadcast|dimension|size|axis"):
         save(replace(clip, subject=shown, positions=clip.positions[:, :, :2]), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
@@ -337,18 +337,18 @@ PIXELS = np.random.default_rng(8).integers(0, 256, (3, 6, 4), np.uint8)
 
 @pytest.fixture(params=[3, 4], ids=["opaque", "transparent"])
 def pictured(clip, request) -> Clip:
-    photo = Photo(png(PIXELS[..., : request.param]), transparent=request.param == 4)
-    assert len(photo.data) % 4  # it does not fit what .glb wants all to be a multiple of
+    photo = Texture(png(PIXELS[..., : request.param]), transparent=request.param == 4, lit=False)
+    assert len(photo.albedo) % 4  # it does not fit what .glb wants all to be a multiple of
     nothing = dict.fromkeys(("albedo", "roughness", "opacity", "emission"))
-    return replace(clip, subject=replace(clip.subject, albedo=None, photo=photo), **nothing)
+    return replace(clip, subject=replace(clip.subject, albedo=None, texture=photo), **nothing)
 
 
 def test_glb_shows_the_picture_as_it_is(pictured, tmp_path):
     save(pictured, tmp_path / "clip.glb")
     document, buffer = glb_parts(tmp_path / "clip.glb")
-    photo, (image,), (texture,) = pictured.subject.photo, document["images"], document["textures"]
+    photo, (image,), (texture,) = pictured.subject.texture, document["images"], document["textures"]
     view = document["bufferViews"][image["bufferView"]]
-    assert buffer[view["byteOffset"] :][: view["byteLength"]] == photo.data
+    assert buffer[view["byteOffset"] :][: view["byteLength"]] == photo.albedo
     assert (image["mimeType"], texture["source"]) == ("image/png", 0)
     assert document["samplers"][texture["sampler"]]["wrapS"] == 33071  # to the edge
     (material,), (primitive,) = document["materials"], document["meshes"][0]["primitives"]
@@ -373,19 +373,19 @@ def test_glb_with_a_picture_is_valid(pictured, tmp_path):
 
 
 def test_a_picture_that_is_a_jpeg_is_called_one(clip, tmp_path):
-    jpeg = Photo(b"\xff\xd8\xff\xe0 and so on")
-    shown = replace(clip, subject=replace(clip.subject, photo=jpeg))
+    jpeg = Texture(b"\xff\xd8\xff\xe0 and so on", lit=False)
+    shown = replace(clip, subject=replace(clip.subject, texture=jpeg))
     save(shown, tmp_path / "clip.glb")
     assert glb_parts(tmp_path / "clip.glb")[0]["images"][0]["mimeType"] == "image/jpeg"
     save(shown, tmp_path / "clip.usdc")
-    assert (tmp_path / "clip_picture.jpg").read_bytes() == jpeg.data
+    assert (tmp_path / "clip_picture.jpg").read_bytes() == jpeg.albedo
 
 
 @pytest.mark.parametrize(("name", "files"), [("clip.usdc", ["clip_picture.png"]), ("clip.usdz", [])])
 def test_usd_shows_the_picture_as_it_is(pictured, tmp_path, name, files):
     save(pictured, tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, *files]
-    stage, photo = Usd.Stage.Open(str(tmp_path / name)), pictured.subject.photo
+    stage, photo = Usd.Stage.Open(str(tmp_path / name)), pictured.subject.texture
     mesh = UsdGeom.Mesh(stage.GetDefaultPrim().GetChild("Mesh"))
     material, _ = UsdShade.MaterialBindingAPI(mesh).ComputeBoundMaterial()
     surface = material.ComputeSurfaceSource()[0]
@@ -400,7 +400,7 @@ def test_usd_shows_the_picture_as_it_is(pictured, tmp_path, name, files):
     assert texture.GetInput("sourceColorSpace").Get() == "sRGB"
     assert texture.GetInput("wrapS").Get() == texture.GetInput("wrapT").Get() == "clamp"
     with Ar.GetResolver().OpenAsset(Ar.ResolvedPath(texture.GetInput("file").Get().resolvedPath)) as asset:
-        assert bytes(asset.GetBuffer()) == photo.data
+        assert bytes(asset.GetBuffer()) == photo.albedo
     places, _ = source(texture, "st")
     assert (places.GetShaderId(), places.GetInput("varname").Get()) == ("UsdPrimvarReader_float2", "st")
     np.testing.assert_array_equal(UsdGeom.PrimvarsAPI(mesh).GetPrimvar("st").Get(), pictured.subject.uv)
@@ -423,7 +423,7 @@ def test_what_a_usdz_holds_begins_where_usd_wants_it(pictured, tmp_path):
 def test_a_disk_that_is_full_only_for_the_package_is_said_and_leaves_nothing(clip, tmp_path):
     import resource
 
-    shown = replace(clip, subject=replace(clip.subject, photo=Photo(bytes(80_000))))
+    shown = replace(clip, subject=replace(clip.subject, texture=Texture(bytes(80_000), lit=False)))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (82_000, before[1]))
     try:
@@ -436,11 +436,127 @@ def test_a_disk_that_is_full_only_for_the_package_is_said_and_leaves_nothing(cli
 
 def test_npz_keeps_the_picture_and_a_folder_of_obj_cannot(pictured, tmp_path):
     save(pictured, tmp_path / "clip.npz")
-    assert npz.load(tmp_path / "clip.npz").subject.photo == pictured.subject.photo
-    assert np.load(tmp_path / "clip.npz")["photo"].tobytes() == pictured.subject.photo.data
+    assert npz.load(tmp_path / "clip.npz").subject.texture == pictured.subject.texture
+    assert np.load(tmp_path / "clip.npz")["texture"].tobytes() == pictured.subject.texture.albedo
     with pytest.raises(Unwritable, match=r"holds no picture: end the name with \.glb"):
         save(pictured, tmp_path / "life")
     assert [path.name for path in tmp_path.iterdir()] == ["clip.npz"]
+
+
+# --- a texture that is lit
+
+
+GREYS = np.random.default_rng(9).integers(0, 256, (3, 6), np.uint8)
+
+
+@pytest.fixture
+def textured(clip) -> Clip:
+    """Its colours and its roughness are those of its texture all life long."""
+    texture = Texture(png(PIXELS[..., :3]), png(np.repeat(GREYS[..., None], 3, axis=2)))
+    nothing = dict.fromkeys(("roughness", "opacity", "emission"))
+    own = replace(clip.subject, albedo=clip.albedo[0], roughness=None, texture=texture)
+    return replace(clip, subject=own, albedo=np.repeat(clip.albedo[:1], FRAMES, axis=0), **nothing)
+
+
+def test_glb_of_a_lit_texture_is_a_surface_of_it(textured, tmp_path):
+    save(textured, tmp_path / "clip.glb")
+    document, buffer = glb_parts(tmp_path / "clip.glb")
+    files = []
+    for image in document["images"]:
+        view = document["bufferViews"][image["bufferView"]]
+        files.append(buffer[view["byteOffset"] :][: view["byteLength"]])
+    texture = textured.subject.texture
+    assert files == [texture.albedo, texture.roughness]
+    (material,), (primitive,) = document["materials"], document["meshes"][0]["primitives"]
+    surface = material["pbrMetallicRoughness"]
+    assert document["textures"][surface["baseColorTexture"]["index"]]["source"] == 0
+    assert document["textures"][surface["metallicRoughnessTexture"]["index"]]["source"] == 1
+    assert (surface["roughnessFactor"], surface["metallicFactor"]) == (1.0, 0.0)
+    assert "extensions" not in material and "extensionsUsed" not in document
+    assert "COLOR_0" not in primitive["attributes"]  # it would be multiplied with what it is already
+    assert validated(tmp_path / "clip.glb")["issues"]["numErrors"] == 0
+    (mesh,) = trimesh.load_scene(tmp_path / "clip.glb", process=False).geometry.values()
+    np.testing.assert_allclose(mesh.visual.uv[mesh.faces], textured.subject.uv[textured.subject.triangles], atol=1e-6)
+
+
+def test_glb_of_a_texture_that_life_darkens_begins_as_dark(textured, tmp_path):
+    half = replace(textured, albedo=textured.albedo * 0.5)
+    save(half, tmp_path / "clip.glb")
+    document, buffer = glb_parts(tmp_path / "clip.glb")
+    (primitive,) = document["meshes"][0]["primitives"]
+    colours = glb_array(document, buffer, primitive["attributes"]["COLOR_0"])
+    np.testing.assert_allclose(colours[:, :3] / 65535, 0.5, atol=1e-3)
+    assert "baseColorTexture" in document["materials"][0]["pbrMetallicRoughness"]
+
+
+def readers(stage: Usd.Stage) -> dict[str, UsdShade.Shader]:
+    """What each input of its surface is connected to."""
+    mesh = stage.GetDefaultPrim().GetChild("Mesh")
+    surface = UsdShade.MaterialBindingAPI(mesh).ComputeBoundMaterial()[0].ComputeSurfaceSource()[0]
+    told = {each.GetBaseName(): each.GetConnectedSources()[0] for each in surface.GetInputs()}
+    return {name: UsdShade.Shader(found[0].source.GetPrim()) for name, found in told.items() if found}
+
+
+def test_usd_of_a_lit_texture_is_a_surface_of_it(textured, tmp_path):
+    save(textured, tmp_path / "clip.usdc")
+    texture = textured.subject.texture
+    assert (tmp_path / "clip_picture.png").read_bytes() == texture.albedo
+    assert (tmp_path / "clip_roughness.png").read_bytes() == texture.roughness
+    stage = Usd.Stage.Open(str(tmp_path / "clip.usdc"))  # its prims live as long
+    found = readers(stage)
+    for name, file, space in (
+        ("diffuseColor", "./clip_picture.png", "sRGB"),
+        ("roughness", "./clip_roughness.png", "raw"),
+    ):
+        assert found[name].GetShaderId() == "UsdUVTexture"
+        assert found[name].GetInput("file").Get().path == file
+        assert found[name].GetInput("sourceColorSpace").Get() == space
+    assert "emissiveColor" not in found
+    save(textured, tmp_path / "clip.usdz")
+    names = Sdf.ZipFile.Open(str(tmp_path / "clip.usdz")).GetFileNames()
+    assert names == ["clip.usdc", "clip_picture.png", "clip_roughness.png"]
+
+
+@pytest.mark.parametrize("changed", ["albedo", "roughness"])
+def test_usd_shows_what_life_changes_on_its_vertices(textured, tmp_path, changed):
+    if changed == "albedo":
+        still = replace(
+            textured, albedo=textured.albedo * np.linspace(1, 0.5, FRAMES)[:, None, None].astype(np.float32)
+        )
+    else:
+        shape = textured.positions.shape[:2]
+        still = replace(textured, roughness=np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(shape))
+    save(still, tmp_path / "clip.usdc")
+    stage = Usd.Stage.Open(str(tmp_path / "clip.usdc"))  # its prims live as long
+    found = readers(stage)
+    ids = {name: shader.GetShaderId() for name, shader in found.items()}
+    if changed == "albedo":
+        assert ids == {"diffuseColor": "UsdPrimvarReader_float3"}
+        assert [path.name for path in tmp_path.iterdir()] == ["clip.usdc"]
+    else:
+        assert ids == {"diffuseColor": "UsdUVTexture", "roughness": "UsdPrimvarReader_float"}
+        assert not (tmp_path / "clip_roughness.png").exists()
+
+
+def test_a_folder_of_obj_shows_a_lit_texture_by_its_material(textured, tmp_path):
+    save(textured, tmp_path / "life")
+    names = {path.name for path in (tmp_path / "life").iterdir()}
+    assert {"life.mtl", "life_picture.png", "life_roughness.png", "life_0001.obj"} <= names
+    lines = (tmp_path / "life" / "life.mtl").read_text().splitlines()
+    assert {"newmtl Anthesis", "map_Kd life_picture.png", "map_Pr life_roughness.png"} <= {*lines}
+    text = (tmp_path / "life" / "life_0001.obj").read_text()
+    assert text.startswith("mtllib life.mtl\nusemtl Anthesis\n")
+    assert {len(line.split()) for line in text.splitlines() if line.startswith("v ")} == {4}  # no colour beside it
+    changing = replace(textured, albedo=textured.albedo * 0.5)
+    save(changing, tmp_path / "other")
+    assert not {path.name for path in (tmp_path / "other").iterdir()} & {"other.mtl", "other_picture.png"}
+    text = (tmp_path / "other" / "other_0001.obj").read_text()
+    assert {len(line.split()) for line in text.splitlines() if line.startswith("v ")} == {7}
+
+
+def test_npz_keeps_a_lit_texture(textured, tmp_path):
+    save(textured, tmp_path / "clip.npz")
+    assert npz.load(tmp_path / "clip.npz").subject.texture == textured.subject.texture
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ ALLOWED = {
     "backend/species.py": {"msgspec"},
     "backend/protocol": {"numpy", "msgspec", "platformdirs", "backend.requests", "backend.species"},
     "backend/clip.py": {"numpy"},
+    "backend/images.py": {"PIL", "numpy"},
     "backend/report.py": set(),
     "backend/learned.py": set(),
     "backend/spectral.py": {"numpy"},
@@ -27,7 +28,7 @@ ALLOWED = {
     "backend/wind.py": {"backend.oscillators", "backend.spectral", "numpy"},
     "backend/lifting.py": {"backend.render", "backend.spectral", "kernels", "numpy", "scipy", "torch"},
     "backend/prompt": {"backend.protocol", "backend.species", "msgspec", "rapidfuzz"},
-    "backend/wire.py": NOUNS | {"backend.protocol"},
+    "backend/wire.py": NOUNS | {"backend.images", "backend.protocol"},
     "backend/certificate": NOUNS | {"backend.protocol", "kernels"},
     "backend/geometry": NOUNS | {"kernels", "scipy"},
     "backend/geometry/factor.py": {"backend.geometry", "cholespy", "numpy", "scipy"},
@@ -38,7 +39,8 @@ ALLOWED = {
     "backend/fields": {"kernels", "torch"},
     "backend/render": NOUNS | {"kernels", "torch", "pytorch3d"},
     # Of fields it knows what they offer, and none by name.
-    "backend/render/volume.py": {"backend.fields", "backend.render", "torch"},
+    "backend/render/volume.py": {"backend.fields", "backend.render", "kernels", "torch"},
+    "backend/render/bands.py": {"backend.fields", "backend.render", "torch"},
     # The only door to diffusers and transformers.
     "backend/priors": NOUNS | {"backend.spectral", "diffusers", "kernels", "safetensors", "torch", "transformers"},
     # Guidance knows of a prior what the protocol says, and samples are drawn with the same guidance.
@@ -53,7 +55,8 @@ ALLOWED = {
     | {"torchvision"},  # where it is installed, in the function that uses it
     "backend/specimens": NOUNS | {"backend.species", "kernels", "scipy"},
     "backend/pipelines": NOUNS
-    | {"backend.certificate", "backend.geometry", "backend.learned", "backend.prompt", "backend.protocol"}
+    | {"backend.certificate", "backend.geometry", "backend.learned", "backend.models", "backend.prompt"}
+    | {"backend.protocol"}
     | {"backend.species", "backend.specimens", "backend.spectral", "backend.wind", "backend.wire", "kernels", "scipy"},
     # Their imports of learned things stand in the functions that use them, or are for types: others load no torch.
     "backend/pipelines/expected.py": NOUNS
@@ -64,10 +67,22 @@ ALLOWED = {
     | {"backend.wire", "torch"},
     "backend/pipelines/plane.py": NOUNS
     | {"backend.pipelines", "backend.priors", "backend.protocol", "backend.spectral", "scipy"},
+    "backend/pipelines/views_of.py": NOUNS
+    | {"backend.certificate", "backend.guidance", "backend.learned", "backend.models", "backend.pipelines"}
+    | {"backend.priors", "backend.prompt", "backend.protocol", "backend.wire", "msgspec", "torch"},
+    "backend/pipelines/text_to_mesh.py": NOUNS
+    | {"backend.certificate", "backend.guidance", "backend.images", "backend.models", "backend.pipelines"}
+    | {"backend.prompt", "backend.protocol", "backend.wire", "msgspec", "torch", "xxhash"},
+    "backend/pipelines/trained.py": {"backend.learned", "torch"},
     # It loads torch, and is imported by whoever has found it there.
     "backend/pipelines/seen.py": NOUNS
     | {"backend.lifting", "backend.pipelines", "backend.priors", "backend.protocol", "backend.render"}
     | {"backend.spectral", "backend.wind", "torch"},
+    # These load torch as well: from words to a field, and from a field to a mesh.
+    "backend/pipelines/mvdream.py": {"backend.fields", "backend.guidance", "backend.priors.prior"}
+    | {"backend.priors.sampling", "backend.render", "numpy", "torch"},
+    "backend/pipelines/finishing.py": NOUNS
+    | {"backend.fields", "backend.geometry", "backend.images", "backend.learned", "backend.protocol", "torch"},
     "backend/files": NOUNS | {"backend.protocol", "backend.wire", "pxr", "scipy", "trimesh"},
     # Imported where a picture comes to life: with learned engines alone.
     "backend/files/film.py": {"PIL", "backend.files", "backend.learned", "imageio_ffmpeg", "numpy"},
@@ -75,10 +90,11 @@ ALLOWED = {
     # Knows jobs, not meshes: pipelines are named to the worker and imported there, by name.
     "backend/service": {"backend.prompt", "backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
     "backend/commands": NOUNS
-    | {"backend.files", "backend.learned", "backend.models", "backend.pipelines", "backend.prompt"}
+    | {"backend.files", "backend.images", "backend.learned", "backend.models", "backend.pipelines", "backend.prompt"}
     | {"backend.protocol", "backend.wire", "msgspec", "rich", "zmq"},
     # Its imports stand in the functions that train: where no torch is installed, it says so.
-    "backend/commands/train.py": {"backend.learned", "backend.report", "backend.training", "rich", "torch"},
+    "backend/commands/train.py": {"backend.files", "backend.learned", "backend.priors", "backend.report"}
+    | {"backend.training", "rich", "torch"},
     "backend/threads.py": set(),
     "backend/__main__.py": {"backend.commands", "backend.service", "backend.threads"},
     "backend/__init__.py": set(),

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from backend import pipelines, protocol, spectral, wire
-from backend.pipelines.expected import NoModel, Still
+from backend.pipelines.expected import Still
 from backend.pipelines.picture import ring
 from backend.pipelines.still import UnusablePicture, film_size, opaque
+from backend.pipelines.trained import NoModel
 from backend.report import silent
 
 PULL = np.array([3.0, -1.0])

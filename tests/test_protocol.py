@@ -23,6 +23,11 @@ CAMERA = protocol.Camera(
     view=(0.8, 0.6, 0.0, 3.0, -0.6, 0.8, 0.0, 2.0, 0.0, 0.0, 1.0, -9.0, 0.0, 0.0, 0.0, 1.0),
     projection=(2.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, -1.1, -0.2, 0.0, 0.0, -1.0, 0.0),
 )
+LIFE = (protocol.Stage(process=protocol.Grow(), end=0.4), protocol.Stage(process=protocol.Melt(), start=0.4))
+MUSHROOM = protocol.TextToMesh(
+    prompt="a red mushroom", negative="", views=False, steps=9, scale=4.5, shading=True, faces=700, size=0.2,
+    stages=LIFE, first=0.1, last=0.9, as_it_is=True, model="mine",
+)  # fmt: skip
 FAILURE = protocol.Failure("nan_result", "It is not a number", "detail")
 CALLS = [
     protocol.Hello(id=1, client=ID, protocol_min=1, protocol_max=3, software="Anthesis 9, Blender 5"),
@@ -34,6 +39,8 @@ CALLS = [
     protocol.Submit(id=16, job=ID, request=protocol.Plane(size=3.0, detail=40, model="mine"), title="", blob=OTHER),
     protocol.Submit(id=17, job=ID, request=protocol.SwayAsSeen(camera=CAMERA, modes=7, steps=20), title="Leaf"),
     protocol.Submit(id=18, job=ID, request=protocol.Sway(storm=0.7, direction=-1.5, frequencies=9), title="Leaf"),
+    protocol.Submit(id=22, job=ID, request=protocol.Views(prompt="a red mushroom", count=6, elevation=0.1), title=""),
+    protocol.Submit(id=23, job=ID, request=MUSHROOM, title="Mushroom"),
     protocol.Submit(id=19, job=ID, request=protocol.Picture(pull=(0.2, 0.4, -0.1, 0.3), loop=False), title="Film"),
     *(protocol.Submit(id=20, job=ID, request=asked(name, amount=0.3), title="") for name in protocol.PROCESSES),
     *(
@@ -51,7 +58,7 @@ CALLS = [
     protocol.Shutdown(id=14, force=True),
 ]
 ENGINES = protocol.Engines(
-    makes=("rose",), processes=("wilt", "melt"), device="CPU", lacking="No torch", no_model="None"
+    makes=("rose",), processes=("wilt", "melt"), device="CPU", lacking="No torch", no_model="None", no_views="Nor any"
 )
 ANSWERS = [
     protocol.Welcome(re=1, protocol=1, boot=ID, software="0.1", engines=ENGINES),
@@ -90,12 +97,15 @@ def mesh_arrays(count: int = 5) -> dict[str, np.ndarray]:
         "pin": generator.random(count).astype(np.float32),
         "parts": np.arange(count, dtype=np.int32),
         "picture": generator.integers(0, 256, (3, 4, 4), np.uint8),
+        "texture": generator.integers(0, 256, (4, 2, 3), np.uint8),
+        "texture_roughness": generator.integers(0, 256, (4, 2), np.uint8),
     }
 
 
 SUBJECT = protocol.Subject(name="Rose", part_names=("petal", "leaf"), frames=3, understood=("red",), loop=True)
 FRAME = protocol.FrameRecord(index=2, tau=0.5)
 SEEN = protocol.SeenRecord(base=0.2, explained=0.75, pixels=300, said=("It is grey",))
+VIEWS = protocol.ViewsRecord(preview=True, step=3, steps=50, azimuths=(0.0, 1.5, 3.0), passed_over=("ü",))
 CERTIFICATE = protocol.Certificate(measured=(("motion", 0.5, "m"), ("flipped", 0.0, "")))
 
 
@@ -108,6 +118,7 @@ def packed_records() -> list[bytes]:
         protocol.pack(FRAME, frame),
         protocol.pack(CERTIFICATE, {}),
         protocol.pack(SEEN, amplitudes),
+        protocol.pack(VIEWS, {"pixels": np.arange(90, dtype=np.uint8).reshape(3, 2, 5, 3)}),
     )
     return [bytes(record) for record in packed]
 
@@ -191,6 +202,48 @@ def test_prompts_that_nothing_can_be_made_of_are_refused_with_words(prompt):
         protocol.decode_call([b"ANT1", header])
 
 
+@pytest.mark.parametrize("tag", ["views", "text_to_mesh"])
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"prompt": " "}, "The prompt is empty"),
+        ({"prompt": "x" * 10_000}, "The prompt has 10,000 bytes and 8,192 are allowed"),
+        ({"prompt": "a rose", "negative": "ü" * 4097}, "The negative prompt has 8,194 bytes"),
+    ],
+)
+def test_words_for_views_and_a_mesh_are_refused_likewise(tag, fields, sentence):
+    header = msgspec.msgpack.encode({"t": "submit", "job": ID, "request": {"type": tag, **fields}})
+    with pytest.raises(BadMessage, match=sentence):
+        protocol.decode_call([b"ANT1", header])
+
+
+def test_the_life_of_a_mesh_from_words_must_make_sense():
+    with pytest.raises(ValueError, match=r"ends at 0\.5, not after its beginning at 0\.5"):
+        protocol.TextToMesh(prompt="a rose", first=0.5, last=0.5)
+    with pytest.raises(ValueError, match="Grow ends with your mesh as it is"):
+        protocol.TextToMesh(
+            prompt="a rose", stages=(protocol.Stage(end=0.4), protocol.Stage(process=protocol.Grow(), start=0.5))
+        )
+
+
+@pytest.mark.parametrize("pixels", [(2, 2, 2, 3), (3, 0, 2, 3)])
+def test_there_are_as_many_views_as_cameras(pixels):
+    arrays = {"pixels": np.zeros(pixels, np.uint8)}
+    protocol.check_views(VIEWS, {"pixels": np.zeros((3, 2, 2, 3), np.uint8)})
+    with pytest.raises(BadMessage, match="from 3 azimuths"):
+        protocol.check_views(VIEWS, arrays)
+    with pytest.raises(BadMessage):
+        protocol.check_views(msgspec.structs.replace(VIEWS, azimuths=(0.0, 1.0, float("nan"))), arrays)
+
+
+@pytest.mark.parametrize("missing", ["uv", "texture"])
+def test_a_texture_wants_a_place_and_a_roughness_its_colours(missing):
+    arrays = {name: array for name, array in mesh_arrays().items() if name != missing}
+    protocol.check_subject(mesh_arrays())
+    with pytest.raises(BadMessage, match="A texture lies on a surface by its uv"):
+        protocol.check_subject(arrays)
+
+
 @pytest.mark.parametrize("count", [0, -1, protocol.INDIVIDUALS + 1])
 def test_a_number_of_individuals_is_refused_with_what_it_may_be(count):
     with pytest.raises(ValueError, match=f"{count} were asked for, and 1 to {protocol.INDIVIDUALS} .* number within"):
@@ -230,6 +283,9 @@ def declared(record: protocol.Record, **shapes: tuple) -> bytes:
         declared(SEEN, amplitudes=(3, 4, 3)),
         declared(SEEN, amplitudes=(2**40, 2**40, 2)),
         declared(SUBJECT, vertices=(1, 3), corners=(0,), sizes=(0,), triangles=(0, 3), picture=(2**13, 1, 3)),
+        declared(SUBJECT, vertices=(1, 3), corners=(0,), sizes=(0,), triangles=(0, 3), texture=(1, 2**13, 3)),
+        declared(VIEWS, pixels=(3, 2**13, 1, 3)),
+        declared(VIEWS, pixels=(3, 2, 2, 4)),
         declared(protocol.Certificate()).replace(b"certificate", b"certificatf"),
         b"ANR1" + (2**32 - 1).to_bytes(4, "little"),
         b"ANR1",

@@ -402,16 +402,19 @@ def test_doctor_tells_of_learned_engines_without_loading_them(tmp_path, version,
     assert said in done.stdout and f"libraries: torch {version}" in done.stdout
 
 
-def test_doctor_tells_of_the_model(tmp_path):
-    there = f"from pathlib import Path; expected.WEIGHTS = Path({str(tmp_path / 'weights')!r})"
-    assert "No trained model comes with this version" in doctored(tmp_path, there).stdout
+@pytest.mark.parametrize(("room", "of"), [("expected", ""), ("views_of", " of views")])
+def test_doctor_tells_of_the_model(tmp_path, room, of):
+    there = f"from pathlib import Path; from backend.pipelines import {room}; "
+    there += f"{room}.WEIGHTS = Path({str(tmp_path / 'weights')!r})"
+    assert f"No trained model{of} comes with this version" in doctored(tmp_path, there).stdout
     (tmp_path / "weights" / "vae").mkdir(parents=True)
     (tmp_path / "weights" / "README.md").write_text("# A model\n\nIt sways what it sees.\n\nMore.\n")
     done = doctored(tmp_path, there)
-    assert done.returncode == 1 and "has no weights" in done.stdout
+    assert done.returncode == 1 and f"The model{of} in" in done.stdout and "has no weights" in done.stdout
     (tmp_path / "weights" / "vae" / "model.fp16.safetensors").write_bytes(bytes(2_500_000))
     said = doctored(tmp_path, there).stdout
-    assert "of 2.5 MB lies in" in said and said.count("It sways what it sees.") == 1 and "More" not in said
+    assert f"A trained model{of} of 2.5 MB lies in" in said and "More" not in said
+    assert said.count("It sways what it sees.") == 1
 
 
 def test_doctor_finds_a_backend_that_does_not_answer(tmp_path):

@@ -92,6 +92,18 @@ def test_a_mesh_that_is_not_sound_is_refused(name, change):
         wire.unpack_mesh(wire.pack_mesh(mesh))
 
 
+def test_views_come_back_as_they_were():
+    pixels = np.random.default_rng(2).integers(0, 256, (3, 4, 5, 3), np.uint8)
+    record = protocol.ViewsRecord(step=2, steps=9, azimuths=(0.0, 2.0, 4.0), preview=True, understood=("a rose",))
+    back, header = wire.unpack_views(wire.pack_views(record, pixels))
+    np.testing.assert_array_equal(back, pixels)
+    assert (header.step, header.steps, header.azimuths, header.preview) == (2, 9, (0.0, 2.0, 4.0), True)
+    with pytest.raises(protocol.BadMessage, match="2 views from 3 azimuths"):
+        wire.pack_views(record, pixels[:2])
+    with pytest.raises(protocol.BadMessage, match="Expected views, got a Subject"):
+        wire.unpack_views(wire.pack_mesh(wedge()))
+
+
 def test_a_frame_is_no_mesh():
     with pytest.raises(protocol.BadMessage, match="Expected a mesh"):
         wire.unpack_mesh(wire.pack_frame(Frame(0.0, wedge().vertices), 0))

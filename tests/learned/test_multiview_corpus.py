@@ -9,13 +9,14 @@ import torch
 
 from backend.priors.seedling import Seedling, Sizes
 from backend.prompt import understand
+from backend.render.orbits import RADIUS, VIEWS, Orbit
 from backend.training.multiview import captions, corpus, sets
 from backend.training.multiview.captions import COLOURS, KINDS, PLACES, Said, State, captions_of_two
 from backend.training.multiview.corpus import Recipe, make, make_shard
 from backend.training.multiview.sets import Corpus, ViewSet
 from backend.training.multiview.stock import Data
 from backend.training.multiview.things import ACROSS, FACES, Individual, Thing, beside, front
-from backend.training.multiview.views import RADIUS, VIEWS, Light, Orbit, seen
+from backend.training.multiview.views import Light, seen
 from backend.training.shards import OtherRecipe
 
 PLAIN = Light(1.0, 1.0)
@@ -219,6 +220,7 @@ def test_splits_share_nothing(folder):
     known = set()
     for split in corpus.SPLITS:
         own = {one for origin in Corpus(folder / split).origins for one in origin.split(" and ")}
+        assert {int(one.split()[-1]) % len(corpus.SPLITS) for one in own} == {corpus.SPLITS.index(split)}
         assert not own & known
         known |= own
 

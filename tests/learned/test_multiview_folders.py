@@ -12,11 +12,12 @@ import trimesh
 from PIL import Image
 
 from backend.render.cameras import orbit
+from backend.render.orbits import Orbit
 from backend.report import silent
 from backend.training.multiview import folders
 from backend.training.multiview.folders import Painted, Unreadable, captions_of, meshes, quarters, renders
 from backend.training.multiview.sets import Corpus
-from backend.training.multiview.views import Light, Orbit
+from backend.training.multiview.views import Light
 
 AROUND = Orbit(0.0, 0.1, 0.7, 3.0)
 PLAIN = Light(1.0, 1.0)

@@ -1,20 +1,39 @@
 """A few pictures and a name: learnt in two dimensions, the weights held where they were, and what was known is known
 still."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from backend.commands.train import main
 from backend.priors.prior import Given
 from backend.priors.seedling import Seedling, Sizes
+from backend.priors.stable import FRONT, LatentDiffusion
 from backend.report import Cancelled
 from backend.training import loop
 from backend.training.checkpoint import Checkpoint, OtherPlan
 from backend.training.loop import How
 from backend.training.multiview import subject
-from backend.training.multiview.subject import SEEDLING, Personal, Pictures, Subject, distance, train, with_words
+from backend.training.multiview.subject import (
+    FILLED,
+    SEEDLING,
+    SIDE,
+    Personal,
+    Pictures,
+    Subject,
+    distance,
+    square,
+    train,
+    with_words,
+)
+from backend.training.multiview.training import Unfit
 from backend.training.plan import Budget
+from tests.learned import published
 
 TINY = Sizes(side=8, widths=(16, 16), heads=2, groups=4, text=8, tokens=4)
 PICTURES = torch.tensor([0.8, -0.6, 0.2]).view(1, 3, 1, 1).expand(4, 3, 8, 8)
@@ -118,3 +137,159 @@ def test_too_few_pictures_or_no_name_are_refused():
         Pictures(PICTURES[:2], "a mug")
     with pytest.raises(ValueError, match="needs a name"):
         Pictures(PICTURES, " ")
+
+
+# --- pictures ---
+
+
+def photo(height: int = 80, width: int = 120, colour=(200, 40, 60)) -> np.ndarray:
+    """A disc in the middle, before grey."""
+    y, x = np.mgrid[:height, :width]
+    disc = (y - height / 2 + 0.5) ** 2 + (x - width / 2 + 0.5) ** 2 < (height / 4) ** 2
+    return np.where(disc[..., None], np.array(colour), 120).astype(np.uint8)
+
+
+def test_of_a_photo_the_middle_is_seen_and_nothing_is_stretched():
+    own = photo()
+    own[:, :20] = own[:, -20:] = (0, 255, 0)
+    found = square(own)
+    assert found.shape == (SIDE, SIDE, 3)
+    assert (found[:, [0, -1]] == 120).all()
+    red = found[..., 0] > 160
+    assert red.any(axis=0).sum() == pytest.approx(red.any(axis=1).sum(), abs=3)
+    assert red.any(axis=0).sum() / SIDE == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (30, 60), (20, 5)])
+def test_what_is_cut_out_is_seen_whole_in_the_middle_before_white(place):
+    own = np.zeros((100, 140, 4), np.uint8)
+    own[place[0] : place[0] + 70, place[1] : place[1] + 40] = (200, 40, 60, 255)
+    found = square(own)
+    there = (found < 250).any(axis=2)
+    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+    assert len(rows) / SIDE == pytest.approx(FILLED, abs=0.03)
+    assert len(columns) / len(rows) == pytest.approx(40 / 70, abs=0.03)
+    for ends in (rows, columns):
+        assert ends[0] + ends[-1] == pytest.approx(SIDE, abs=8)
+    assert found[SIDE // 2, SIDE // 2].tolist() == [200, 40, 60]
+    assert (found[0] == 255).all()
+    half = own.copy()
+    half[..., 3] //= 2
+    assert square(half)[SIDE // 2, SIDE // 2].tolist() == pytest.approx([227, 148, 158], abs=1)
+
+
+def test_pictures_come_in_the_size_of_the_prior():
+    given = Pictures.of([photo(), photo(200, 90), photo(64, 64, (10, 220, 30))], "a zebedee mug")
+    assert given.pictures.shape == (3, 3, SIDE, SIDE)
+    small = given.sized(8).pictures
+    assert small.shape == (3, 3, 8, 8)
+    torch.testing.assert_close(small.mean(dim=(2, 3)), given.pictures.mean(dim=(2, 3)), atol=0.02, rtol=0)
+    assert small[2, 1, 3:5, 3:5].min() > 0.6
+
+
+# --- the models that learn it ---
+
+
+def test_a_published_model_of_views_learns_it_and_stays_in_its_layout(tmp_path):
+    base = published.packed(tmp_path / "packed", published.SD21, cameras=True)
+    data = Pictures.of([photo()] * 3, "zebedee mug")
+    train(base, data, tmp_path / "out", HOW, plan=replace(subject.PLAN, budgets={"subject": Budget(2, 2, 1e-3)}))
+    first, found = LatentDiffusion.load(base), LatentDiffusion.load(tmp_path / "out" / "model")
+    assert found.front == FRONT
+    assert found.size == first.size
+    moved = [
+        (one - other).abs().max().item()
+        for one, other in zip(found.unet.parameters(), first.unet.parameters(), strict=True)
+    ]
+    assert 0 < max(moved) < 1e-2
+    assert torch.equal(found.embed(["zebedee mug"]), first.embed(["zebedee mug"]))
+
+
+def test_a_model_of_single_pictures_and_a_name_too_long_are_refused(base, tmp_path):
+    data = Pictures.of([photo()] * 3, "one two three four five")
+    with pytest.raises(Unfit, match="reads 4 words, and not five"):
+        train(base, data, tmp_path / "out", HOW)
+    single = published.packed(tmp_path / "packed", published.SD15)
+    with pytest.raises(Unfit, match="single pictures alone"):
+        train(single, data, tmp_path / "out", HOW)
+
+
+# --- the command ---
+
+
+def folder(where: Path, count: int = 3) -> Path:
+    where.mkdir(exist_ok=True)
+    for number in range(count):
+        Image.fromarray(photo(colour=(200, 40 + 10 * number, 60))).save(where / f"{number}.png")
+    return where
+
+
+def asked(capsys, *options) -> tuple[int, str, str]:
+    code = main(["subject", *map(str, options)])
+    told = capsys.readouterr()
+    return code, told.out, told.err.strip()
+
+
+def test_the_command_learns_a_subject_stops_and_goes_on(capsys, base, tmp_path, monkeypatch):
+    monkeypatch.setattr(subject, "SEEDLING", PLAN)
+    pictures = folder(tmp_path / "pictures")
+    (pictures / "notes.txt").write_text("of my mug")
+    options = ("--pictures", pictures, "--name", "zebedee", "--of", "mug", "--model", base, "--out", tmp_path / "out")
+    code, _, text = asked(capsys, *options, "--minutes", 0)
+    assert (code, "go on with --resume" in text) == (130, True)
+    code, out, text = asked(capsys, *options, "--resume")
+    assert code == 0, text
+    assert '"zebedee mug"' in text
+    told = json.loads(out)
+    assert set(told["scores"]) == {"noise_left", "moved"}
+    model = Seedling.load(told["model"])
+    assert model.unread("zebedee mug") == []
+    assert "zebedee mug" in (Path(told["model"]) / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"--pictures": None}, "A subject wants --pictures FOLDER"),
+        ({"--name": None}, "A subject wants --name TEXT"),
+        ({"--model": None}, "A subject wants --model FOLDER"),
+        ({"--pictures": "nowhere"}, "nowhere is no folder"),
+        ({"--name": "!?"}, "'!?' is no word"),
+        ({"--model": "nowhere"}, "No model lies in"),
+        ({"--preset": "seedling"}, "--preset seedling is not for subject: leave it out"),
+        ({"--base": "nowhere"}, "--base is for multiview"),
+        ({"--name": "one two three four five"}, "reads 4 words"),
+    ],
+)
+def test_what_cannot_be_done_is_said(capsys, base, tmp_path, changed, sentence):
+    options = {
+        "--pictures": folder(tmp_path / "pictures"),
+        "--name": "zebedee",
+        "--model": base,
+        "--out": tmp_path / "out",
+    }
+    options |= {name: tmp_path / "nowhere" if value == "nowhere" else value for name, value in changed.items()}
+    code, _, text = asked(
+        capsys, *(each for name, value in options.items() if value is not None for each in (name, value))
+    )
+    assert (code, sentence in text) == (2, True), text
+    assert text.startswith("anthesis: ")
+
+
+def test_pictures_that_cannot_be_learned_from_are_named(capsys, base, tmp_path):
+    options = ("--name", "zebedee", "--model", base, "--out", tmp_path / "out", "--pictures")
+    for count, told in ((2, "has 2 pictures"), (11, "has 11 pictures")):
+        code, _, text = asked(capsys, *options, folder(tmp_path / str(count), count))
+        assert (code, told in text) == (2, True), text
+    pictures = folder(tmp_path / "pictures")
+    Image.fromarray(photo(40, 200)).save(pictures / "small.png")
+    code, _, text = asked(capsys, *options, pictures)
+    assert (code, "small.png has 200 x 40 pixels" in text) == (2, True), text
+    (pictures / "small.png").write_bytes(b"no picture")
+    code, _, text = asked(capsys, *options, pictures)
+    assert (code, "small.png is not a picture that can be read" in text) == (2, True), text
+    whole = (pictures / "0.png").read_bytes()
+    (pictures / "small.png").write_bytes(whole[: len(whole) // 2])
+    code, _, text = asked(capsys, *options, pictures)
+    assert (code, "small.png is broken or cut off" in text) == (2, True), text
+    assert not (tmp_path / "out").exists()

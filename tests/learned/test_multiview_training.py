@@ -14,6 +14,7 @@ from backend.commands.train import main
 from backend.priors.prior import Given
 from backend.priors.seedling import Seedling, Sizes
 from backend.priors.stable import FRONT, LatentDiffusion
+from backend.render.orbits import Orbit
 from backend.report import Cancelled
 from backend.training import loop
 from backend.training.batches import rows
@@ -28,7 +29,6 @@ from backend.training.multiview.plan import Plan
 from backend.training.multiview.sets import SUFFIX, ViewSet
 from backend.training.multiview.stock import Batch, Data
 from backend.training.multiview.training import Unfit, train
-from backend.training.multiview.views import Orbit
 from backend.training.plan import Budget
 from tests.learned import published
 

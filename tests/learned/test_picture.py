@@ -24,9 +24,10 @@ from backend.files.mesh import Unreadable
 from backend.learned import NotInstalled
 from backend.pipelines import expected
 from backend.pipelines import picture as pipeline
-from backend.pipelines.expected import NoModel, Still, UnusableSetting
+from backend.pipelines.expected import Still, UnusableSetting
 from backend.pipelines.picture import alive
 from backend.pipelines.still import UnusablePicture
+from backend.pipelines.trained import NoModel
 from backend.priors.dynamics import Dynamics, Sampling
 from backend.priors.dynamics.sampler import Loop
 from backend.report import Cancelled, silent
@@ -423,7 +424,7 @@ def test_a_plane_shows_the_file_itself_where_it_holds_what_was_read(tmp_path):
         (saved(tmp_path, image.convert("LA"), "g.png"), True),
     ):
         photo = files.photo(path, files.read(path).pixels)
-        assert (photo.data, photo.transparent) == (path.read_bytes(), transparent), path.name
+        assert (photo.albedo, photo.transparent, photo.lit) == (path.read_bytes(), transparent, False), path.name
         assert photo.ending == path.suffix
 
 
@@ -443,8 +444,8 @@ def test_a_plane_shows_what_was_read_where_viewers_would_not_see_that_in_the_fil
     ):
         pixels = files.read(path).pixels
         photo = files.photo(path, pixels)
-        assert photo.data != path.read_bytes() and photo.ending == ending, path.name
-        with Image.open(io.BytesIO(photo.data)) as held:
+        assert photo.albedo != path.read_bytes() and photo.ending == ending, path.name
+        with Image.open(io.BytesIO(photo.albedo)) as held:
             plain = np.asarray(held).astype(int)
         assert (held.mode, plain.shape) == ("RGBA" if photo.transparent else "RGB", pixels.shape)
         assert np.abs(plain - pixels).max() <= off, path.name

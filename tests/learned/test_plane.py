@@ -10,9 +10,10 @@ import xxhash
 
 from backend import pipelines, protocol, spectral, wire
 from backend.learned import NotInstalled
-from backend.pipelines.expected import NoModel, Still, UnusableSetting
+from backend.pipelines.expected import Still, UnusableSetting
 from backend.pipelines.plane import plane
 from backend.pipelines.still import UnusablePicture
+from backend.pipelines.trained import NoModel
 from backend.priors.dynamics import Sampling
 from backend.priors.dynamics.normal import as_slices, displacements
 from backend.report import Cancelled, Varying, silent

@@ -62,7 +62,7 @@ def test_one_of_mvdreams_files_is_known_by_its_parts(layout, tmp_path):
     ours = mvdream.load(file, layout=layout)
     unet, vae, encoder = published.parts(layout)
     text = ours.embed(TEXTS)
-    ids = torch.full((2, 16), layout.padding)
+    ids = torch.full((2, 16), 0 if layout.open_clip else 189)
     ids[0, :8] = torch.tensor([188, *(ord(sign) - 33 for sign in "re"), 94 + ord("d") - 33, *(ord(sign) - 33 for sign in "ca"), 94 + ord("p") - 33, 189])  # fmt: skip # noqa: E501
     ids[1, :2] = torch.tensor([188, 189])
     torch.testing.assert_close(text, encoder(ids).last_hidden_state)

@@ -11,11 +11,12 @@ from backend import pipelines, protocol, spectral, wind, wire
 from backend.learned import NotInstalled
 from backend.lifting import SHARP, Unseen, explained, look
 from backend.pipelines import seen as seen_so
-from backend.pipelines.expected import NoModel, Still, UnusableSetting
+from backend.pipelines.expected import Still, UnusableSetting
 from backend.pipelines.lifecycle import UnusableSubject
 from backend.pipelines.seen import LEARNED
 from backend.pipelines.still import UnusablePicture
 from backend.pipelines.sway import sway
+from backend.pipelines.trained import NoModel
 from backend.priors.dynamics import Sampling
 from backend.report import Cancelled, Varying, silent
 from kernels.compiling import announce

@@ -1,0 +1,373 @@
+"""What measures views and fields, on those of which the measures are known; and the benchmark on a tiny model."""
+
+import copy
+import dataclasses
+import json
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+
+from backend.guidance import Guidance
+from backend.priors.prior import Given
+from backend.priors.seedling import Seedling
+from backend.training.log import Log
+from backend.training.multiview import corpus, phases, sets
+from backend.training.multiview.model import Sown
+from backend.training.multiview.phases import Place
+from backend.training.multiview.plan import Plan
+from backend.training.multiview.sets import SUFFIX, Corpus
+from backend.training.multiview.stock import Data, Part
+from tests.bench import multiview as bench
+from tests.bench.views import arms, clocks, made, measures, sheets, trained, truth
+from tests.bench.views.runs import OtherRuns, Runs
+from tests.learned.sculpture import Knowing, sculpted
+from tests.learned.test_multiview_training import PLAN, TINY, ringed
+
+SIDE = 16
+STEP = 2 * math.pi / truth.SIDES
+
+
+def sculpture(turns: float = 0.0) -> measures.Pictures:
+    """From all sides, by cameras that stand so many steps further around than they say."""
+    return made.seen(sculpted(), truth.around(first=turns * STEP), SIDE, 48)
+
+
+def flat(*colours) -> measures.Pictures:
+    """Views of one colour each."""
+    return np.broadcast_to(np.array(colours, np.uint8)[:, None, None], (len(colours), 4, 4, 3)).copy()
+
+
+@pytest.fixture(scope="module")
+def true():
+    return sculpture()
+
+
+# --- measures ---
+
+
+def test_decibels_are_those_of_their_formula():
+    grey = flat(*[(100, 100, 100)] * 8)
+    assert measures.decibels(grey, grey) == pytest.approx(120)
+    assert measures.decibels(grey, grey + np.uint8(51)) == pytest.approx(-20 * math.log10(0.2))
+    other = grey.copy()
+    other[:4] += np.uint8(51)  # the mean is over errors, not over decibels
+    assert measures.decibels(grey, other) == pytest.approx(-10 * math.log10(0.2**2 / 2))
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_a_thing_that_is_turned_is_found_so(true, turn):
+    found = sculpture(turn)
+    assert measures.best_turn(found, true) == turn
+    assert measures.azimuths_right(found, true, turn) == 8
+    assert measures.decibels(found, true, turn) > 45
+    assert measures.azimuths_right(found, true) == (8 if turn in (0, 1, 7) else 0)
+    if turn:
+        assert measures.decibels(found, true) < 25
+
+
+def test_a_thing_between_two_steps_is_right_and_not_the_same(true):
+    between = sculpture(0.3)
+    assert measures.azimuths_right(between, true) == 8
+    assert measures.decibels(between, true) < measures.decibels(sculpture(0.1), true) < 45
+
+
+def test_what_looks_alike_from_everywhere_has_three_of_eight_right(true):
+    for side in range(8):
+        rosette = np.repeat(true[side : side + 1], 8, axis=0)
+        for turn in range(8):
+            assert measures.azimuths_right(rosette, true, turn) == 3
+
+
+def test_what_goes_around_the_wrong_way_is_wrong(true):
+    assert measures.azimuths_right(np.roll(true[::-1], 1, axis=0), true) == 2  # the front, and the back
+
+
+def test_fewer_views_are_set_beside_those_of_their_own_sides(true):
+    assert measures.azimuths_right(true[::2], true) == 4
+    assert measures.best_turn(true[1::2], true) == 1
+    assert measures.decibels(true[::2], true) == pytest.approx(120)
+    with pytest.raises(ValueError, match="3 views are not evenly among 8"):
+        measures.azimuths_right(true[:3], true)
+
+
+def test_opposite_views_that_are_the_same_correlate_and_others_do_not(true):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    for other, expected in ((noise, 1.0), (255 - noise, -1.0), (noise // 2, 1.0)):
+        found = measures.opposite_correlation(np.concatenate([noise, other]))
+        assert found == pytest.approx(expected, abs=1e-2)
+    assert abs(measures.opposite_correlation(np.concatenate([noise, noise[::-1]]))) < 0.05
+    assert measures.opposite_correlation(true) < measures.opposite_correlation(np.repeat(true[:1], 8, axis=0)) - 0.05
+
+
+def test_saturation_is_of_what_is_shown():
+    views = flat((255, 0, 0), (200, 100, 100), (0, 0, 0), (255, 255, 255))
+    assert [measures.saturation(one[None]) for one in views] == [1.0, 0.5, 0.0, 0.0]
+    views[0, 2:] = 255  # white behind does not count
+    assert measures.saturation(views[:1]) == 1.0
+    assert measures.saturation(views[:2]) == pytest.approx((8 * 1.0 + 16 * 0.5) / 24)
+
+
+def test_views_that_differ_in_colour_or_in_size_disagree_by_as_much():
+    same = flat((90, 30, 60), (90, 30, 60))
+    assert measures.disagreement(same) == (0.0, 0.0)
+    colour, size = measures.disagreement(flat((102, 102, 102), (153, 153, 153)))
+    assert (colour, size) == (pytest.approx(0.1), 0.0)
+    tall = np.full((2, 16, 16, 3), 255, np.uint8)
+    tall[0, 4:6, 3], tall[1, 4:12, 3] = 90, 90
+    colour, size = measures.disagreement(tall)
+    assert (colour, size) == (0.0, pytest.approx(math.log(4) / 2))
+    tall[0] = 255  # nothing is shown
+    assert measures.disagreement(tall).size == pytest.approx(math.log(8) / 2)
+
+
+# --- the truth ---
+
+
+def test_prompts_are_captions_and_some_are_of_what_no_set_shows():
+    for one in truth.ASKED.values():
+        assert one.prompt in one.captions
+    unseen = {name for name, one in truth.ASKED.items() if one.unseen}
+    assert unseen == {"lily", "blue_apple_loaf", "candle_blue_mushroom"}
+
+
+@pytest.mark.parametrize("name", ["sunflower", "apple_loaf", "candle_apple"])
+def test_the_truth_tells_its_sides_apart_and_stands_as_its_words_say(name):
+    found = truth.views(truth.thing(truth.ASKED[name]), 32, truth.around())
+    assert all(measures.decibels(found, found, turn) < 19 for turn in range(1, 8))
+    again = truth.views(truth.thing(truth.ASKED[name]), 32, truth.around())
+    assert np.array_equal(found, again)
+    red, green, blue = np.moveaxis(found.astype(int), 3, 0)
+    across = np.arange(32)
+    if name == "sunflower":  # its face is in front
+        yellow = (np.minimum(red, green) - blue > 60).sum(axis=(1, 2))
+        assert yellow[0] > 2 * yellow[4]
+    elif name == "candle_apple":
+        purple, leaf = (np.clip(one, 0, None)[0].sum(axis=0) for one in (blue - green - 30, green - blue - 30))
+        assert (purple * across).sum() / purple.sum() > (leaf * across).sum() / leaf.sum() + 5
+    else:
+        apple = red[2] - green[2] > 90  # from +X, what is in front is on the left
+        loaf = measures.shown(found)[2] & ~apple
+        assert np.nonzero(apple)[1].mean() < np.nonzero(loaf)[1].mean() - 5
+
+
+# --- ways of asking ---
+
+
+def test_a_prior_is_asked_as_its_arm_says():
+    prior = Seedling.fresh(TINY, ("lamp",))
+    x_t, t, heard = torch.randn(4, *TINY.latent), torch.full((4,), 500), []
+    honest = prior.predict
+    prior.predict = lambda x_t, t, given: heard.append(given) or honest(x_t, t, given)
+    given = Given(prior.embed(["lamp"] * 4), 4, torch.from_numpy(ringed(0).cameras))
+    for arm in ("multi", "flat", "apart"):
+        arms.asked(prior, arms.ARMS[arm].way).predict(x_t, t, given)
+    assert [one.views for one in heard] == [4, 1, 1]
+    assert [one.cameras is None for one in heard] == [False, True, False]
+    assert torch.equal(heard[2].cameras, given.cameras)
+    for one in heard:
+        assert torch.equal(one.text, given.text)
+
+
+def test_plain_sds_has_the_same_scale_and_levels_and_nothing_else():
+    how = Guidance(scale=4.0, clamp=1.0, annealed=0.6)
+    assert arms.plain(how) == Guidance(scale=4.0, rescale=0.0, loss="sds", annealed=0.6)
+
+
+# --- what is made ---
+
+
+def test_a_field_that_is_fitted_to_true_views_shows_them(true, tmp_path):
+    kept = tmp_path / "field.pt"
+    found = made.known(Knowing(sculpted(), side=SIDE), true, made.recipe(60), kept)
+    assert measures.azimuths_right(found["views"], true) == 8
+    assert measures.decibels(found["views"], true) > 24
+    assert measures.decibels(found["between"], sculpture(0.5)) > 20
+    assert not kept.exists()
+
+
+def test_a_field_is_distilled_by_the_arms_own_prior_and_guidance(tmp_path, monkeypatch):
+    asked = []
+
+    class Task:
+        def __init__(self, prior, text, negative, recipe, seed, start, kept):
+            asked.append((prior, recipe.guidance, start, seed))
+            self.step, self.field, self.recipe, self.kept = 0, sculpted(), recipe, kept
+
+        def __iter__(self):
+            return iter(())
+
+    def asking(prior, way):
+        own = copy.copy(prior)
+        own.way = way
+        return own
+
+    monkeypatch.setattr(made, "Distillation", Task)
+    monkeypatch.setattr(made, "asked", asking)
+    prior, how = Knowing(sculpted(), side=SIDE), made.recipe(3)
+    for name, arm in arms.ARMS.items():
+        made.distilled(prior, "a sculpture", 7, arm, how, tmp_path / f"{name}.pt")
+    assert [one[0].way for one in asked] == [arm.way for arm in arms.ARMS.values()]
+    guidances = dict(zip(arms.ARMS, (one[1] for one in asked), strict=True))
+    assert guidances["sds"].loss == "sds"
+    assert all(one == how.guidance for name, one in guidances.items() if name != "sds")
+    starts = dict(zip(arms.ARMS, (one[2] for one in asked), strict=True))
+    assert [name for name, start in starts.items() if start is not None] == ["started"]
+    assert starts["started"].shape == (4, SIDE, SIDE, 3)
+    assert {one[3] for one in asked} == {7}
+
+
+def test_results_are_made_once_and_those_of_another_model_are_refused(tmp_path):
+    runs, count = Runs(tmp_path, {"weights": "abc", "steps": 3}), 0
+
+    def make():
+        nonlocal count
+        count += 1
+        return {"views": np.arange(3)}
+
+    for _ in range(2):
+        assert runs.kept("arm/name-0", make)["views"].tolist() == [0, 1, 2]
+    assert count == 1
+    assert Runs(tmp_path, {"weights": "abc", "steps": 3}).kept("arm/name-0", make)
+    assert count == 1
+    with pytest.raises(OtherRuns, match="other weights"):
+        Runs(tmp_path, {"weights": "abd", "steps": 3})
+
+
+def test_a_sheet_shows_each_way_from_all_sides(tmp_path, true):
+    from PIL import Image
+
+    sheets.save(tmp_path / "a" / "sheet.png", "a sculpture", {"truth": true, "drawn": true[::2]})
+    own = np.asarray(Image.open(tmp_path / "a" / "sheet.png"))
+    middle, cell = sheets.LINE * 2 + sheets.CELL // 2, sheets.CELL + sheets.GAP
+    row = sheets.CELL + sheets.LINE + sheets.GAP
+    for side in range(8):
+        pixel = own[middle, sheets.GAP + side * cell + sheets.CELL // 2]
+        assert np.array_equal(pixel, true[side, SIDE // 2, SIDE // 2])
+        below = own[middle + row, sheets.GAP + side * cell + sheets.CELL // 2]
+        assert np.array_equal(below, pixel if side % 2 == 0 else [255, 255, 255])
+
+
+# --- the benchmark ---
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    where = tmp_path_factory.mktemp("model") / "seedling"
+    Seedling.fresh(TINY, ("an", "open", "sunflower", "lily", "lamp")).save(where)
+    return where
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Views are drawn in few steps."""
+    how = dataclasses.replace(made.SEEDLING.sampling, steps=2)
+    monkeypatch.setattr(made, "SEEDLING", dataclasses.replace(made.SEEDLING, sampling=how))
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory):
+    """As `corpus.make` leaves them."""
+    where = tmp_path_factory.mktemp("corpus")
+    for split, first in (("individuals", 100), ("combinations", 200)):
+        about = asdict(corpus.Recipe(TINY.side)) | {"split": split, "number": 0}
+        sets.write(where / split / f"00000{SUFFIX}", [ringed(first + number) for number in range(6)], about)
+    return where
+
+
+@pytest.mark.usefixtures("quick")
+def test_all_parts_are_told_kept_and_drawn(model, held_out, tmp_path, capsys, monkeypatch):
+    asked = [
+        "--model", str(model), "--corpus", str(held_out), "--out", str(tmp_path / "out"), "--steps", "2",
+        "--prompts", "sunflower", "lily", "--sheets", str(tmp_path / "sheets"), "--json", str(tmp_path / "told.json"),
+        "--seeds", "2",
+    ]  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["bench", *asked])  # a table looks there for --json
+    parts = ["--only", "gate", "drawn", "distilled", "bound"]
+    assert bench.main([*asked, *parts]) == 0
+    first = capsys.readouterr().out
+    tables = {
+        one["title"]: {row["what"]: row for row in one["rows"]}
+        for one in json.loads((tmp_path / "told.json").read_text())
+    }
+    assert len(tables) == 9
+    claims = next(rows for title, rows in tables.items() if title.startswith("Fields distilled of prompts that sets"))
+    assert claims["azimuths right of 8, median: multi-view"]["least"] == 7
+    assert claims["azimuths right of 8, median: 2-D mode, same weights"]["bound"] == 4
+    assert claims["PSNR: multi-view over 2-D mode"]["least"] == 2
+    gate = next(rows for title, rows in tables.items() if title.startswith("Camera gate"))
+    assert [row["least"] for row in gate.values()] == [None, 1.5, 1.2, None, None, None]
+    kept = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*-0.npz"))
+    assert [name for name in kept if "drawn" not in name] == [
+        "apart/sunflower-0.npz", "flat/lily-0.npz", "flat/sunflower-0.npz", "multi/lily-0.npz", "multi/sunflower-0.npz",
+        "sds/sunflower-0.npz", "started/sunflower-0.npz",
+    ]  # fmt: skip
+    assert {path.name for path in (tmp_path / "sheets").iterdir()} == {"sunflower.png", "lily.png"}
+
+    for name in ("distilled", "known", "drawn"):  # what is kept is not made again
+        monkeypatch.setattr(made, name, pytest.fail)
+    assert bench.main([*asked, *parts]) == 0
+    assert capsys.readouterr().out == first
+    assert bench.main([*asked[:7], "3", *asked[8:]]) == 2
+    assert "holds results of other steps" in capsys.readouterr().err
+
+
+def test_without_attention_each_view_is_drawn_for_itself(held_out):
+    part = Part(Corpus(held_out / "individuals"), np.arange(6))
+    data, heard = Data(part, part, part, "lamps"), []
+    place = Place(Sown(Seedling.fresh(TINY, ("lamp",)), "cpu"), Plan(TINY, {}, flat=0.0), data, "cpu")
+    honest = place.trained.prior.predict
+    place.trained.prior.predict = lambda x_t, t, given: heard.append((t, given)) or honest(x_t, t, given)
+    for name, views in (("joint", 4), ("apart", 1)):
+        phase = trained.phase(name, place)
+        phase.losses(phase.read(8, 0, (0, 0)), torch.Generator().manual_seed(0))
+        phase.drawn("lamp", ringed(0).cameras)
+        assert {given.views for _, given in heard} == {views}
+        assert all(given.cameras is not None for _, given in heard)
+        levels = heard[0][0].view(-1, 4)
+        assert torch.equal(levels, levels[:, :1].expand(-1, 4))  # views of a set share one all the same
+        heard.clear()
+
+
+@pytest.mark.usefixtures("quick")
+def test_small_models_are_trained_once_and_set_beside_each_other(held_out, tmp_path, capsys, monkeypatch):
+    about = asdict(corpus.Recipe(TINY.side)) | {"split": "train", "number": 0}
+    sets.write(held_out / "train" / f"00000{SUFFIX}", [ringed(number, number > 5) for number in range(8)], about)
+    monkeypatch.setattr(trained, "MINIATURE", PLAN)
+    monkeypatch.setattr(phases, "STEPS", 2)  # of what is drawn to be looked at
+    for name, own in trained.VARIANTS.items():
+        plan = dataclasses.replace(PLAN, flat=own.plan.flat)
+        monkeypatch.setitem(trained.VARIANTS, name, dataclasses.replace(own, plan=plan))
+    asked = ["--ablations", "--corpus", str(held_out), "--out", str(tmp_path), "--seeds", "1"]
+    asked += ["--prompts", "sunflower", "lily"]
+    assert bench.main(asked) == 0
+    first = capsys.readouterr().out
+    for name in ("joint", "sets_alone", "apart"):
+        assert f"noise_left: {name}" in first
+        assert f"azimuths right of 4, prompts shown in none, mean: {name}" in first
+    assert "size, between views: without 3-D attention over with it" in first
+    steps = {
+        name: [line for line in Log(tmp_path / "ablations" / name) if "total" in line] for name in trained.VARIANTS
+    }
+    assert [len(lines) for lines in steps.values()] == [5, 5, 5]
+    assert len({lines[-1]["total"] for lines in steps.values()}) == 3
+    monkeypatch.setattr(trained.loop, "train", None)
+    assert bench.main(asked) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_time_and_memory_are_counted_in_a_process_of_its_own(model):
+    found = clocks.of_its_own(model, "an open sunflower", 12, 200)
+    assert found["steps"] == 12
+    assert 0 < found["prior"] < found["step"] + 0.5 * found["step"]
+    assert found["prior"] + found["render"] + found["rest"] == pytest.approx(found["step"], rel=0.6)
+    assert found["field"] >= found["step"]
+    assert found["memory"] >= found["before"] > 50 * 2**20
+
+
+def test_without_a_model_it_says_so(tmp_path, capsys):
+    assert bench.main(["--model", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "No seedling of views lies in" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
