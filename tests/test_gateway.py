@@ -75,7 +75,8 @@ def test_a_job_can_be_read_from_any_record_and_by_any_client(server, client):
 @pytest.mark.parametrize("kind", [each.__struct_config__.tag for each in get_args(protocol.Request)])
 def test_a_job_of_every_kind_is_taken_on(server, client, kind):
     """The tests' runner knows them not: they fail in the worker, and the gateway goes on."""
-    asked = {"generate": {"prompt": "x"}, "sway_as_seen": {"camera": {"view": EYE, "projection": EYE}}}.get(kind, {})
+    said = dict.fromkeys(("generate", "views", "text_to_mesh"), {"prompt": "x"})
+    asked = (said | {"sway_as_seen": {"camera": {"view": EYE, "projection": EYE}}}).get(kind, {})
     data = kind.encode() * 30
     client.put(data)
     job, blob = uuid.uuid4().hex, xxhash.xxh3_128_hexdigest(data)
@@ -150,14 +151,24 @@ def test_a_damaged_mesh_is_refused_and_can_be_sent_again(server, client):
 def test_hello_comes_first_and_versions_must_meet(server):
     with Client(server.connection, hello=False) as client:
         assert client.ask(protocol.List()).failure.code == "not_greeted"
-        for least, most, update in ((protocol.PROTOCOL + 1, 9, "backend"), (0, protocol.PROTOCOL - 1, "add-on")):
+        for least, most, update in (
+            (protocol.PROTOCOL + 1, protocol.PROTOCOL + 2, "backend"),
+            (0, protocol.PROTOCOL - 1, "add-on"),
+        ):
             hello = protocol.Hello(client=client.id, protocol_min=least, protocol_max=most, software="Anthesis 0.9")
             refused = client.ask(hello, protocol.Welcome)
             assert refused.failure.code == "bad_version"
             assert f"update the {update}" in refused.failure.text
             assert client.ask(protocol.Ping()).failure.code == "not_greeted"
         newer = msgspec.msgpack.encode(
-            {"t": "hello", "id": 9, "client": client.id, "protocol_min": 1, "protocol_max": 7, "a_new_field": [1]}
+            {
+                "t": "hello",
+                "id": 9,
+                "client": client.id,
+                "protocol_min": 1,
+                "protocol_max": protocol.PROTOCOL,
+                "a_new_field": [1],
+            }
         )
         client.send_raw(b"ANT1", newer)
         welcome, _ = client.receive()

@@ -95,7 +95,7 @@ def test_what_is_no_camera_is_refused(view, projection, sentence):
     [
         ({"size": 0.0}, ">= 0.01"), ({"size": 101.0}, "<= 100"), ({"detail": 7}, ">= 8"), ({"detail": 257}, "<= 256"),
         ({"steps": -1}, ">= 0"), ({"steps": 7}, "7 steps do not divide 1000"),
-        ({"damping": 0.0}, ">= 0.005"), ({"amplitude": 1.0}, "amplitude"),
+        ({"damping": 0.0}, ">= 0.005"), ({"amplitude": 0.0}, ">= 0.1"), ({"speed": 1.0}, "speed"),
     ],
 )  # fmt: skip
 def test_a_plane_that_cannot_be_asked_for_is_refused(asked, sentence):
