@@ -75,7 +75,7 @@ def test_a_job_can_be_read_from_any_record_and_by_any_client(server, client):
 @pytest.mark.parametrize("kind", [each.__struct_config__.tag for each in get_args(protocol.Request)])
 def test_a_job_of_every_kind_is_taken_on(server, client, kind):
     """The tests' runner knows them not: they fail in the worker, and the gateway goes on."""
-    said = dict.fromkeys(("generate", "views", "text_to_mesh"), {"prompt": "x"})
+    said = {name: {"prompt": "x"} for name in ("generate", "views", "text_to_mesh")}
     asked = (said | {"sway_as_seen": {"camera": {"view": EYE, "projection": EYE}}}).get(kind, {})
     data = kind.encode() * 30
     client.put(data)
