@@ -167,14 +167,14 @@ def test(arguments) -> int:
     told = Counter()
     if "style" in parts:
         told += _step("style", [BACKEND.executable, "-m", "ruff", "check", ROOT])
-    backend, others = [], []
+    runs = []
     if "backend" in parts:
         elsewhere = [f"--ignore={ROOT / 'tests' / folder}" for folder in ("blender", "learned")]
-        backend.append((BACKEND, [ROOT / "tests", *elsewhere, *arguments.pytest]))
+        runs.append((BACKEND, [ROOT / "tests", *elsewhere, *arguments.pytest]))
     if "learned" in parts:
-        others.append((LEARNED, [ROOT / "tests" / "learned", *arguments.pytest]))
-    others += [(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest]) for version in blenders]
-    told += _in_lanes([lane for lane in (backend, others) if lane])
+        runs.append((LEARNED, [ROOT / "tests" / "learned", *arguments.pytest]))
+    runs += [(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest]) for version in blenders]
+    told += _two_at_a_time(runs)
     if "window" in parts:
         told += _tour()
     print(f"{told['passed']} passed, {told['failed']} failed, {told['skipped']} skipped")
@@ -208,19 +208,19 @@ def _install_validator(npm: str, folder: Path) -> None:
         say("[gltf-validator] SKIPPED: npm cannot fetch it, so no .glb is checked by it")
 
 
-def _in_lanes(lanes: list[list[tuple[Environment, list]]]) -> Counter:
-    """Counts of runs of pytest, each lane in its order, the lanes side by side. The first speaks as it goes, and comes
-    first at the cores, for it tests what has clocks; what the others said follows."""
+def _two_at_a_time(runs: list[tuple[Environment, list]]) -> Counter:
+    """Counts of runs of pytest. The first speaks as it goes, and comes first at the cores, for it tests what has
+    clocks; what the others said follows, in their order."""
     stopped = threading.Event()
 
-    def follow(lane: list[tuple[Environment, list]], out: TextIO | None) -> Counter:
-        return sum((_pytest(*run, out) for run in lane if not stopped.is_set()), Counter())
+    def counted(run: tuple[Environment, list], out: TextIO | None) -> Counter:
+        return Counter() if stopped.is_set() else _pytest(*run, out)
 
-    with ThreadPoolExecutor(max(len(lanes), 1)) as pool, ExitStack() as stack:
-        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in lanes[1:]]
-        running = [pool.submit(follow, lane, out) for lane, out in zip(lanes, [None, *files], strict=False)]
+    with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in runs[1:]]
+        running = [pool.submit(counted, run, out) for run, out in zip(runs, [None, *files], strict=False)]
         try:
-            return sum((lane.result() for lane in running), Counter())
+            return sum((run.result() for run in running), Counter())
         finally:
             stopped.set()  # Ctrl-C has reached what runs now; nothing follows it
             wait(running)
