@@ -14,7 +14,7 @@ from backend.commands import run
 from backend.geometry.modes import Modes, Rigid
 from backend.pipelines.jobs import swung
 from backend.pipelines.lifecycle import UnusableSubject
-from backend.pipelines.sway import sway, usual_pitch
+from backend.pipelines.sway import LONGEST, sway, usual_pitch
 from backend.report import silent
 from tests.played import synthesise
 
@@ -251,6 +251,19 @@ def test_a_sheet_that_wind_along_it_would_leave_still_is_told():
         sway(large, protocol.Sway(direction=0.0, **QUICK), silent)
     moved = spectral.looped(sway(large, protocol.Sway(direction=np.pi / 2, **QUICK), silent).volume, 16)
     assert np.abs(moved).max() > 1.0
+
+
+def test_a_storm_draws_nothing_out_like_rubber():
+    """What is squat cannot lean by a fifth of its size, and modes would stretch it; a post can, and does."""
+    box = trimesh.creation.box((1.0, 0.9, 0.15))
+    for _ in range(3):
+        box = box.subdivide()
+    ends = box.edges_unique
+    length = np.linalg.norm(np.subtract(*box.vertices[ends.T]), axis=1)
+    swaying = sway(Mesh.from_triangles(box.vertices, box.faces), protocol.Sway(storm=1.0, **QUICK), silent)
+    moved = box.vertices + spectral.looped(swaying.volume, 32)
+    stretched = np.linalg.norm(moved[:, ends[:, 0]] - moved[:, ends[:, 1]], axis=2) / length
+    assert 1.2 < np.quantile(stretched, 0.99, axis=1).max() < 1.1 * LONGEST
 
 
 def test_what_turns_freely_about_its_pins_is_told():

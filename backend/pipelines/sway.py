@@ -3,7 +3,7 @@
 After "Generative Image Dynamics" (arXiv:2309.07906), with the modes of the mesh in the place of a learned prior. What a
 mesh is made of cannot be seen. Its shape, at equal density and stiffness, tells the shapes of its modes and how their
 frequencies compare; how fast it swings is asked for (`pitch`), and how far a storm bends it (`bend`): its matter is
-made as stiff and as light as that.
+made as stiff and as light as that, or less light where a part would be drawn out like rubber.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from backend import protocol, spectral, wind
 from backend.clip import Mesh
 from backend.geometry.anatomy import Anatomy
+from backend.geometry.fields import edges
 from backend.geometry.modes import Matter, Modes, modes_of
 from backend.pipelines.lifecycle import UnusableSubject, Welded, refuse_unusable, weld
 from backend.report import Report
@@ -24,6 +25,8 @@ STRONGEST = 10.0  # of the Beaufort scale: where Calm to Storm ends
 FULL = 3.0  # strain in the strongest wind, which leaves 0.95 of `bend` for its lean
 PITCHES = (0.4, 2.5)  # Hz: of what is large and what is small, where none is asked for
 CALMEST = 0.02  # of it: a sway that was made in no wind at all could never be turned up
+LONGEST = 2.0  # times its length: what one edge in a hundred reaches in the strongest wind, and no more
+EDGES, MOMENTS, TRIES = 4000, 16, 4  # that are looked at, of a loop, and how often the matter is made heavier
 UNSEEN = 1e-3  # of its size: what goes no further, and far less than in a wind across, is blown edgewise
 
 
@@ -61,13 +64,38 @@ def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Repor
     strain = wind.strain(limber, strongest)
     if not strain > 0:
         raise UnusableSubject("The mesh lies flat, and wind along the ground has nothing to push: turn it up a little.")
-    modes = modes.lightened(FULL / strain)
-    limber = replace(limber, modes=modes)
-    answer = wind.sway_both_ways(limber, blowing, spectral.Loop(request.lowest, request.frequencies))
+    loop = spectral.Loop(request.lowest, request.frequencies)
+    limber = _unstretched(replace(limber, modes=modes.lightened(FULL / strain)), strongest, body.faces, loop)
+    modes = limber.modes
+    answer = wind.sway_both_ways(limber, blowing, loop)
     damping = request.damping + wind.air_damping(limber, blowing)
     own = replace(modes, shapes=(modes.shapes * body.weight[:, None])[:, welded.vertex])
     _refuse_edgewise(answer, own, request.direction, welded.metres)
     return Swaying(mesh, request, own, damping, answer, limber, strongest.speed)
+
+
+def _unstretched(
+    limber: wind.Limber, strongest: wind.Wind, faces: NDArray[np.int32], loop: spectral.Loop
+) -> wind.Limber:
+    """As light as before, or heavier where a part of it would be drawn out in the strongest wind: a lid that lies loose
+    on its pot, a loaf. Modes are linear, and what should tumble is stretched by them."""
+    sides = edges(faces)
+    ends = sides[:: -(-len(sides) // EDGES)]
+    way = np.subtract(*limber.surface.points[ends.T])
+    length = np.linalg.norm(way, axis=1)
+    ends, way, length = (each[length > 0] for each in (ends, way, length))
+    for _ in range(TRIES):
+        answer, shapes = wind.sway_both_ways(limber, strongest, loop), limber.modes.shapes
+        apart = shapes[:, ends[:, 0]] - shapes[:, ends[:, 1]]
+        longest = 1.0
+        for azimuth in (0.0, np.pi / 2):
+            moved = spectral.looped(answer.volume(apart, azimuth), MOMENTS)
+            shares = np.linalg.norm(way + moved, axis=2) / length
+            longest = max(longest, float(np.quantile(shares, 0.99, axis=1).max()))
+        if longest <= 1.05 * LONGEST:
+            break
+        limber = replace(limber, modes=limber.modes.lightened((LONGEST - 1.0) / (longest - 1.0)))
+    return limber
 
 
 def _refuse_edgewise(answer: wind.Sway, modes: Modes, direction: float, metres: float) -> None:
