@@ -105,6 +105,22 @@ def test_a_job_can_be_fetched_again_from_any_record(client):
     client.complete(job, frames=5)
 
 
+def test_a_subscription_that_is_lost_on_its_way_is_made_anew(client, monkeypatch):
+    monkeypatch.setattr("blender_addon.client.streams.SILENCE", 0.5)
+    gateway, lost = client.ready().session.gateway, []
+    send = gateway.send
+
+    def leaky(call, payload=None):
+        if isinstance(call, protocol.Subscribe) and not lost:
+            lost.append(call)
+            return True
+        return send(call, payload)
+
+    monkeypatch.setattr(gateway, "send", leaky)
+    client.complete(client.paced(frames=5), frames=5)
+    assert lost
+
+
 def test_prompts_are_read_while_they_are_typed_and_text_that_cannot_be_sent_stops_nothing(client):
     reader = client.ready().session.reader
     reader.typed = "two red roses blooming"

@@ -26,6 +26,7 @@ class Job:
     download: Download | None = field(default=None, repr=False)
     log: LocalLog | None = field(default=None, repr=False)  # read instead of the socket, on the same machine
     stream: int | None = None  # the subscription that feeds the download on this connection
+    fed: float = 0.0  # when that was made, or last said something
     accepted: bool = False
     held: bool = False  # not sent yet, for it is still open what just to ask for
     cancel: protocol.Cancel | None = None  # wanted, and repeated until the job's state shows it

@@ -373,6 +373,7 @@ class Session:
             self._advance(job)
             if job.cancel and job.accepted:
                 self.gateway.send(job.cancel)
+            self._streams.renew(job)
         for job in self._removing:
             self.gateway.send(protocol.Remove(job=job))
 

@@ -1,11 +1,14 @@
 """The subscriptions of one conversation: each feeds the download of a job, from the socket or from the job's log."""
 
+import time
 from collections.abc import Iterable
 
 from ..seam import protocol
 from .gateway import Gateway
 from .jobs import Job
 from .transfers import Broken, LocalLog
+
+SILENCE = 10.0  # seconds without a word on a job that is over: its subscription was lost on its way
 
 
 class Streams:
@@ -21,7 +24,7 @@ class Streams:
         if self._gateway.state != "ready" or job.download is None or job.stream is not None or job.download.taken:
             return
         self._opened += 1
-        job.stream = self._opened
+        job.stream, job.fed = self._opened, time.monotonic()
         job.download.restart()
         self._open_log(job)
         self._gateway.send(
@@ -39,6 +42,14 @@ class Streams:
         home = self._gateway.local_logs
         if job.log is None and self.reads_logs and home is not None:
             job.log = LocalLog(protocol.records_path(home, job.id))
+
+    def renew(self, job: Job) -> None:
+        """Make its subscription anew where it ought to have ended by now, and says nothing."""
+        silent = job.stream is not None and time.monotonic() - job.fed > SILENCE
+        if silent and job.final and job.download.ended is None and not job.download.waits:
+            self._gateway.send(protocol.Unsubscribe(stream=job.stream))
+            job.stream = None
+            self.subscribe(job)
 
     @staticmethod
     def close_log(job: Job) -> None:
@@ -64,6 +75,7 @@ class Streams:
         job = next((job for job in jobs if job.stream == answer.stream), None)
         if job is None or job.download is None:
             return False  # of a subscription that was given up
+        job.fed = time.monotonic()
         match answer:
             case protocol.Chunk() | protocol.Located():
                 try:

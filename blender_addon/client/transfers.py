@@ -183,6 +183,11 @@ class Download:
         return self.granted
 
     @property
+    def waits(self) -> bool:
+        """Records have arrived that were not taken yet."""
+        return bool(self._whole)
+
+    @property
     def taken(self) -> bool:
         """Every record of a finished job has arrived and been taken."""
         return self.ended is not None and not self._whole and self.next_seq >= self.ended.records
