@@ -249,6 +249,8 @@ def test_a_sheet_that_wind_along_it_would_leave_still_is_told():
     large = replace(sheet, vertices=400 * sheet.vertices)
     with pytest.raises(UnusableSubject, match="turn the wind by 90 degrees"):
         sway(large, protocol.Sway(direction=0.0, **QUICK), silent)
+    eye = tuple(np.eye(4).ravel().tolist())
+    sway(large, protocol.SwayAsSeen(camera=protocol.Camera(view=eye, projection=eye), modes=6), silent)
     moved = spectral.looped(sway(large, protocol.Sway(direction=np.pi / 2, **QUICK), silent).volume, 16)
     assert np.abs(moved).max() > 1.0
 

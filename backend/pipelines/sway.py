@@ -70,7 +70,8 @@ def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Repor
     answer = wind.sway_both_ways(limber, blowing, loop)
     damping = request.damping + wind.air_damping(limber, blowing)
     own = replace(modes, shapes=(modes.shapes * body.weight[:, None])[:, welded.vertex])
-    _refuse_edgewise(answer, own, request.direction, welded.metres)
+    if isinstance(request, protocol.Sway):  # what a picture shows moves as that says, wherever wind comes from
+        _refuse_edgewise(answer, own, request.direction, welded.metres)
     return Swaying(mesh, request, own, damping, answer, limber, strongest.speed)
 
 
