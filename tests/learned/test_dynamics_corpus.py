@@ -51,7 +51,7 @@ def centres(mask):
 
 @pytest.fixture(scope="module")
 def leaf():
-    return Object.grown("oak_leaf", 0.3, 2, np.random.default_rng(4))
+    return Object.grown("oak_leaf", 0.3, 2, 6.0, np.random.default_rng(4))
 
 
 @pytest.fixture(scope="module")
@@ -193,14 +193,14 @@ def test_a_wart_does_not_set_the_pace():
 
 def test_what_is_still_is_still():
     rng = np.random.default_rng(9)
-    one = sample([Object.grown("apple", 0.3, 2, rng)], RECIPE, rng)
+    one = sample([Object.grown("apple", 0.3, 2, 6.0, rng)], RECIPE, rng)
     assert one.mask.sum() > 100 and not one.slices.any() and not one.flows.any()
     assert all(np.array_equal(picture, one.picture) for picture in one.later)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_soil_stands_still(seed):
-    sprout = Object.grown("sprout", 0.4, 1, np.random.default_rng(seed))
+    sprout = Object.grown("sprout", 0.4, 1, 6.0, np.random.default_rng(seed))
     soil = sprout.points[:, 2] < 0.1 * np.ptp(sprout.points[:, 2])
     swings = np.abs(sprout.shapes).max(axis=(0, 2), initial=0.0)
     assert soil.sum() > 50 and np.median(swings[soil]) == 0  # the foot of the stem is down there too

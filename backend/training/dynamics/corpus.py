@@ -1,6 +1,6 @@
 """The seedling's corpus: pictures of specimens in the wind, with spectral volumes that are known and not measured.
 
-Specimens stand at random ages in random winds, cameras and light, before still backgrounds; some of them do not sway
+Specimens stand at random ages in a breeze, before random cameras and in random light, before still backgrounds; some of them do not sway
 at all, so that a network learns what stands still. Everything follows from a recipe and a number: a shard is made
 again to the byte on the same machine. Three splits share no individual: `train`; `seeds`, of the same kinds; and
 `kinds`, of two kinds that are never trained on.
@@ -44,6 +44,7 @@ class Recipe:
     detail: float = 0.4  # of the meshes
     objects: int = 4  # a shard
     winds: int = 8  # an object
+    breeze: float = 6.0  # Beaufort: how hard it blows, give or take one
     views: int = 40  # an object
     company: float = 0.3  # share of the pictures in which one or two others of the shard stand beside it
     seed: int = 0
@@ -87,7 +88,7 @@ def opened(folder: Path, split: str) -> Corpus:
 def drawn(recipe: Recipe, split: str, number: int) -> Iterator[Sample]:
     """The samples of one shard."""
     rng = np.random.default_rng([recipe.seed, SPLITS.index(split), number])
-    things = [Object.grown(kind_of(split, rng), recipe.detail, recipe.winds, rng) for _ in range(recipe.objects)]
+    things = [Object.grown(kind_of(split, rng), recipe.detail, recipe.winds, recipe.breeze, rng) for _ in range(recipe.objects)]
     for thing in things:
         for _ in range(recipe.views):
             others = rng.choice(recipe.objects, rng.integers(1, 3)) if rng.random() < recipe.company else ()
