@@ -119,7 +119,7 @@ class Dynamics:
         if len(seeds) != len(pictures):
             raise ValueError(f"{len(pictures)} pictures want as many seeds, not {len(seeds)}")
         guidance = self.guidance if how.guidance is None else how.guidance
-        eps, recurrences = sampler.guided(self.denoiser, pictures, guidance), 1
+        eps, recurrences = sampler.guided(self.denoiser, self.scheduler, pictures, guidance), 1
         if how.loop is not None:
             frames, recurrences = how.loop.frames, how.loop.recurrences
             eps = sampler.drawn_to(

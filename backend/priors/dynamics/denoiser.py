@@ -3,13 +3,15 @@
 "Generative Image Dynamics" (arXiv:2309.07906), section 4. A U-Net sees one slice at a time, with the picture beside
 it, the noise level n and the bin k embedded in the same way and summed:
 
-    eps_theta(z^n; n, k, c),    L = E |eps - eps_theta|^2
+    v_theta(z^n; n, k, c),    v = alpha^n eps - sigma^n z^0,    L = E |v - v_theta|^2
 
 Then the U-Net is frozen, and attention across the K bins of each pixel is put in between its blocks and trained. Its
 last layer is 0 at first, so that at first nothing changes. For classifier-free guidance c is 0 in some of the training.
 
 Departs from the paper: c is the picture folded to the latent's size, its pixels as channels, where the paper makes it
-small. A stalk that is a pixel wide is lost in a mean of 4 x 4 of them, and where it stands is what sways.
+small. A stalk that is a pixel wide is lost in a mean of 4 x 4 of them, and where it stands is what sways. And the
+network says v (Salimans, Ho, "Progressive Distillation", arXiv:2202.00512, section 4), not eps: where almost all is
+noise the loss of eps asks next to nothing about what is clean, but there it is decided what sways, and how far.
 """
 
 from collections.abc import Callable
@@ -34,6 +36,7 @@ def schedule(sizes: Sizes) -> DDIMScheduler:
         beta_end=0.0195,
         beta_schedule="scaled_linear",
         clip_sample=False,
+        prediction_type="v_prediction",
         timestep_spacing="trailing",  # it starts where all is noise
     )
 
@@ -69,11 +72,11 @@ class Denoiser(ModelMixin, ConfigMixin):
         self.coordination = nn.ModuleList(_across_bins(bins, width, head, groups) for width in channels)
 
     def one_slice(self, z: Tensor, level: Tensor, bin_: Tensor, picture: Tensor) -> Tensor:
-        """The noise in single slices z (N, 4, h, w) at `level` (N,), of the bins (N,), given pictures (N, 3, H, W)."""
+        """v of single slices z (N, 4, h, w) at `level` (N,), of the bins (N,), given pictures (N, 3, H, W)."""
         return self.unet(self._beside(z, picture), level, bin_).sample
 
     def forward(self, z: Tensor, level: Tensor, picture: Tensor) -> Tensor:
-        """The noise in all the slices z (B, K, 4, h, w), coordinated, at `level` (B,), given pictures (B, 3, H, W)."""
+        """v of all the slices z (B, K, 4, h, w), coordinated, at `level` (B,), given pictures (B, 3, H, W)."""
         bins = z.shape[1]
         bin_ = torch.arange(bins, device=z.device).repeat(len(z))
         level, picture = level.repeat_interleave(bins), picture.repeat_interleave(bins, dim=0)
@@ -131,14 +134,14 @@ def _across_bins(bins: int, width: int, head: int, groups: int) -> TransformerTe
 
 def slice_loss(denoiser: Denoiser, latents: Tensor, bin_: Tensor, picture: Tensor, noise: "Noise") -> Tensor:
     """The first training: single slices (N, 4, h, w) of the bins (N,), with their pictures (N, 3, H, W)."""
-    level, eps, z = noise.put_into(latents)
-    return F.mse_loss(denoiser.one_slice(z, level, bin_, noise.sometimes_without(picture)), eps)
+    level, v, z = noise.put_into(latents)
+    return F.mse_loss(denoiser.one_slice(z, level, bin_, noise.sometimes_without(picture)), v)
 
 
 def coordination_loss(denoiser: Denoiser, latents: Tensor, picture: Tensor, noise: "Noise") -> Tensor:
     """The second training: all slices (B, K, 4, h, w) of pictures (B, 3, H, W)."""
-    level, eps, z = noise.put_into(latents)
-    return F.mse_loss(denoiser(z, level, noise.sometimes_without(picture)), eps)
+    level, v, z = noise.put_into(latents)
+    return F.mse_loss(denoiser(z, level, noise.sometimes_without(picture)), v)
 
 
 class Noise:
@@ -148,11 +151,12 @@ class Noise:
         self.scheduler, self.generator = scheduler, generator
 
     def put_into(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A level for each item (N,), noise (N, ...), and the latents (N, ...) with it."""
+        """A level for each item (N,), and v (N, ...) of the latents (N, ...) with noise in them, which come last."""
         level = torch.randint(len(self.scheduler.alphas_cumprod), latents.shape[:1], generator=self.generator)
         eps = torch.randn(latents.shape, generator=self.generator)
         level, eps = level.to(latents.device), eps.to(latents)
-        return level, eps, self.scheduler.add_noise(latents, eps, level)
+        v = self.scheduler.get_velocity(latents, eps, level)
+        return level, v, self.scheduler.add_noise(latents, eps, level)
 
     def sometimes_without(self, picture: Tensor) -> Tensor:
         """The pictures (N, 3, H, W), some of them 0."""

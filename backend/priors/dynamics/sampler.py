@@ -53,16 +53,20 @@ def drawn(shape: tuple[int, ...], generators: list[torch.Generator]) -> Tensor:
     return torch.stack([torch.randn(shape, generator=one) for one in generators])
 
 
-def guided(denoiser: Denoiser | Callable, picture: Tensor, guidance: float) -> Eps:
-    """The noise given pictures (B, 3, H, W), and away from what it were without them."""
+def guided(denoiser: Denoiser | Callable, scheduler: DDIMScheduler, picture: Tensor, guidance: float) -> Eps:
+    """The noise given pictures (B, 3, H, W), and away from what it were without them. The network says v."""
+
+    def noise(z: Tensor, n: Tensor, v: Tensor) -> Tensor:
+        alpha = scheduler.alphas_cumprod[n].to(z)
+        return alpha.sqrt() * v + (1 - alpha).sqrt() * z
 
     def eps(z: Tensor, n: Tensor) -> Tensor:
         level = n.expand(len(z))
         if guidance == 0:
-            return denoiser(z, level, picture)
+            return noise(z, n, denoiser(z, level, picture))
         pictures = torch.cat([picture, torch.zeros_like(picture)])
         given, free = denoiser(torch.cat([z, z]), level.repeat(2), pictures).chunk(2)
-        return (1 + guidance) * given - guidance * free
+        return noise(z, n, (1 + guidance) * given - guidance * free)
 
     return eps
 
@@ -109,7 +113,7 @@ def ddim(
     levels = scheduler.config.num_train_timesteps
     if not 1 <= steps <= levels or levels % steps:
         raise ValueError(f"The number of steps must divide {levels} (10, 20, 25, 40, 50, 100, ...), not be {steps}")
-    scheduler = DDIMScheduler.from_config(scheduler.config)
+    scheduler = DDIMScheduler.from_config(scheduler.config, prediction_type="epsilon")  # which is what is given
     scheduler.set_timesteps(steps)
     z = drawn(like.shape[1:], generators).to(like)
     for n in scheduler.timesteps:

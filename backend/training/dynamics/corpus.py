@@ -1,9 +1,9 @@
 """The seedling's corpus: pictures of specimens in the wind, with spectral volumes that are known and not measured.
 
-Specimens stand at random ages in a breeze, before random cameras and in random light, before still backgrounds; some of them do not sway
-at all, so that a network learns what stands still. Everything follows from a recipe and a number: a shard is made
-again to the byte on the same machine. Three splits share no individual: `train`; `seeds`, of the same kinds; and
-`kinds`, of two kinds that are never trained on.
+Specimens stand at random ages in a breeze, before random cameras and in random light, before still backgrounds; some
+of them do not sway at all, so that a network learns what stands still. Everything follows from a recipe and a number: a
+shard is made again to the byte on the same machine. Three splits share no individual: `train`; `seeds`, of the same
+kinds; and `kinds`, of two kinds that are never trained on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,7 +88,10 @@ def opened(folder: Path, split: str) -> Corpus:
 def drawn(recipe: Recipe, split: str, number: int) -> Iterator[Sample]:
     """The samples of one shard."""
     rng = np.random.default_rng([recipe.seed, SPLITS.index(split), number])
-    things = [Object.grown(kind_of(split, rng), recipe.detail, recipe.winds, recipe.breeze, rng) for _ in range(recipe.objects)]
+    things = [
+        Object.grown(kind_of(split, rng), recipe.detail, recipe.winds, recipe.breeze, rng)
+        for _ in range(recipe.objects)
+    ]
     for thing in things:
         for _ in range(recipe.views):
             others = rng.choice(recipe.objects, rng.integers(1, 3)) if rng.random() < recipe.company else ()

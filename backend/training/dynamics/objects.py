@@ -84,8 +84,8 @@ class Object:
     ) -> Self:
         """With modes, and their answers to so many winds of about `breeze` Beaufort; `ground` (V,) stands still.
 
-        No picture tells how hard it blows, and how far things go rises with its third power. Where it went from 2 to 10,
-        motions of one picture lay two orders of magnitude apart, and a model could not learn how far they go.
+        No picture tells how hard it blows, and how far things go rises with its third power. Where it went from 2 to
+        10, motions of one picture lay two orders of magnitude apart, and a model could not learn how far they go.
         Raises Rigid.
         """
         count = len(self.points)

@@ -21,6 +21,7 @@ from backend.training.learner import NotLearned
 
 SHOWN = 4  # held-out pictures on a sheet
 TESTED = 32  # held-out pictures, of which scores are means
+SWUNG = 32  # held-out pictures, by whose swings the guidance is chosen
 BINS = 2  # of a picture, in a step of the autoencoder
 CENTRED = 2**21  # pixels of slices from which the latents' middle and size are taken
 MOVES = 0.1  # pixels: pairs in which nothing goes farther teach the renderer nothing
@@ -126,7 +127,7 @@ class Denoising(Phase):
 
     @torch.no_grad()
     def scores(self) -> dict[str, float]:
-        """The loss, with the same noise each time; 1 is what a denoiser has that knows nothing."""
+        """The loss, with the same noise each time; 1 is what a denoiser has that says nothing."""
         generator = torch.Generator().manual_seed(0)
         parts = []
         for batch in _split(self.place.held_out(TESTED), SHOWN):
@@ -180,7 +181,7 @@ class Coordination(Denoising):
     @torch.no_grad()
     def scores(self) -> dict[str, float]:
         """Of what is drawn besides: how far it moves, as a share of the truth, and whether where the truth does."""
-        batch = self.place.held_out(2 * SHOWN)
+        batch = self.place.held_out(SWUNG)
         drawn = self._drawn(batch)
         return super().scores() | {
             "guidance": self.model.guidance,
@@ -194,7 +195,7 @@ class Coordination(Denoising):
 
     def finish(self) -> None:
         """The guidance with which held-out things swing as far as in truth: with much of it they swing too far."""
-        batch, found = self.place.held_out(2 * SHOWN), []
+        batch, found = self.place.held_out(SWUNG), []
         for guidance in GUIDANCES:
             self.model.guidance = guidance
             found.append(math.log(max(measures.magnitude(self._drawn(batch), batch.slices), LEAST)))

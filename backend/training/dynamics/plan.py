@@ -19,10 +19,10 @@ PLANS = {
         SEEDLING,
         {
             "autoencoder": Budget(1000, 8, 4e-4),
-            "slices": Budget(4000, 32, 5e-4),
+            "slices": Budget(5000, 32, 5e-4),
             "coordination": Budget(600, 4, 5e-4),
             "perception": Budget(200, 8, 1e-3),
-            "renderer": Budget(400, 8, 2e-3),
+            "renderer": Budget(1000, 8, 2e-3),
         },
         {"train": 6400, "seeds": 320, "kinds": 320},
         checked=2000,

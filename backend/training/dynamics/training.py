@@ -25,7 +25,7 @@ from backend.training.loop import How
 LATENTS = "latents"
 MEANINGS = {
     "energy_left": "share of the motion's energy that is lost between encoder and decoder, normalised; 1 is all",
-    "noise_left": "squared error of the predicted noise; 1 is that of a network that knows nothing",
+    "noise_left": "squared error of what is predicted; 1 is that of a network that says nothing",
     "guidance": "by the picture, with which things swing as far as in truth",
     "magnitude": "size of the drawn motion, the lean left out, as a share of the true one's",
     "place": "cosine between the maps of how far things swing, drawn and true",
