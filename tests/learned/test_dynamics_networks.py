@@ -250,9 +250,12 @@ def test_what_is_frozen_stays_and_the_coordination_learns():
 def test_noise_is_put_in_as_the_schedule_says():
     scheduler = denoiser.schedule(TINY)
     latents = numbers(500, 4, 2, 2)
-    level, eps, z = denoiser.Noise(scheduler, torch.Generator().manual_seed(1)).put_into(latents)
+    level, v, z = denoiser.Noise(scheduler, torch.Generator().manual_seed(1)).put_into(latents)
     alpha = scheduler.alphas_cumprod[level].view(-1, 1, 1, 1)
-    torch.testing.assert_close(z, alpha.sqrt() * latents + (1 - alpha).sqrt() * eps)
+    eps = alpha.sqrt() * v + (1 - alpha).sqrt() * z  # which turns with z about the latents by an angle
+    torch.testing.assert_close(alpha.sqrt() * z - (1 - alpha).sqrt() * v, latents)
+    assert abs(eps.mean()) < 0.1 and abs(eps.std() - 1) < 0.05
+    assert abs(torch.corrcoef(torch.stack([eps.flatten(), latents.flatten()]))[0, 1]) < 0.05
     assert level.min() < 20 and level.max() > 980
     assert scheduler.alphas_cumprod[0] > 0.998 and scheduler.alphas_cumprod[-1] < 2e-4
 

@@ -33,6 +33,16 @@ def gaussian(mean, spread):
     return eps
 
 
+def velocity(eps):
+    """v of whom says eps: what a network says."""
+
+    def v(z, level, *others):
+        alpha = ALPHAS[level].to(z).view(-1, *[1] * (z.ndim - 1))
+        return (eps(z, level, *others) - (1 - alpha).sqrt() * z) / alpha.sqrt()
+
+    return v
+
+
 def seeds(*numbers):
     return [torch.Generator().manual_seed(number) for number in numbers]
 
@@ -64,10 +74,10 @@ def test_guidance_moves_the_mean_away_from_that_without_the_picture():
     spread, w = 0.7, 1.75
     picture = torch.tensor([1.0, -0.5]).view(2, 1, 1, 1).expand(2, 3, 4, 4)
 
-    def denoiser(z, level, pictures):
+    def eps(z, level, pictures):
         return gaussian(0.3 + 2 * pictures.mean(dim=(1, 2, 3)).view(-1, 1, 1), spread)(z, level)
 
-    eps = sampler.guided(denoiser, picture, w)
+    eps = sampler.guided(velocity(eps), SCHEDULER, picture, w)
     found = sampler.ddim(eps, SCHEDULER, 1000, seeds(1, 2), torch.empty(2, 30, 4))
     given = torch.tensor([2.3, -0.7]).view(2, 1, 1)
     expected = carried(sampler.drawn((30, 4), seeds(1, 2)), (1 + w) * given - w * 0.3, spread)
@@ -82,7 +92,7 @@ def test_without_guidance_the_network_is_asked_once():
         return torch.zeros_like(z)
 
     picture = numbers(2, 3, 4, 4)
-    sampler.guided(denoiser, picture, 0.0)(numbers(2, 5), torch.tensor(3))
+    sampler.guided(denoiser, SCHEDULER, picture, 0.0)(numbers(2, 5), torch.tensor(3))
     assert [count for count, _ in asked] == [2]
     assert torch.equal(asked[0][1], picture)
 
@@ -144,8 +154,8 @@ def test_the_loss_of_loops_is_that_of_the_frames():
 def gaussian_model() -> Dynamics:
     """Untrained networks about a denoiser that knows its prior."""
     model = Dynamics.fresh(TINY, torch.tensor([2.0, 1.0, 0.5]))
-    eps = gaussian(0.5, 1.0)
-    return replace(model, denoiser=lambda z, level, picture: eps(z, level))
+    v = velocity(gaussian(0.5, 1.0))
+    return replace(model, denoiser=lambda z, level, picture: v(z, level))
 
 
 def test_guidance_to_loops_brings_the_ends_together():

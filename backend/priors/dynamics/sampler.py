@@ -56,17 +56,17 @@ def drawn(shape: tuple[int, ...], generators: list[torch.Generator]) -> Tensor:
 def guided(denoiser: Denoiser | Callable, scheduler: DDIMScheduler, picture: Tensor, guidance: float) -> Eps:
     """The noise given pictures (B, 3, H, W), and away from what it were without them. The network says v."""
 
-    def noise(z: Tensor, n: Tensor, v: Tensor) -> Tensor:
-        alpha = scheduler.alphas_cumprod[n].to(z)
-        return alpha.sqrt() * v + (1 - alpha).sqrt() * z
-
     def eps(z: Tensor, n: Tensor) -> Tensor:
+        alpha = scheduler.alphas_cumprod[n].to(z)
+        return alpha.sqrt() * v(z, n) + (1 - alpha).sqrt() * z
+
+    def v(z: Tensor, n: Tensor) -> Tensor:
         level = n.expand(len(z))
         if guidance == 0:
-            return noise(z, n, denoiser(z, level, picture))
+            return denoiser(z, level, picture)
         pictures = torch.cat([picture, torch.zeros_like(picture)])
         given, free = denoiser(torch.cat([z, z]), level.repeat(2), pictures).chunk(2)
-        return noise(z, n, (1 + guidance) * given - guidance * free)
+        return (1 + guidance) * given - guidance * free
 
     return eps
 
