@@ -47,6 +47,13 @@ from tools.environments import (
 BACKEND, LEARNED = BACKEND_ENVIRONMENT, LEARNED_ENVIRONMENT
 VALIDATOR = "gltf-validator@2.0.0-dev.3.10"
 PARTS = ("style", "backend", "learned", *BPY, "window")
+MAIN_BLENDER = "5.0"  # which `demo` takes, and all the tests of the add-on run in
+# Tests of processes and of clocks, which wait more than they compute: beside them the cores have time for the others.
+WAITING = [
+    f"tests/test_{name}.py" for name in ("client", "compiling", "cpu_kernels", "faults", "gateway", "run", "store")
+]
+THREADS = str(max(1, (os.cpu_count() or 1) // 2))  # of torch's in a run beside another; with more, both would wait
+KERNELS = str(ROOT / "kernels" / "__pycache__")  # compiled once for all runs, and for the backends that they start
 STOPPED = 130  # exit code after Ctrl-C
 STEPPING_BACK = ["nice", "-n", "5"] if shutil.which("nice") else []
 
@@ -74,10 +81,15 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     added = action(demo, "demo")
-    added.add_argument("--blender", choices=BPY, default="5.0", help="which bpy wheel to use (default: %(default)s)")
+    added.add_argument(
+        "--blender", choices=BPY, default=MAIN_BLENDER, help="which bpy wheel to use (default: %(default)s)"
+    )
     added.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where the files go (out/demo)")
     added = action(test, "test")
-    added.add_argument("--quick", action="store_true", help="all but the other Blenders than 5.0, and the window")
+    added.add_argument(
+        "--quick", action="store_true", help=f"all but the other Blenders than {MAIN_BLENDER}, and the window"
+    )
+    added.add_argument("--whole", action="store_true", help=f"in each Blender all that is tested in {MAIN_BLENDER}")
     added.add_argument("--only", metavar="NAME", nargs="+", choices=PARTS, help="parts to run: %(choices)s")
     added.add_argument("pytest", nargs="*", help="after --: passed on to pytest, for example -- -k melt")
     added = action(
@@ -156,25 +168,32 @@ def _follow_demo(command: list, environment: dict[str, str]) -> dict:
 def test(arguments) -> int:
     """Style, the tests of the backend, of what needs torch, of each Blender, a tour of the window; all counted last.
 
+    All that is tested of the add-on is tested in one Blender; in the others, what Blender's version can change. What is
+    marked `once` lies beyond Blender: the processes that it starts and installs. --whole runs that in each as well.
+
     The tour needs a Blender with a window: ANTHESIS_BLENDER names its executable, or ANTHESIS_BLENDER_GUI a script that
     drives one (see tests/window_tour.py). ANTHESIS_BLENDER_PYTHON says which Python such a script's Blender has (3.13).
     """
-    parts = arguments.only or (("style", "backend", "learned", "5.0") if arguments.quick else PARTS)
+    parts = arguments.only or (("style", "backend", "learned", MAIN_BLENDER) if arguments.quick else PARTS)
     blenders = [version for version in BPY if version in parts and _has_python(version)]
+    blenders.sort(key=lambda version: version != MAIN_BLENDER)  # the long one first
     others = [*([LEARNED] if "learned" in parts else []), *(BPY[version] for version in blenders)]
     ensure(BACKEND, package.BUILDER, *others)
     _ensure_validator()
     told = Counter()
     if "style" in parts:
         told += _step("style", [BACKEND.executable, "-m", "ruff", "check", ROOT])
-    runs = []
+    waiting, runs = None, []
     if "backend" in parts:
-        elsewhere = [f"--ignore={ROOT / 'tests' / folder}" for folder in ("blender", "learned")]
-        runs.append((BACKEND, [ROOT / "tests", *elsewhere, *arguments.pytest]))
+        waiting = (BACKEND, [*WAITING, *arguments.pytest])
+        elsewhere = [f"--ignore={name}" for name in ("tests/blender", "tests/learned", *WAITING)]
+        runs.append((BACKEND, ["tests", *elsewhere, *arguments.pytest]))
     if "learned" in parts:
-        runs.append((LEARNED, [ROOT / "tests" / "learned", *arguments.pytest]))
-    runs += [(BPY[version], [ROOT / "tests" / "blender", *arguments.pytest]) for version in blenders]
-    told += _two_at_a_time(runs)
+        runs.append((LEARNED, ["tests/learned", *arguments.pytest]))
+    for version in blenders:
+        fewer = [] if arguments.whole or version == MAIN_BLENDER else ["-m", "not once"]
+        runs.append((BPY[version], ["tests/blender", *fewer, *arguments.pytest]))
+    told += _two_at_a_time(runs, waiting)
     if "window" in parts:
         told += _tour()
     print(f"{told['passed']} passed, {told['failed']} failed, {told['skipped']} skipped")
@@ -208,35 +227,39 @@ def _install_validator(npm: str, folder: Path) -> None:
         say("[gltf-validator] SKIPPED: npm cannot fetch it, so no .glb is checked by it")
 
 
-def _two_at_a_time(runs: list[tuple[Environment, list]]) -> Counter:
-    """Counts of runs of pytest. The first speaks as it goes, and comes first at the cores, for it tests what has
-    clocks; what the others said follows, in their order."""
+def _two_at_a_time(runs: list[tuple[Environment, list]], waiting: tuple[Environment, list] | None) -> Counter:
+    """Counts of runs of pytest, and of one more beside them that waits more than it computes. That comes first at the
+    cores, for it tests what has clocks. The first of the others speaks as it goes; what the rest said follows."""
     stopped = threading.Event()
 
-    def counted(run: tuple[Environment, list], out: TextIO | None) -> Counter:
-        return Counter() if stopped.is_set() else _pytest(*run, out)
+    def counted(run: tuple[Environment, list], out: TextIO | None, before: list[str]) -> Counter:
+        return Counter() if stopped.is_set() else _pytest(*run, out, before)
 
-    with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
-        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in runs[1:]]
-        running = [pool.submit(counted, run, out) for run, out in zip(runs, [None, *files], strict=False)]
+    with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(1) as beside, ExitStack() as stack:
+        every = [*runs, waiting] if waiting else runs
+        files = [None, *(stack.enter_context(tempfile.TemporaryFile("w+")) for _ in every[1:])]
+        running = [
+            beside.submit(counted, run, out, []) if run is waiting else pool.submit(counted, run, out, STEPPING_BACK)
+            for run, out in zip(every, files, strict=False)
+        ]
         try:
             return sum((run.result() for run in running), Counter())
         finally:
             stopped.set()  # Ctrl-C has reached what runs now; nothing follows it
             wait(running)
-            for file in files:
+            for file in filter(None, files):
                 file.seek(0)
                 shutil.copyfileobj(file, sys.stdout)
 
 
-def _pytest(environment: Environment, options: list, out: TextIO | None) -> Counter:
+def _pytest(environment: Environment, options: list, out: TextIO | None, before: list[str]) -> Counter:
     """Counts of one run of pytest, which speaks to `out` or else here; one that crashed counts as a failure more."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        first = STEPPING_BACK if out else []
-        command = [*first, environment.executable, "-m", "pytest", f"--junitxml={report}", "-rs", *options]
+        command = [*before, environment.executable, "-m", "pytest", f"--junitxml={report}", "-rs", *options]
         print(f"\n--- {environment.name}: pytest {' '.join(str(option) for option in options)}", file=out, flush=True)
-        code = subprocess.run(command, cwd=ROOT, env=_environment(), stdout=out, stderr=out).returncode
+        variables = _environment(OMP_NUM_THREADS=THREADS, NUMBA_CACHE_DIR=KERNELS)
+        code = subprocess.run(command, cwd=ROOT, env=variables, stdout=out, stderr=out).returncode
         told = Counter()
         if report.exists():
             for suite in ElementTree.parse(report).getroot().iter("testsuite"):

@@ -14,8 +14,10 @@ import xxhash
 import zmq
 
 from backend import protocol
+from tests.homes import with_kernels
 
 ROOT = Path(__file__).parent.parent
+PIPELINES = "backend.pipelines"  # the runner that is no fake
 SECONDS = 120.0  # that a test waits for what must come: machines that test are busy
 
 
@@ -23,7 +25,7 @@ class Server:
     """A gateway process of its own home."""
 
     def __init__(self, home: Path, *options: str, runner: str = "tests.runners", wait: bool = True):
-        self.home = Path(home)
+        self.home = with_kernels(Path(home)) if runner == PIPELINES else Path(home)
         self.options = ("--runner", runner, *options)
         self.start(wait)
 

@@ -285,6 +285,50 @@ def test_pictures_and_training_run_where_the_learned_engine_is(monkeypatch, aske
     assert rest == ["-P", "-m", "backend", *asked]
 
 
+@pytest.fixture
+def runs_of_pytest(monkeypatch):
+    """Call it with options of `build.py test`: (environment, options, the words before its Python) of each run."""
+    found = []
+
+    def run(environment, options, out, before):
+        found.append((environment.name, options, before))
+        return build.Counter(passed=1)
+
+    monkeypatch.setattr(build, "ensure", lambda *environments: None)
+    monkeypatch.setattr(build, "_ensure_validator", lambda: None)
+    monkeypatch.setattr(build, "_has_python", lambda version: True)
+    monkeypatch.setattr(build, "_pytest", run)
+
+    def ask(*options: str) -> list[tuple]:
+        found.clear()
+        monkeypatch.setattr(sys, "argv", ["build.py", "test", *options])
+        assert build.main() == 0
+        return found.copy()
+
+    return ask
+
+
+def test_every_test_file_of_the_backend_is_in_one_run(runs_of_pytest):
+    asked = [options for _, options, _ in runs_of_pytest("--only", "backend")]
+    waiting, rest = sorted(asked, key=lambda options: options[0] == "tests")
+    assert waiting and all((ROOT / name).is_file() for name in waiting)
+    assert {option.removeprefix("--ignore=") for option in rest[1:]} == {"tests/blender", "tests/learned", *waiting}
+
+
+def test_all_is_tested_in_one_blender_and_in_the_others_what_may_differ_or_all_if_asked(runs_of_pytest):
+    def chosen(*options: str) -> dict[str, bool]:
+        return {name: "not once" in asked for name, asked, _ in runs_of_pytest("--only", *environments.BPY, *options)}
+
+    assert chosen() == {f"bpy-{version}": version != build.MAIN_BLENDER for version in environments.BPY}
+    assert set(chosen("--whole").values()) == {False}
+
+
+def test_what_waits_comes_first_at_the_cores(runs_of_pytest):
+    before = {options[0]: words for _, options, words in runs_of_pytest("--only", "backend", "learned")}
+    assert before.pop(build.WAITING[0]) == []
+    assert set(before) == {"tests", "tests/learned"} and all(words == build.STEPPING_BACK for words in before.values())
+
+
 @pytest.mark.parametrize("action", ["", "demo", "test", "bench", "package", "dev"])
 def test_every_action_has_help_and_needs_the_standard_library_alone(tmp_path, action):
     # -S: no site-packages

@@ -7,10 +7,18 @@ import sys
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def empty_file():
+@pytest.fixture(scope="session", autouse=True)
+def factory_settings():
+    """Once: they take six times as long as a file. Tests change the add-on's alone, and `addon` takes those away."""
     bpy = pytest.importorskip("bpy", reason="needs the bpy module: run with .env/bpy-4.5/bin/python -m pytest")
     bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+@pytest.fixture(autouse=True)
+def empty_file(factory_settings):
+    import bpy
+
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
 
 @pytest.fixture
@@ -20,8 +28,9 @@ def addon(tmp_path, monkeypatch):
     import bpy
 
     from tests.blender.addon import PYTHON, until
+    from tests.homes import with_kernels
 
-    monkeypatch.setenv("ANTHESIS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ANTHESIS_HOME", str(with_kernels(tmp_path / "home")))
     addon_utils.enable("blender_addon", default_set=True)
     from blender_addon import events
 

@@ -124,6 +124,7 @@ def drained(session, job):
         yield taken[1:]
 
 
+@pytest.mark.once
 @needs_backend
 def test_animate_selected_puts_the_process_on_each_selected_mesh(addon):
     mine, also, other = (samples.prism(name) for name in ("Mine", "Also", "Other"))
@@ -139,6 +140,7 @@ def test_animate_selected_puts_the_process_on_each_selected_mesh(addon):
     assert other.data.shape_keys is None
 
 
+@pytest.mark.once
 @needs_backend
 def test_sway_selected_lets_a_mesh_sway_in_its_own_axes(addon):
     bpy.ops.mesh.primitive_cylinder_add(vertices=16, radius=0.4, depth=2.0)
@@ -190,6 +192,7 @@ def test_a_job_of_an_earlier_blender_is_listed_and_can_be_imported(addon):
     assert len(key_positions(bpy.data.objects[pump.arrivals.objects[job]])) >= 3
 
 
+@pytest.mark.once
 @needs_backend
 def test_a_job_that_is_asked_for_while_the_backend_is_killed_is_done_all_the_same(addon):
     pump = addon.running()

@@ -80,6 +80,7 @@ def test_the_cache_limit_is_the_protocols_and_is_passed_on(addon):
     assert argv[argv.index("--cache-gb") + 1] == "7.5"
 
 
+@pytest.mark.once
 @needs_backend
 def test_a_backend_that_was_joined_is_started_again_for_a_job(addon):
     pump = addon.running()
@@ -101,6 +102,7 @@ def test_a_python_that_is_not_there_is_said(addon):
         bpy.ops.anthesis.start_backend()
 
 
+@pytest.mark.once
 @needs_backend
 def test_the_connection_is_tested_in_words(addon):
     pump = addon.running()
@@ -140,6 +142,7 @@ def test_what_a_probe_answers(monkeypatch, state, engines, seconds, answer):
 # --- Renewal
 
 
+@pytest.mark.once
 @needs_backend
 def test_a_backend_that_has_nothing_to_do_is_started_anew_for_the_learned_engine(addon):
     pump = addon.running()

@@ -127,6 +127,7 @@ def test_what_is_imported_again_of_a_bouquet_is_one_object(script, orders):
     assert len(bpy.data.objects) == 4
 
 
+@pytest.mark.once
 @needs_backend
 @pytest.mark.timeout(PATIENCE + 120)
 def test_a_real_bouquet_sways_in_one_wind_and_its_plants_stand_apart(addon):

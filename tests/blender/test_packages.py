@@ -30,6 +30,7 @@ def installed(run: install.Installation) -> None:
     until(lambda: run.state != "running", run.poll)
 
 
+@pytest.mark.once
 def test_the_environment_is_made_and_made_again(tmp_path, requirements):
     environment, log = tmp_path / "environment", tmp_path / "logs" / "install.log"
     for _ in range(2):
@@ -42,6 +43,7 @@ def test_the_environment_is_made_and_made_again(tmp_path, requirements):
     assert not install.is_installed(environment, requirements)  # an update of the add-on asks for more
 
 
+@pytest.mark.once
 def test_an_installation_that_fails_says_why_and_where_more_is(tmp_path, requirements):
     requirements.write_text("--no-index\nno-such-package-as-this\n")
     run = install.Installation(sys.executable, tmp_path / "environment", requirements, tmp_path / "install.log")
@@ -50,6 +52,7 @@ def test_an_installation_that_fails_says_why_and_where_more_is(tmp_path, require
     assert "no-such-package-as-this" in run.text and str(tmp_path / "install.log") in run.text
 
 
+@pytest.mark.once
 @pytest.mark.skipif(sys.platform == "win32", reason="ends the process alone there")
 def test_an_installation_is_cancelled_with_its_children(tmp_path, requirements):
     beats, python = tmp_path / "beats", tmp_path / "python"
@@ -67,6 +70,7 @@ def test_an_installation_is_cancelled_with_its_children(tmp_path, requirements):
     assert beats.stat().st_size == size
 
 
+@pytest.mark.once
 def test_a_log_that_is_deleted_does_not_stop_an_installation(tmp_path, requirements):
     log = tmp_path / "logs" / "install.log"
     run = install.Installation(sys.executable, tmp_path / "environment", requirements, log)
@@ -75,6 +79,7 @@ def test_a_log_that_is_deleted_does_not_stop_an_installation(tmp_path, requireme
     assert run.state == "done"
 
 
+@pytest.mark.once
 def test_a_folder_that_is_deleted_ends_an_installation_with_words(tmp_path, requirements):
     log = tmp_path / "logs" / "install.log"
     run = install.Installation(sys.executable, tmp_path / "environment", requirements, log)
@@ -134,6 +139,7 @@ def engines(tmp_path, requirements, monkeypatch):
     return Engines(tmp_path, requirements)
 
 
+@pytest.mark.once
 def test_the_learned_engine_comes_into_the_backends_environment_with_the_build_that_was_chosen(engines):
     assert engines.install().state == "done" and engines.there == (True, False)
     run = engines.install("cpu")
@@ -144,11 +150,13 @@ def test_the_learned_engine_comes_into_the_backends_environment_with_the_build_t
     assert engines.install("cpu").state == "done" and engines.torch == "7.8+cpu"
 
 
+@pytest.mark.once
 def test_the_learned_engine_brings_the_backend_along(engines):
     assert engines.install("cpu").state == "done"
     assert engines.there == (True, True)
 
 
+@pytest.mark.once
 def test_an_update_of_one_list_leaves_what_the_other_asked_for(engines):
     engines.install("cpu")
     engines.backend.write_text("pip\nsetuptools\n")
@@ -162,6 +170,7 @@ def test_an_update_of_one_list_leaves_what_the_other_asked_for(engines):
     assert engines.there == (True, False) and str(engines.learned) not in engines.log.read_text()
 
 
+@pytest.mark.once
 def test_a_learned_engine_that_fails_or_is_cancelled_leaves_the_backend(engines):
     engines.install()
     engines.learned.write_text("--no-index\ntorch==7.9\n")

@@ -171,6 +171,7 @@ def test_what_was_not_grown_from_words_cannot_be_grown_anew(script, orders):
     assert not bpy.ops.anthesis.regrow.poll()
 
 
+@pytest.mark.once
 @needs_backend
 def test_a_bouquet_from_a_real_backend_and_one_of_it_grown_anew(addon):
     settings = bpy.context.scene.anthesis.generate
