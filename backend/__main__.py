@@ -35,8 +35,20 @@ def main() -> int:
     return command(options.arguments)
 
 
+def _written() -> int:
+    """The exit code, with all on its way that was printed: what nobody reads is heard of here, not while we end."""
+    try:
+        return main()
+    finally:
+        sys.stdout.flush()
+
+
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(_written())
     except KeyboardInterrupt:  # serve, while libraries are being imported; and doctor
         sys.exit(130)
+    except BrokenPipeError:
+        if sys.argv[1] == "serve":  # which has pipes of its own
+            raise
+        interrupt.end_unread()

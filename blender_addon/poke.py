@@ -121,7 +121,7 @@ class ANTHESIS_OT_poke_by_empty(bpy.types.Operator):
     way: EnumProperty(
         name="Way",
         items=[
-            ("HOLD", "Hold", "The mesh goes where the empty goes, until it lets go"),
+            ("HOLD", "Hold", "The vertex goes where the empty goes, as far as its modes give, until it lets go"),
             ("PUSH", "Push", "The empty is a force, and the mesh answers with its own inertia"),
         ],
     )
@@ -137,10 +137,13 @@ class ANTHESIS_OT_poke_by_empty(bpy.types.Operator):
         obj = context.active_object
         (empty,) = (other for other in context.selected_objects if other != obj)
         try:
-            poking.by_empty(obj, empty, holds=self.way == "HOLD")
+            behind = poking.by_empty(obj, empty, holds=self.way == "HOLD")
         except poking.CannotPoke as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        if behind > poking.BEHIND:
+            share = f"{behind * poking.REACH:.0%} of the mesh's size"
+            self.report({"WARNING"}, f"It stays behind the empty by up to {share}: its modes give no further that way")
         return {"FINISHED"}
 
 

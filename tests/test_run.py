@@ -272,6 +272,27 @@ def test_ctrl_c_is_not_swallowed_by_an_import(tmp_path):
     assert not (tmp_path / "melt.npz").exists()
 
 
+UNREAD = """
+import runpy, sys
+import backend.commands.run as run
+{}
+sys.argv = ["backend", "run", "a rose", "-o", "rose.npz"]
+runpy.run_module("backend", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has another error for it")
+@pytest.mark.parametrize("instead", ["run.make = lambda _: {}", "run.main = lambda _: print(1) or 0"])
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path, instead):
+    read, write = os.pipe()
+    os.close(read)
+    started = [sys.executable, "-P", "-c", UNREAD.format(instead)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(started, cwd=tmp_path, env=environment, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove a file that is open")
 @pytest.mark.parametrize("name", ["rose.npz", "rose"])
 def test_ctrl_c_removes_what_is_half_written(tmp_path, name):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -11,10 +12,11 @@ import trimesh
 from backend import pipelines, protocol, spectral, wind, wire
 from backend.clip import Mesh
 from backend.commands import run
+from backend.geometry.anatomy import Anatomy
 from backend.geometry.modes import Modes, Rigid
 from backend.pipelines.jobs import swung
-from backend.pipelines.lifecycle import UnusableSubject
-from backend.pipelines.sway import LONGEST, sway, usual_pitch
+from backend.pipelines.lifecycle import UnusableSubject, weld
+from backend.pipelines.sway import LONGEST, _told_of_parts, sway, usual_pitch
 from backend.report import silent
 from tests.played import synthesise
 
@@ -266,6 +268,64 @@ def test_a_storm_draws_nothing_out_like_rubber():
     moved = box.vertices + spectral.looped(swaying.volume, 32)
     stretched = np.linalg.norm(moved[:, ends[:, 0]] - moved[:, ends[:, 1]], axis=2) / length
     assert 1.2 < np.quantile(stretched, 0.99, axis=1).max() < 1.1 * LONGEST
+
+
+@pytest.fixture(scope="module")
+def in_parts(post) -> Mesh:
+    """The post, a ball that hovers beside its top, and a slab that lies on the ground."""
+    ball = trimesh.creation.icosphere(subdivisions=1, radius=0.1)
+    ball.apply_translation([2.3, -1.0, 1.4])
+    slab = trimesh.creation.box((0.3, 0.3, 0.02), trimesh.transformations.translation_matrix([2.6, -1.0, 0.01]))
+    whole = trimesh.util.concatenate([trimesh.Trimesh(post.vertices, post.faces, process=False), ball, slab])
+    return Mesh.from_triangles(whole.vertices, whole.faces)
+
+
+def test_what_becomes_of_loose_parts_is_told_in_blender_and_in_the_terminal(in_parts, monkeypatch, tmp_path, capsys):
+    request = protocol.Sway(**QUICK)
+    found = sway(in_parts, request, silent)
+    wanted = (
+        "Of its 3 loose parts 2 sway, 1 of them hanging on what is nearest, and 1 stands still, flat on the ground",
+    )
+    swings, (ball, slab) = swing(found), np.split(np.arange(len(in_parts.vertices))[-50:], [42])
+    assert (swings[ball] > 1e-3).all() and not swings[slab].any()
+    assert found.said == wanted
+    monkeypatch.setattr("backend.pipelines.sway.sway", lambda *_: found)
+    packed = pipelines.carry_out(request, bytes(wire.pack_mesh(in_parts)), silent)
+    (record,) = (record for record, _ in map(protocol.unpack, packed) if isinstance(record, protocol.SwayRecord))
+    assert record.said == wanted
+    path = tmp_path / "parts.ply"
+    trimesh.Trimesh(in_parts.vertices, in_parts.faces, process=False).export(path)
+    assert run.main([str(path), "--process", "sway", "-o", str(tmp_path / "parts.npz")]) == 0
+    out, err = capsys.readouterr()
+    assert f"anthesis: {wanted[0]}\n" in err and json.loads(out.splitlines()[-1])["said"] == [*wanted]
+
+
+@pytest.mark.parametrize(
+    ("still", "group", "swings", "said"),
+    [
+        ((), {}, (1.0, 0.5, 0.02), "All of its 3 loose parts sway, 1 of them hanging on what is nearest"),
+        ((1,), {}, (1.0, 0.0, 0.2), "Of its 3 loose parts 2 sway, and 1 stands still, stuck in what stands still"),
+        ((), {}, (1.0, 0.002, 0.02), "Of its 3 loose parts 2 sway, and 1 stands still, too stiff to be seen to move"),
+        ((), {}, (1.0, 0.002, 0.0), "1 sways, and 2 stand still: 1 flat on the ground, 1 too stiff to be seen to move"),
+        ((0, 2), {"pin": 1.0}, (0.0, 0.5, 0.0), "1 sways, hanging on what is nearest, and 2 stand still, pinned"),
+        ((2,), {"weight": 0.0, "pin": 0.0}, (1.0, 0.5, 0.0), "1 stands still, outside the Effect group"),
+    ],
+)
+def test_parts_stand_still_for_reasons(in_parts, still, group, swings, said):
+    """Of shapes that are made up: each part as far as it is said."""
+    body = weld(in_parts).body
+    labels = Anatomy(body).labels
+    chosen = np.isin(labels, still)
+    body = replace(body, **{name: np.where(chosen, value, getattr(body, name)) for name, value in group.items()})
+    anatomy = Anatomy(replace(body, pin=np.maximum(body.pin, body.weight <= 0)))
+    shapes = np.array(swings)[labels][None, :, None] * np.ones((1, 1, 3))
+    answer = SimpleNamespace(along_x=np.ones((2, 1)), along_y=np.ones((2, 1)))
+    (told,) = _told_of_parts(anatomy, shapes, answer)
+    assert said in told
+
+
+def test_one_part_is_not_told_of(swaying):
+    assert swaying.said == ()
 
 
 def test_what_turns_freely_about_its_pins_is_told():

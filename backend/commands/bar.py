@@ -21,8 +21,8 @@ def shown() -> Iterator[Report]:
 
         def report(done: float, text: str) -> None:
             nonlocal compiling
-            if text == COMPILING and not compiling and not console.is_terminal:
-                say(text)  # in a file there is no bar to say it
+            if text.startswith(COMPILING) and not compiling and not console.is_terminal:
+                say(COMPILING)  # in a file there is no bar to say it
                 compiling = True
             progress.update(task, completed=done, description=text)
 

@@ -1,15 +1,17 @@
-"""Ctrl-C in a terminal, heard by a handler that ends the process.
+"""How a command ends before its end: by Ctrl-C, or because who reads what it prints went away.
 
-An exception will not do: libraries import parts of themselves inside `except BaseException`, and swallow it there.
+Ctrl-C is heard by a handler that ends the process. An exception will not do: libraries import parts of themselves
+inside `except BaseException`, and swallow it there.
 """
 
 import os
 import shutil
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 
-STOPPED = 130  # exit code
+STOPPED, UNREAD = 130, 141  # exit codes: 128 and the number of SIGINT, of SIGPIPE
 _CLEAR, _SHOW_CURSOR = "\r\x1b[2K", "\x1b[?25h"  # a progress bar stands in this line, and hid the cursor
 
 
@@ -31,3 +33,9 @@ def _end(unfinished: Path | None, *_) -> None:
     # straight to the system: the interrupted code may hold the lock of sys.stderr
     os.write(2, f"{before}anthesis: Stopped: nothing was written\n".encode())
     os._exit(STOPPED)
+
+
+def end_unread() -> None:
+    """Who reads what we print went away, as in `| head`: what is still on its way goes nowhere, and it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(UNREAD)

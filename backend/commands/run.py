@@ -179,15 +179,16 @@ def make(arguments: argparse.Namespace) -> dict:
         found = placed(Path(arguments.subject), arguments.up)
         subject, moved = bytes(wire.pack_mesh(found.mesh)), _told_of_moving(found)
     with shown() as report:
-        clip, certificate, line, passed_over = pipelines.made(request, subject, report)
+        clip, certificate, line, passed_over, told = pipelines.made(request, subject, report)
         shows = clip.subject if photo is None else replace(clip.subject, texture=photo)
         clip = replace(clip, subject=shows, provenance=clip.provenance | moved)
         made = time.perf_counter()
         report(1.0, f"Writing {arguments.output}")
         save(clip, arguments.output)
     written = time.perf_counter()
-    if line:
-        say(line)
+    for sentence in [line, *told]:
+        if sentence:
+            say(sentence)
     say(f"{arguments.output}: {certificate.summary}")
     return {
         "file": str(arguments.output),
@@ -198,6 +199,7 @@ def make(arguments: argparse.Namespace) -> dict:
         # with numbers as numbers, where the files' provenance is text
         "made": clip.provenance | msgspec.to_builtins(msgspec.structs.asdict(request)),
         **({"understood": line, "passed_over": passed_over} if line else {}),
+        **({"said": told} if told else {}),
         "measured": {name: value for name, value, _ in certificate.measured},
         "seconds": {"make": round(made - began, 2), "write": round(written - made, 2)},
     }

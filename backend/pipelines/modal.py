@@ -36,6 +36,7 @@ def swaying(request: protocol.Sway, subject: bytes | None, report: Report) -> It
         length=answer.wind.length,
         strain=answer.strain,
         strongest=found.strongest,
+        said=found.said,
     )
     yield wire.pack_sway(record, answer.along_x, answer.along_y)
     yield _ending(mesh, found.volume, min(request.frames, LOOKS), began, report)
@@ -52,6 +53,7 @@ def swaying_as_seen(request: protocol.SwayAsSeen, subject: bytes | None, report:
     from backend.pipelines.seen import sway_as_expected
 
     found, said = told_once(lambda told: sway_as_expected(mesh, picture, model, request, told), report)
+    said += found.swaying.said
     modes, lift = found.swaying.modes, found.lift
     yield _opening(mesh, request)
     yield from _modes(modes.frequencies, found.swaying.damping, modes.shapes)

@@ -27,6 +27,7 @@ PITCHES = (0.4, 2.5)  # Hz: of what is large and what is small, where none is as
 CALMEST = 0.02  # of it: a sway that was made in no wind at all could never be turned up
 LONGEST = 2.0  # times its length: what one edge in a hundred reaches in the strongest wind, and no more
 EDGES, MOMENTS, TRIES = 4000, 16, 4  # that are looked at, of a loop, and how often the matter is made heavier
+STIFF = 0.01  # of the farthest swing: a loose part that swings less stands still beside it
 UNSEEN = 1e-3  # of its size: what goes no further, and far less than in a wind across, is blown edgewise
 
 
@@ -41,6 +42,7 @@ class Swaying:
     answer: wind.Sway
     limber: wind.Limber  # what answered: its body, welded, in metres
     strongest: float  # m/s, mean speed of the storm that `bend` is said of
+    said: tuple[str, ...] = ()  # of its loose parts: which sway, and why others do not
 
     @property
     def volume(self) -> spectral.SpectralVolume:
@@ -72,7 +74,44 @@ def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Repor
     own = replace(modes, shapes=(modes.shapes * body.weight[:, None])[:, welded.vertex])
     if isinstance(request, protocol.Sway):  # what a picture shows moves as that says, wherever wind comes from
         _refuse_edgewise(answer, own, request.direction, welded.metres)
-    return Swaying(mesh, request, own, damping, answer, limber, strongest.speed)
+    said = _told_of_parts(anatomy, modes.shapes, answer)
+    return Swaying(mesh, request, own, damping, answer, limber, strongest.speed, said)
+
+
+def _told_of_parts(anatomy: Anatomy, shapes: NDArray[np.float64], answer: wind.Sway) -> tuple[str, ...]:
+    """A sentence on the loose parts of a body, where it has several: how many of them sway, and why others do not.
+
+    Shapes (M, N, 3) are what answered.
+    """
+    anatomy, body, labels = anatomy.planted, anatomy.body, anatomy.labels
+    count = int(labels.max()) + 1
+    if count == 1:
+        return ()
+    power = sum((np.abs(way) ** 2).sum(axis=0) for way in (answer.along_x, answer.along_y))
+    farthest = np.zeros(count)
+    np.maximum.at(farthest, labels, np.sqrt(np.einsum("m,mnc,mnc->n", power, shapes, shapes)))
+    sways = farthest > STIFF * farthest.max()
+    hanging = sways & (np.bincount(labels, anatomy.held, minlength=count) == 0)
+    those = "" if (hanging == sways).all() else f" {np.count_nonzero(hanging)} of them"
+    those = f",{those} hanging on what is nearest" if hanging.any() else ""
+    if sways.all():
+        return (f"All of its {count} loose parts sway{those}",)
+    reasons, left = [], ~sways
+    for why, chosen in {
+        "outside the Effect group": body.weight <= 0,
+        "pinned": body.pin >= 0.5,
+        "a pot": anatomy.vessel,
+        "flat on the ground": anatomy.held >= 0.5,
+        "stuck in what stands still": ~shapes.any(axis=(0, 2)),
+        "too stiff to be seen to move": np.ones(len(labels), bool),
+    }.items():
+        mine = left & (np.bincount(labels, ~chosen, minlength=count) == 0)
+        reasons += [(np.count_nonzero(mine), why)] if mine.any() else []
+        left &= ~mine
+    why = f", {reasons[0][1]}" if len(reasons) == 1 else ": " + ", ".join(f"{each} {why}" for each, why in reasons)
+    numbers = {"sway": np.count_nonzero(sways), "stand": np.count_nonzero(~sways)}
+    some, others = (f"{each} {verb}{'s' if each == 1 else ''}" for verb, each in numbers.items())
+    return (f"Of its {count} loose parts {some}{those}, and {others} still{why}"[:200],)
 
 
 def _unstretched(

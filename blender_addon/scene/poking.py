@@ -18,6 +18,8 @@ PASSING = "Poke Now"  # of names while a hand plays
 KEPT = "Poke"
 OURS = re.compile(rf"{KEPT} \d+")
 REACH = 0.35  # of its size, that a hand may bring a vertex away
+FIRM = 4.0  # how closely an empty is followed before that
+BEHIND = 0.05  # of REACH: what it stays behind more than that is seen
 UNSEEN = 1e-5  # change of a key's value
 VALUE = 10.0  # what Blender lets a shape key's value be at most
 
@@ -108,34 +110,51 @@ def ring_down(modes: Modes, q: np.ndarray, v: np.ndarray) -> np.ndarray:
     return recorded(modes, np.stack([q - v / fps, q]), fps, holds=True)[1:]
 
 
-def by_empty(obj, empty, holds: bool) -> None:
+def by_empty(obj, empty, holds: bool) -> float:
     """Keyframes of what the recorded motion of an empty does to an object, until it has rung out.
 
     It takes the vertex nearest to its first place and goes until its last keyframe, where it lets go. One that does
-    not hold pushes: the modes have the force that would bring them along, and their own inertia. Raises CannotPoke.
+    not hold pushes: the modes have the force that would bring them along, and their own inertia. One that holds takes
+    the vertex along by as much as itself, whatever the wind and earlier pokes do to it meanwhile. Returns how far the
+    vertex stays behind at most, as a share of REACH: the modes are linear, and some ways they hardly give. Raises
+    CannotPoke.
     """
     modes = require_modes(obj)
     played = [curve.range() for curve in curves.there(empty)]
     if not played:
         raise CannotPoke(f'"{empty.name}" has no keyframes: move it over time, and select it beside the mesh')
     first, last = int(np.floor(min(start for start, _ in played))), int(np.ceil(max(end for _, end in played)))
-    path, vertex = _path(obj, empty, range(first, last + 1))
-    grip, limit = ringing.grip(modes, vertex), REACH * size(obj)
-    pulls = np.array([ringing.within(modes, grip @ (at - path[0]), limit) for at in path])
+    path, seen, vertex = _path(obj, empty, range(first, last + 1))
+    limit = REACH * size(obj)
+    away = path - path[0]
+    if holds:
+        away -= seen - seen[0]
+        grip = ringing.firm_grip(modes, vertex)
+        pulls = np.array([ringing.within(modes, grip @ each, limit, firm=FIRM) for each in away])
+    else:
+        grip = ringing.grip(modes, vertex)
+        pulls = np.array([ringing.within(modes, grip @ each, limit) for each in away])
     keep_frames(obj, modes, first, recorded(modes, pulls, frame_rate(), holds))
+    if not holds:
+        return 0.0
+    return float(np.linalg.norm(away - pulls @ modes.shapes[:, vertex], axis=1).max()) / limit
 
 
-def _path(obj, empty, frames) -> tuple[np.ndarray, int]:
-    """(T, 3): where the empty is, in object space, and the vertex that is nearest to it at first."""
-    scene, found, vertex = bpy.context.scene, [], 0
+def _path(obj, empty, frames) -> tuple[np.ndarray, np.ndarray, int]:
+    """In object space, (T, 3) each: where the empty is, where the vertex is seen that is nearest to it at first; and
+    which that is."""
+    scene, path, seen, vertex = bpy.context.scene, [], [], 0
     frame, part = scene.frame_current, scene.frame_subframe
     for each in frames:
         scene.frame_set(each)
-        found.append(obj.matrix_world.inverted_safe() @ empty.matrix_world.translation)
-        if len(found) == 1:
-            vertex = nearest(obj, found[0])
+        path.append(obj.matrix_world.inverted_safe() @ empty.matrix_world.translation)
+        if len(path) == 1:
+            vertex = nearest(obj, path[0])
+        shown = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.vertices
+        here = shown if len(shown) == len(obj.data.vertices) else obj.data.vertices  # modifiers may make others
+        seen.append(here[vertex].co.copy())
     scene.frame_set(frame, subframe=part)
-    return np.array(found), vertex
+    return np.array(path), np.array(seen), vertex
 
 
 def keep_frames(obj, modes: Modes, first: int, amplitudes: np.ndarray) -> None:

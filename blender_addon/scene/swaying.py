@@ -64,6 +64,7 @@ class Arriving:
                 self._take_mode(record, arrays["shape"])
             case protocol.SwayRecord():
                 self._take_answer(record, np.stack([arrays["along_x"], arrays["along_y"]]))
+                self.notes += record.said
             case protocol.SeenRecord():
                 self._take_answer(record, arrays["amplitudes"][None])
                 self.notes += [sentence.rstrip(".") for sentence in record.said]

@@ -306,17 +306,63 @@ def test_an_empty_holds_until_its_last_keyframe():
     begin = at_rest[14] + [1, 2, 3]
     empty = moving_empty([(5, begin), (17, begin + [0.06, 0, 0.12])])
     poking.by_empty(obj, empty, holds=True)
-    pull = ringing.grip(modes, 14)
+    pull = ringing.firm_grip(modes, 14)
     limit = poking.REACH * poking.size(obj)
     for frame in (5, 11, 17):
         bpy.context.scene.frame_set(frame)
-        q = ringing.within(modes, pull @ (np.array([0.06, 0, 0.12]) * (frame - 5) / 12), limit)
+        q = ringing.within(modes, pull @ (np.array([0.06, 0, 0.12]) * (frame - 5) / 12), limit, firm=poking.FIRM)
         np.testing.assert_allclose(samples.shown(obj), at_rest + ringing.displacement(modes, q), atol=5e-5)
     bpy.context.scene.frame_set(18)
     after = samples.shown(obj) - at_rest - ringing.displacement(modes, q)
     assert np.abs(after).max() > 1e-3
     bpy.context.scene.frame_set(3000)
     np.testing.assert_allclose(samples.shown(obj), at_rest, atol=1e-6)
+
+
+def in_the_wind():
+    """An object that sways in a loop by modes which give every way at vertex 14."""
+    obj, random = samples.grid(), np.random.default_rng(3)
+    shapes = random.normal(0, 0.05, (3, 36, 3)).astype(np.float32)  # what else moves is far from the limit
+    shapes[:, 14] = 0.3 * np.eye(3)
+    modes = Modes(shapes, np.array([0.7, 0.8, 0.9]), np.full(3, 0.05))
+    sway.put(obj, Sway(None, 0.4, Mix(modes, random.normal(0, 0.03, (1, 4, 3)) * (1 + 0.5j))))
+    bpy.context.view_layer.objects.active = obj
+    return obj
+
+
+def test_what_an_empty_holds_goes_where_it_goes_in_the_wind_too():
+    obj = in_the_wind()
+    bpy.context.scene.frame_set(5)
+    begin = samples.shown(obj)[14]
+    bpy.context.scene.frame_set(11)
+    assert np.abs(samples.shown(obj)[14] - begin).max() > 0.01  # by itself
+    empty = moving_empty([(5, begin), (17, begin + [0.06, 0, 0.12])])
+    assert poking.by_empty(obj, empty, holds=True) < poking.BEHIND
+    for frame in range(5, 18):
+        bpy.context.scene.frame_set(frame)
+        np.testing.assert_allclose(samples.shown(obj)[14], empty.matrix_world.translation, atol=4e-3)
+
+
+def test_how_far_a_vertex_stays_behind_the_empty_is_told():
+    obj, size = in_the_wind(), poking.size(samples.grid())
+    bpy.context.scene.frame_set(5)
+    begin = samples.shown(obj)[14]
+    empty = moving_empty([(5, begin), (17, begin + [0, 0, 2 * size])])
+    behind = poking.by_empty(obj, empty, holds=True) * poking.REACH * size
+    bpy.context.scene.frame_set(17)
+    left = np.linalg.norm(samples.shown(obj)[14] - np.array(empty.matrix_world.translation))
+    assert behind == pytest.approx(left, abs=2e-3) and left > 1.5 * size
+    assert poking.by_empty(obj, empty, holds=False) == 0.0
+
+
+def test_a_firm_grip_lets_go_where_the_modes_hardly_give():
+    modes = some_modes()
+    modes.shapes[:, :, 2] *= 1e-4
+    for way, least, most in (([1.0, 0, 0], 0.85, 1.0), ([0, 0, 1.0], 0.0, 0.05)):
+        moved = ringing.displacement(modes, ringing.firm_grip(modes, 3) @ way)
+        assert least < moved[3] @ way <= most and np.abs(moved).max() < 3
+    modes.shapes[:, 5] = 0
+    assert not ringing.firm_grip(modes, 5).any()
 
 
 def test_an_empty_that_pushes_is_a_force():
@@ -358,7 +404,7 @@ def test_an_object_deleted_under_the_hand_ends_it():
 # --- The operators
 
 
-def test_the_operators_ask_for_modes_and_tell_what_went_wrong():
+def test_the_operators_ask_for_modes_and_tell_what_went_wrong(capfd):
     from blender_addon import poke
 
     for cls in poke.CLASSES:
@@ -372,6 +418,12 @@ def test_the_operators_ask_for_modes_and_tell_what_went_wrong():
         empty.select_set(True)
         assert bpy.ops.anthesis.poke_by_empty(way="PUSH") == {"FINISHED"}
         assert len(poking.kept(obj)) == 4
+        assert bpy.ops.anthesis.poke_by_empty(way="HOLD") == {"FINISHED"}
+        empty.location.x = 50.0
+        empty.keyframe_insert("location", frame=9)
+        capfd.readouterr()
+        assert bpy.ops.anthesis.poke_by_empty(way="HOLD") == {"FINISHED"}
+        assert "It stays behind the empty by up to" in capfd.readouterr().out
         assert bpy.ops.anthesis.forget_pokes() == {"FINISHED"}
         assert not bpy.ops.anthesis.forget_pokes.poll()
         empty.animation_data_clear()

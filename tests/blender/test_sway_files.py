@@ -45,7 +45,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy arr
 # --- Records
 
 
-def records_of(obj, count=3, seed=2):
+def records_of(obj, count=3, seed=2, said=()):
     """What the backend sends, in world axes, its Target, and the world displacement of one turn of the loop."""
     record, arrays, target = samples.subject_of(obj)
     random = np.random.default_rng(seed)
@@ -56,7 +56,8 @@ def records_of(obj, count=3, seed=2):
     for number, shape in enumerate(shapes):
         mode = protocol.ModeRecord(index=number, frequency=0.6 + number, damping=0.05)
         records.append((mode, {"shape": shape}))
-    answer = protocol.SwayRecord(base=BASE, direction=direction, speed=5.0, length=11.34, strain=0.3, strongest=19.0)
+    wind = {"speed": 5.0, "length": 11.34, "strain": 0.3, "strongest": 19.0}
+    answer = protocol.SwayRecord(base=BASE, direction=direction, said=said, **wind)
     records.append((answer, {"along_x": pairs[0], "along_y": pairs[1]}))
     records.append((protocol.Certificate(), {}))
     packed = [protocol.pack(*each) for each in records]
@@ -77,9 +78,10 @@ def arrived(records, target):
 def test_records_sway_the_object_that_was_sent_in_its_own_axes():
     obj = samples.grid()
     samples.place(obj, scale=(1, 3, 1), rotation=(0.2, 0, 0.5), location=(3, 0, -1))
-    records, target, world, coefficients = records_of(obj)
+    records, target, world, coefficients = records_of(obj, said=("All of its 2 loose parts sway",))
     arriving, found = arrived(records, target)
-    assert found == obj and arriving.notes == ["The scene now plays one loop, frames 1 to 60"]
+    assert found == obj
+    assert arriving.notes == ["All of its 2 loose parts sway", "The scene now plays one loop, frames 1 to 60"]
     for frame in (1, 23):
         at(frame)
         assert_shows(obj, bends(coefficients, world, (frame - 1) / LOOP))

@@ -147,7 +147,7 @@ def test_all_that_is_done_is_told_in_order_and_compiling_too(leaf, through, trut
     monkeypatch.setattr("backend.priors.dynamics.Dynamics.predict", predict)
     records(of(through, model), leaf, blocks(), lambda *reported: told.append(reported))
     texts = [text for _, text in told]
-    assert pipelines.jobs.COMPILING in texts
+    assert any(text.startswith(pipelines.jobs.COMPILING) for text in texts)
     asked = (
         "Loading the model",
         "Finding its vibration modes",
