@@ -107,6 +107,15 @@ def unpack_picture(data) -> Pixels:
     return arrays["pixels"]
 
 
+def unpack_pictures(data) -> list[tuple[str, memoryview]]:
+    """Names and bytes of files; raises protocol.BadMessage where it is no PicturesRecord, or not sound."""
+    record, arrays = protocol.unpack(data)
+    if not isinstance(record, protocol.PicturesRecord):
+        raise protocol.BadMessage("bad_frame", f"Expected pictures, got a {type(record).__name__}")
+    protocol.check_pictures(record, arrays)
+    return [(name, arrays[f"file_{number}"].data) for number, name in enumerate(record.names)]
+
+
 def pack_volume(record: protocol.VolumeRecord, coefficients: NDArray) -> bytearray:
     """A VolumeRecord of complex coefficients (K, H, W, 2). Raises NotFinite, also where half floats end."""
     with np.errstate(over="ignore"):

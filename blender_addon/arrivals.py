@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import bpy
 import msgspec
 
-from . import views
+from . import subjects, views
 from .client.jobs import Job
 from .client.session import Session
 from .scene import keys, marks
@@ -42,7 +42,7 @@ class Arrival:
     order: str = ""  # what it is a part of; by itself where that is ""
     photo: Photo | None = None  # what it shows, where it is a plane that was asked for from here
     request: protocol.Request | None = None  # once its records come
-    writing: Import | Arriving | Viewing | None = None
+    writing: Import | Arriving | Viewing | subjects.Learnt | None = None
     finishing: Iterator[None] | None = None
     news: bool = False  # frames came whose colour is not shown yet
     shown_at: float = -1e9
@@ -50,8 +50,11 @@ class Arrival:
 
     @property
     def landed_as(self) -> str:
-        """The name of its object, or of its image where it is views, if it has one in the open file."""
+        """The name of its object, or of its image where it is views, if it has one in the open file; of a subject, what
+        it is called."""
         name = self.writing.object_name if self.writing is not None else ""
+        if isinstance(self.writing, subjects.Learnt):
+            return name
         there = bpy.data.images if isinstance(self.writing, Viewing) else bpy.data.objects
         return name if name in there else ""
 
@@ -303,7 +306,8 @@ class Arrivals:
         if name:
             copies = len(arrival.writing.copies)
             shared = f", with {copies} {'copies' if copies > 1 else 'copy'} sharing its mesh" if copies else ""
-            notes += [f'Imported as "{name}"{shared}', *arrival.writing.notes]
+            verb = "Learnt" if isinstance(arrival.writing, subjects.Learnt) else "Imported"
+            notes += [f'{verb} as "{name}"{shared}', *arrival.writing.notes]
             _keep_specimen(arrival, name)
             self.objects[arrival.job] = name
             self.landed.setdefault(arrival.whole, []).append(name)
@@ -315,12 +319,14 @@ class Arrivals:
             self._session.stop_fetching(arrival.job)
 
 
-def _import_of(job: Job, arrival: Arrival) -> Import | Arriving | Viewing:
+def _import_of(job: Job, arrival: Arrival) -> Import | Arriving | Viewing | subjects.Learnt:
     made_by = protocol.provenance(job.request)
     if isinstance(job.request, protocol.Views):
         return Viewing(views.sheet(made_by))
     if isinstance(job.request, protocol.TextToMesh):
         return Import(job.title, made_by, None, arrival.site, sheet=views.sheet(made_by))
+    if isinstance(job.request, protocol.LearnSubject):
+        return subjects.Learnt(job.request.called)
     if isinstance(job.request, protocol.Plane):
         return Arriving(job.title, made_by, None, arrival.site, arrival.photo or LOST)
     if isinstance(job.request, (protocol.Sway, protocol.SwayAsSeen)):

@@ -17,6 +17,10 @@ WORDS = {
     "failed": "Failed",
     "quarantined": "Stopped the worker twice and will not be run again",
 }
+LEARNING = WORDS | {  # of a subject
+    "uploading": "Sending the pictures",
+    "cancelled": "Cancelled. Learn Subject again, with the same pictures and settings, goes on where it stopped",
+}
 
 
 def refill(window, pump: Pump) -> None:
@@ -59,7 +63,7 @@ def shown(job: Job, pump: Pump) -> dict:
 
 def _has_result(job: Job) -> bool:
     """Whether its records are more than a beginning, or previews."""
-    if isinstance(job.request, protocol.Views | protocol.TextToMesh):
+    if isinstance(job.request, protocol.Views | protocol.TextToMesh | protocol.LearnSubject):
         return job.state == "done"
     return job.records > 2
 
@@ -86,7 +90,8 @@ def _text(job: Job, pump: Pump, arriving: bool) -> str:
         return "Finished earlier. Import it to have it in this file"
     if job.state == "sending" and pump.session.state == "ready":
         return "Sending the request"
-    text = job.text if job.state in ("running", "uploading") and job.text else WORDS[job.state]
+    words = LEARNING if isinstance(job.request, protocol.LearnSubject) else WORDS
+    text = job.text if job.state in ("running", "uploading") and job.text else words[job.state]
     return text if job.seconds_left is None else f"{text}. About {duration(job.seconds_left)} left"
 
 

@@ -18,7 +18,7 @@ from bpy.props import BoolProperty, FloatProperty, PointerProperty, StringProper
 from . import backend_operators, events, export_operator, life_operators, properties, stage_operators
 from .operation import Operation
 from .orders import Wish
-from .scene import looking, provenance, sheet
+from .scene import album, looking, provenance, sheet
 from .scene.reading import Part
 from .seam import protocol
 from .specimens import AnthesisSpecimen
@@ -268,6 +268,28 @@ class ANTHESIS_OT_make_mesh(AsksForViews, bpy.types.Operator):
         return [events.running().text_to_mesh(settings.text_to_mesh.to_request(settings.animate))]
 
 
+class ANTHESIS_OT_learn_subject(Asks, bpy.types.Operator):
+    bl_idname = "anthesis.learn_subject"
+    bl_label = "Learn Subject"
+    bl_description = (
+        "Let the model learn the thing in the pictures, by its name. It is chosen as the subject when it is learnt. "
+        "One that was cancelled goes on where it stopped"
+    )
+
+    @classmethod
+    def poll(cls, context):
+        settings = context.scene.anthesis.subject
+        if not settings.pictures.strip():
+            cls.poll_message_set("Choose the folder of its pictures first")
+            return False
+        return _learned_there(cls, events.running().lacking_for_views(settings.model))
+
+    def ask(self, context) -> list[str]:
+        settings = context.scene.anthesis.subject
+        request = settings.to_request()
+        return [events.running().learn_subject(request, album.read(settings.pictures))]
+
+
 class OfJob(Operation):
     """An operator on one job, act(); with none named, on the selected one."""
 
@@ -430,6 +452,7 @@ CLASSES = (
     ANTHESIS_OT_make_views,
     ANTHESIS_OT_use_views,
     ANTHESIS_OT_make_mesh,
+    ANTHESIS_OT_learn_subject,
     ANTHESIS_OT_cancel_job,
     ANTHESIS_OT_take_as_it_is,
     ANTHESIS_OT_import_again,

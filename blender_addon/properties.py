@@ -6,14 +6,15 @@ import bpy
 from bpy.props import (
     BoolProperty,
     CollectionProperty,
+    EnumProperty,
     FloatProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
 )
 
-from . import specimens, stages
-from .from_request import made_from, values
+from . import specimens, stages, subjects
+from .from_request import RELATIVE, made_from, values
 from .seam import protocol
 
 OF_ONE = {"specimen", "count", "age"}  # fields of Generate that an order fills in for each individual
@@ -162,6 +163,13 @@ class AnthesisTextToMeshSettings(bpy.types.PropertyGroup):
 
     __annotations__ = made_from(protocol.TextToMesh, OF_LIFE, stages.keep_apart("first", "last", stages.GAP)) | {
         "image": PointerProperty(type=bpy.types.Image, name="Views", description="The views that were made last"),
+        "subject": EnumProperty(
+            name="Subject",
+            description="What a model has learnt of yours: it makes the views and meshes, and is set as the model",
+            items=subjects.items,
+            get=subjects.chosen,
+            set=subjects.choose,
+        ),
         "animate": BoolProperty(
             name="Processes of Animate Selected",
             description="Let the mesh live through what is under Animate Selected, whatever the prompt says of that",
@@ -191,6 +199,23 @@ class AnthesisTextToMeshSettings(bpy.types.PropertyGroup):
         return values(self, protocol.TextToMesh, OF_LIFE)
 
 
+class AnthesisSubjectSettings(bpy.types.PropertyGroup):
+    """A thing of the artist's that a model of views shall learn."""
+
+    __annotations__ = made_from(protocol.LearnSubject) | {
+        "pictures": StringProperty(
+            name="Pictures",
+            description=f"Folder of {protocol.PICTURES[0]} to {protocol.PICTURES[1]} pictures of it, and of no others",
+            subtype="DIR_PATH",
+            options=RELATIVE,
+        ),
+    }
+
+    def to_request(self) -> protocol.LearnSubject:
+        """Raises ValueError with a sentence for a name that cannot be used."""
+        return protocol.LearnSubject(**values(self, protocol.LearnSubject))
+
+
 class AnthesisSettings(bpy.types.PropertyGroup):
     """Scene.anthesis: saved with the file."""
 
@@ -201,6 +226,7 @@ class AnthesisSettings(bpy.types.PropertyGroup):
     picture: PointerProperty(type=AnthesisPictureSettings)
     views: PointerProperty(type=AnthesisViewsSettings)
     text_to_mesh: PointerProperty(type=AnthesisTextToMeshSettings)
+    subject: PointerProperty(type=AnthesisSubjectSettings)
 
 
 class AnthesisJob(bpy.types.PropertyGroup):
@@ -235,6 +261,7 @@ CLASSES = (
     AnthesisPictureSettings,
     AnthesisViewsSettings,
     AnthesisTextToMeshSettings,
+    AnthesisSubjectSettings,
     AnthesisSettings,
     AnthesisJob,
     AnthesisWindow,

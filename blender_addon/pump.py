@@ -10,6 +10,7 @@ import uuid
 
 import bpy
 
+from . import subjects
 from .arrivals import Arrivals
 from .client import launch
 from .client.gateway import Starts
@@ -183,6 +184,14 @@ class Pump:
         self._require_backend()
         as_it_is = " (as It Is)" if request.as_it_is else ""
         return self._submit(request, f"{_in_a_line(request.prompt)}{as_it_is}")
+
+    def learn_subject(self, request: protocol.LearnSubject, pictures: bytes) -> str:
+        """Ask for a model that knows the thing in the pictures, a packed PicturesRecord, by a name; the job's id.
+        Raises ValueError, for a name that is taken too."""
+        if request.called.casefold() in (called.casefold() for called in subjects.known()):
+            raise ValueError(f'"{request.called}" has been learnt already: choose it as the subject, or another name')
+        self._require_backend()
+        return self._submit(request, f'Learn "{request.called}"', pictures)
 
     def _require_backend(self) -> None:
         """Raises ValueError where none can be reached for a job."""

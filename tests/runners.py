@@ -12,9 +12,11 @@ from backend import protocol, wire
 from backend.clip import Frame
 from backend.report import Preview, Varying
 
+_learnt: list[str] = []
+
 
 def capabilities() -> protocol.Engines:
-    return protocol.Engines(makes=("test",), processes=("melt",), device="test")
+    return protocol.Engines(makes=("test",), processes=("melt",), device="test", subjects=tuple(_learnt))
 
 
 class Refused(ValueError):
@@ -75,6 +77,8 @@ def _misbehave(words: dict[str, str], index: int) -> None:
     if "nan" in words:
         positions = np.full((3, 3), np.nan, np.float32)
         wire.pack_frame(Frame(0.0, positions), index)
+    if "learn" in words:
+        _learnt.append(words["learn"])
     if "refuse" in words:
         raise Refused("Nothing here can make that: ask for something else")
     if "fault" in words:

@@ -20,7 +20,7 @@ import zmq
 from backend import protocol
 from backend.service import gateway, pipes
 from backend.service.door import Full
-from backend.service.jobs import GENERATED_FRAME_BYTES, Refusal, room
+from backend.service.jobs import GENERATED_FRAME_BYTES, LEARNT_BYTES, Refusal, room
 from backend.service.peers import Peer, Stream
 from backend.service.recordlog import RecordLog, digest_of
 from backend.service.store import Store
@@ -76,6 +76,7 @@ def test_a_job_can_be_read_from_any_record_and_by_any_client(server, client):
 def test_a_job_of_every_kind_is_taken_on(server, client, kind):
     """The tests' runner knows them not: they fail in the worker, and the gateway goes on."""
     said = {name: {"prompt": "x"} for name in ("generate", "views", "text_to_mesh")}
+    said["learn_subject"] = {"known_as": "x"}
     asked = (said | {"sway_as_seen": {"camera": {"view": EYE, "projection": EYE}}}).get(kind, {})
     data = kind.encode() * 30
     client.put(data)
@@ -87,11 +88,21 @@ def test_a_job_of_every_kind_is_taken_on(server, client, kind):
     assert client.jobs()[job].request == request
 
 
+def test_what_the_backend_has_learnt_is_known_when_the_job_is_done(server, client):
+    for number, told in enumerate([(), ("mug",), ("mug", "cup")]):
+        job = client.submit(["x", "learn=mug", "learn=cup"][number]).job
+        assert client.wait(job).state == "done"
+        assert client.ask(protocol.Ping(), protocol.Pong).engines.subjects == told
+        with Client(server.connection) as other:
+            assert other.welcome.engines.subjects == told
+
+
 def test_how_much_room_a_job_takes_follows_what_is_asked_for():
     camera = protocol.Camera(view=EYE, projection=EYE)
     assert room(protocol.Generate(prompt="x", frames=10), None) == 10 * GENERATED_FRAME_BYTES
     assert room(protocol.Sway(), 3000) == 120 * 1000
     assert room(protocol.SwayAsSeen(camera=camera, modes=7), 3000) == 7 * 1000
+    assert room(protocol.LearnSubject(known_as="x"), 10**7) == LEARNT_BYTES
     assert room(protocol.Plane(detail=100), 10**7) == protocol.MODES * 120_000
     slow, fast = (room(protocol.Picture(size=100, fps=10.0, speed=speed), 10**7) for speed in (0.5, 2.0))
     assert (slow, fast) == (200 * 30_000, 50 * 30_000)

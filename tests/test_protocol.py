@@ -41,6 +41,7 @@ CALLS = [
     protocol.Submit(id=18, job=ID, request=protocol.Sway(storm=0.7, direction=-1.5, frequencies=9), title="Leaf"),
     protocol.Submit(id=22, job=ID, request=protocol.Views(prompt="a red mushroom", count=6, elevation=0.1), title=""),
     protocol.Submit(id=23, job=ID, request=MUSHROOM, title="Mushroom"),
+    protocol.Submit(id=24, job=ID, request=protocol.LearnSubject(known_as="zebedee", of="mug", effort=0.5), title=""),
     protocol.Submit(id=19, job=ID, request=protocol.Picture(pull=(0.2, 0.4, -0.1, 0.3), loop=False), title="Film"),
     *(protocol.Submit(id=20, job=ID, request=asked(name, amount=0.3), title="") for name in protocol.PROCESSES),
     *(
@@ -58,7 +59,13 @@ CALLS = [
     protocol.Shutdown(id=14, force=True),
 ]
 ENGINES = protocol.Engines(
-    makes=("rose",), processes=("wilt", "melt"), device="CPU", lacking="No torch", no_model="None", no_views="Nor any"
+    makes=("rose",),
+    processes=("wilt", "melt"),
+    device="CPU",
+    lacking="No torch",
+    no_model="None",
+    no_views="Nor any",
+    subjects=("zebedee mug", "ü"),
 )
 ANSWERS = [
     protocol.Welcome(re=1, protocol=1, boot=ID, software="0.1", engines=ENGINES),
@@ -106,6 +113,7 @@ SUBJECT = protocol.Subject(name="Rose", part_names=("petal", "leaf"), frames=3, 
 FRAME = protocol.FrameRecord(index=2, tau=0.5)
 SEEN = protocol.SeenRecord(base=0.2, explained=0.75, pixels=300, said=("It is grey",))
 VIEWS = protocol.ViewsRecord(preview=True, step=3, steps=50, azimuths=(0.0, 1.5, 3.0), passed_over=("ü",))
+PICTURES = protocol.PicturesRecord(names=("a.png", "b.jpg", "ü.png"))
 CERTIFICATE = protocol.Certificate(measured=(("motion", 0.5, "m"), ("flipped", 0.0, "")))
 
 
@@ -119,6 +127,7 @@ def packed_records() -> list[bytes]:
         protocol.pack(CERTIFICATE, {}),
         protocol.pack(SEEN, amplitudes),
         protocol.pack(VIEWS, {"pixels": np.arange(90, dtype=np.uint8).reshape(3, 2, 5, 3)}),
+        protocol.pack(PICTURES, {f"file_{number}": np.arange(4 + number, dtype=np.uint8) for number in range(3)}),
     )
     return [bytes(record) for record in packed]
 
@@ -286,6 +295,7 @@ def declared(record: protocol.Record, **shapes: tuple) -> bytes:
         declared(SUBJECT, vertices=(1, 3), corners=(0,), sizes=(0,), triangles=(0, 3), texture=(1, 2**13, 3)),
         declared(VIEWS, pixels=(3, 2**13, 1, 3)),
         declared(VIEWS, pixels=(3, 2, 2, 4)),
+        declared(PICTURES, file_0=(2**26 + 1,)),
         declared(protocol.Certificate()).replace(b"certificate", b"certificatf"),
         b"ANR1" + (2**32 - 1).to_bytes(4, "little"),
         b"ANR1",

@@ -92,6 +92,19 @@ def test_a_mesh_that_is_not_sound_is_refused(name, change):
         wire.unpack_mesh(wire.pack_mesh(mesh))
 
 
+def test_pictures_come_back_as_they_were():
+    record = protocol.PicturesRecord(names=("a.png", "b.png", "c.png"))
+    files = {f"file_{number}": np.arange(number + 1, dtype=np.uint8) for number in range(3)}
+    back = wire.unpack_pictures(protocol.pack(record, files))
+    assert back == [("a.png", b"\0"), ("b.png", b"\0\1"), ("c.png", b"\0\1\2")]
+    with pytest.raises(protocol.BadMessage, match="4 pictures with 3 names"):
+        wire.unpack_pictures(protocol.pack(record, files | {"file_5": files["file_0"]}))
+    with pytest.raises(protocol.BadMessage, match="length >= 3"):
+        wire.unpack_pictures(protocol.pack(protocol.PicturesRecord(names=("a", "b")), files))
+    with pytest.raises(protocol.BadMessage, match="Expected pictures, got a Subject"):
+        wire.unpack_pictures(wire.pack_mesh(wedge()))
+
+
 def test_views_come_back_as_they_were():
     pixels = np.random.default_rng(2).integers(0, 256, (3, 4, 5, 3), np.uint8)
     record = protocol.ViewsRecord(step=2, steps=9, azimuths=(0.0, 2.0, 4.0), preview=True, understood=("a rose",))

@@ -100,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--of", metavar="TEXT", help='what kind of thing it is, behind its name: "mug"')
     own.add_argument(
         "--model", type=Path, metavar="FOLDER",
-        help="the model of views that learns it: a seedling, or MVDream in diffusers' layout",
+        help="the model of views that learns it: a seedling, or MVDream in diffusers' layout, or the .pt file of its "
+             "authors with the folder tokenizer beside it",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on with what lies in --out")
     parser.add_argument("--minutes", type=float, metavar="N", help="stop after so many, to be resumed")
@@ -267,7 +268,7 @@ def _subject(arguments: argparse.Namespace, how: "How", report: Report) -> dict[
 
     text = " ".join(f"{arguments.name} {arguments.of or ''}".split())
     try:
-        data = subject.Pictures.of(_pictures_in(arguments.pictures, subject.SMALLEST), text)
+        data = subject.Pictures.of(_pictures_in(arguments.pictures), text)
         plan = subject.usual(arguments.model).with_effort(arguments.effort)
         scores = subject.train(arguments.model, data, arguments.out, how, report, plan)
     except (FileNotFoundError, AnotherLayout, Damaged, Unfit) as error:
@@ -276,11 +277,11 @@ def _subject(arguments: argparse.Namespace, how: "How", report: Report) -> dict[
     return scores
 
 
-def _pictures_in(folder: Path, smallest: int) -> list["Pixels"]:
-    """Pictures (H, W, 3 or 4), by their names, of no shorter side than so many pixels. Raises _Unfit."""
+def _pictures_in(folder: Path) -> list["Pixels"]:
+    """Pictures (H, W, 3 or 4), by their names. Raises _Unfit, Unfit."""
     from backend.files import picture
     from backend.files.mesh import Unreadable
-    from backend.training.multiview.subject import FEWEST, MOST
+    from backend.training.multiview.subject import FEWEST, MOST, check_size
 
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in picture.ENDINGS)
     if not FEWEST <= len(paths) <= MOST:
@@ -288,13 +289,10 @@ def _pictures_in(folder: Path, smallest: int) -> list["Pixels"]:
     found = []
     for path in paths:
         try:
-            pixels = picture.read(path).pixels
+            found.append(picture.read(path).pixels)
         except (Unreadable, learned.NotInstalled) as error:
             raise _Unfit(str(error)) from None
-        height, width = pixels.shape[:2]
-        if min(height, width) < smallest:
-            raise _Unfit(f"{path.name} has {width} x {height} pixels, which show too little: {smallest} a side or more")
-        found.append(pixels)
+        check_size(found[-1], path.name)
     return found
 
 

@@ -14,7 +14,7 @@ from backend.files.mesh import Unreadable
 
 Pixels = NDArray[np.uint8]
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+ENDINGS = protocol.PICTURE_ENDINGS
 _AS_THEY_ARE = {"PNG": ("RGB", "RGBA", "L", "LA", "P", "1"), "JPEG": ("RGB", "L")}  # what every viewer decodes
 _SIXTEEN = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -33,31 +33,38 @@ def read(path: Path) -> Read:
         Unreadable: there is none in it.
         learned.NotInstalled: there is no Pillow.
     """
+    if not path.is_file():
+        raise Unreadable(f"There is no file {path}: check its name")
+    return _read(path, path.name)
+
+
+def read_bytes(data: bytes, name: str) -> Read:
+    """As `read`, of what lies in a file of this name."""
+    return _read(io.BytesIO(data), name)
+
+
+def _read(file: Path | io.BytesIO, name: str) -> Read:
     learned.wanted(PIL="pillow")
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    if not path.is_file():
-        raise Unreadable(f"There is no file {path}: check its name")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(file) as image:
                 several = getattr(image, "n_frames", 1) > 1
                 image.load()
                 upright = ImageOps.exif_transpose(image)
-                colours = _coloured(upright, path.name)
+                colours = _coloured(upright, name)
     except UnidentifiedImageError:
-        raise Unreadable(
-            f"{path.name} is not a picture that can be read: save it as one of {', '.join(ENDINGS)}"
-        ) from None
+        raise Unreadable(f"{name} is not a picture that can be read: save it as one of {', '.join(ENDINGS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unreadable(
-            f"{path.name} has more than {Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels: make it smaller first"
+            f"{name} has more than {Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels: make it smaller first"
         ) from None
     except Unreadable:
         raise
     except Exception as error:  # a stranger's file: Pillow's readers name no error of their own
-        raise Unreadable(f"{path.name} is broken or cut off ({error}): save it again, or take a whole copy") from error
+        raise Unreadable(f"{name} is broken or cut off ({error}): save it again, or take a whole copy") from error
     said = ("It holds several pictures, and the first is taken",) if several else ()
     width, height = colours.size
     if max(width, height) > protocol.PICTURE_SIDE:

@@ -1,9 +1,9 @@
 """The table of what can be asked for: one request type, one pipeline.
 
 A job goes in as a request and the bytes of what the client brings along: for Animate and Sway a Subject record, for
-SwayAsSeen one with a picture, for Picture and Plane a PictureRecord, for what is made from words nothing. Records come
-out one by one: the subject, its frames or its modes, a certificate. Pipelines are imported when they are asked for, so
-that this costs nothing.
+SwayAsSeen one with a picture, for Picture and Plane a PictureRecord, for LearnSubject a PicturesRecord, for what is
+made from words nothing. Records come out one by one: the subject, its frames or its modes, a certificate. Pipelines are
+imported when they are asked for, so that this costs nothing.
 """
 
 import sys
@@ -24,6 +24,7 @@ Lively = protocol.Generate | protocol.Animate | protocol.Sway | protocol.Plane  
 
 def capabilities() -> protocol.Engines:
     """What the engines on this machine can do."""
+    from backend.pipelines import subjects
     from backend.pipelines.expected import lacking, no_model
     from backend.pipelines.views_of import no_views
 
@@ -34,6 +35,7 @@ def capabilities() -> protocol.Engines:
         lacking=lacking(),
         no_model=no_model(),
         no_views=no_views(),
+        subjects=subjects.names(),
     )
 
 
@@ -46,6 +48,7 @@ def failure(error: Exception) -> protocol.Failure | None:
     from backend.learned import NotInstalled
     from backend.models import ModelError
     from backend.pipelines.expected import Still, UnusableSetting
+    from backend.pipelines.learning import NoRoom, Unlearnable
     from backend.pipelines.lifecycle import BrokenSolve, UnusableSubject
     from backend.pipelines.processes.process import NotForThis
     from backend.pipelines.still import UnusablePicture
@@ -57,12 +60,14 @@ def failure(error: Exception) -> protocol.Failure | None:
         NotUnderstood: "unsupported",
         ModelError: "unsupported",
         NoModel: "unsupported",
+        NoRoom: "disk_full",
         NoSurface: "unsupported",
         NothingKept: "unsupported",
         NotInstalled: "unsupported",
         Rigid: "bad_subject",
         Still: "bad_subject",
         TooLittleMemory: "unsupported",
+        Unlearnable: "unsupported",
         Unmeshable: "unsupported",
         Unpaintable: "unsupported",
         UnusablePicture: "bad_subject",
@@ -87,6 +92,7 @@ class Living(NamedTuple):
     understood: Understanding | None = None  # where there was a prompt that the built-in engine follows
     loop: bool = False  # the last frame leads back to the first
     reach: float = 0.0  # metres, see protocol.Subject
+    said: tuple[str, ...] = ()  # of the mesh: sentences for its owner
 
 
 def carry_out(request: protocol.Request, subject: bytes | None, report: Report) -> Iterator[bytearray]:
@@ -108,6 +114,10 @@ def carry_out(request: protocol.Request, subject: bytes | None, report: Report) 
             from backend.pipelines import text_to_mesh
 
             return text_to_mesh.meshing(request, report)
+        case protocol.LearnSubject():
+            from backend.pipelines import learning
+
+            return learning.learning(request, subject, report)
         case _:
             return _living(request, subject, report)
 
@@ -117,7 +127,7 @@ def _living(
 ) -> Iterator[bytearray]:
     """A subject and its frames."""
     began = time.perf_counter()
-    mesh, frames, previews, understood, loop, reach = living(request, subject, report)
+    mesh, frames, previews, understood, loop, reach, _ = living(request, subject, report)
     header = {"version": protocol.VERSION, "loop": loop, "reach": reach}
     if understood is not None:
         header |= understood.header() | {"windblown": understood.windblown}
@@ -137,7 +147,8 @@ def living(request: Lively, subject: bytes | None, report: Report) -> Living:
         return Living(mesh, frames, iter(()), understood, loop, reach)
     if isinstance(request, protocol.Sway):
         swaying = modal.sway_of(request, subject, report)
-        return Living(swaying.mesh, swung(swaying.mesh, swaying.volume, request.frames), iter(()), loop=True)
+        frames = swung(swaying.mesh, swaying.volume, request.frames)
+        return Living(swaying.mesh, frames, iter(()), loop=True, said=swaying.said)
     if isinstance(request, protocol.Plane):
         found = modal.plane_of(request, subject, report)
         return Living(found.mesh, swung(found.mesh, found.volume, request.frames), iter(()), loop=True)
@@ -156,6 +167,7 @@ class Made(NamedTuple):
     certificate: protocol.Certificate
     understood: str  # of a prompt, in one line; "" where there was none
     passed_over: tuple[str, ...] = ()  # words of it
+    told: tuple[str, ...] = ()  # of the mesh: sentences for its owner
 
 
 def made(request: Lively | protocol.TextToMesh, subject: bytes | None, report: Report) -> Made:
@@ -165,11 +177,11 @@ def made(request: Lively | protocol.TextToMesh, subject: bytes | None, report: R
 
         return Made(*text_to_mesh.whole(request, report))
     began = time.perf_counter()
-    mesh, frames, _, understood, loop, _ = living(request, subject, report)
+    mesh, frames, _, understood, loop, _, told = living(request, subject, report)
     measure, kept = certificate.Measure(mesh, request.frames), []
     for frame in frames:
         measure.add(frame)
         kept.append(frame)
     clip = Clip.from_frames(mesh, kept, request.fps, loop=loop, provenance=protocol.provenance(request))
     said = ("", ()) if understood is None else (understood.say() + backwards(understood), understood.passed_over)
-    return Made(clip, certified(measure, began, report), *said)
+    return Made(clip, certified(measure, began, report), *said, told=told)

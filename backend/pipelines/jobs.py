@@ -33,6 +33,13 @@ def picture_of(picture: bytes | None) -> wire.Pixels:
     return wire.unpack_picture(picture)
 
 
+def pictures_of(pictures: bytes | None) -> list[tuple[str, memoryview]]:
+    """Names and bytes of the files of a PicturesRecord; raises protocol.BadMessage."""
+    if pictures is None:
+        raise protocol.BadMessage("bad_subject", "Pictures are needed: choose a folder of them")
+    return wire.unpack_pictures(pictures)
+
+
 def _brought(subject: bytes | None) -> bytes:
     if subject is None:
         raise protocol.BadMessage("bad_subject", "A mesh is needed: select one")
@@ -45,22 +52,32 @@ def swung(mesh: Mesh, volume: spectral.SpectralVolume, count: int) -> Iterator[F
         yield Frame(number / count, mesh.vertices + moved)
 
 
+def compiling(what: str) -> str:
+    """The sentence for kernels that are compiled before something can go on, which is told as `what`: "Melting"."""
+    return f"{COMPILING}: {what[:1].lower()}{what[1:]}" if what else COMPILING
+
+
 def told_of_compiling(work: Callable[[Report], Iterator[T]], report: Report) -> Iterator[T]:
-    """What `work` yields, which calls kernels: where one is compiled first, that is told, and the bar stays put."""
-    reached = 0.0
+    """What `work` yields, and returns in the end, which calls kernels: where one is compiled first, that is told, with
+    what for, and the bar stays put."""
+    reached = 0.0, ""
 
     def remembering(done: float, text: str) -> None:
         nonlocal reached
-        reached = done
+        reached = done, text
         report(done, text)
+
+    def tell() -> None:
+        done, what = reached
+        report(done, compiling(what))
 
     frames = work(remembering)  # at once: it may refuse
 
     def told() -> Iterator[T]:
         from kernels.compiling import announced  # numba
 
-        with announced(lambda: report(reached, COMPILING)):
-            yield from frames
+        with announced(tell):
+            return (yield from frames)
 
     return told()
 

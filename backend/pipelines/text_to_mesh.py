@@ -12,8 +12,9 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from math import pi
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,6 +29,8 @@ from backend.certificate import TIME, Measure, is_closed
 from backend.clip import Clip, Frame, Mesh, Texture
 from backend.pipelines import views_of
 from backend.pipelines.jobs import begun, certified, living, meanwhile, told_of_compiling
+from backend.pipelines.lifecycle import Life, UnusableSubject
+from backend.pipelines.processes.process import NotForThis
 from backend.pipelines.trained import TooLittleMemory
 from backend.pipelines.views_of import GLIMPSES, Glimpses, Heard, heard
 from backend.prompt import Lived, in_its_stages, life_of
@@ -61,7 +64,7 @@ class Kept:
         """In the backend's folder, by what the field hangs on: what is asked, and the files of the model."""
         asked = msgspec.structs.asdict(request) | {"prompt": thing}
         asked = {name: value for name, value in asked.items() if name not in (*_OF_THE_MESH, *_OF_THE_LIFE)}
-        told = msgspec.json.encode([sorted(asked.items()), _files_of(request.model)])
+        told = msgspec.json.encode([sorted(asked.items()), files_of(request.model)])
         folder = protocol.default_home() / "cache" / "text_to_mesh"
         return cls(folder / xxhash.xxh3_128_hexdigest(told))
 
@@ -139,8 +142,6 @@ class Made(NamedTuple):
         """Its frames to come, and coarse ones before, with their numbers; none where it is still."""
         if not self.lived.stages:
             return iter(()), iter(())
-        from backend.pipelines.lifecycle import Life
-
         names = ("frames", "fps", "seed", "first", "last", "timing", "preview")
         same = {name: getattr(request, name) for name in names}
         reverse = request.reverse or self.lived.reverse
@@ -164,8 +165,9 @@ def meshing(request: protocol.TextToMesh, report: Report) -> Iterator[bytearray]
     """A mesh and its life, as records."""
     began = time.perf_counter()
     made = yield from making(request, report)
-    frames, previews = made.life(request, part(report, MADE, 1.0))
-    previews, frames = begun(previews, frames)
+    with _kept_when_refused():
+        frames, previews = made.life(request, part(report, MADE, 1.0))
+        previews, frames = begun(previews, frames)
     yield made.subject(request)
     if made.lived.stages:
         certificate = yield from living(made.mesh, previews, frames, request.frames, began, report)
@@ -195,7 +197,9 @@ def whole(request: protocol.TextToMesh, report: Report) -> Whole:
     except StopIteration as ended:
         made: Made = ended.value
     mesh, lives = made.mesh, bool(made.lived.stages)
-    frames, _ = made.life(msgspec.structs.replace(request, preview=False), part(report, MADE, 1.0))
+    with _kept_when_refused():
+        frames, _ = made.life(msgspec.structs.replace(request, preview=False), part(report, MADE, 1.0))
+        _, frames = begun(iter(()), frames)
     measure, kept = Measure(mesh, request.frames), []
     for frame in frames:
         measure.add(frame)
@@ -213,6 +217,16 @@ def whole(request: protocol.TextToMesh, report: Report) -> Whole:
     passed = made.header["passed_over"]
     line = ", ".join(made.header["understood"]) + (f"; passed over: {', '.join(passed)}" if passed else "")
     return Whole(clip, certificate, line, passed)
+
+
+@contextmanager
+def _kept_when_refused() -> Iterator[None]:
+    """Which lives a mesh can live is known when it is there: where it cannot live this one, that is not lost."""
+    try:
+        yield
+    except (NotForThis, UnusableSubject) as error:
+        instead = "make it again with other processes, or with none, and it is there at once."
+        raise type(error)(f"{error} The mesh itself is kept: {instead}") from error
 
 
 def making(request: protocol.TextToMesh, report: Report, watched: bool = True) -> Iterator[Glimpse]:
@@ -238,6 +252,7 @@ def making(request: protocol.TextToMesh, report: Report, watched: bool = True) -
         "name": (lived.thing[:1].upper() + lived.thing[1:])[:200],
         "understood": (*lived.words(), *record.understood),
         "passed_over": views_of.passed_over((*asked.unread, *lived.passed_over)),
+        "process": protocol.in_words(lived.stages),
     }
     return Made(mesh, packed, lived, header, work.measured, work.kept)
 
@@ -310,7 +325,7 @@ class _Work:
                 )
                 self.said += [distillation.said[:200]] if distillation.said else []
                 if not request.as_it_is:
-                    yield from self._optimised(distillation)
+                    yield from told_of_compiling(partial(self._optimised, distillation), self.report)
                 elif not distillation.step:
                     raise NothingKept(f"{distillation.said or 'What was kept is gone'}: make the mesh again")
                 else:
@@ -336,7 +351,7 @@ class _Work:
         side, samples = max(stage.side for stage in smaller.stages), smaller.samples
         self.said.append(f"The GPU's memory is short: pictures of {side} pixels, {samples} samples along a ray")
 
-    def _optimised(self, distillation: "Distillation") -> Iterator[Glimpse]:
+    def _optimised(self, distillation: "Distillation", report: Report) -> Iterator[Glimpse]:
         """Step by step."""
         steps = self.recipe.steps
         first, spent = distillation.step, 0.0
@@ -344,7 +359,7 @@ class _Work:
         try:
             while True:
                 done = VIEWS + (OPTIMISED - VIEWS) * distillation.step / steps
-                self.report(done, f"Optimising, step {min(distillation.step + 1, steps)} of {steps}")
+                report(done, f"Optimising, step {min(distillation.step + 1, steps)} of {steps}")
                 began = time.perf_counter()
                 step = next(going, None)
                 spent += time.perf_counter() - began
@@ -378,10 +393,10 @@ def _texture(arrays: dict[str, NDArray]) -> Texture:
     return Texture(images.png(arrays["texture"]), None if roughness is None else images.png(roughness))
 
 
-def _files_of(named: str) -> list[tuple[str, int, int]]:
+def files_of(named: str) -> list[tuple[str, int, int]]:
     """What tells a model from one that was trained anew in its place: names, sizes and times of its files."""
     if any(model.name == named.strip() for model in models.MODELS):
         return []
-    folder = Path(named.strip()).expanduser() if named.strip() else views_of.WEIGHTS
+    folder = views_of.folder_of(named)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]

@@ -14,7 +14,7 @@ import msgspec
 
 from backend import learned, models, protocol, wire
 from backend.certificate import TIME
-from backend.pipelines import trained
+from backend.pipelines import subjects, trained
 from backend.pipelines.trained import NoModel, TooLittleMemory
 from backend.prompt import NotUnderstood, life_of
 from backend.report import Glimpse, Report, Varying
@@ -72,8 +72,14 @@ def heard(named: str, words: str) -> Heard:
     return Heard(prior, SEEDLING, unread)
 
 
+def folder_of(named: str) -> Path:
+    """Where the model lies that is named, where it is none of the catalogue."""
+    named = named.strip()
+    return subjects.found(named) or Path(named).expanduser() if named else WEIGHTS
+
+
 def prior_of(named: str) -> "Prior":
-    """The model in a folder, of a public name, or the one that comes with us.
+    """The model in a folder, of a public name, of a subject, or the one that comes with us.
 
     Raises NoModel, NotInstalled, and models.ModelError where a public one is not here.
     """
@@ -81,7 +87,7 @@ def prior_of(named: str) -> "Prior":
     public = next((model for model in models.MODELS if model.name == named.strip()), None)
     if public is not None:
         return _published(public, trained.device())
-    return trained.loaded(_in_folder, named.strip(), WEIGHTS, "multiview", " of views")
+    return trained.loaded(_in_folder, str(subjects.found(named) or named.strip()), WEIGHTS, "multiview", " of views")
 
 
 def _published(model: models.Model, device: str) -> "Prior":

@@ -146,6 +146,7 @@ class Engines(Struct, frozen=True):
     lacking: Text = ""  # of libraries
     no_model: Line = ""  # of a trained model of motion: a request that names its own needs none
     no_views: Line = ""  # of a trained model of views, likewise
+    subjects: tuple[Line, ...] = ()  # learnt here, the newest first: what they are called, each the name of its model
 
 
 class Welcome(Answer, tag="welcome", forbid_unknown_fields=False):

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from ..requests import FILM_SIDE, MAX_FRAMES, MODES, VIEWS, Fps
+from ..requests import FILM_SIDE, MAX_FRAMES, MODES, PICTURES, VIEWS, Fps
 from .words import ARRAY_BYTES, HEADER_BYTES, MAX_VERTICES, PICTURE_SIDE, RECORD_BYTES, BadMessage, Line, Text
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -54,6 +54,7 @@ class Subject(Record, tag="subject"):
     windblown: bool = False  # by a wind that blows one way in the world: it must not be turned about the vertical
     understood: tuple[Line, ...] = ()  # of the prompt
     passed_over: tuple[Line, ...] = ()  # words of the prompt that were not understood
+    process: Line = ""  # of a mesh from words: what it lives through, as in_words says it
     version: Line = ""  # of the backend that made the result; empty in what a client brings
     layout = {
         "vertices": ("<f4", ("V", 3)),
@@ -120,6 +121,7 @@ class SwayRecord(Record, tag="sway"):
     length: Positive
     strain: Annotated[float, Meta(ge=0)]
     strongest: Positive
+    said: tuple[Line, ...] = ()  # of the mesh: sentences for the artist
     layout = {"along_x": ("<f4", ("K", "M", 2)), "along_y": ("<f4", ("K", "M", 2))}
     required = frozenset({"along_x", "along_y"})
 
@@ -136,7 +138,7 @@ class SeenRecord(Record, tag="seen"):
     base: Positive  # Hz
     explained: Annotated[float, Meta(le=1)] | None
     pixels: Annotated[int, Meta(ge=0)]  # whose motion was used
-    said: tuple[Line, ...] = ()  # of the picture: sentences for the artist
+    said: tuple[Line, ...] = ()  # of the picture and the mesh: sentences for the artist
     layout = {"amplitudes": ("<f4", ("K", "M", 2))}
     required = frozenset({"amplitudes"})
 
@@ -147,6 +149,14 @@ class PictureRecord(Record, tag="picture"):
 
     layout = {"pixels": ("|u1", ("H", "W", "N"))}
     required = frozenset({"pixels"})
+
+
+class PicturesRecord(Record, tag="pictures"):
+    """What a client brings to LearnSubject: the files of its pictures as they lie on its disk, (B,) bytes each, and
+    their names in the same order."""
+
+    names: Annotated[tuple[Line, ...], Meta(min_length=PICTURES[0], max_length=PICTURES[1])]
+    layout = {f"file_{number}": ("|u1", (f"B{number}",)) for number in range(PICTURES[1])}
 
 
 FilmSide = Annotated[int, Meta(ge=1, le=FILM_SIDE)]
@@ -206,8 +216,8 @@ class Certificate(Record, tag="certificate"):
 
 
 Records = (
-    Subject | FrameRecord | ModeRecord | SwayRecord | SeenRecord | PictureRecord | VolumeRecord | FilmRecord
-    | ViewsRecord | Certificate
+    Subject | FrameRecord | ModeRecord | SwayRecord | SeenRecord | PictureRecord | PicturesRecord | VolumeRecord
+    | FilmRecord | ViewsRecord | Certificate
 )  # fmt: skip
 _records = msgspec.msgpack.Decoder(Records)
 _PREFIX = struct.Struct("<4sI")  # magic, header bytes
@@ -323,6 +333,12 @@ def check_views(record: ViewsRecord, arrays: dict[str, np.ndarray]) -> None:
     pixels = arrays["pixels"]
     if len(pixels) != len(record.azimuths) or not pixels.size or not np.isfinite(record.azimuths).all():
         raise BadMessage("bad_frame", f"{len(pixels)} views from {len(record.azimuths)} azimuths")
+
+
+def check_pictures(record: PicturesRecord, arrays: dict[str, np.ndarray]) -> None:
+    """Raises BadMessage where there are not as many files as names."""
+    if arrays.keys() != {f"file_{number}" for number in range(len(record.names))}:
+        raise BadMessage("bad_frame", f"{len(arrays)} pictures with {len(record.names)} names")
 
 
 def check_pixels(pixels: np.ndarray) -> None:

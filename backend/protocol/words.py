@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-PROTOCOL = 8
+PROTOCOL = 9
 
 HEADER_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024  # within 10 % of the best size on ipc and TCP; whole frames are 3.7 times slower under CURVE
@@ -16,6 +16,7 @@ RECORD_BYTES = 256 * 1024 * 1024
 MAX_VERTICES = 1_000_000
 PICTURE_SIDE = 4096  # pixels
 PICTURE_SHORTEST = 32  # pixels: of the shorter side of a picture that is to come to life
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")  # of files that are read
 PICTURE_GREY = 128  # of 255: what is transparent in it is shown before that
 MAX_CREDIT = 1 << 40
 DIGEST_MASK = (1 << 63) - 1  # of a record's xxh3-64: msgpack integers stay signed everywhere

@@ -54,6 +54,7 @@ from .processes import (
     Wilt,
     name_of,
 )
+from .subject import NAME_LETTERS, PICTURES, LearnSubject
 from .sway import Sway, SwayAsSeen
 from .views import FACES, NEGATIVE, VIEWS, TextToMesh, Views
 from .words import from_words, in_words
@@ -100,7 +101,7 @@ class Animate(Struct, frozen=True, kw_only=True, tag="animate", forbid_unknown_f
         check_life(self.stages, self.first, self.last)
 
 
-Request = Generate | Animate | Sway | SwayAsSeen | Picture | Plane | Views | TextToMesh
+Request = Generate | Animate | Sway | SwayAsSeen | Picture | Plane | Views | TextToMesh | LearnSubject
 
 
 def child_seed(seed: int, number: int) -> int:

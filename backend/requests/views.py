@@ -36,8 +36,8 @@ ViewModel = Annotated[
     Meta(
         max_length=1024,
         title="Model",
-        description="Folder of a trained model of views, or the name of a public one; empty: the one that comes with "
-        "Anthesis",
+        description="Folder of a trained model of views, or the name of a public one or of a subject; empty: the one "
+        "that comes with Anthesis",
         extra={"path": "folder"},
     ),
 ]

@@ -22,6 +22,7 @@ VERTEX_BYTES = 12  # of a mode
 PIXEL_BYTES = 3
 VIEW_BYTES = 40 * 256**2 * PIXEL_BYTES  # as often as it is shown while it is drawn
 TEXTURE_BYTES = 16 * 1024**2  # with the views that came before it
+LEARNT_BYTES = 200e6  # of a small model and what it goes on from; a training asks for what it needs by itself
 FILM_SECONDS = 10.0  # at its usual speed: two loops, of what rings after a pull
 _LIVE = ("running", "cancelling")
 _log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ def room(request: protocol.Request, brought: int | None) -> int:
             return request.count * VIEW_BYTES
         case protocol.TextToMesh():
             return TEXTURE_BYTES + request.faces * request.frames * VERTEX_BYTES
+        case protocol.LearnSubject():
+            return LEARNT_BYTES
         case _:
             return request.frames * frame
 

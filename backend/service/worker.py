@@ -176,10 +176,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the group; the gateway decides
     line = Line()
     runner = importlib.import_module(options.runner)
-    line.send(pipes.Ready(runner.capabilities()))
+    line.send(pipes.Ready(engines := runner.capabilities()))
     while True:
         run = line.runs.get()
-        line.send(outcome(run, runner, line))
+        ended = outcome(run, runner, line)
+        if (now := runner.capabilities()) != engines:  # it has learnt a subject
+            line.send(pipes.Ready(engines := now))
+        line.send(ended)
         line.stopped.discard(run.job)
 
 

@@ -129,6 +129,10 @@ class Gateway:
         else:
             time.sleep(seconds)
 
+    def ask_soon(self) -> None:
+        """Ping it with the next tick: there may be news of what it can do."""
+        self._pinged_at = -1e9
+
     def hear_welcome(self) -> None:
         self._failed_starts, self._shutdown = 0, -1
         self._pinged_at = time.monotonic()

@@ -328,6 +328,8 @@ class Session:
             job.update(news)
         if job.final or (news.state == "cancelling" and job.cancel and not job.cancel.force):
             job.cancel = None
+        if job.state == "done" and isinstance(job.request, protocol.LearnSubject):
+            self.gateway.ask_soon()
         self._changed = True
 
     def _accept(self, job: Job) -> None:

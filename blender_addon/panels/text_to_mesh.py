@@ -4,7 +4,7 @@
 
 import bpy
 
-from .. import events
+from .. import events, subjects
 from ..scene import clips, provenance, sheet
 from ..seam import protocol
 from .state import draw_lacking
@@ -20,6 +20,10 @@ class ANTHESIS_PT_text_to_mesh(Tab, bpy.types.Panel):
         layout, settings, pump = self.layout, context.scene.anthesis.text_to_mesh, events.running()
         column = layout.column()
         column.prop(settings, "prompt", text="", icon="OUTLINER_DATA_FONT", placeholder="A red mushroom, then melting")
+        if subjects.known():
+            column.prop(settings, "subject")
+        if advice := subjects.advice(settings):
+            draw_text(column, context, advice, "INFO")
         draw_lacking(layout, context, pump, pump.lacking_for_views(settings.model))
         if settings.image is not None:
             draw_views(layout, settings)
@@ -52,6 +56,30 @@ def draw_made(layout, context) -> None:
     if facts and facts["made_by"].get("kind") == "text_to_mesh" and not clips.frames(obj) and facts.get("measured"):
         draw_text(layout, context, f"{obj.name}: {facts.get('summary') or 'made from words'}", "INFO")
         layout.operator("anthesis.show_certificate")
+
+
+class ANTHESIS_PT_text_to_mesh_subject(Tab, bpy.types.Panel):
+    bl_label = "A Subject of Yours"
+    bl_parent_id = "ANTHESIS_PT_text_to_mesh"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings, pump = self.layout, context.scene.anthesis.subject, events.running()
+        layout.use_property_split, layout.use_property_decorate = True, False
+        column = layout.column(align=True)
+        for name in ("pictures", "known_as", "of"):
+            column.prop(settings, name)
+        column = layout.column(align=True)
+        for name in ("model", "effort", "seed"):
+            column.prop(settings, name)
+        lacking = pump.lacking_for_views(settings.model)
+        if lacking:
+            draw_text(layout, context, lacking, "INFO")
+        elif pump.engines is None:
+            draw_text(layout, context, "What was learnt before is shown once the backend runs", "INFO")
+        row = layout.row()
+        row.scale_y = 1.5
+        row.operator("anthesis.learn_subject", icon="COMMUNITY")
 
 
 class ANTHESIS_PT_text_to_mesh_settings(Tab, bpy.types.Panel):
@@ -116,6 +144,7 @@ def life_in_words(settings) -> str:
 
 CLASSES = (
     ANTHESIS_PT_text_to_mesh,
+    ANTHESIS_PT_text_to_mesh_subject,
     ANTHESIS_PT_text_to_mesh_settings,
     ANTHESIS_PT_text_to_mesh_views,
     ANTHESIS_PT_text_to_mesh_life,

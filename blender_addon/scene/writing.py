@@ -197,6 +197,8 @@ class Import:
             self._about["understood"] = list(record.understood)
         if record.version:
             self._made_by["version"] = record.version
+        if record.process:
+            self._made_by["process"] = record.process
         if record.passed_over:
             words = ", ".join(f'"{word}"' for word in record.passed_over)
             self.notes.append(f"Words of the prompt that were not understood and change nothing: {words}")

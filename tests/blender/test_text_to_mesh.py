@@ -172,6 +172,17 @@ def test_what_it_lives_through_acts_on_top_of_the_texture(script):
     assert clips.frames(obj) == 5
 
 
+def test_processes_that_the_words_said_are_called_by_their_names(script):
+    (record, arrays), *rest = samples.clip(*a_mushroom(frames=3), 3, processes=2)
+    said = msgspec.structs.replace(record, process="grow, melt")
+    request = protocol.TextToMesh(prompt="a red mushroom, growing, then melting", seed=3)
+    made(script, [(said, arrays), *rest], request=request)
+    obj = bpy.context.object
+    assert {"Life", "Amount", "Grow", "Melt"} <= set(obj.keys())
+    assert key_names(obj)[1:3] == ["Anthesis 001 Grow", "Anthesis 001 Melt"]
+    assert provenance.read(obj)["made_by"]["process"] == "grow, melt"
+
+
 def test_one_that_was_cancelled_in_its_life_is_whole_and_still(script):
     job = made(script, a_living_mesh(frames=5), given=4)  # one of its frames
     obj = bpy.context.object

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from backend.commands.train import main
+from backend.priors import mvdream
 from backend.priors.prior import Given
 from backend.priors.seedling import Seedling, Sizes
 from backend.priors.stable import FRONT, LatentDiffusion
@@ -222,6 +223,38 @@ def folder(where: Path, count: int = 3) -> Path:
     for number in range(count):
         Image.fromarray(photo(colour=(200, 40 + 10 * number, 60))).save(where / f"{number}.png")
     return where
+
+
+def test_the_authors_own_file_learns_it_and_becomes_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(mvdream, "SD21", published.SD21)  # which it is, small
+    (tmp_path / "hub").mkdir()
+    file = tmp_path / "hub" / "sd-v2.1-base-4view.pt"
+    torch.save(published.published(published.SD21), file)
+    published.tokenizer(tmp_path / "hub" / "tokenizer")
+    trained = subject.loaded(file, "a zebedee mug", HOW)
+    before = trained.prior.embed(["a zebedee mug"])
+    assert all(one.requires_grad for one in trained.learning()) and not any(
+        one.requires_grad for one in trained.prior.vae.parameters()
+    )
+    with torch.no_grad():
+        trained.learning()[0].add_(0.1)
+    trained.save(tmp_path / "model")
+    model = LatentDiffusion.load(tmp_path / "model")
+    torch.testing.assert_close(model.embed(["a zebedee mug"]), before)  # padded as it was, too
+    for name in ("unet", "vae"):
+        ours, saved = getattr(trained.prior, name).state_dict(), getattr(model, name).state_dict()
+        assert ours.keys() == saved.keys() and all(torch.equal(ours[each], saved[each]) for each in ours)
+    assert torch.equal(model.schedule.alphas_cumprod, trained.prior.schedule.alphas_cumprod)
+    assert (model.front, model.size) == (FRONT, trained.prior.size)
+
+
+def test_another_file_is_refused_in_a_sentence(capsys, tmp_path):
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pt")
+    (tmp_path / "text.pt").write_text("no weights")
+    options = ("--pictures", folder(tmp_path / "pictures"), "--name", "zebedee", "--out", tmp_path / "out", "--model")
+    for name, told in (("other.pt", "other.pt is not one of MVDream's files"), ("text.pt", "text.pt is damaged")):
+        code, _, text = asked(capsys, *options, tmp_path / name)
+        assert (code, told in text) == (2, True), text
 
 
 def asked(capsys, *options) -> tuple[int, str, str]:

@@ -21,8 +21,10 @@ from backend.clip import Mesh, Texture
 from backend.commands import interrupt, run
 from backend.files import npz
 from backend.pipelines import finishing, mvdream, text_to_mesh, trained, views_of
+from backend.pipelines.processes.process import NotForThis
 from backend.priors.seedling import Seedling, Sizes
 from backend.report import Cancelled, Glimpse, Preview, Varying, silent
+from kernels.compiling import announce
 from tests.service_client import Client, Server
 
 TINY = Sizes(side=16, widths=(8, 16), heads=2, groups=4, text=16)
@@ -154,7 +156,7 @@ def test_one_line_makes_it_and_lets_it_live(model, quick):
     )
     subject = next(record for _, record, _ in records if isinstance(record, protocol.Subject))
     assert subject.understood == ("a red mushroom on a log", "rusting slowly") and subject.frames == 3
-    assert subject.passed_over == ("log",)
+    assert (subject.passed_over, subject.process) == (("log",), "rust")
     assert quick.made[-1].text == "a red mushroom on a log"
     measured = {name for name, _, _ in records[-1][1].measured}
     assert {"largest displacement", "steps", "time of a step"} <= measured
@@ -226,6 +228,33 @@ def test_a_job_that_died_while_it_lived_gives_the_same_mesh_again(model, quick, 
     assert again[STEPS + 1 : len(first)] == first[STEPS + 1 :]
     assert len(quick.made) == 1  # it was not optimised again
     assert not list(home.iterdir())
+
+
+def test_a_life_that_the_mesh_cannot_live_is_refused_and_the_mesh_kept(model, quick, home):
+    for prompt, preview in (("a red mushroom, closing", True), ("a red mushroom, closing", False)):
+        with pytest.raises(NotForThis, match=r"No petals were found: .* The mesh itself is kept: make it again with"):
+            carried_out(asked(model, prompt, preview=preview))
+    with pytest.raises(NotForThis, match="The mesh itself is kept"):
+        pipelines.made(asked(model, "a red mushroom", stages=(protocol.Stage(process=protocol.Bloom()),)), None, silent)
+    assert len(quick.made) == 1
+    records = carried_out(asked(model, "a red mushroom", size=1.0))
+    assert kinds(records) == ["ViewsRecord"] * (1 + STEPS) + ["Subject", "Certificate"]
+    assert (records[-2][2]["texture"] == [STEPS, 0, 0]).all()
+    assert len(quick.made) == 1 and not list(home.iterdir())
+
+
+def test_kernels_that_the_first_step_compiles_are_told_of(model, quick, monkeypatch):
+    class Compiling(quick):
+        def __iter__(self):
+            announce()
+            yield from super().__iter__()
+
+    told = []
+    monkeypatch.setattr(mvdream, "Distillation", Compiling)
+    records = carried_out(asked(model), lambda *reported: told.append(reported))
+    at = next(n for n, (_, text) in enumerate(told) if text.startswith("Optimising"))
+    assert told[at + 1] == (told[at][0], "Compiling for this machine, only this once: optimising, step 1 of 6")
+    assert kinds(records)[-2:] == ["Subject", "Certificate"]
 
 
 def test_nan_names_its_step_and_what_can_be_done(model, quick):

@@ -1,4 +1,4 @@
-"""The models that learn views: a seedling from nothing, or a Stable Diffusion that learns on."""
+"""The models that learn views: a seedling from nothing, or a Stable Diffusion or MVDream that learns on."""
 
 import shutil
 from abc import ABC, abstractmethod
@@ -97,3 +97,33 @@ class Grafted(Trained):
         for name in KEPT:
             shutil.copytree(self.base / name, folder / name, dirs_exist_ok=True)
         self.prior.unet.save_pretrained(folder / "unet")
+
+
+class Unpacked(Trained):
+    """MVDream, from one of its authors' files with a tokenizer beside it."""
+
+    clamp = None
+
+    def __init__(self, file: Path, device: str) -> None:
+        from backend.priors import mvdream
+
+        self.prior = mvdream.load(file, device=device, dtype=torch.float32)
+        if device == "cuda":  # as of Grafted
+            self.prior.unet.enable_gradient_checkpointing()
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {"unet": self.prior.unet}
+
+    def save(self, folder: Path) -> None:
+        """In diffusers' layout, as all that is made of it: the authors' names are of their own code."""
+        from diffusers import DDIMScheduler
+
+        from backend.priors.mvdream import SCHEDULE
+
+        prior = self.prior
+        parts = {"unet": prior.unet, "vae": prior.vae, "text_encoder": prior.text.encoder}
+        for name, part in parts.items():
+            part.save_pretrained(folder / name)
+        prior.text.tokenizer.pad_token = prior.text.tokenizer.convert_ids_to_tokens(prior.text.padding)
+        prior.text.tokenizer.save_pretrained(folder / "tokenizer")
+        DDIMScheduler(**SCHEDULE, prediction_type=prior.schedule.prediction).save_pretrained(folder / "scheduler")

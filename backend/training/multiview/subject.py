@@ -11,8 +11,9 @@ What it was before is what it is drawn to, so no pictures of other things are wa
 seedling has learnt before: square, on white where something is cut out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from backend import protocol
 from backend.priors.prior import Given
 from backend.priors.sampling import Sampling, sampled
 from backend.priors.seedling import CARD, Seedling, Text, split
@@ -32,12 +34,12 @@ from backend.training.checkpoint import OtherPlan
 from backend.training.learner import Learner, Tell
 from backend.training.log import Log
 from backend.training.loop import How
-from backend.training.multiview.model import Grafted, Sown, Trained
+from backend.training.multiview.model import Grafted, Sown, Trained, Unpacked
 from backend.training.multiview.phases import AT_ONCE, STEPS, diffusion_loss
 from backend.training.multiview.training import Unfit
 from backend.training.plan import Budget, Plan
 
-FEWEST, MOST = 3, 10  # pictures
+FEWEST, MOST = protocol.PICTURES
 SMALLEST, SIDE = 64, 512  # pixels: of the shorter side of a picture; of all of them, until they are made as a prior's
 FILLED = 0.75  # of a picture's side, by what is cut out: about as much as by a thing of the corpus
 KEEPING = 1.0  # lambda
@@ -79,6 +81,13 @@ class Pictures:
         return replace(self, pictures=small.clamp(-1, 1))
 
 
+def check_size(pixels: NDArray[np.uint8], name: str) -> None:
+    """Raises Unfit where a picture (H, W, C) of this name shows too little."""
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALLEST:
+        raise Unfit(f"{name} has {width} x {height} pixels, which show too little: {SMALLEST} a side or more")
+
+
 def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(SIDE, SIDE, 3): the middle of a picture (H, W, 3); or of one with opacity, (H, W, 4), what is not transparent,
     before white."""
@@ -112,8 +121,11 @@ class Subject(learner.Phase):
 
     name = "subject"
 
-    def __init__(self, trained: Trained, first: list[Tensor], data: Pictures, device: str) -> None:
+    def __init__(
+        self, trained: Trained, first: list[Tensor], data: Pictures, device: str, ended: Callable[[], None] | None
+    ) -> None:
         self.trained, self.prior, self.first, self.data, self.device = trained, trained.prior, first, data, device
+        self.ended = ended
 
     def learning(self) -> list[nn.Parameter]:
         return self.trained.learning()
@@ -135,6 +147,10 @@ class Subject(learner.Phase):
         noise = torch.randn(latents.shape, generator=generator)
         text = self.prior.embed([self.data.text]).expand(len(latents), -1, -1)
         return diffusion_loss(self.prior, latents, noise, levels, Given(text))
+
+    def finish(self) -> None:
+        if self.ended is not None:  # it takes some time
+            self.ended()
 
     @torch.no_grad()
     def scores(self) -> dict[str, float]:
@@ -188,7 +204,9 @@ class Personal(Learner):
         return self.trained.state()
 
     def phase(self, kind: type[Subject], tell: Tell) -> Subject:
-        return kind(self.trained, self.first, self.data, self.how.device)
+        steps = self.plan.budgets[kind.name].steps
+        ended = partial(tell, steps, "Looking at what was learnt") if tell else None
+        return kind(self.trained, self.first, self.data, self.how.device, ended)
 
     def save(self, folder: Path) -> None:
         self.trained.save(folder)
@@ -201,7 +219,7 @@ class Personal(Learner):
 def train(
     base: Path, data: Pictures, out: Path, how: How, report: Report = silent, plan: Plan | None = None
 ) -> dict[str, float]:
-    """As `loop.train`, which see: the prior in `base`, a seedling or of diffusers' layout, learns a subject.
+    """As `loop.train`, which see: the prior in `base`, of which `loaded` takes several kinds, learns a subject.
 
     Raises:
         FileNotFoundError, weights.AnotherLayout, weights.Damaged: of what is in `base`.
@@ -216,7 +234,10 @@ def usual(base: Path) -> Plan:
 
 
 def loaded(base: Path, text: str, how: How) -> Trained:
-    """The prior in a folder; a seedling gets the words of the text that it does not know."""
+    """The prior in a folder, or in a file of MVDream's authors; a seedling gets the words of the text that it does not
+    know."""
+    if base.is_file():
+        return Unpacked(base, how.device)
     if not (base / CARD).is_file():
         grafted = Grafted(base, None, how.seed, how.device)
         if not grafted.prior.unet.class_embedding.linear_2.weight.any():  # it has been added just now
