@@ -84,8 +84,9 @@ ALLOWED = {
     | {"backend.lifting", "backend.pipelines", "backend.priors", "backend.protocol", "backend.render"}
     | {"backend.spectral", "backend.wind", "torch"},
     # These load torch as well: from words to a field, and from a field to a mesh.
-    "backend/pipelines/mvdream.py": {"backend.fields", "backend.guidance", "backend.priors.prior"}
+    "backend/pipelines/mvdream.py": {"backend.fields", "backend.guidance", "backend.pipelines", "backend.priors.prior"}
     | {"backend.priors.sampling", "backend.render", "numpy", "torch"},
+    "backend/pipelines/recipes.py": {"backend.guidance", "backend.priors.sampling", "backend.render", "numpy", "torch"},
     "backend/pipelines/finishing.py": NOUNS
     | {"backend.fields", "backend.geometry", "backend.images", "backend.learned", "backend.protocol", "torch"},
     "backend/files": NOUNS | {"backend.protocol", "backend.wire", "pxr", "scipy", "trimesh"},

@@ -37,7 +37,8 @@ from backend.prompt import Lived, in_its_stages, life_of
 from backend.report import Glimpse, Report, Varying, part
 
 if TYPE_CHECKING:
-    from backend.pipelines.mvdream import Distillation, Pictures, Recipe
+    from backend.pipelines.mvdream import Distillation, Pictures
+    from backend.pipelines.recipes import Recipe
 
 AZIMUTHS = (0.0, pi / 2, pi, 3 * pi / 2)
 KEPT_DAYS = 14  # of what is kept of a request that nobody has asked for again

@@ -20,7 +20,7 @@ from backend.prompt import NotUnderstood, life_of
 from backend.report import Glimpse, Report, Varying
 
 if TYPE_CHECKING:
-    from backend.pipelines.mvdream import Recipe
+    from backend.pipelines.recipes import Recipe
     from backend.priors.prior import Prior
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "multiview"  # of the model that comes with us
@@ -55,7 +55,7 @@ def heard(named: str, words: str) -> Heard:
         NotUnderstood: it knows none of the words.
     """
     prior = prior_of(named)
-    from backend.pipelines.mvdream import PUBLISHED, SEEDLING
+    from backend.pipelines.recipes import PUBLISHED, SEEDLING
     from backend.priors.seedling import Seedling, split
 
     unread = tuple(dict.fromkeys(word for word in prior.unread(words) if word.lower() not in _SMALL))

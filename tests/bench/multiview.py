@@ -30,7 +30,7 @@ from statistics import fmean, median
 
 import numpy as np
 
-from backend.pipelines.mvdream import Recipe
+from backend.pipelines.recipes import Recipe
 from backend.priors.seedling import CARD, Seedling
 from backend.priors.weights import AnotherLayout, Damaged
 from backend.report import Report

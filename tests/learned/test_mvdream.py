@@ -13,7 +13,8 @@ from backend.fields.surroundings import Surroundings, harmonics
 from backend.fields.voxels import VoxelGrid
 from backend.guidance import Guidance, NotFinite
 from backend.pipelines import mvdream
-from backend.pipelines.mvdream import ELEVATION, PUBLISHED, SEEDLING, Distillation, Lamps, Sky, Stage, views
+from backend.pipelines.mvdream import ELEVATION, Distillation, views
+from backend.pipelines.recipes import PUBLISHED, SEEDLING, Lamps, Sky, Stage
 from backend.priors.sampling import Sampling
 from backend.priors.seedling import Seedling, Sizes
 from backend.render import bands

@@ -20,7 +20,7 @@ from backend import guidance, images, pipelines, protocol, wire
 from backend.clip import Mesh, Texture
 from backend.commands import interrupt, run
 from backend.files import npz
-from backend.pipelines import finishing, mvdream, text_to_mesh, trained, views_of
+from backend.pipelines import finishing, mvdream, recipes, text_to_mesh, trained, views_of
 from backend.pipelines.processes.process import NotForThis
 from backend.priors.seedling import Seedling, Sizes
 from backend.report import Cancelled, Glimpse, Preview, Varying, silent
@@ -96,7 +96,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(Field, "breaks", {})
     monkeypatch.setattr(Field, "made", [])
     monkeypatch.setattr(
-        mvdream, "SEEDLING", replace(mvdream.SEEDLING, sampling=replace(mvdream.SEEDLING.sampling, steps=2))
+        recipes, "SEEDLING", replace(recipes.SEEDLING, sampling=replace(recipes.SEEDLING.sampling, steps=2))
     )
     return Field
 
@@ -143,7 +143,7 @@ def test_records_of_a_mesh_that_is_still(model, quick):
 def test_shading_gives_a_roughness(model, quick):
     *_, (_, _, arrays), _ = carried_out(asked(model, shading=True))
     assert (arrays["texture_roughness"] == 51).all()
-    assert quick.made[-1].recipe.shading and not mvdream.SEEDLING.shading
+    assert quick.made[-1].recipe.shading and not recipes.SEEDLING.shading
 
 
 def test_one_line_makes_it_and_lets_it_live(model, quick):
@@ -268,7 +268,7 @@ def test_nan_names_its_step_and_what_can_be_done(model, quick):
 
 
 def test_where_memory_is_short_it_goes_on_smaller_and_says_so(model, quick, monkeypatch):
-    monkeypatch.setattr(mvdream, "SEEDLING", mvdream.PUBLISHED)
+    monkeypatch.setattr(recipes, "SEEDLING", recipes.PUBLISHED)
     monkeypatch.setattr(views_of, "drawn", lambda *_: iter([(1, 1, np.zeros((4, 8, 8, 3), np.uint8))]))
     quick.breaks |= {2: torch.OutOfMemoryError("first"), 3: torch.OutOfMemoryError("second")}
     records = carried_out(asked(model))
@@ -333,7 +333,7 @@ def test_views_come_step_by_step_and_in_the_end_as_they_are(model):
     assert last.shape == (3, 16, 16, 3)
     assert header.azimuths == pytest.approx([0, 2 * np.pi / 3, 4 * np.pi / 3])
     prior = Seedling.load(model)
-    how = replace(mvdream.SEEDLING.sampling, steps=5)
+    how = replace(recipes.SEEDLING.sampling, steps=5)
     *_, own = mvdream.views(prior, request.prompt, request.negative, 3, 0.3, 4, how)
     np.testing.assert_array_equal(last, own)
     other = carried_out(msgspec.structs.replace(request, seed=5))[4][2]["pixels"]

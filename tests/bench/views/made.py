@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from backend.fields import Field
-from backend.pipelines.mvdream import ELEVATION, SEEDLING, Distillation, Recipe, views
+from backend.pipelines.mvdream import ELEVATION, Distillation, views
+from backend.pipelines.recipes import SEEDLING, Recipe
 from backend.priors.prior import Prior
 from backend.render.cameras import Cameras
 from backend.render.orbits import VIEWS, Orbit
