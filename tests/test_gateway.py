@@ -204,7 +204,7 @@ def test_ping_says_what_goes_on(server, client):
     client.wait(running, "running")
     pong = client.ask(protocol.Ping(), protocol.Pong)
     assert (pong.running, pong.queued, pong.boot) == (1, 1, server.connection.boot)
-    assert pong.engines == runners.capabilities()
+    assert msgspec.structs.replace(pong.engines, subjects=()) == runners.capabilities()  # other tests let it learn
     assert "rest=0.2" in pong.worker
     client.send(protocol.Cancel(job=running))
     client.wait(waiting)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, DDIMScheduler
 from torch import Tensor
 from transformers import CLIPTextConfig
 
@@ -119,6 +119,17 @@ def load(
     encoder = clip(layout.text_settings, reader, file, device, dtype)
     text = Text(tokenizer, encoder, layout.padding)
     return LatentDiffusion(unet, vae, text, schedule_of(SCHEDULE, device), FRONT)
+
+
+def save(prior: LatentDiffusion, folder: Path) -> None:
+    """What `load` gave, in diffusers' layout, as `LatentDiffusion.load` takes it."""
+    tokenizer = prior.text.tokenizer
+    parts = {"unet": prior.unet, "vae": prior.vae, "text_encoder": prior.text.encoder}
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(prior.text.padding)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    DDIMScheduler(**SCHEDULE, prediction_type=prior.schedule.prediction).save_pretrained(folder / "scheduler")
 
 
 def of_file(named: dict[str, Tensor], file: Path) -> Layout:

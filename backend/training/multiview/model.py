@@ -116,14 +116,6 @@ class Unpacked(Trained):
 
     def save(self, folder: Path) -> None:
         """In diffusers' layout, as all that is made of it: the authors' names are of their own code."""
-        from diffusers import DDIMScheduler
+        from backend.priors import mvdream
 
-        from backend.priors.mvdream import SCHEDULE
-
-        prior = self.prior
-        parts = {"unet": prior.unet, "vae": prior.vae, "text_encoder": prior.text.encoder}
-        for name, part in parts.items():
-            part.save_pretrained(folder / name)
-        prior.text.tokenizer.pad_token = prior.text.tokenizer.convert_ids_to_tokens(prior.text.padding)
-        prior.text.tokenizer.save_pretrained(folder / "tokenizer")
-        DDIMScheduler(**SCHEDULE, prediction_type=prior.schedule.prediction).save_pretrained(folder / "scheduler")
+        mvdream.save(self.prior, folder)
