@@ -8,7 +8,8 @@ encoding itself is `kernels.hash_encode`
     sizes[l]            N_l             floor(N_min b^l), b = (N_max / N_min)^(1 / (L - 1))
 
 Departs from the paper: the networks are those of MVDream's field in threestudio, one for the density and one for the
-colour, which sees no direction; each one hidden layer of 64, without bias.
+colour, which sees no direction; each one hidden layer of 64, without bias. Of the paper's occupancy grid there is one,
+of as many cells as in threestudio, all of them asked each time.
 """
 
 import math
@@ -19,13 +20,23 @@ from torch.nn import functional
 
 from backend.fields import Sample
 from backend.fields.blob import Blob
+from backend.fields.celled import FAINT, Celled
 from kernels.hash_encode import hash_encode, table_rows
 
 LEVELS, FEATURES, HIDDEN = 16, 2, 64
+CELLS = 32  # along a side, that may be left out
+FADING = 0.95  # of the most that was found in a cell, from one refresh to the next
+# Of a sequence that fills a cube evenly however long it is (Roberts, "The unreasonable effectiveness of quasirandom
+# sequences", 2018): powers of the real root of x^4 = x + 1.
+STEPS = tuple(1.2207440846057596**-power for power in (1, 2, 3))
 
 
-class HashGrid(nn.Module):
-    """The tables and the networks."""
+class HashGrid(Celled):
+    """The tables and the networks.
+
+    With `refresh`, cells in which no density worth the name was found are left out from then on, if their neighbours
+    are as empty. What the networks say of them is found out still, and they come back where that changes.
+    """
 
     def __init__(
         self,
@@ -37,7 +48,7 @@ class HashGrid(nn.Module):
         generator: torch.Generator | None = None,
     ):
         """rows: a power of two, since the paper's hash is cut off by bits."""
-        super().__init__()
+        super().__init__(CELLS)
         if rows < 1 or rows & (rows - 1):
             raise ValueError(f"the rows of a hash table must be a power of two, not {rows}")
         self.radius, self.blob, self.rows = radius, blob, rows
@@ -48,6 +59,8 @@ class HashGrid(nn.Module):
         self.tables = nn.Parameter(tables.uniform_(-1e-4, 1e-4, generator=generator))
         self.density = _network(LEVELS * FEATURES, 1, generator)
         self.colour = _network(LEVELS * FEATURES, 3, generator)
+        self.register_buffer("_most", torch.zeros(self.cells.shape))  # density that was found in each cell
+        self.register_buffer("_refreshed", torch.zeros((), dtype=torch.int64))  # how often
 
     def forward(self, points: Tensor) -> Sample:
         places = self._places(points)
@@ -73,12 +86,29 @@ class HashGrid(nn.Module):
         """places (N, 3) in [-1, 1] -> (N, LEVELS * FEATURES), from the coarsest level to the finest."""
         return hash_encode(places, self.tables, self.sizes, self.rows)
 
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Ask in one place of each cell, another one each time, and find anew which have density."""
+        self._refreshed += 1
+        steps = torch.tensor(STEPS, dtype=torch.float64, device=self._refreshed.device)
+        shift = (0.5 + self._refreshed * steps) % 1
+        count = len(self.cells)
+        along = (torch.arange(count, device=shift.device) + shift[:, None]) / count * 2 - 1
+        places = torch.cartesian_prod(*along).to(self.tables)
+        found = self._density(places, self.encode(places)).view(self._most.shape)
+        self._most = torch.maximum(FADING * self._most, found)
+        dense = (self._most * 2 * self.radius > FAINT).to(self._most)
+        self._keep(functional.max_pool3d(dense[None, None], 3, stride=1, padding=1)[0, 0] > 0)
+
     def _places(self, points: Tensor) -> Tensor:
         return points.to(self.tables) / self.radius
 
     def _sample(self, places: Tensor, features: Tensor) -> Sample:
-        density = self.blob.density(self.density(features)[:, 0], places, self.radius)
-        return Sample(density, self.colour(features).sigmoid())
+        return Sample(self._left(self._density(places, features), places), self.colour(features).sigmoid())
+
+    def _density(self, places: Tensor, features: Tensor) -> Tensor:
+        """(N,), of cells that are left out too."""
+        return self.blob.density(self.density(features)[:, 0], places, self.radius)
 
 
 def _network(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Sequential:

@@ -8,32 +8,27 @@ from torch.nn import functional
 
 from backend.fields import Sample
 from backend.fields.blob import Blob
-from kernels.march import occupied
+from backend.fields.celled import FAINT, Celled
 from kernels.total_variation import total_variation
 from kernels.voxel_sample import voxel_sample
 
-FAINT = 0.01  # a ray the length of the cube's side through what is left out is hidden by less than this share
 
-
-class VoxelGrid(nn.Module):
+class VoxelGrid(Celled):
     """density = softplus(raw + blob) / radius and colour = sigmoid(raw), the raw ones blended between samples.
 
-    With `refresh`, cells without density worth the name are left out from then on: they are empty, whoever asks, and
-    have no gradient. Their neighbours have, so matter may grow into them, a cell from one refresh to the next.
+    With `refresh`, cells without density worth the name are left out from then on, a cell being what lies between eight
+    samples. Their neighbours are not, so matter may grow into them, a cell from one refresh to the next.
     """
 
     def __init__(self, resolution: int, radius: float = 1.0, blob: Blob = Blob()):  # noqa: B008 - it cannot change
         """resolution: samples along a side, the first and the last on the cube's walls."""
-        super().__init__()
         if resolution < 2:
             raise ValueError(f"a grid of voxels needs at least 2 samples along a side, not {resolution}")
+        super().__init__(resolution - 1)
         self.radius, self.blob = radius, blob
         self.raw = nn.Parameter(
             torch.zeros(resolution, resolution, resolution, 4)
         )  # x, y, z; density, red, green, blue
-        # of each cell between eight samples, whether anything is there
-        self.register_buffer("cells", torch.ones((resolution - 1,) * 3, dtype=torch.bool))
-        self._whole = True  # no cell is left out, and nobody has to look
 
     def forward(self, points: Tensor) -> Sample:
         places = self._places(points)
@@ -65,8 +60,7 @@ class VoxelGrid(nn.Module):
         # softplus(most) / radius times the cube's side
         dense = most > math.log(math.expm1(FAINT / 2))
         # and all cells about them
-        self.cells = _most_of_neighbours(_most_of_neighbours(functional.pad(dense, (1,) * 6)))
-        self._whole = bool(self.cells.all())
+        self._keep(_most_of_neighbours(_most_of_neighbours(functional.pad(dense, (1,) * 6))))
 
     def finer(self, resolution: int) -> "VoxelGrid":
         """The same field with more samples, or fewer: a new one. What is left out is to be found anew."""
@@ -84,20 +78,13 @@ class VoxelGrid(nn.Module):
         sums = total_variation(self.raw)
         return torch.stack([sums[0], sums[1:].mean()]) / self.resolution**2
 
-    def load_state_dict(self, *arguments, **named):
-        done = super().load_state_dict(*arguments, **named)
-        self._whole = bool(self.cells.all())
-        return done
-
     def _places(self, points: Tensor) -> Tensor:
         """In [-1, 1] within the cube, of the grid's type."""
         return points.to(self.raw) / self.radius
 
     def _sample(self, places: Tensor, raw: Tensor) -> Sample:
         density = self.blob.density(raw[:, 0], places, self.radius)
-        if not self._whole:
-            density = density.masked_fill(~occupied(places, self.cells), 0)
-        return Sample(density, raw[:, 1:].sigmoid())
+        return Sample(self._left(density, places), raw[:, 1:].sigmoid())
 
 
 def _most_of_neighbours(samples: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ class Recipe:
     orientation: tuple[float, float] = (10.0, 1000.0)  # weight where shading begins, and at the end
     smooth: tuple[float, float] = (0.0, 0.0)  # weights of the total variation of densities and colours, of voxels
     clear: float = 0.0  # weight of all opacity: there shall be nothing where nothing is needed
-    refreshed: int = 0  # steps after which it is found anew where voxels are empty; 0: never
+    refreshed: int = 0  # steps after which it is found anew where the field is empty; 0: never
     shown: int = 64  # pixels along the side of what is shown
     suffix: str = ""  # to the text, for the prior
 
@@ -128,6 +128,7 @@ PUBLISHED = Recipe(
     rate=0.01,
     networks=0.001,
     decay=0.01,
+    refreshed=16,
     shown=128,
     suffix=", 3d asset",
 )

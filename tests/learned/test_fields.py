@@ -7,8 +7,9 @@ import torch
 
 from backend.fields import Faced, Sparse
 from backend.fields.blob import Blob
+from backend.fields.celled import FAINT
 from backend.fields.hash_grid import HashGrid
-from backend.fields.voxels import FAINT, VoxelGrid
+from backend.fields.voxels import VoxelGrid
 from kernels.march import occupied
 
 
@@ -122,7 +123,7 @@ def test_what_is_left_out_is_saved_and_loaded_with_the_grid():
 
 def test_fields_say_what_they_can_do():
     assert isinstance(VoxelGrid(2), Sparse) and isinstance(VoxelGrid(2), Faced)
-    assert isinstance(small(), Faced) and not isinstance(small(), Sparse)
+    assert isinstance(small(), Faced) and isinstance(small(), Sparse)
 
 
 @pytest.mark.parametrize("resolution", [1, 0])
@@ -201,6 +202,59 @@ def test_a_hash_grid_learns_a_picture_of_space():
         loss.backward()
         optimiser.step()
     assert loss < 0.02  # 0.12 at first
+
+
+def test_a_hash_grid_leaves_out_what_has_no_density_worth_the_name():
+    field, points = small(radius=0.8), random_points(20_000, 0.8)
+    before = field(points).density
+    assert field.cells.all()
+    field.refresh()
+    there, after = occupied(points, field.cells, 0.8), field(points).density
+    assert 0.1 < there.float().mean() < 0.9
+    assert there[before * 2 * 0.8 > FAINT].all()
+    assert torch.equal(after, torch.where(there, before, 0))
+
+
+def test_what_a_hash_grid_left_out_comes_back_with_its_density_and_goes_a_while_after_it():
+    field = small()
+    full, empty = Blob(-5.0, 1e9), Blob(-20.0, 1e9)  # as dense everywhere: 0.0134 along the cube's side, and nothing
+    field.blob = empty
+    field.refresh()
+    assert not field.cells.any()
+    field.blob = full
+    field.refresh()
+    assert field.cells.all()
+    field.blob = empty
+    for _ in range(5):  # 0.95^6 of it are less than FAINT
+        field.refresh()
+    assert field.cells.all()
+    field.refresh()
+    assert not field.cells.any()
+
+
+def test_a_hash_grid_asks_in_all_of_a_cell_in_time(monkeypatch):
+    """What is as thin as an eighth of a cell is found."""
+    field, found = small(), []
+    monkeypatch.setattr(field, "_density", lambda places, _: (found.append(places), torch.zeros(len(places)))[1])
+    for _ in range(64):
+        field.refresh()
+    within = (torch.stack(found)[:, 0] + 1) / 2 * len(field.cells)  # (64, 3), of the first cell
+    assert within.min() >= 0 and within.max() <= 1
+    for axis in within.T:
+        assert axis.sort().values.diff().max() < 1 / 8
+    # Not along a line: the three ways have nothing to do with each other.
+    assert (torch.corrcoef(within.T) - torch.eye(3)).abs().max() < 0.2
+
+
+def test_what_a_hash_grid_leaves_out_is_saved_and_loaded_with_it():
+    field, other = small(), small()
+    field.refresh()
+    other.load_state_dict(field.state_dict())
+    points = random_points(500)
+    assert torch.equal(other(points).density, field(points).density)
+    for each in (field, other):
+        each.refresh()
+    assert torch.equal(other._most, field._most)
 
 
 def test_rows_that_no_mask_of_bits_can_cut_are_refused():
