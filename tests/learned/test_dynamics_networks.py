@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from backend import spectral
 from backend.priors.dynamics import CARD, NETWORKS, Dynamics, Sampling, autoencoder, denoiser, normal
@@ -256,6 +257,8 @@ def test_noise_is_put_in_as_the_schedule_says():
     torch.testing.assert_close(alpha.sqrt() * z - (1 - alpha).sqrt() * v, latents)
     assert abs(eps.mean()) < 0.1 and abs(eps.std() - 1) < 0.05
     assert abs(torch.corrcoef(torch.stack([eps.flatten(), latents.flatten()]))[0, 1]) < 0.05
+    older = DDIMScheduler.from_config(scheduler.config, prediction_type="epsilon")
+    torch.testing.assert_close(denoiser.Noise(older, torch.Generator().manual_seed(1)).put_into(latents)[1], eps)
     assert level.min() < 20 and level.max() > 980
     assert scheduler.alphas_cumprod[0] > 0.998 and scheduler.alphas_cumprod[-1] < 2e-4
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from backend import spectral
 from backend.priors.dynamics import Dynamics, Sampling, normal, sampler
@@ -69,7 +70,8 @@ def test_ddim_carries_noise_along_the_flow_to_the_prior():
     assert errors[0] > 3 * errors[1] > 9 * errors[2]  # of first order in the steps
 
 
-def test_guidance_moves_the_mean_away_from_that_without_the_picture():
+@pytest.mark.parametrize("says", ["v_prediction", "epsilon"])
+def test_guidance_moves_the_mean_away_from_that_without_the_picture(says):
     """Of two priors of the same spread, (1 + w) eps(c) - w eps(0) is that of the mean (1 + w) m_c - w m_0."""
     spread, w = 0.7, 1.75
     picture = torch.tensor([1.0, -0.5]).view(2, 1, 1, 1).expand(2, 3, 4, 4)
@@ -77,7 +79,8 @@ def test_guidance_moves_the_mean_away_from_that_without_the_picture():
     def eps(z, level, pictures):
         return gaussian(0.3 + 2 * pictures.mean(dim=(1, 2, 3)).view(-1, 1, 1), spread)(z, level)
 
-    eps = sampler.guided(velocity(eps), SCHEDULER, picture, w)
+    scheduler = DDIMScheduler.from_config(SCHEDULER.config, prediction_type=says)
+    eps = sampler.guided(velocity(eps) if says == "v_prediction" else eps, scheduler, picture, w)
     found = sampler.ddim(eps, SCHEDULER, 1000, seeds(1, 2), torch.empty(2, 30, 4))
     given = torch.tensor([2.3, -0.7]).view(2, 1, 1)
     expected = carried(sampler.drawn((30, 4), seeds(1, 2)), (1 + w) * given - w * 0.3, spread)

@@ -11,7 +11,8 @@ last layer is 0 at first, so that at first nothing changes. For classifier-free 
 Departs from the paper: c is the picture folded to the latent's size, its pixels as channels, where the paper makes it
 small. A stalk that is a pixel wide is lost in a mean of 4 x 4 of them, and where it stands is what sways. And the
 network says v (Salimans, Ho, "Progressive Distillation", arXiv:2202.00512, section 4), not eps: where almost all is
-noise the loss of eps asks next to nothing about what is clean, but there it is decided what sways, and how far.
+noise the loss of eps asks next to nothing about what is clean, but there it is decided what sways, and how far. One
+that has learnt eps is told by its schedule.
 """
 
 from collections.abc import Callable
@@ -134,14 +135,14 @@ def _across_bins(bins: int, width: int, head: int, groups: int) -> TransformerTe
 
 def slice_loss(denoiser: Denoiser, latents: Tensor, bin_: Tensor, picture: Tensor, noise: "Noise") -> Tensor:
     """The first training: single slices (N, 4, h, w) of the bins (N,), with their pictures (N, 3, H, W)."""
-    level, v, z = noise.put_into(latents)
-    return F.mse_loss(denoiser.one_slice(z, level, bin_, noise.sometimes_without(picture)), v)
+    level, said, z = noise.put_into(latents)
+    return F.mse_loss(denoiser.one_slice(z, level, bin_, noise.sometimes_without(picture)), said)
 
 
 def coordination_loss(denoiser: Denoiser, latents: Tensor, picture: Tensor, noise: "Noise") -> Tensor:
     """The second training: all slices (B, K, 4, h, w) of pictures (B, 3, H, W)."""
-    level, v, z = noise.put_into(latents)
-    return F.mse_loss(denoiser(z, level, noise.sometimes_without(picture)), v)
+    level, said, z = noise.put_into(latents)
+    return F.mse_loss(denoiser(z, level, noise.sometimes_without(picture)), said)
 
 
 class Noise:
@@ -151,12 +152,17 @@ class Noise:
         self.scheduler, self.generator = scheduler, generator
 
     def put_into(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A level for each item (N,), and v (N, ...) of the latents (N, ...) with noise in them, which come last."""
+        """A level for each item (N,), what a network should say (N, ...), and the latents (N, ...) with noise in them.
+
+        It should say v, or eps where it has learnt that.
+        """
         level = torch.randint(len(self.scheduler.alphas_cumprod), latents.shape[:1], generator=self.generator)
         eps = torch.randn(latents.shape, generator=self.generator)
         level, eps = level.to(latents.device), eps.to(latents)
-        v = self.scheduler.get_velocity(latents, eps, level)
-        return level, v, self.scheduler.add_noise(latents, eps, level)
+        said = eps
+        if self.scheduler.config.prediction_type == "v_prediction":
+            said = self.scheduler.get_velocity(latents, eps, level)
+        return level, said, self.scheduler.add_noise(latents, eps, level)
 
     def sometimes_without(self, picture: Tensor) -> Tensor:
         """The pictures (N, 3, H, W), some of them 0."""

@@ -54,13 +54,15 @@ def drawn(shape: tuple[int, ...], generators: list[torch.Generator]) -> Tensor:
 
 
 def guided(denoiser: Denoiser | Callable, scheduler: DDIMScheduler, picture: Tensor, guidance: float) -> Eps:
-    """The noise given pictures (B, 3, H, W), and away from what it were without them. The network says v."""
+    """The noise given pictures (B, 3, H, W), and away from what it were without them; the network says v, or eps."""
 
     def eps(z: Tensor, n: Tensor) -> Tensor:
+        if scheduler.config.prediction_type == "epsilon":
+            return said(z, n)
         alpha = scheduler.alphas_cumprod[n].to(z)
-        return alpha.sqrt() * v(z, n) + (1 - alpha).sqrt() * z
+        return alpha.sqrt() * said(z, n) + (1 - alpha).sqrt() * z
 
-    def v(z: Tensor, n: Tensor) -> Tensor:
+    def said(z: Tensor, n: Tensor) -> Tensor:
         level = n.expand(len(z))
         if guidance == 0:
             return denoiser(z, level, picture)
