@@ -324,8 +324,9 @@ def test_without_torch_it_says_what_to_install(monkeypatch, tmp_path):
         NotInstalled, match=r"Not installed: torch\. Press .* Blender, or run: .*requirements-learned.txt"
     ):
         alive(blocks(), protocol.Picture(), silent)
+    (tmp_path / "a.png").write_bytes(b"a picture")
     with pytest.raises(NotInstalled, match="Not installed: pillow"):
-        files.read(tmp_path)
+        files.read(tmp_path / "a.png")
     assert pipelines.failure(NotInstalled("a")).code == "unsupported"
 
 
