@@ -49,6 +49,6 @@ if __name__ == "__main__":
     except KeyboardInterrupt:  # serve, while libraries are being imported; and doctor
         sys.exit(130)
     except BrokenPipeError:
-        if sys.argv[1] == "serve":  # which has pipes of its own
+        if sys.argv[1:2] == ["serve"]:  # which has pipes of its own
             raise
         interrupt.end_unread()

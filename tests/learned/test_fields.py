@@ -80,8 +80,11 @@ def test_total_variation_is_the_height_of_a_ramp_at_any_resolution(resolution):
 # --- Empty space
 
 
-def test_only_what_has_no_density_worth_the_name_is_left_out_and_then_it_has_none():
-    grid, points = random_grid(12, size=0.5), random_points(20_000, 0.8)
+@pytest.mark.parametrize(
+    "grown", [lambda: random_grid(12, size=0.5), lambda: small(radius=0.8)], ids=["voxels", "hash"]
+)
+def test_only_what_has_no_density_worth_the_name_is_left_out_and_then_it_has_none(grown):
+    grid, points = grown(), random_points(20_000, 0.8)
     before = grid(points).density
     assert grid.cells.all()
     grid.refresh()
@@ -202,17 +205,6 @@ def test_a_hash_grid_learns_a_picture_of_space():
         loss.backward()
         optimiser.step()
     assert loss < 0.02  # 0.12 at first
-
-
-def test_a_hash_grid_leaves_out_what_has_no_density_worth_the_name():
-    field, points = small(radius=0.8), random_points(20_000, 0.8)
-    before = field(points).density
-    assert field.cells.all()
-    field.refresh()
-    there, after = occupied(points, field.cells, 0.8), field(points).density
-    assert 0.1 < there.float().mean() < 0.9
-    assert there[before * 2 * 0.8 > FAINT].all()
-    assert torch.equal(after, torch.where(there, before, 0))
 
 
 def test_what_a_hash_grid_left_out_comes_back_with_its_density_and_goes_a_while_after_it():
