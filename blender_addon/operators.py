@@ -229,7 +229,7 @@ class ANTHESIS_OT_make_views(AsksForViews, bpy.types.Operator):
             return "Views of the next seed: another thing of which the prompt is true. Those of this seed stay"
         return (
             "Show what the prompt says from several sides, as a picture. Make Mesh with the same seed begins with "
-            "these views"
+            "these views, unless they were made with other settings under Views than those that come with it"
         )
 
     def ask(self, context) -> list[str]:

@@ -2,6 +2,8 @@
 
 """What the panel lets one set. Fields, limits, titles and defaults come from the request types of the protocol."""
 
+import math
+
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -189,6 +191,19 @@ class AnthesisTextToMeshSettings(bpy.types.PropertyGroup):
     def is_of(self, made_by: dict[str, str]) -> bool:
         """Whether what made some views is what is asked for here."""
         return all(str(value) == made_by.get(name) for name, value in self._wanted().items() if name in OF_VIEWS)
+
+    def begins_otherwise(self, made_by: dict[str, str]) -> bool:
+        """Whether a mesh of what made some views would begin with others: those draw as they were set under Views."""
+        usual = protocol.Views(prompt="any")
+        return (
+            self.views
+            and made_by.get("kind") == "views"
+            and any(
+                not math.isclose(float(made_by[name]), getattr(usual, name), rel_tol=1e-4)
+                for name in set(protocol.Views.__struct_fields__) - OF_VIEWS
+                if name in made_by
+            )
+        )
 
     def take(self, made_by: dict[str, str]) -> None:
         """Ask for what made some views."""

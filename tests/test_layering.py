@@ -51,7 +51,7 @@ ALLOWED = {
     "backend/training": NOUNS
     | {"backend.geometry", "backend.priors", "backend.prompt.vocabulary", "backend.protocol", "backend.render"}
     | {"backend.species", "backend.specimens", "backend.spectral", "backend.wind", "cv2", "kernels", "msgspec"}
-    | {"safetensors", "torch", "trimesh"}
+    | {"safetensors", "torch", "trimesh", "xxhash"}
     | {"torchvision"},  # where it is installed, in the function that uses it
     "backend/specimens": NOUNS | {"backend.species", "kernels", "scipy"},
     "backend/pipelines": NOUNS
@@ -70,7 +70,7 @@ ALLOWED = {
     "backend/pipelines/views_of.py": NOUNS
     | {"backend.certificate", "backend.guidance", "backend.learned", "backend.models", "backend.pipelines"}
     | {"backend.priors", "backend.prompt", "backend.protocol", "backend.wire", "msgspec", "torch"},
-    "backend/pipelines/subjects.py": {"backend.protocol", "msgspec"},
+    "backend/pipelines/subjects.py": {"backend.protocol", "msgspec", "xxhash"},
     # What trains is imported in the function that does.
     "backend/pipelines/learning.py": NOUNS
     | {"backend.certificate", "backend.files", "backend.learned", "backend.models", "backend.pipelines"}

@@ -495,11 +495,17 @@ class Tour:
         assert self.ask(f"{settings}.seed") == first, "the views that are shown were not taken"
         self.until("newest().done > 0.5", LEARNED_SECONDS)
         self.picture("optimising")
-        self.facts["seconds to a mesh from words that lives"] = self.until("newest().id in pump.arrivals.objects", LEARNED_SECONDS)
-        self.do("with here(): bpy.ops.view3d.view_selected()\nbpy.context.scene.frame_current = 1")
+        self.facts["seconds to a mesh from words that lives"] = self.until(
+            "newest().id in pump.arrivals.objects", LEARNED_SECONDS
+        )
+        self.do(
+            "with here(): bpy.ops.view3d.view_selected()\n"
+            "area.spaces.active.shading.type = 'MATERIAL'\n"
+            "bpy.context.scene.frame_set(1)"
+        )
         time.sleep(15)  # shaders are compiled
         self.picture("from-words")
-        self.do("bpy.context.scene.frame_current = 16")
+        self.do("bpy.context.scene.frame_set(16)")
         self.picture("from-words-melting")
 
     def play(self) -> None:
@@ -536,6 +542,12 @@ bpy.app.timers.register(leave, first_interval=1)
         time.sleep(3)
 
 
+STEPS = (
+    "read", "generate", "cancel", "change", "regrow", "bouquet", "animate", "combine", "sway", "look", "words", "play",
+    "export",
+)  # fmt: skip
+
+
 def window_named() -> Plain | Driven | None:
     if driver := os.environ.get("ANTHESIS_BLENDER_GUI"):
         return Driven(driver)
@@ -547,6 +559,7 @@ def window_named() -> Plain | Driven | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("zip", type=Path, help="the built extension, for the Python of that Blender")
+    parser.add_argument("--only", nargs="+", choices=STEPS, metavar="STEP", help=f"of {', '.join(STEPS)}")
     arguments = parser.parse_args()
     window = window_named()
     if window is None:
@@ -564,19 +577,8 @@ def main() -> int:
         tour.install(arguments.zip.resolve())
         tour.open_tab()
         tour.start_backend()
-        tour.read()
-        tour.generate()
-        tour.cancel()
-        tour.change()
-        tour.regrow()
-        tour.bouquet()
-        tour.animate()
-        tour.combine()
-        tour.sway()
-        tour.look()
-        tour.words()
-        tour.play()
-        tour.export()
+        for step in arguments.only or STEPS:
+            getattr(tour, step)()
     except (AssertionError, RuntimeError) as error:
         tour.picture("failed")
         print(f"FAILED: {error}")

@@ -1,6 +1,8 @@
 """A few pictures of one thing and a name to a model of views that knows it: the only record is a certificate.
 
-What a training has come to is kept, and the same request with the same pictures goes on from there.
+What a training has come to is kept, and the same request with the same pictures goes on from there. The model is a
+folder, too: so a training whose checkpoint cannot be written ends there, and says so, other than what is only kept
+beside its work (backend/pipelines/text_to_mesh.py). Who cancels it has cancelled it all the same.
 
     HOME/cache/subjects/KEY/    the training
     HOME/subjects/NAME/         the model, once it is learnt
@@ -24,7 +26,7 @@ from backend.pipelines.subjects import Learnt
 from backend.pipelines.text_to_mesh import Kept
 from backend.pipelines.trained import NoModel, TooLittleMemory
 from backend.prompt import NotUnderstood, life_of
-from backend.report import Report, Varying
+from backend.report import Cancelled, Report, Varying
 
 if TYPE_CHECKING:
     from backend.training.multiview.subject import Pictures
@@ -131,12 +133,21 @@ def _learnt(
             "The GPU has too little memory to learn by this model: close what else uses it, or name a smaller model"
         ) from error
     except OSError as error:
+        if stopped := _under_way(error, Cancelled):
+            raise stopped from error
         raise NoRoom(
             f"What is learnt cannot be written ({error.strerror or error}): make room, and press Learn Subject again; "
             "it goes on from there"
         ) from error
     kept.remove()
     return learnt
+
+
+def _under_way(error: BaseException, kind: type[Exception]) -> BaseException | None:
+    """What of a kind was being raised when an error came in its place."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__context__
+    return error
 
 
 def _data(called: str, files: list[tuple[str, memoryview]], report: Report) -> "Pictures":

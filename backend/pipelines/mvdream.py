@@ -18,6 +18,7 @@ the step's number alone, so that what was broken off goes on as if nothing had b
 """
 
 import hashlib
+import io
 import math
 import os
 import pickle
@@ -51,6 +52,7 @@ Pictures = NDArray[np.uint8]  # (F, H, W, 3) sRGB, row 0 at the top
 
 ELEVATION = math.radians(15)  # of the views that are drawn, and of those that are shown
 KEPT_EVERY = 20.0  # seconds
+DAMAGED = ".damaged"  # to the name of a file that was kept and cannot be read
 BROKEN = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 
 
@@ -86,7 +88,8 @@ def views(
 class Distillation:
     """A field on its way: whoever iterates takes it on, step by step, from where it is.
 
-    It is kept in a file every now and then, and whenever one stops, or has to.
+    It is kept in a file every now and then, and whenever one stops, or has to. Where that cannot be written it goes on
+    all the same, and `unkept` tells of it: what is under way is worth more than what may be needed.
     """
 
     def __init__(
@@ -99,10 +102,12 @@ class Distillation:
         start: Pictures | None = None,
         kept: Path | None = None,
     ) -> None:
+        """Raises OSError, torch.OutOfMemoryError where what is kept cannot be read now; it stays as it is."""
         self.prior, self.texts, self.recipe, self.seed, self.start = prior, [text, negative], recipe, seed, start
         self.kept = kept
         self.device = prior.schedule.alphas_cumprod.device
         self.said = ""  # why what lies in the file is not gone on with
+        self.unkept: OSError | None = None  # why it could not be kept when that was last tried
         self._begin()
         if kept is not None and kept.exists():
             self._go_on()
@@ -120,10 +125,17 @@ class Distillation:
                 self.step += 1
                 yield Step(self.step, recipe.steps, loss, self.show)
                 if time.monotonic() - told > KEPT_EVERY:
-                    self.keep()
+                    self._try_to_keep()
                     told = time.monotonic()
         finally:
+            self._try_to_keep()
+
+    def _try_to_keep(self) -> None:
+        try:
             self.keep()
+            self.unkept = None
+        except OSError as error:
+            self.unkept = error
 
     def _learn(self, texts: Tensor) -> float:
         """One step; its loss."""
@@ -142,10 +154,10 @@ class Distillation:
         cameras = self._cameras(orbits)
 
         # 2. What they see of the field: its albedo, or, from some step on, in the light of a lamp.
-        shading = recipe.shading and progress >= recipe.shaded
-        light = recipe.lamps.light(cameras.to_world[:, :3, 3], rng) if shading and not fitting else None
+        lit = recipe.shading and progress >= recipe.shaded and not fitting
+        light = recipe.lamps.light(cameras.to_world[:, :3, 3], rng) if lit else None
         background = self._background(cameras, stage.side, rng, fitting)
-        asked = field, cameras, stage.side, stage.side, recipe.samples, background, generator, light, shading
+        asked = field, cameras, stage.side, stage.side, recipe.samples, background, generator, light, recipe.shading
         points = len(cameras.view) * stage.side**2 * recipe.samples
         seen, back = (render(*asked), None) if points <= bands.AT_ONCE else bands.in_bands(*asked)
         pictures = 2 * seen.image.movedim(3, 1) - 1
@@ -161,14 +173,14 @@ class Distillation:
             ).loss
 
         # 4. What holds for any field: its surfaces face who sees them, it is smooth, and space is empty.
-        if shading:
-            share = (progress - recipe.shaded) / max(1 - recipe.shaded, 1e-9)
+        if recipe.shading:
+            share = min(progress / recipe.shaded, 1.0) if recipe.shaded else 1.0
             weight = (1 - share) * recipe.orientation[0] + share * recipe.orientation[1]
             loss = loss + weight * seen.away.sum() / (seen.opacity > 0).sum().clamp(min=1)
         if any(recipe.smooth):
             loss = loss + (field.total_variation() * torch.tensor(recipe.smooth).to(loss)).sum()
         if recipe.clear:
-            loss = loss + recipe.clear * (seen.opacity.square() + 0.01).sqrt().mean()
+            loss = loss + recipe.clear * recipe.matter(seen.opacity, seen.image.detach())
 
         # 5. A step of AdamW, if it leads anywhere.
         self.optimizer.zero_grad(set_to_none=True)
@@ -194,16 +206,18 @@ class Distillation:
         return _in_bytes(torch.cat([picture.image for picture in each]))
 
     def keep(self) -> None:
-        """In the file, whole or not at all."""
+        """In the file, whole or not at all. Raises OSError."""
         if self.kept is None or self.step == self._safe:
             return
         state = {"plan": self._plan, "step": self.step, "optimizer": self.optimizer.state_dict()}
         state |= {name: module.state_dict() for name, module in self._modules.items()}
+        data = io.BytesIO()
+        torch.save(state, data)  # not into the file: on a full disk torch raises RuntimeError as often as not
         self.kept.parent.mkdir(parents=True, exist_ok=True)
         partial = self.kept.with_name(f"{self.kept.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
-                torch.save(state, file)
+                file.write(data.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, self.kept)
@@ -229,9 +243,11 @@ class Distillation:
         self.step, self._safe = 0, 0
 
     def _go_on(self) -> None:
-        """From what is kept; a file that is damaged, or of another plan, is as none."""
+        """From what is kept. One of another plan is as none, and so is a damaged file, which is set aside."""
+        data = self.kept.read_bytes()  # not by torch, to whom a disk's error and a damaged file are the same
         try:
-            state = torch.load(self.kept, map_location=self.device, weights_only=True)
+            # Not to the GPU, where it would take room beside what it is copied into.
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if state["plan"] != self._plan:
                 self.said = "What was kept is of another request, and it begins anew"
                 return
@@ -239,8 +255,12 @@ class Distillation:
                 module.load_state_dict(state[name])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = self._safe = int(state["step"])
+        except torch.OutOfMemoryError:  # a RuntimeError, of a file that may well be sound
+            raise
         except BROKEN as error:  # whatever a broken file makes the reader stumble over
-            self.said = f"What was kept cannot be read, and it begins anew ({type(error).__name__})"
+            aside = self.kept.with_name(self.kept.name + DAMAGED)
+            os.replace(self.kept, aside)
+            self.said = f"What was kept cannot be read, and it begins anew ({type(error).__name__}, see {aside.name})"
             self._begin()
 
     @property

@@ -3,6 +3,9 @@
 PUBLISHED has the settings of its authors' code (github.com/bytedance/MVDream-threestudio, configs/mvdream-sd21.yaml,
 and mvdream-sd21-shading.yaml where `shading` is on), which has 0.5 for a rescaling of 0.7 in the paper. SEEDLING is the
 same for the small priors of this project, on two cores: they have seen things before white alone, lit from above.
+
+The weight of `orientation` goes from its first to its last value until shading begins, and stays there: their
+`lambda_orient: [0, 10., 1000., 5000]`, of 10,000 steps the first half. So normals are asked for from the first step on.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,6 +20,8 @@ from backend.guidance import Guidance
 from backend.priors.sampling import Sampling
 from backend.render.orbits import VIEWS, Ranges
 from backend.render.volume import Light
+
+WHITE = 0.85  # from here on a pixel is taken for white, fully at 1; seedlings see white things greyer, in their light
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,10 @@ class Lamps:
 class Sky:
     """The light from above in which a seedling sees all things; what remains is their albedo.
 
-    In their corpus the albedo is lit by 1.05 from above, 0.75 from the side and 0.45 from below. In sRGB that is nearly
-    this, from the side and above; what looks down is a little too light.
+    In their corpus albedo is lit by 1.05 where it looks up, 0.75 to the side and 0.45 down, before it is encoded. Of
+    sRGB, in which fields have their colours, that leaves the side 0.84 to 0.86 of what looks up, and what looks down
+    0.64 to 0.68: the less, the darker it is. By Lambert's law both get the same, 1 - diffuse: 0.75 here, a tenth too
+    dark at the side and as much too light below.
     """
 
     diffuse: float = 0.25
@@ -87,9 +94,10 @@ class Recipe:
     lamps: Lamps | Sky = field(default_factory=Lamps)
     shading: bool = False
     shaded: float = 0.5  # share of the steps after which it begins
-    orientation: tuple[float, float] = (10.0, 1000.0)  # weight where shading begins, and at the end
+    orientation: tuple[float, float] = (10.0, 1000.0)  # with shading: weight in the first step, and where that begins
     smooth: tuple[float, float] = (0.0, 0.0)  # weights of the total variation of densities and colours, of voxels
     clear: float = 0.0  # weight of all opacity: there shall be nothing where nothing is needed
+    white: float = 0.0  # so many times more of it where what is seen is white: it may as well not be there
     refreshed: int = 0  # steps after which it is found anew where the field is empty; 0: never
     shown: int = 64  # pixels along the side of what is shown
     suffix: str = ""  # to the text, for the prior
@@ -97,6 +105,33 @@ class Recipe:
     def stage(self, progress: float) -> Stage:
         """The one at a progress in [0, 1]."""
         return next(stage for stage in reversed(self.stages) if stage.begins <= progress)
+
+    def at(self, side: int) -> "Recipe":
+        """The same for a prior whose pictures have so many pixels along a side: pictures and voxels are as many times
+        finer as theirs, and so are the samples along a ray. What weighs against a loss that is summed over pixels grows
+        as their number does."""
+        finer = side / max(stage.side for stage in self.stages)
+
+        def times(count: int) -> int:
+            return max(round(finer * count), 1) if count else 0
+
+        def weighed(pair: tuple[float, float]) -> tuple[float, float]:
+            return finer**2 * pair[0], finer**2 * pair[1]
+
+        return replace(
+            self, stages=tuple(stage._replace(side=times(stage.side)) for stage in self.stages),
+            samples=times(self.samples), voxels=times(self.voxels), orientation=weighed(self.orientation),
+            smooth=weighed(self.smooth), clear=finer**2 * self.clear, shown=max(self.shown, side),
+        )  # fmt: skip
+
+    def matter(self, opacity: Tensor, image: Tensor) -> Tensor:
+        """How much is in the way, of opacities (..., H, W) of pixels (..., H, W, 3): a mean, softly above 0.
+
+        Before a white background no picture tells white matter from none. A field that is distilled before white fills
+        what it needs not with a white mist, which is then part of the mesh.
+        """
+        whiteness = ((image.amin(dim=-1) - WHITE) / (1 - WHITE)).clamp(0, 1)
+        return ((1 + self.white * whiteness) * (opacity.square() + 0.01).sqrt()).mean()
 
     def asked(self, steps: int = 0, scale: float = 0.0, shading: bool = False) -> "Recipe":
         """With as many steps, and as much guidance; 0: as it is."""
@@ -137,17 +172,19 @@ SEEDLING = Recipe(
     steps=400,
     stages=(Stage(0.0, 1, 32),),
     samples=48,
-    guidance=Guidance(scale=4.0, clamp=1.0),
-    sampling=Sampling(scale=4.0, steps=25, clamp=1.0),
+    guidance=Guidance(scale=2.0, clamp=1.0, highest=(0.98, 0.3)),
+    sampling=Sampling(scale=2.0, steps=25, clamp=1.0),
     radius=0.7,
     voxels=32,
     rate=0.1,
     networks=0.001,
     background="white",
     fitted=0.2,
+    entered=0.8,
     lamps=Sky(),
     orientation=(1.0, 10.0),
-    smooth=(0.1, 0.1),
+    smooth=(0.03, 0.03),
     clear=5.0,
+    white=30.0,
     refreshed=20,
 )

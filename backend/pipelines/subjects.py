@@ -1,19 +1,23 @@
 """Subjects that were learnt here: what they are called, which is the name of their model, and where that lies.
 
-HOME/subjects/NAME/ is a model folder as any other, with one file more, that says what it is called.
+HOME/subjects/NAME/ is a model folder as any other, with one file more, that says what it is called. NAME is made of the
+words of that, and of a digest of them too where other words would make the same: "zebedee mug" lies in zebedee-mug, and
+"Zebedee-mug" in zebedee-mug-e4df02c0.
 """
 
 import re
 from pathlib import Path
 
 import msgspec
+import xxhash
 from msgspec import Struct
 
 from backend import protocol
 
 FILE = "subject.json"
 LISTED = 100  # for the panel
-_LONGEST = 60  # letters of a folder's name: no file system takes more than 255 bytes
+_LONGEST = 60  # letters of words in a folder's name: no file system takes more than 255 bytes
+_DIGEST = 8  # letters behind these
 
 
 class Learnt(Struct, frozen=True):
@@ -27,8 +31,16 @@ class Learnt(Struct, frozen=True):
 
 def place(called: str) -> Path:
     """Where the model of a subject lies, or will."""
-    words = re.findall(r"\w+", called.lower())
-    return protocol.default_home() / "subjects" / "-".join(words)[:_LONGEST]
+    words, home = called.casefold().split(), protocol.default_home() / "subjects"
+    plain = re.findall(r"\w+", called.casefold())
+    name = "-".join(plain)[:_LONGEST]
+    alone = home / f"{name}-{xxhash.xxh3_128_hexdigest(' '.join(words).encode())[:_DIGEST]}"
+    before = home / "-".join(re.findall(r"\w+", called.lower()))[:_LONGEST]  # of a version that knew no digests
+    for folder in (home / name, alone, before):
+        if (learnt := read(folder)) is not None and _same(learnt.called, called):
+            return folder
+    faithful = plain == words and name == "-".join(words)
+    return home / name if faithful and read(home / name) is None else alone
 
 
 def read(folder: Path) -> Learnt | None:

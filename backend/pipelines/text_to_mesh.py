@@ -51,12 +51,16 @@ _OF_THE_LIFE = ("stages", "frames", "fps", "reverse", "first", "last", "timing",
 
 
 class NothingKept(ValueError):
-    """A mesh of what there is, and there is nothing; the message says what to do."""
+    """What was kept is wanted, and is not there, or cannot be read now; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What an optimisation has come to: a folder of its own."""
+    """What an optimisation has come to: a folder of its own.
+
+    It is there for jobs that are broken off. So what cannot be kept ends none, nor is it told in the place of what ends
+    one: that is said while it goes on, and what comes of it is the same.
+    """
 
     folder: Path
 
@@ -94,24 +98,28 @@ class Kept:
     def start(self) -> NDArray[np.uint8] | None:
         """The views (F, H, W, 3) that it began with; None where there are none, or they cannot be read."""
         try:
-            return np.array(wire.unpack_views((self.folder / "views").read_bytes())[0])
+            return np.array(wire.unpack_views(self.views.read_bytes())[0])
         except (OSError, protocol.BadMessage):
             return None
 
-    def write_start(self, record: bytes) -> None:
-        """A ViewsRecord of them."""
-        self.write(self.folder / "views", record)
+    @property
+    def views(self) -> Path:
+        """Those that it began with, a ViewsRecord."""
+        return self.folder / "views"
 
-    def write(self, path: Path, data: bytes) -> None:
-        """Whole or not at all: what a full disk does not take is only made again, should the job be broken off."""
+    def write(self, path: Path, data: bytes) -> OSError | None:
+        """Whole or not at all, and then why."""
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        with suppress(OSError):
+        try:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 partial.write_bytes(data)
                 partial.replace(path)
             finally:
                 partial.unlink(missing_ok=True)
+        except OSError as error:
+            return error
+        return None
 
     def remove(self) -> None:
         """And what has been lying beside it for long."""
@@ -236,7 +244,7 @@ def making(request: protocol.TextToMesh, report: Report, watched: bool = True) -
     Raises:
         NotUnderstood: the words name no thing, or a life that no mesh can live, or the model knows none of them.
         NoModel, NotInstalled, ModelError: there is no model that could be used.
-        NothingKept: it is to be taken as it is, and nothing is there.
+        NothingKept: it is to be taken as it is, and nothing is there; or what is there cannot be read now.
         TooLittleMemory: of the GPU.
         NotFinite: the optimising broke down; what there was before is kept.
         NoSurface, Unmeshable, Unpaintable: what it has come to is no surface.
@@ -244,15 +252,15 @@ def making(request: protocol.TextToMesh, report: Report, watched: bool = True) -
     lived = in_its_stages(life_of(request.prompt), request.stages)
     report = part(report, 0.0, MADE if lived.stages else 1.0)
     report(0.0, "Loading the model")
-    asked = heard(request.model, lived.thing)
-    work = _Work(request, asked, lived.thing, Kept.of(request, lived.thing), report, watched)
+    kept = Kept.of(request, lived.thing)
+    work = _Work(request, heard(request.model, lived.thing), lived.thing, kept, report, watched)
     packed = yield from work.mesh()
     record, arrays = protocol.unpack(packed)
     mesh = replace(wire.unpack_mesh(packed)[0], texture=_texture(arrays))
     header = {
         "name": (lived.thing[:1].upper() + lived.thing[1:])[:200],
         "understood": (*lived.words(), *record.understood),
-        "passed_over": views_of.passed_over((*asked.unread, *lived.passed_over)),
+        "passed_over": views_of.passed_over((*work.unread, *lived.passed_over)),
         "process": protocol.in_words(lived.stages),
     }
     return Made(mesh, packed, lived, header, work.measured, work.kept)
@@ -266,8 +274,10 @@ class _Work:
     ) -> None:
         self.request, self.asked, self.kept, self.report, self.watched = request, asked, kept, report, watched
         self.recipe: Recipe = asked.recipe.asked(request.steps, request.scale, request.shading)
-        self.thing, self.text = thing, thing + self.recipe.suffix
-        self.said: list[str] = []
+        self.thing, self.unread = thing, asked.unread
+        self.said: list[str] = []  # for who has the mesh
+        self.noted = ""  # the last that was said, for who waits for it
+        self.unkept = ""  # why what there is cannot be kept just now
         self.measured: tuple[tuple[str, float, str], ...] = (("steps", float(self.recipe.steps), ""),)
         self.glimpses = Glimpses(self.recipe.steps)
 
@@ -284,17 +294,33 @@ class _Work:
         if request.views:
             start = yield from self._views()
         distillation = yield from self._distilled(start)
-        from backend.pipelines.finishing import finished
-
-        mesh = meanwhile(
-            lambda: finished(distillation.field, request.faces, request.size, request.shading),
-            lambda: self.report(OPTIMISED, "Making the mesh"),
-        )
+        self.asked = distillation.prior = None  # its memory, for what comes
+        mesh, seen = self._finished(distillation)
         packed = bytes(wire.pack_mesh(mesh, understood=tuple(self.said)))
         if not request.as_it_is:
-            kept.write(kept.seen, bytes(self._record(distillation.step, distillation.show())))
-            kept.write(kept.mesh(request), packed)
+            self._note_unkept(kept.write(kept.seen, seen) or kept.write(kept.mesh(request), packed))
         return packed
+
+    def _finished(self, distillation: "Distillation") -> tuple[Mesh, bytes]:
+        """The mesh, and how its field is seen, a ViewsRecord."""
+        import torch
+
+        from backend.pipelines.finishing import finished
+
+        request = self.request
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        try:
+            mesh = meanwhile(
+                lambda: finished(distillation.field, request.faces, request.size, request.shading),
+                lambda: self.report(OPTIMISED, self._with_notes("Making the mesh")),
+            )
+            return mesh, bytes(self._record(distillation.step, distillation.show()))
+        except torch.OutOfMemoryError as error:
+            raise TooLittleMemory(
+                "The GPU has too little memory to make a mesh of what was optimised, which is kept: close what else "
+                "uses it, and make the mesh again"
+            ) from error
 
     def _views(self) -> Iterator[Glimpse]:
         """Those that the field begins with, drawn by the model or kept from before."""
@@ -305,8 +331,14 @@ class _Work:
                 prompt=self.thing, negative=request.negative, seed=request.seed, model=request.model
             )
             report = part(self.report, 0.0, VIEWS)
-            *_, (_, _, pictures) = views_of.drawn(self.asked, wanted, report)
-            kept.write_start(bytes(self._record(0, pictures)))
+            try:
+                *_, (_, _, pictures) = views_of.drawn(self.asked, wanted, report)
+            except TooLittleMemory as error:  # which advises who has chosen how many
+                raise TooLittleMemory(
+                    f"The GPU has too little memory for the {wanted.count} views that the mesh begins with: close what "
+                    "else uses it, choose a smaller model, or turn Start from Views off"
+                ) from error
+            self._note_unkept(kept.write(kept.views, bytes(self._record(0, pictures))))
         if pictures is not None and not request.as_it_is:
             yield from [Glimpse(self._record(0, pictures))] if self.watched else ()
         return pictures
@@ -316,15 +348,13 @@ class _Work:
         import torch
 
         from backend.guidance import NotFinite
-        from backend.pipelines.mvdream import Distillation
 
-        request = self.request
+        distillation, request = None, self.request
         while True:
             try:
-                distillation = Distillation(
-                    self.asked.prior, self.text, request.negative, self.recipe, request.seed, start, self.kept.field
-                )
-                self.said += [distillation.said[:200]] if distillation.said else []
+                distillation = self._begun(start)
+                if distillation.said:
+                    self._say(distillation.said)
                 if not request.as_it_is:
                     yield from told_of_compiling(partial(self._optimised, distillation), self.report)
                 elif not distillation.step:
@@ -342,6 +372,21 @@ class _Work:
             self._smaller()
             torch.cuda.empty_cache()
 
+    def _begun(self, start: "Pictures | None") -> "Distillation":
+        """From what is kept."""
+        from backend.pipelines.mvdream import Distillation
+
+        asked, field = self.asked, self.kept.field
+        try:
+            return Distillation(
+                asked.prior, asked.text, self.request.negative, self.recipe, self.request.seed, start, field
+            )
+        except OSError as error:
+            raise NothingKept(
+                f"What was kept of this request cannot be read now ({error.strerror or error}), and stays: try again, "
+                f"or delete {field} to begin anew"
+            ) from error
+
     def _smaller(self) -> None:
         smaller = self.recipe.smaller()
         if smaller is None:
@@ -350,7 +395,19 @@ class _Work:
             )
         self.recipe = smaller
         side, samples = max(stage.side for stage in smaller.stages), smaller.samples
-        self.said.append(f"The GPU's memory is short: pictures of {side} pixels, {samples} samples along a ray")
+        self._say(f"The GPU's memory is short: pictures of {side} pixels, {samples} samples along a ray")
+
+    def _say(self, sentence: str) -> None:
+        """Now, and with the mesh."""
+        self.noted = sentence[:200]
+        self.said.append(self.noted)
+
+    def _note_unkept(self, error: OSError | None) -> None:
+        """For who waits alone: when the mesh is there, nothing hangs on it any more."""
+        self.unkept = f"What it has come to cannot be kept ({error.strerror or error}): make room" if error else ""
+
+    def _with_notes(self, text: str) -> str:
+        return ". ".join(filter(None, (text, self.unkept, self.noted)))
 
     def _optimised(self, distillation: "Distillation", report: Report) -> Iterator[Glimpse]:
         """Step by step."""
@@ -360,7 +417,8 @@ class _Work:
         try:
             while True:
                 done = VIEWS + (OPTIMISED - VIEWS) * distillation.step / steps
-                report(done, f"Optimising, step {min(distillation.step + 1, steps)} of {steps}")
+                self._note_unkept(distillation.unkept)
+                report(done, self._with_notes(f"Optimising, step {min(distillation.step + 1, steps)} of {steps}"))
                 began = time.perf_counter()
                 step = next(going, None)
                 spent += time.perf_counter() - began

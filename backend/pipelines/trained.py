@@ -1,6 +1,7 @@
 """Trained models that requests name: where they lie, and what is said where one cannot be used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,26 +38,35 @@ def loaded(load: Callable[[Path, str], Model], named: str, ours: Path, training:
         folder = Path(named).expanduser() if named else ours
     except RuntimeError:
         raise NoModel(f"No model lies in {named}, for there is no such user: name its folder in full") from None
+    with read(f"the model in {folder}", "copy it again, or train another", lambda: _refuse_other(folder, training)):
+        try:
+            return load(folder, device())
+        except FileNotFoundError:
+            lies = f"No model lies in {folder}" if named else f"No trained model{of} comes with this version"
+            raise NoModel(
+                f"{lies}: train one with `python -m backend train {training} --preset seedling --out FOLDER`, and name "
+                "FOLDER/model as the model"
+            ) from None
+
+
+@contextmanager
+def read(title: str, instead: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Whatever loading a model of this title runs into becomes a sentence, in which is said what to do `instead`.
+
+    Raises NoModel, TooLittleMemory; and before them what `check` raises, which may know better.
+    """
     try:
-        return load(folder, device())
-    except FileNotFoundError:
-        lies = f"No model lies in {folder}" if named else f"No trained model{of} comes with this version"
-        raise NoModel(
-            f"{lies}: train one with `python -m backend train {training} --preset seedling --out FOLDER`, and name "
-            "FOLDER/model as the model"
-        ) from None
+        yield
     except (NoModel, NotInstalled):
         raise
     except Exception as error:  # of a stranger's files the libraries raise what they like
-        _refuse_other(folder, training)
+        check()
         if type(error).__name__ == "OutOfMemoryError":  # torch's
             raise TooLittleMemory(
-                f"The GPU has too little memory for the model in {folder}: close what else uses it, or name another"
+                f"The GPU has too little memory for {title}: close what else uses it, or name another model"
             ) from error
-        raise NoModel(
-            f"The model in {folder} cannot be read ({type(error).__name__}: {str(error)[:200]}): copy it again, or "
-            "train another"
-        ) from error
+        told = f"{type(error).__name__}: {str(error)[:200]}"
+        raise NoModel(f"{title[:1].upper()}{title[1:]} cannot be read ({told}): {instead}") from error
 
 
 def device() -> str:

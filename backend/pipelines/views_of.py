@@ -4,6 +4,7 @@ Records are views while they are drawn, the views, a certificate.
 """
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import tau as TURN
@@ -44,6 +45,7 @@ class Heard(NamedTuple):
 
     prior: "Prior"
     recipe: "Recipe"
+    text: str  # what it is asked: the words, as many as it reads, with the recipe's suffix
     unread: tuple[str, ...]  # words that it does not read
 
 
@@ -58,9 +60,10 @@ def heard(named: str, words: str) -> Heard:
     from backend.pipelines.recipes import PUBLISHED, SEEDLING
     from backend.priors.seedling import Seedling, split
 
-    unread = tuple(dict.fromkeys(word for word in prior.unread(words) if word.lower() not in _SMALL))
     if not isinstance(prior, Seedling):
-        return Heard(prior, PUBLISHED, unread)
+        text, unread = _fitting(prior, words.strip(), PUBLISHED.suffix)
+        return Heard(prior, PUBLISHED, text, _named(unread))
+    unread = _named(prior.unread(words))
     if not {*split(words)} - {*unread} - _SMALL:
         known = [word for word in prior.words if word not in _SMALL]
         listed = ", ".join(known[:SHOWN]) + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
@@ -69,7 +72,25 @@ def heard(named: str, words: str) -> Heard:
             "object", f'The model knows none of the words of "{quoted}": it knows {listed}. Say it with these, or name '
             "another model",
         )  # fmt: skip
-    return Heard(prior, SEEDLING, unread)
+    recipe = SEEDLING.at(prior.sizes.side)
+    return Heard(prior, recipe, words.strip() + recipe.suffix, unread)
+
+
+def _named(words: list[str]) -> tuple[str, ...]:
+    """Each of them once, and none that names nothing."""
+    return tuple(dict.fromkeys(word for word in words if word.lower() not in _SMALL))
+
+
+def _fitting(prior: "Prior", text: str, suffix: str) -> tuple[str, list[str]]:
+    """As much of a text as is read with a suffix behind it, with that; and the words that are left out."""
+    if not prior.unread(text + suffix):
+        return text + suffix, []
+    length = bisect_left(range(1, len(text)), True, key=lambda count: bool(prior.unread(text[:count] + suffix)))
+    kept = text[:length]
+    within = not any(letter.isspace() for letter in text[max(length - 1, 0) : length + 1])
+    if within and len(kept.split()) > 1:  # there is another word before
+        kept = kept.rsplit(maxsplit=1)[0]
+    return kept.rstrip() + suffix, text[len(kept) :].split()
 
 
 def folder_of(named: str) -> Path:
@@ -96,17 +117,13 @@ def _published(model: models.Model, device: str) -> "Prior":
     learned.wanted(transformers="transformers")
     found = models.found(model)
     from backend.priors import mvdream, stable
-    from backend.priors.weights import AnotherLayout, Damaged
 
     weights = next((path for name, path in found.files.items() if name.endswith(".pt")), None)
-    try:
+    with trained.read(model.title, f"`python -m backend models get {model.name}` looks at all of it"):
         if weights is None:
             return _of_views(stable.LatentDiffusion.load(found.folder, device), model.title)
         words = next(path for name, path in found.files.items() if name.startswith("tokenizer/"))
         return mvdream.load(weights, words.parent, device)
-    except (AnotherLayout, Damaged, FileNotFoundError) as error:
-        again = f"`python -m backend models get {model.name}` looks at all of it"
-        raise NoModel(f"{model.title} cannot be read ({str(error)[:300]}): {again}") from error
 
 
 def _in_folder(folder: Path, device: str) -> "Prior":
@@ -176,8 +193,7 @@ def drawn(asked: Heard, request: protocol.Views, report: Report) -> Iterator[tup
     levels = asked.prior.schedule.levels
     if how.steps > levels:
         raise NoModel(f"The model has {levels} levels of noise, and {how.steps} steps were asked for: take fewer")
-    text = request.prompt.strip() + asked.recipe.suffix
-    pictures = views(asked.prior, text, request.negative, request.count, request.elevation, request.seed, how)
+    pictures = views(asked.prior, asked.text, request.negative, request.count, request.elevation, request.seed, how)
     step = 0
     try:
         report(0.0, f"Drawing views, step 1 of {how.steps}")

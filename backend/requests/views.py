@@ -90,7 +90,8 @@ class TextToMesh(Struct, frozen=True, kw_only=True, tag="text_to_mesh", forbid_u
         bool,
         Meta(
             title="Start from Views",
-            description="Begin with the views that Make Views shows for this seed; otherwise it begins with nothing",
+            description="Begin with the views that Make Views shows for this seed while its own settings, under Views, "
+            "are as they come; otherwise it begins with nothing",
         ),
     ] = True
     steps: Annotated[

@@ -11,6 +11,10 @@ from .state import draw_lacking
 from .tab import Tab, draw_text
 
 LARGE = 11.0  # of the picture of all views, in the size of an icon
+OTHERWISE = (
+    "A mesh begins with views as the settings under Views make them when they are reset: these were made with others, "
+    "and it may become another thing"
+)
 
 
 class ANTHESIS_PT_text_to_mesh(Tab, bpy.types.Panel):
@@ -26,7 +30,7 @@ class ANTHESIS_PT_text_to_mesh(Tab, bpy.types.Panel):
             draw_text(column, context, advice, "INFO")
         draw_lacking(layout, context, pump, pump.lacking_for_views(settings.model))
         if settings.image is not None:
-            draw_views(layout, settings)
+            draw_views(layout, context, settings)
         row = layout.row(align=True)
         row.prop(settings, "seed")
         row.operator("anthesis.make_views", text="Next Seed", icon="TRIA_RIGHT").another = True
@@ -37,8 +41,8 @@ class ANTHESIS_PT_text_to_mesh(Tab, bpy.types.Panel):
         draw_made(layout, context)
 
 
-def draw_views(layout, settings) -> None:
-    """The views, and a button where they are not of what is asked for."""
+def draw_views(layout, context, settings) -> None:
+    """The views, and a button where they are not of what is asked for, or what a mesh of them would begin with."""
     image, box = settings.image, layout.column(align=True)
     if image.preview is not None:
         box.template_icon(icon_value=image.preview.icon_id, scale=LARGE)
@@ -47,6 +51,8 @@ def draw_views(layout, settings) -> None:
     made_by = sheet.made(image)
     if made_by and not settings.is_of(made_by):
         box.operator("anthesis.use_views", text=f"Use Seed {made_by['seed']}", icon="EYEDROPPER")
+    elif made_by and settings.begins_otherwise(made_by):
+        draw_text(box, context, OTHERWISE, "INFO")
 
 
 def draw_made(layout, context) -> None:

@@ -248,6 +248,24 @@ def test_the_panel_shows_what_there_is_and_what_is_lacking(script, said):
     assert {name for panel in rest for name in drawn(panel).named("prop")} == fields | {"animate"}
 
 
+@pytest.mark.parametrize("other", [{}, {"count": 6}, {"elevation": 0.5}, {"steps": 9}, {"scale": 7.0}])
+def test_views_that_a_mesh_would_not_begin_with_are_told_apart(script, other):
+    from blender_addon.panels import text_to_mesh as panels
+
+    settings = bpy.context.scene.anthesis
+    settings.text_to_mesh.prompt, settings.text_to_mesh.seed = "a red mushroom", 3
+    for name, value in other.items():
+        setattr(settings.views, name, value)
+    viewed(script, 8, request=settings.text_to_mesh.to_views(settings.views))  # whose floats are single
+    assert (panels.OTHERWISE in drawn(panels.ANTHESIS_PT_text_to_mesh).text) == bool(other)
+    settings.text_to_mesh.views = False
+    assert panels.OTHERWISE not in drawn(panels.ANTHESIS_PT_text_to_mesh).text
+    settings.text_to_mesh.views = True
+    mesh = msgspec.structs.replace(MESH, steps=9)  # which is shown in the same image
+    script.give(script.job(mesh, wording.packed([views_of(6, preview=True)])))
+    assert panels.OTHERWISE not in drawn(panels.ANTHESIS_PT_text_to_mesh).text
+
+
 def test_views_of_something_else_can_be_taken_up(script):
     from blender_addon.panels import text_to_mesh as panels
 

@@ -1,6 +1,8 @@
 """Distillation of a field, by priors of which all is known: the field has to become what they expect, side by side."""
 
+import errno
 import math
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -207,8 +209,9 @@ def test_a_file_that_is_damaged_or_of_another_request_is_as_none(prior, tmp_path
     for bad in (b"", b"nonsense", good[: len(good) // 2], good[:-30] + bytes(30)):
         file.write_bytes(bad)
         again = Distillation(prior, TEXT, NEGATIVE, TINY, 3, kept=file)
-        assert again.step == 0 and "cannot be read" in again.said
+        assert again.step == 0 and "cannot be read" in again.said and "see kept.damaged" in again.said
         assert torch.equal(numbers(again), fresh)
+        assert not file.exists() and (tmp_path / "kept.damaged").read_bytes() == bad, "it is there to be looked at"
     torch.save(state | {"optimizer": {}}, file)  # its field is read already when this is found
     again = Distillation(prior, TEXT, NEGATIVE, TINY, 3, kept=file)
     assert again.step == 0 and again.said and torch.equal(numbers(again), fresh)
@@ -225,6 +228,84 @@ def test_a_file_that_is_damaged_or_of_another_request_is_as_none(prior, tmp_path
         assert again.step == 0 and "another request" in again.said
     smaller = replace(TINY, stages=(Stage(0.0, 1, 4),), samples=8)
     assert Distillation(prior, TEXT, NEGATIVE, smaller, 3, kept=file).step == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("short"), PermissionError(errno.EACCES, "Permission denied"), OSError(errno.EIO, "")],
+)
+def test_a_sound_file_that_cannot_be_read_now_stays_as_it_is(prior, tmp_path, monkeypatch, error):
+    file = tmp_path / "kept"
+    gone(prior, TINY, 2, kept=file)
+    good = file.read_bytes()
+
+    def failing(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patch:
+        if isinstance(error, OSError):
+            patch.setattr(type(file), "read_bytes", failing)
+        else:
+            patch.setattr(torch.optim.AdamW, "load_state_dict", failing)
+        with pytest.raises(type(error)):
+            Distillation(prior, TEXT, NEGATIVE, TINY, 3, kept=file)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"] and file.read_bytes() == good
+    assert Distillation(prior, TEXT, NEGATIVE, TINY, 3, kept=file).step == 2
+
+
+def test_it_is_read_beside_the_gpu(prior, tmp_path, monkeypatch):
+    where, load = [], torch.load
+    monkeypatch.setattr(
+        mvdream.torch, "load", lambda *a, **more: where.append(more["map_location"]) or load(*a, **more)
+    )
+    gone(prior, TINY, 2, kept=tmp_path / "kept")
+    Distillation(prior, TEXT, NEGATIVE, TINY, 3, kept=tmp_path / "kept")
+    assert where == ["cpu"]
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """A disk that takes nothing more while a number is above 0."""
+    tries, fsync = [1], os.fsync
+
+    def syncing(file):
+        if tries[0] > 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(mvdream.os, "fsync", syncing)
+    return tries
+
+
+def test_a_full_disk_ends_nothing_and_is_told_as_long_as_it_is_full(prior, tmp_path, monkeypatch, full):
+    monkeypatch.setattr(mvdream, "KEPT_EVERY", 0.0)
+    whole, _ = gone(prior, TINY)
+    running, told = Distillation(prior, TEXT, NEGATIVE, TINY, 3, kept=tmp_path / "kept"), []
+    for step in running:
+        told.append(running.unkept and running.unkept.errno)
+        full[0] = step.step < 4
+    assert told == [None, *[errno.ENOSPC] * 3, *[None] * 4]
+    assert torch.equal(numbers(running), numbers(whole))
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert Distillation(prior, TEXT, NEGATIVE, TINY, 3, kept=tmp_path / "kept").step == 8
+
+
+@pytest.mark.parametrize("kind", [Cancelled, NotFinite, GeneratorExit])
+def test_a_full_disk_takes_the_place_of_nothing_that_is_under_way(prior, tmp_path, full, kind):
+    predict = prior.predict
+    prior.predict = lambda *a: predict(*a) * (math.nan if kind is NotFinite and len(prior.asked) > 1 else 1)
+    running = Distillation(prior, TEXT, NEGATIVE, TINY, 3, kept=tmp_path / "kept")
+    going = iter(running)
+    next(going)
+    if kind is NotFinite:
+        with pytest.raises(NotFinite, match="Step 2 of 8"):
+            next(going)
+    elif kind is Cancelled:
+        with pytest.raises(Cancelled):
+            going.throw(Cancelled())
+    else:
+        going.close()
+    assert running.unkept.errno == errno.ENOSPC and running.step == 1 and not [*tmp_path.iterdir()]
 
 
 def test_a_number_that_is_none_names_its_step_and_what_was_before_is_kept(prior, tmp_path):
@@ -323,17 +404,43 @@ def test_weights_are_factors_of_what_they_weigh(prior, name, weight, number):
     assert twice - none == pytest.approx(2 * (once - none), rel=1e-3)
 
 
-def test_shading_begins_when_it_shall_and_turns_surfaces_ever_more(prior, rendered):
-    shaded = replace(TINY, steps=6, shading=True, shaded=0.5, lamps=Sky(0.3), orientation=(0.0, 3000.0))
-    _, losses = gone(prior, shaded)
-    assert [call["normals"] for call in rendered] == [False] * 3 + [True] * 3
+def test_matter_that_looks_like_nothing_is_to_go_sooner_than_what_is_seen():
+    """White, a light grey that still is white by half, yellow as bright as it, and nothing at all."""
+    opacity = torch.tensor([[0.3, 0.3, 0.3, 0.0]], requires_grad=True)
+    image = torch.tensor([[[1.0, 1, 1], [0.925, 1, 1], [1, 1, 0], [1, 1, 1]]])
+    amount = replace(TINY, white=4.0).matter(opacity, image)
+    amount.backward()
+    own = math.sqrt(0.3**2 + 0.01)
+    assert amount.item() == pytest.approx((5 * own + 3 * own + own + 5 * 0.1) / 4, rel=1e-5)
+    slopes = opacity.grad[0] / opacity.grad[0, 2]
+    torch.testing.assert_close(slopes, torch.tensor([5.0, 3.0, 1.0, 0.0]))
+
+
+def test_light_begins_when_it_shall(prior, rendered):
+    shaded = replace(TINY, steps=6, shading=True, shaded=0.5, lamps=Sky(0.3))
+    gone(prior, shaded)
     assert [call["light"] is not None for call in rendered] == [False] * 3 + [True] * 3
-    away = [(call["picture"].away.sum() / (call["picture"].opacity > 0).sum()).item() for call in rendered[3:]]
-    _, plain = gone(prior, replace(shaded, orientation=(0.0, 0.0)), 5)
-    assert losses[3] == pytest.approx(plain[3], rel=1e-5), "its weight grows from the first one"
-    assert losses[4] - plain[4] == pytest.approx(1000 * away[1], rel=1e-2) and away[1] > 1e-5
     gone(prior, replace(shaded, shading=False))
-    assert not any(call["normals"] for call in rendered[-6:])
+    assert not any(call["normals"] or call["light"] for call in rendered[6:])
+
+
+def test_surfaces_are_turned_to_who_sees_them_ever_more_until_there_is_light(prior, rendered):
+    """As C(value) of threestudio has it: of `lambda_orient: [0, 10., 1000., 5000]`, in the steps of the authors."""
+    first, last, steps = 10.0, 1000.0, 6
+    for step in range(steps):
+        rendered.clear()
+        prior.asked.clear()
+        shaded = replace(TINY, steps=steps, shading=True, shaded=0.5, orientation=(first, last))
+        running, plain = (
+            Distillation(prior, TEXT, NEGATIVE, replace(shaded, orientation=weights), 3)
+            for weights in ((first, last), (0.0, 0.0))
+        )
+        running.step = plain.step = step  # of the same field
+        loss, without = next(iter(running)).loss, next(iter(plain)).loss
+        picture = rendered[0]["picture"]
+        away = (picture.away.sum() / (picture.opacity > 0).sum()).item()
+        theirs = first + (last - first) * max(min(1.0, (10_000 * step / steps - 0) / (5000 - 0)), 0.0)
+        assert away > 1e-5 and loss - without == pytest.approx(theirs * away, rel=0.02, abs=2e-4), step
 
 
 def test_lamps_are_about_the_cameras_sometimes_on_white_matter_and_sometimes_off():
@@ -364,7 +471,21 @@ def test_a_recipe_is_asked_for_more_steps_or_made_smaller():
         one = one.smaller()
     assert sizes == [(2, 64, 256, 512), (2, 64, 128, 512), (2, 64, 64, 512), (1, 64, 64, 128)]
     assert SEEDLING.smaller() is None
+    assert (PUBLISHED.shaded, PUBLISHED.orientation) == (0.5, (10.0, 1000.0))
     assert [PUBLISHED.stage(progress).side for progress in (0, 0.4999, 0.5, 1)] == [64, 64, 256, 256]
+
+
+def test_a_recipe_follows_the_size_of_the_priors_pictures(prior, rendered):
+    assert SEEDLING.at(32) == SEEDLING and repr(SEEDLING.at(32)) == repr(SEEDLING)
+    twice = SEEDLING.at(64)
+    assert (twice.stages, twice.voxels, twice.samples, twice.shown) == ((Stage(0.0, 1, 64),), 64, 96, 64)
+    assert (twice.steps, twice.rate, twice.guidance) == (SEEDLING.steps, SEEDLING.rate, SEEDLING.guidance)
+    # losses are sums over pixels: what is weighed against them keeps its share
+    for name in ("orientation", "smooth", "clear"):
+        np.testing.assert_allclose(getattr(twice, name), 4 * np.array(getattr(SEEDLING, name)))
+    assert SEEDLING.at(128).shown == 128
+    running, _ = gone(prior, replace(TINY, voxels=16).at(prior.side * 2), 1)
+    assert rendered[0]["side"] == (16, 16) and running.field.resolution == 32
 
 
 def test_the_published_way_is_gone_in_small(prior, monkeypatch, tmp_path):

@@ -26,6 +26,7 @@ from backend import models, pipelines, protocol, wire
 from backend.pipelines import learning, subjects, text_to_mesh, trained, views_of
 from backend.priors.seedling import Seedling, Sizes
 from backend.report import Cancelled, Varying, silent
+from backend.training.checkpoint import Checkpoint
 from backend.training.disk import DiskFull
 from backend.training.loop import Diverged
 from backend.training.multiview import subject
@@ -208,6 +209,60 @@ def test_a_training_that_breaks_off_says_what_to_do(model, quick, monkeypatch, e
         learnt(asked(model))
     failure = pipelines.failure(refused.value)
     assert sentence in failure.text and failure.code == code
+
+
+@pytest.mark.parametrize("error", [DiskFull("2.0 GB are needed"), OSError(28, "No space left on device")])
+def test_who_cancels_it_has_cancelled_it_on_a_full_disk_too(model, quick, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(Checkpoint, "write", full)
+    with pytest.raises(Cancelled):
+        learnt(asked(model), report=stopping("Learning: subject, step 4"))
+    with pytest.raises(learning.NoRoom):
+        learnt(asked(model))
+
+
+def test_each_name_has_a_folder_of_its_own(home):
+    def put(folder: Path, called: str) -> Path:
+        folder.mkdir(parents=True)
+        told = {"called": called, "key": called, "steps": 1, "scores": {}}
+        (folder / subjects.FILE).write_text(json.dumps(told))
+        return folder
+
+    long = "a mug of zebedee " * 6
+    names = [MUG, "zebedee-mug", "zebedee, mug", "zebedee_mug", long + "one", long + "two", "Straße mug", "mug!", "mug"]
+    for called in names:
+        put(subjects.place(called), called)
+    folders = {subjects.found(called) for called in names}
+    assert len(folders) == len(names) and {folder.parent for folder in folders} == {home / "subjects"}
+    assert all(len(folder.name.encode()) < 255 for folder in folders)
+    for called in names:
+        assert subjects.read(subjects.found(called)).called == called
+        assert subjects.found(f"  {called.upper()} ") == subjects.found(called)
+    assert subjects.found(MUG) == home / "subjects" / "zebedee-mug"
+    assert subjects.found("mug?") is None and subjects.found("zebedee; mug") is None
+
+
+def test_folders_of_before_are_found_and_give_way_to_no_other(home):
+    def put(name: str, called: str) -> Path:
+        folder = home / "subjects" / name
+        folder.mkdir(parents=True)
+        told = {"called": called, "key": called, "steps": 1, "scores": {}}
+        (folder / subjects.FILE).write_text(json.dumps(told))
+        return folder
+
+    before = put("zebedee-mug", "Zebedee-mug")
+    long = "a mug of zebedee " * 6
+    cut = put("a-mug-of-zebedee-a-mug-of-zebedee-a-mug-of-zebedee-a-mug-of-", long + "one")
+    assert subjects.place("zebedee-MUG") == subjects.found("Zebedee-mug") == before
+    sharp = put("straße-mug", "Straße mug")
+    assert subjects.place(long + "one") == cut and subjects.found("straße mug") == sharp
+    for other in (MUG, long + "two"):
+        assert subjects.found(other) is None and not subjects.place(other).exists()
+    damaged = put("doug-al", "doug al")
+    (damaged / subjects.FILE).write_text("{")
+    assert subjects.place("doug al") == damaged  # to be deleted, as is said then
 
 
 @pytest.mark.parametrize("beside", [True, False])

@@ -4,11 +4,15 @@ The prior is a seedling that has learnt nothing. What is distilled, and the mesh
 but for the test that says so: they have tests of their own.
 """
 
+import errno
+import gc
 import json
 import re
 import uuid
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -16,12 +20,13 @@ import pytest
 import torch
 import trimesh
 
-from backend import guidance, images, pipelines, protocol, wire
+from backend import guidance, images, models, pipelines, protocol, wire
 from backend.clip import Mesh, Texture
 from backend.commands import interrupt, run
 from backend.files import npz
 from backend.pipelines import finishing, mvdream, recipes, text_to_mesh, trained, views_of
 from backend.pipelines.processes.process import NotForThis
+from backend.priors import stable
 from backend.priors.seedling import Seedling, Sizes
 from backend.report import Cancelled, Glimpse, Preview, Varying, silent
 from kernels.compiling import announce
@@ -48,11 +53,12 @@ class Field:
     """As mvdream.Distillation: it takes a step by counting it, and keeps the number."""
 
     breaks: dict[int, Exception] = {}
+    full: OSError | None = None
     made: list["Field"] = []
 
     def __init__(self, prior, text, negative, recipe, seed, start=None, kept=None):
         self.text, self.negative, self.recipe, self.start, self.kept = text, negative, recipe, start, kept
-        self.step, self.said, self.began = 0, "", 0
+        self.prior, self.step, self.said, self.began, self.unkept = prior, 0, "", 0, self.full
         if kept is not None and kept.exists():
             self.step = self.began = int(kept.read_text())
         self.made.append(self)
@@ -269,9 +275,16 @@ def test_nan_names_its_step_and_what_can_be_done(model, quick):
 
 def test_where_memory_is_short_it_goes_on_smaller_and_says_so(model, quick, monkeypatch):
     monkeypatch.setattr(recipes, "SEEDLING", recipes.PUBLISHED)
+    monkeypatch.setattr(recipes.Recipe, "at", lambda recipe, side: recipe)
     monkeypatch.setattr(views_of, "drawn", lambda *_: iter([(1, 1, np.zeros((4, 8, 8, 3), np.uint8))]))
     quick.breaks |= {2: torch.OutOfMemoryError("first"), 3: torch.OutOfMemoryError("second")}
-    records = carried_out(asked(model))
+    told = []
+    records = carried_out(asked(model), lambda _, text: told.append(text))
+    rungs = [f"The GPU's memory is short: pictures of {side} pixels, 512 samples along a ray" for side in (128, 64)]
+    steps = [text for text in told if text.startswith("Optimising")]
+    assert steps[:2] == ["Optimising, step 1 of 6", "Optimising, step 2 of 6"]
+    assert steps[2:4] == [f"Optimising, step {step} of 6. {rungs[0]}" for step in (2, 3)]
+    assert steps[4] == f"Optimising, step 3 of 6. {rungs[1]}" and told[-1] == f"Making the mesh. {rungs[1]}"
     subject = next(record for _, record, _ in records if isinstance(record, protocol.Subject))
     first, second, third = (one.recipe for one in quick.made)
     assert [one.began for one in quick.made] == [0, 1, 2]
@@ -281,6 +294,170 @@ def test_where_memory_is_short_it_goes_on_smaller_and_says_so(model, quick, monk
     quick.breaks |= {step: torch.OutOfMemoryError("again") for step in range(1, STEPS + 1)}
     with pytest.raises(trained.TooLittleMemory, match="too little memory for this model: close what else"):
         carried_out(asked(model, seed=5))
+
+
+def test_a_full_disk_is_told_while_it_goes_on_and_changes_nothing(model, quick, home, monkeypatch):
+    usual = [bytes(packed) for packed, _, _ in carried_out(asked(model))]
+    error, told = OSError(errno.ENOSPC, "No space left on device"), []
+
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(quick, "full", error)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    records = [bytes(packed) for packed, _, _ in carried_out(asked(model), lambda _, text: told.append(text))]
+    assert records[:-1] == usual[:-1]
+    why = "What it has come to cannot be kept (No space left on device): make room"
+    assert told.count(f"Optimising, step 1 of 6. {why}") == 1 and told[-1] == f"Making the mesh. {why}"
+    kept = text_to_mesh.Kept(home / "any")
+    assert kept.write(kept.seen, b"seen") is error
+    with pytest.raises(Cancelled):
+        carried_out(asked(model), stopping("Optimising, step 4"))
+    quick.full = None  # there is room again
+    told.clear()
+    carried_out(asked(model), lambda _, text: told.append(text))
+    assert told[-1] == "Making the mesh"
+
+
+def test_what_was_kept_and_cannot_be_read_now_is_told_and_stays(model, quick, home, monkeypatch):
+    with pytest.raises(Cancelled):
+        carried_out(asked(model), stopping("Optimising, step 4"))
+    (field,) = home.glob("*/field")
+
+    def locked(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mvdream, "Distillation", locked)
+        with pytest.raises(text_to_mesh.NothingKept) as refused:
+            carried_out(asked(model))
+    assert re.search(
+        r"cannot be read now \(Permission denied\), and stays: try again, or delete .*field to begin",
+        str(refused.value),
+    )
+    assert pipelines.failure(refused.value).code == "unsupported" and field.read_text() == "3"
+
+
+def test_where_memory_ends_after_it_was_optimised_that_is_kept(model, quick, home, monkeypatch):
+    def short(*_):
+        raise torch.OutOfMemoryError("short")
+
+    for room, name in ((finishing, "finished"), (quick, "show")):
+        with monkeypatch.context() as patch:
+            patch.setattr(room, name, short)
+            patch.setattr(text_to_mesh._Work, "_glimpsed", lambda *_: iter(()))
+            with pytest.raises(
+                trained.TooLittleMemory, match="to make a mesh of what was optimised, which is kept: clo"
+            ):
+                carried_out(asked(model))
+        assert [*home.glob("*/field")]
+    carried_out(asked(model))
+    assert [one.began for one in quick.made] == [0, STEPS, STEPS]
+
+
+def test_the_model_is_let_go_before_the_mesh_is_made(model, quick, monkeypatch):
+    loaded, left, load = [], [], views_of.prior_of
+
+    def loading(named):
+        prior = load(named)
+        loaded.append(weakref.ref(prior))
+        return prior
+
+    def making(*a):
+        gc.collect()
+        left.append(loaded[0]())
+        return slab(*a)
+
+    monkeypatch.setattr(views_of, "prior_of", loading)
+    monkeypatch.setattr(finishing, "finished", making)
+    carried_out(asked(model))
+    assert left == [None]
+
+
+def test_views_to_begin_with_that_do_not_fit_are_no_choice_of_the_artists(model, quick, monkeypatch):
+    def short(*_):
+        raise torch.OutOfMemoryError("short")
+        yield
+
+    monkeypatch.setattr(mvdream, "views", short)
+    with pytest.raises(
+        trained.TooLittleMemory, match=r"the 4 views that the mesh begins with: .* turn Start from Views"
+    ):
+        carried_out(asked(model))
+    with pytest.raises(trained.TooLittleMemory, match="for 3 views at once: ask for fewer"):
+        carried_out(protocol.Views(prompt="red", model=model, count=3))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "sentence"),
+    [
+        (torch.OutOfMemoryError("short"), trained.TooLittleMemory, "The GPU has too little memory for {}: close what"),
+        (RuntimeError("torn"), trained.NoModel, "{} cannot be read (RuntimeError: torn): "),
+        (FileNotFoundError("vae"), trained.NoModel, ""),
+    ],
+)
+def test_public_models_and_folders_meet_damage_in_one_way(model, monkeypatch, error, kind, sentence):
+    def broken(*_, **__):
+        raise error
+
+    found = SimpleNamespace(folder=Path("there"), files={})
+    monkeypatch.setattr(models, "found", lambda one: found)
+    monkeypatch.setattr(trained, "device", lambda: "cuda")
+    monkeypatch.setattr(stable.LatentDiffusion, "load", broken)
+    monkeypatch.setattr(Seedling, "load", broken)
+    for named, title in (("mvdream", "MVDream on 2.1"), (model, f"the model in {model}")):
+        with pytest.raises(kind) as refused:
+            views_of.prior_of(named)
+        if sentence:
+            assert sentence.format(title).casefold() in str(refused.value).casefold()
+    if kind is trained.NoModel:
+        with pytest.raises(kind, match="`python -m backend models get mvdream` looks at all of it"):
+            views_of.prior_of("mvdream")
+
+
+class Reading:
+    """A prior that reads so many pieces of words, of four letters each, and is none of ours."""
+
+    tokens = 6
+
+    def unread(self, text):
+        return re.findall(r"\w{1,4}", text)[self.tokens :]
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "unread"),
+    [
+        ("one two six", "one two six, 3d asset", ()),  # the suffix has three
+        ("one two six ten", "one two six, 3d asset", ("ten",)),
+        ("one two six ten of men", "one two six, 3d asset", ("ten", "men")),
+        ("one two mushroom", "one two, 3d asset", ("mushroom",)),  # half of it would be another word
+        ("supercalifragilistic", "supercalifra, 3d asset", ("gilistic",)),
+    ],
+)
+def test_a_text_is_cut_so_that_it_is_read_with_its_suffix(monkeypatch, words, text, unread):
+    monkeypatch.setattr(views_of, "prior_of", lambda named: Reading())
+    asked = views_of.heard("mvdream", words)
+    assert (asked.text, asked.unread) == (text, unread)
+    assert not Reading().unread(asked.text)
+
+
+def test_what_is_cut_is_told_and_not_asked_for(quick, monkeypatch, home):
+    given = []
+    monkeypatch.setattr(views_of, "prior_of", lambda named: Reading())
+    monkeypatch.setattr(
+        mvdream, "views", lambda _, text, *rest: given.append(text) or iter([np.zeros((4, 8, 8, 3), np.uint8)])
+    )
+    monkeypatch.setattr(Reading, "schedule", SimpleNamespace(levels=1000), raising=False)
+    records = carried_out(asked("mvdream", "a red cup on big logs"))
+    subject = next(record for _, record, _ in records if isinstance(record, protocol.Subject))
+    assert given == [quick.made[0].text] == ["a red cup, 3d asset"] and subject.passed_over == ("big", "logs")
+    *_, (_, views, _), _ = carried_out(protocol.Views(prompt="a red cup on big logs", model="mvdream"))
+    assert given[1:] == given[:1] and views.passed_over == ("big", "logs")
+
+
+def test_the_recipe_is_of_the_size_of_the_models_pictures(model, quick):
+    carried_out(asked(model))
+    assert quick.made[0].recipe.stages[0].side == TINY.side != recipes.SEEDLING.stages[0].side
 
 
 def test_words_that_the_model_does_not_know_are_told_and_none_at_all_refused(model, quick):
