@@ -481,9 +481,9 @@ class Tour:
             "settings.prompt, settings.size, settings.frames = 'a sunflower, melting', 0.4, 24\n"
             "with here(): bpy.ops.anthesis.make_views()"
         )
-        self.facts["seconds to views"] = self.until(done)
+        self.facts["seconds to views"] = self.until(done, LEARNED_SECONDS)
         self.do("with here(): bpy.ops.anthesis.make_views(another=True)")
-        self.until(done)
+        self.until(done, LEARNED_SECONDS)
         self.picture("views-of-the-next-seed")
         first = self.ask(f"{settings}.seed - 1")
         self.do(

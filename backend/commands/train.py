@@ -4,6 +4,7 @@ Ctrl-C, and the end of --minutes, stop it between two steps; with --resume it go
 """
 
 import argparse
+import errno
 import json
 import shlex
 import signal
@@ -35,6 +36,7 @@ world, z up, of a camera that looks along its -z. Of four pictures that are a qu
 What a thing is called, where no caption is in there: FOLDER/captions.json, {"NAME": "a red chair"}, or its name. So it
 is with meshes, whose front is glTF's, +Z.
 """
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # errors that room on the disk cures
 _QUIET = 60.0  # seconds from one line to the next, where no bar can be drawn
 
 
@@ -42,10 +44,10 @@ class _Unfit(ValueError):
     """Asked for what cannot be done."""
 
 
-# Of which training an option is; all others are of both.
+# Of which training an option is; all others are of any.
 _OF = {
     "dynamics": ("videos", "flow", "raft_weights"),
-    "multiview": ("renders", "meshes", "base"),
+    "multiview": ("renders", "meshes", "pictures", "base"),
     "subject": ("pictures", "name", "of", "model"),
 }
 _PRESETS = {"dynamics": ("seedling", "paper"), "multiview": ("seedling", "seedling64", "paper"), "subject": ()}
@@ -94,8 +96,13 @@ def _parser() -> argparse.ArgumentParser:
         "--base", type=Path, metavar="FOLDER",
         help="the Stable Diffusion that learns views, in diffusers' layout: wanted with the paper's sizes",
     )  # fmt: skip
+    own = parser.add_argument_group("multiview and subject")
+    own.add_argument(
+        "--pictures", type=Path, metavar="FOLDER",
+        help="multiview: single pictures for the steps without cameras, with captions.json or names that say what they "
+             "show (default: the same views again); subject: 3 to 10 pictures of it, and no others",
+    )  # fmt: skip
     own = parser.add_argument_group("subject")
-    own.add_argument("--pictures", type=Path, metavar="FOLDER", help="3 to 10 pictures of it, and no others")
     own.add_argument("--name", metavar="TEXT", help="what it shall be called: best a word that means nothing else")
     own.add_argument("--of", metavar="TEXT", help='what kind of thing it is, behind its name: "mug"')
     own.add_argument(
@@ -124,12 +131,22 @@ def main(options: list[str]) -> int:
         _say(f"{stopped}: go on with --resume")
         return STOPPED
     except OSError as error:
-        _say(f"Stopped: {error.strerror or error}. Make room and go on with --resume")
+        _say(f"Stopped: {_remedied(error)} and go on with --resume")
         return FAILED
     if scores is None:
         return FAILED
     print(json.dumps({"model": str(arguments.out / "model"), "scores": scores}), flush=True)
     return 0
+
+
+def _remedied(error: OSError) -> str:
+    """What is wrong with a file, and what to do about it."""
+    from backend.training.disk import DiskFull
+
+    if isinstance(error, DiskFull) or error.errno in _FULL:
+        return f"{error.strerror or error}. Make room"
+    named = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{named}. See that this file can be read and written"
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -138,10 +155,10 @@ def _check(arguments: argparse.Namespace) -> None:
         learned.wanted(**_LIBRARIES)
     except learned.NotInstalled as error:
         raise _Unfit(str(error)) from None
-    for what, names in _OF.items():
-        for name in names:
-            if what != arguments.what and getattr(arguments, name) not in (None, "dis"):
-                raise _Unfit(f"--{name.replace('_', '-')} is for {what}: leave it out")
+    for name in dict.fromkeys(name for names in _OF.values() for name in names):
+        if name not in _OF[arguments.what] and getattr(arguments, name) not in (None, "dis"):
+            whose = " and ".join(what for what, names in _OF.items() if name in names)
+            raise _Unfit(f"--{name.replace('_', '-')} is for {whose}: leave it out")
     if arguments.preset not in (None, *_PRESETS[arguments.what]):
         instead = f"say {' or '.join(_PRESETS[arguments.what])}" if _PRESETS[arguments.what] else "leave it out"
         raise _Unfit(f"--preset {arguments.preset} is not for {arguments.what}: {instead}")
@@ -181,7 +198,9 @@ def _check_multiview(arguments: argparse.Namespace) -> None:
             "Say what to learn from: --renders FOLDER or --meshes FOLDER, or --preset seedling for views that are made "
             "for it"
         )
-    for name in given:
+    if not given and arguments.pictures is not None:
+        raise _Unfit("--pictures go with --renders or --meshes: specimens have single pictures of their own")
+    for name in (*given, *(("pictures",) if arguments.pictures is not None else ())):
         if not getattr(arguments, name).is_dir():
             raise _Unfit(f"{getattr(arguments, name)} is no folder: --{name} takes one in which {name} lie")
     paper = arguments.preset in (None, "paper")
@@ -204,6 +223,8 @@ def _check_subject(arguments: argparse.Namespace) -> None:
 
 def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float] | None:
     """The last scores; None, said, if it came to nothing."""
+    import torch
+
     from backend.training.checkpoint import OtherPlan
     from backend.training.learner import NotLearned
     from backend.training.loop import Diverged, How
@@ -219,6 +240,11 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
         _say(f"{error}. The state before it is kept in {arguments.out}: go on with --resume and another --seed")
     except NotLearned as error:
         _say(f"{error}. Go on with --resume and a larger --effort than {arguments.effort:g}")
+    except torch.OutOfMemoryError:
+        _say(
+            f"The GPU has too little memory. What was kept lies in {arguments.out}: close what else uses the GPU and "
+            "go on with --resume, or with --device cpu beside it, which takes long"
+        )
     return None
 
 
@@ -255,7 +281,15 @@ def _multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dic
             _say(f"{chosen}: {tally}")
             if not tally.sets:
                 raise _Unfit(f"Nothing in {chosen} can be learned from")
-            data = Data.of(folder, f"views of what lies in {chosen.resolve().name}", None)
+            about, single = f"views of what lies in {chosen.resolve().name}", None
+            if arguments.pictures:
+                single = arguments.out / "pictures"
+                tally = folders.pictures(arguments.pictures, single, side, report)
+                _say(f"{arguments.pictures}: {tally}")
+                if not tally.sets:
+                    raise _Unfit(f"Nothing in {arguments.pictures} can be learned from")
+                about = f"{about} and single pictures in {arguments.pictures.resolve().name}"
+            data = Data.of(folder, about, None, single)
         return train(plan, data, arguments.out, how, report, arguments.base)
     except (FileNotFoundError, shards.OtherRecipe, Unfit) as error:
         raise _Unfit(str(error)) from None

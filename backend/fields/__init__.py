@@ -1,7 +1,8 @@
 """Fields: matter and its colour as functions of a point in a cube, with parameters that a renderer's gradients reach.
 
-A field is told by what it is: `Field` is all that a renderer needs. What can leave empty space out, or knows which way
-its surfaces face, says so by offering `cells` or `facing` as well.
+A field is told by what it is: `Field` is all that a renderer needs. What can leave empty space out says so by offering
+`cells` as well. What is seen in a light offers `facing(points)`: the samples, and with them (N, 3) the unit normals,
+against the density's slope; differentiable once.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -32,11 +33,3 @@ class Sparse(Protocol):
     # (X, Y, Z) bool, x first: of equal cells that fill the cube. Where it is false, the field's density is 0 and has no
     # gradient: it need not be asked.
     cells: Tensor
-
-
-@runtime_checkable
-class Faced(Protocol):
-    """A field whose surfaces face some way."""
-
-    def facing(self, points: Tensor) -> tuple[Sample, Tensor]:
-        """The samples, and with them (N, 3) the unit normals, against the density's slope; differentiable once."""

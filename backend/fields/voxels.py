@@ -62,14 +62,6 @@ class VoxelGrid(Celled):
         # and all cells about them
         self._keep(_most_of_neighbours(_most_of_neighbours(functional.pad(dense, (1,) * 6))))
 
-    def finer(self, resolution: int) -> "VoxelGrid":
-        """The same field with more samples, or fewer: a new one. What is left out is to be found anew."""
-        other = VoxelGrid(resolution, self.radius, self.blob).to(self.raw)
-        size = (resolution,) * 3
-        raw = functional.interpolate(self.raw.detach().movedim(3, 0)[None], size, mode="trilinear", align_corners=True)
-        other.raw.data.copy_(raw[0].movedim(0, 3))
-        return other
-
     def total_variation(self) -> Tensor:
         """(2,) of the raw density and of the raw colours: the mean of what neighbours differ by, times the samples.
 

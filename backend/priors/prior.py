@@ -57,12 +57,6 @@ class Schedule:
             return alpha * x_t - sigma * predicted.to(x_t)
         return (x_t - sigma * predicted.to(x_t)) / alpha
 
-    def noise(self, x_t: Tensor, predicted: Tensor, t: Tensor) -> Tensor:
-        """eps (B, C, H, W), if what was predicted is so."""
-        if self.prediction == "v_prediction":
-            return self.sigma(t).to(x_t) * x_t + self.alpha(t).to(x_t) * predicted.to(x_t)
-        return predicted.to(x_t)
-
     def _squared(self, t: Tensor) -> Tensor:
         return self.alphas_cumprod.to(t.device)[t].view(-1, 1, 1, 1)
 

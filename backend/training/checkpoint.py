@@ -37,7 +37,7 @@ class Checkpoint:
         """In one step.
 
         Raises:
-            DiskFull: nothing was written, and the one before is still there.
+            DiskFull, OSError: nothing was written, and the one before is still there.
         """
         path = folder / FILE
         needed = (path.stat().st_size if path.exists() else 0) + ROOM
@@ -49,6 +49,10 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)
+        except RuntimeError as error:  # torch's, in the place of what the disk has said
+            if isinstance(told := error.__context__, OSError):
+                raise OSError(*told.args) from error
+            raise
         finally:
             partial.unlink(missing_ok=True)
 

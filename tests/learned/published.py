@@ -1,5 +1,7 @@
-"""Tiny models in the layouts of published ones, with weights that chance has made."""
+"""Tiny models in the layouts of published ones, with weights that chance has made; and what the official networks of
+MVDream call their tensors, at their own sizes."""
 
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -11,8 +13,17 @@ from transformers import CLIPTextModel
 
 from backend.priors import mvdream
 
+OFFICIAL = Path(__file__).parent / "official"
 SMALL = {"heads": 2, "text": 32, "text_layers": 2, "text_heads": 2, "widths": (32, 64), "vae": (32, 64)}
 SD21, SD15 = (replace(one, vocabulary=190, tokens=16, side=8, **SMALL) for one in (mvdream.SD21, mvdream.SD15))
+
+
+def official(layout: mvdream.Layout) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of all tensors of U-Net, autoencoder and text encoder, as github.com/bytedance/MVDream@618f844
+    builds them from its own configurations; no numbers. The names of 1.5's text encoder are those of transformers 4.27,
+    which it asks for. A published file has the noise levels beside them."""
+    file = OFFICIAL / f"mvdream-{'2.1' if layout.open_clip else '1.5'}.json.gz"
+    return {name: tuple(shape) for name, shape in json.loads(gzip.decompress(file.read_bytes())).items()}
 
 
 def numbers(*shape, seed=0) -> torch.Tensor:
@@ -61,12 +72,12 @@ def packed(folder: Path, layout: mvdream.Layout, prediction: str = "epsilon", ca
 def published(layout: mvdream.Layout) -> dict[str, torch.Tensor]:
     """What one of MVDream's files holds, under the names of its own code."""
     unet, vae, encoder = parts(layout)
-    found = {f"model.diffusion_model.{_of_unet(name, layout)}": one for name, one in unet.state_dict().items()}
+    found = {f"model.diffusion_model.{of_unet(name, layout)}": one for name, one in unet.state_dict().items()}
     for name, one in vae.state_dict().items():
         # There 1 x 1 convolutions attend.
         flat = "attentions" in name and one.ndim == 2
-        found[f"first_stage_model.{_of_vae(name, layout)}"] = one[:, :, None, None] if flat else one
-    found |= _of_open_clip(encoder) if layout.open_clip else _of_clip(encoder)
+        found[f"first_stage_model.{of_vae(name, layout)}"] = one[:, :, None, None] if flat else one
+    found |= of_open_clip(encoder) if layout.open_clip else of_clip(encoder)
     return found | {"betas": torch.zeros(1000), "alphas_cumprod": torch.zeros(1000)}
 
 
@@ -76,7 +87,7 @@ def _replaced(name: str, pairs: dict[str, str]) -> str:
     return name
 
 
-def _of_unet(name: str, layout: mvdream.Layout) -> str:
+def of_unet(name: str, layout: mvdream.Layout) -> str:
     resnet = {
         r"\.norm1\.": ".in_layers.0.", r"\.conv1\.": ".in_layers.2.", r"time_emb_proj": "emb_layers.1",
         r"\.norm2\.": ".out_layers.0.", r"\.conv2\.": ".out_layers.3.", "conv_shortcut": "skip_connection",
@@ -103,7 +114,7 @@ def _of_unet(name: str, layout: mvdream.Layout) -> str:
     )  # fmt: skip
 
 
-def _of_vae(name: str, layout: mvdream.Layout) -> str:
+def of_vae(name: str, layout: mvdream.Layout) -> str:
     for block in range(len(layout.vae)):
         name = name.replace(f"decoder.up_blocks.{block}.", f"decoder.up.{len(layout.vae) - 1 - block}.")
     attention = {r"group_norm": "norm", r"to_out\.0": "proj_out", r"to_([qkv])\.": r"\1."}
@@ -119,13 +130,13 @@ def _of_vae(name: str, layout: mvdream.Layout) -> str:
     )  # fmt: skip
 
 
-def _of_clip(encoder: CLIPTextModel) -> dict[str, torch.Tensor]:
+def of_clip(encoder: CLIPTextModel) -> dict[str, torch.Tensor]:
     before = "cond_stage_model.transformer.text_model."
     ids = {before + "embeddings.position_ids": torch.arange(16)[None]}
     return ids | {before + name: one for name, one in encoder.state_dict().items()}
 
 
-def _of_open_clip(encoder: CLIPTextModel) -> dict[str, torch.Tensor]:
+def of_open_clip(encoder: CLIPTextModel) -> dict[str, torch.Tensor]:
     """With one block more, which is not used, and the projection."""
     ours, before = encoder.state_dict(), "cond_stage_model.model."
     found = {

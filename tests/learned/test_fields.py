@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from backend.fields import Faced, Sparse
+from backend.fields import Sparse
 from backend.fields.blob import Blob
 from backend.fields.celled import FAINT
 from backend.fields.hash_grid import HashGrid
@@ -58,15 +58,6 @@ def test_points_may_be_of_any_float_type_and_the_answer_is_of_the_grid_s():
     one, other = grid(points), grid(points.double())
     assert other.density.dtype == torch.float32
     torch.testing.assert_close(one.density, other.density)
-
-
-def test_a_finer_grid_is_the_same_field():
-    grid, points = random_grid(6), random_points(300, 0.8)
-    finer = grid.finer(11)
-    assert finer.raw.shape == (11, 11, 11, 4) and finer.radius == 0.8
-    torch.testing.assert_close(finer.raw[::2, ::2, ::2], grid.raw)
-    for a, b in zip(finer(points), grid(points), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("resolution", [5, 9])
@@ -125,8 +116,7 @@ def test_what_is_left_out_is_saved_and_loaded_with_the_grid():
 
 
 def test_fields_say_what_they_can_do():
-    assert isinstance(VoxelGrid(2), Sparse) and isinstance(VoxelGrid(2), Faced)
-    assert isinstance(small(), Faced) and isinstance(small(), Sparse)
+    assert isinstance(VoxelGrid(2), Sparse) and isinstance(small(), Sparse)
 
 
 @pytest.mark.parametrize("resolution", [1, 0])

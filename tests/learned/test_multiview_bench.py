@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from backend.guidance import Guidance
+from backend.pipelines.mvdream import Distillation
+from backend.pipelines.recipes import Stage
 from backend.priors.prior import Given
 from backend.priors.seedling import Seedling
 from backend.training.log import Log
@@ -21,8 +23,9 @@ from backend.training.multiview.plan import Plan
 from backend.training.multiview.sets import SUFFIX, Corpus
 from backend.training.multiview.stock import Data, Part
 from tests.bench import multiview as bench
-from tests.bench.views import arms, clocks, made, measures, sheets, trained, truth
+from tests.bench.views import arms, clocks, made, measures, paper, sheets, trained, truth
 from tests.bench.views.runs import OtherRuns, Runs
+from tests.learned import published
 from tests.learned.sculpture import Knowing, sculpted
 from tests.learned.test_multiview_training import PLAN, TINY, ringed
 
@@ -64,6 +67,7 @@ def test_a_thing_that_is_turned_is_found_so(true, turn):
     assert measures.azimuths_right(found, true, turn) == 8
     assert measures.decibels(found, true, turn) > 45
     assert measures.azimuths_right(found, true) == (8 if turn in (0, 1, 7) else 0)
+    assert measures.azimuths_right(found, true, near=0.0) == (8 if turn == 0 else 0)
     if turn:
         assert measures.decibels(found, true) < 25
 
@@ -79,6 +83,7 @@ def test_what_looks_alike_from_everywhere_has_three_of_eight_right(true):
         rosette = np.repeat(true[side : side + 1], 8, axis=0)
         for turn in range(8):
             assert measures.azimuths_right(rosette, true, turn) == 3
+            assert measures.azimuths_right(rosette, true, turn, near=0.0) == 1
 
 
 def test_what_goes_around_the_wrong_way_is_wrong(true):
@@ -181,7 +186,7 @@ def test_plain_sds_has_the_same_scale_and_levels_and_nothing_else():
 
 def test_a_field_that_is_fitted_to_true_views_shows_them(true, tmp_path):
     kept = tmp_path / "field.pt"
-    found = made.known(Knowing(sculpted(), side=SIDE), true, made.recipe(60), kept)
+    found = made.known(Knowing(sculpted(), side=SIDE), true, made.recipe(32, 60), kept)
     assert measures.azimuths_right(found["views"], true) == 8
     assert measures.decibels(found["views"], true) > 24
     assert measures.decibels(found["between"], sculpture(0.5)) > 20
@@ -206,7 +211,7 @@ def test_a_field_is_distilled_by_the_arms_own_prior_and_guidance(tmp_path, monke
 
     monkeypatch.setattr(made, "Distillation", Task)
     monkeypatch.setattr(made, "asked", asking)
-    prior, how = Knowing(sculpted(), side=SIDE), made.recipe(3)
+    prior, how = Knowing(sculpted(), side=SIDE), made.recipe(32, 3)
     for name, arm in arms.ARMS.items():
         made.distilled(prior, "a sculpture", 7, arm, how, tmp_path / f"{name}.pt")
     assert [one[0].way for one in asked] == [arm.way for arm in arms.ARMS.values()]
@@ -294,8 +299,17 @@ def test_all_parts_are_told_kept_and_drawn(model, held_out, tmp_path, capsys, mo
     }
     assert len(tables) == 9
     claims = next(rows for title, rows in tables.items() if title.startswith("Fields distilled of prompts that sets"))
-    assert claims["azimuths right of 8, median: multi-view"]["least"] == 7
-    assert claims["azimuths right of 8, median: 2-D mode, same weights"]["bound"] == 4
+    near, exact = (
+        "azimuths right or next to it of 8 (by chance 3), median",
+        "azimuths exactly right of 8 (by chance 1), median",
+    )
+    flat = "2-D mode, same weights, at its best turn"
+    assert claims[f"{near}: multi-view"]["least"] == 7
+    assert claims[f"{near}: {flat}"]["bound"] == 4
+    for arm in ("multi-view", flat):
+        assert claims[f"{exact}: {arm}"]["value"] <= claims[f"{near}: {arm}"]["value"]
+        assert (claims[f"{exact}: {arm}"]["least"], claims[f"{exact}: {arm}"]["bound"]) == (None, None)
+    assert any("plain SDS (no clamp, weight <= 0.5, regularised alike)" in name for name in claims)
     assert claims["PSNR: multi-view over 2-D mode"]["least"] == 2
     gate = next(rows for title, rows in tables.items() if title.startswith("Camera gate"))
     assert [row["least"] for row in gate.values()] == [None, 1.5, 1.2, None, None, None]
@@ -346,7 +360,8 @@ def test_small_models_are_trained_once_and_set_beside_each_other(held_out, tmp_p
     first = capsys.readouterr().out
     for name in ("joint", "sets_alone", "apart"):
         assert f"noise_left: {name}" in first
-        assert f"azimuths right of 4, prompts shown in none, mean: {name}" in first
+        assert f"azimuths right or next to it of 4 (by chance 1.5), prompts shown in none, mean: {name}" in first
+        assert f"azimuths exactly right of 4 (by chance 0.5), prompts shown in none, mean: {name}" in first
     assert "size, between views: without 3-D attention over with it" in first
     steps = {
         name: [line for line in Log(tmp_path / "ablations" / name) if "total" in line] for name in trained.VARIANTS
@@ -364,6 +379,7 @@ def test_time_and_memory_are_counted_in_a_process_of_its_own(model):
     assert 0 < found["prior"] < found["step"] + 0.5 * found["step"]
     assert found["prior"] + found["render"] + found["rest"] == pytest.approx(found["step"], rel=0.6)
     assert found["field"] >= found["step"]
+    assert found["start"] > 0.5 and found["load"] > 0  # torch takes longer than that
     assert found["memory"] >= found["before"] > 50 * 2**20
 
 
@@ -371,3 +387,74 @@ def test_without_a_model_it_says_so(tmp_path, capsys):
     assert bench.main(["--model", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "No seedling of views lies in" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+# --- the paper's sizes, small ---
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_plain_loop_comes_to_the_same_loss_and_slopes(seed):
+    """On the same noise: what is measured beside each other does the same."""
+    prior = paper.untrained(published.SD21, "cpu")
+    recipe = dataclasses.replace(paper.recipe_of(Stage(0.5, 2, 12), 3), samples=24, voxels=7, refreshed=0, radius=0.9)
+    ours, plain = Distillation(prior, "", "", recipe, seed), paper.Plain(prior, recipe, seed)
+    raw = 2 * torch.randn(7, 7, 7, 4, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        ours.field.raw.copy_(raw)
+        plain.raw.copy_(raw.permute(3, 2, 1, 0)[None])
+    assert next(iter(plain)) == pytest.approx(next(iter(ours)).loss, rel=1e-4)
+    slopes = ours.field.raw.grad.permute(3, 2, 1, 0)[None]
+    assert (slopes[:, 0].abs().max() > 0) and (slopes[:, 1:].abs().max() > 0)
+    torch.testing.assert_close(plain.raw.grad, slopes, rtol=1e-3, atol=1e-4 * slopes.abs().max().item())
+
+
+def test_without_a_gpu_it_says_so_and_asks_for_no_model(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(paper, "untrained", pytest.fail)
+    assert bench.main(["--only", "cuda", "--model", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    assert "There is no CUDA here: nothing was measured at the paper's sizes" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_stage_is_measured_and_memory_that_is_short_stops_one_loop_alone(monkeypatch):
+    """As on a GPU, which is not there: nothing is said of how fast it is."""
+    gpu = {"empty_cache": 0, "reset_peak_memory_stats": 0, "synchronize": 0, "max_memory_allocated": 3e9}
+    for name, value in gpu.items():
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    stages = Stage(0.0, 2, 8), Stage(0.5, 1, 12)
+    monkeypatch.setattr(paper, "PUBLISHED", dataclasses.replace(paper.PUBLISHED, stages=stages, samples=8))
+    for name, value in (("STEPS", 4), ("WARM", 1), ("VOXELS", 6)):
+        monkeypatch.setattr(paper, name, value)
+    honest = paper.untrained
+    monkeypatch.setattr(paper, "untrained", lambda layout, device: honest(published.SD21, "cpu"))
+
+    def short(*given):
+        raise torch.OutOfMemoryError
+
+    found = dict(paper.stages())
+    assert list(found) == [
+        "stage 1: 8 pictures of 8 x 8, 8 samples a ray", "stage 2: 4 pictures of 12 x 12, 8 samples a ray"
+    ]  # fmt: skip
+    for each in found.values():
+        assert list(each) == ["ours", "plain", "ours, on the paper's hash grid"]
+        assert all(one.speed > 0 and one.memory == 3 for one in each.values())
+    monkeypatch.setattr(paper.Plain, "loss", short)
+    assert paper.measured(iter(paper.Plain(honest(published.SD21, "cpu"), paper.recipe_of(stages[0], 4), 0))) is None
+
+
+def test_on_a_gpu_both_loops_are_told_and_memory_that_is_short(capsys, monkeypatch):
+    rows = {
+        "ours": paper.Measured(6.0, 12.0),
+        "plain": paper.Measured(2.0, 40.0),
+        "ours, on the paper's hash grid": None,
+    }
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(paper, "stages", lambda: [("stage 1", rows)])
+    monkeypatch.setattr("sys.argv", ["bench"])
+    assert bench.main(["--only", "cuda"]) == 0
+    told = capsys.readouterr().out
+    assert "hash grid: the memory of this GPU is too short" in told
+    lines = [line.split() for line in told.splitlines() if "over plain" in line or "most memory: ours" in line]
+    assert [line[-3:] for line in lines] == [["at", "most", "16"], ["at", "least", "2"]]
+    assert float(lines[1][-4]) == 3

@@ -2,6 +2,7 @@
 is counted, and stops nothing."""
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -100,10 +101,16 @@ def test_broken_renders_are_counted_and_left_out(tmp_path):
     (write_renders(where / "json") / "transforms.json").write_text("{")
     flat = write_renders(where / "flat")
     cv2.imwrite(str(flat / "000.png"), np.zeros((10, 20, 3), np.uint8))
-    mirrored = [{"file_path": "000.png", "transform_matrix": np.diag([1, 1, -2, 1]).tolist()}]
-    write_renders(where / "mirrored", frames=mirrored)
+    stretched = [{"file_path": "000.png", "transform_matrix": np.diag([1, 1, -2, 1]).tolist()}]
+    write_renders(where / "stretched", frames=stretched)
+    write_renders(where / "mirrored", count=8)
+    told = json.loads((where / "mirrored" / "transforms.json").read_text())
+    for frame in told["frames"]:  # right but for x, which goes to the left
+        frame["transform_matrix"] = (np.array(frame["transform_matrix"]) @ np.diag([-1, 1, 1, 1])).tolist()
+    (where / "mirrored" / "transforms.json").write_text(json.dumps(told))
     tally = renders(where, tmp_path / "out", 16, silent)
-    assert (tally.things, tally.sets, tally.left_out.total()) == (1, 2, 6)
+    assert (tally.things, tally.sets, tally.left_out.total()) == (1, 2, 7)
+    assert tally.left_out["a camera is stretched or mirrored"] == 2
     for part in ("missing or cannot be read", "not square", "no four of its pictures", "no frames with", "mirrored"):
         assert part in str(tally)
     assert any(name.startswith("torn: ") for name in tally.names)
@@ -155,3 +162,84 @@ def test_meshes_become_sets_and_are_not_made_again(tmp_path, monkeypatch):
     (tmp_path / "in" / "broken.glb").unlink()
     monkeypatch.setattr(folders, "drawn", None)
     assert meshes(tmp_path / "in", tmp_path / "out", 16, silent).sets == folders.EACH
+
+
+# --- what has changed since it was read ---
+
+
+def later(path: Path) -> None:
+    """Of the same size, a second later."""
+    times = path.stat()
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
+
+
+def test_what_has_changed_is_read_again_and_nothing_else(tmp_path, monkeypatch):
+    where, out, read = tmp_path / "in", tmp_path / "out", []
+    write_renders(where / "chair")
+    write_renders(where / "lamp")
+    honest = folders.rendered
+    monkeypatch.setattr(folders, "rendered", lambda folder, side: read.append(folder.name) or honest(folder, side))
+
+    def again() -> list[str]:
+        read.clear()
+        renders(where, out, 16, silent)
+        return read
+
+    assert again() == ["chair", "lamp"]
+    assert again() == []
+    later(where / "lamp" / "003.png")
+    assert again() == ["lamp"]
+    (where / "captions.json").write_text(json.dumps({"chair": ["a red chair", "chair"]}))
+    assert again() == ["chair"]
+    assert {one.captions for one in Corpus(out / "train")} == {("a red chair", "chair"), ("lamp",)}
+    assert again() == []
+    (where / "lamp" / "003.png").write_bytes(b"no picture")
+    assert again() == ["lamp"]
+    assert {one.captions for one in Corpus(out / "train")} == {("a red chair", "chair")}  # not as it was before
+
+
+def test_a_mesh_is_read_again_where_a_file_that_it_names_has_changed(tmp_path, monkeypatch):
+    panels(tmp_path / "in" / "panels.gltf", textured=True)
+    meshes(tmp_path / "in", tmp_path / "out", 8, silent)
+    monkeypatch.setattr(folders, "drawn", None)
+    meshes(tmp_path / "in", tmp_path / "out", 8, silent)
+    for path in (tmp_path / "in").glob("*.bin"):
+        later(path)
+    with pytest.raises(TypeError):
+        meshes(tmp_path / "in", tmp_path / "out", 8, silent)
+
+
+# --- single pictures ---
+
+
+def test_single_pictures_are_their_middles_upright_and_before_white(tmp_path):
+    where = tmp_path / "in"
+    (where / "deep").mkdir(parents=True)
+    wide = np.zeros((40, 80, 3), np.uint8)
+    wide[:, 20:40], wide[:, 40:60] = (255, 0, 0), (0, 255, 0)  # the middle: red on the left, green on the right
+    Image.fromarray(wide).save(where / "a_wall.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    Image.fromarray(wide).save(where / "deep" / "turned.jpg", exif=exif, quality=100)
+    clear = np.zeros((32, 32, 4), np.uint8)
+    clear[:16] = (0, 0, 255, 255)
+    Image.fromarray(clear).save(where / "half.png")
+    Image.fromarray(np.full((64, 64), 2**15, np.uint16)).save(where / "deepgrey.png")
+    Image.fromarray(wide[:10]).save(where / "small.png")
+    (where / "broken.png").write_bytes(b"no picture")
+    (where / "captions.json").write_text(
+        json.dumps({"deep/turned.jpg": "a wall on its side", "half": ["sea", "a sea"]})
+    )
+    tally = folders.pictures(where, tmp_path / "out", 16, silent)
+    assert str(tally).startswith("4 single pictures; ")
+    assert tally.left_out == {"it has fewer than 16 pixels a side": 1, "it cannot be read": 1}
+    found = {one.captions[0]: one for one in Corpus(tmp_path / "out" / "train")}
+    assert set(found) == {"a wall", "a wall on its side", "sea", "deepgrey"}
+    assert all(one.flat and one.pictures.shape == (1, 3, 16, 16) for one in found.values())
+    flat, side, sea = (found[name].pictures[0] for name in ("a wall", "a wall on its side", "sea"))
+    assert flat[:, 8, 3].tolist() == [255, 0, 0] and flat[:, 8, 12].tolist() == [0, 255, 0]
+    assert side[0, 3, 8] > 240 > side[1, 3, 8] + 200 and side[1, 12, 8] > 240
+    assert sea[:, 3, 8].tolist() == [0, 0, 255] and sea[:, 12, 8].tolist() == [255, 255, 255]
+    assert found["deepgrey"].pictures.std() < 1 and found["deepgrey"].pictures.mean() == pytest.approx(128, abs=1)
+    with pytest.raises(FileNotFoundError, match="No pictures"):
+        folders.pictures(tmp_path / "out", tmp_path / "other", 16, silent)

@@ -2,6 +2,7 @@
 still."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,8 +130,14 @@ def test_it_goes_on_as_if_nothing_had_been_and_knows_where_it_began(base, tmp_pa
     for name in own:
         torch.testing.assert_close(own[name], other[name], rtol=0, atol=1e-6)
     assert Seedling.load(tmp_path / "parts" / "model").unread(MUG.text) == []
-    with pytest.raises(OtherPlan, match="a zebedee mug"):
+    with pytest.raises(OtherPlan, match='of "a zebedee mug", and not of "a lamp"'):
         train(base, Pictures(PICTURES, "a lamp"), tmp_path / "parts", HOW, plan=PLAN)
+    other = tmp_path / "other" / base.name  # of the same name, as most are
+    Seedling.fresh(TINY, ("a", "lamp", "mug"), seed=1).save(other)
+    with pytest.raises(OtherPlan, match=r"began with another model than what lies in .*other"):
+        train(other, MUG, tmp_path / "parts", HOW, plan=PLAN)
+    same = shutil.copytree(base, tmp_path / "elsewhere")
+    assert train(same, MUG, tmp_path / "parts", HOW, plan=PLAN) == scores
 
 
 def test_too_few_pictures_or_no_name_are_refused():

@@ -2,6 +2,7 @@
 had been."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from backend.training.multiview.stock import Batch, Data
 from backend.training.multiview.training import Unfit, train
 from backend.training.plan import Budget
 from tests.learned import published
+from tests.learned.test_multiview_folders import write_renders
 
 TINY = Sizes(side=8, widths=(16, 16), heads=2, groups=4, text=8, tokens=4)
 PLAN = Plan(TINY, {"views": Budget(5, 8, 2e-3)}, saved=2, checked=3, told=1)
@@ -266,6 +268,60 @@ def test_it_learns_goes_on_and_is_written_in_the_same_layout(base, tmp_path):
         train(plan, data, tmp_path / "other", HOW, base=where)
 
 
+def test_another_base_or_another_side_is_noticed_and_another_folder_is_none(base, tmp_path):
+    where = tmp_path / "sets"
+    sets.write(where / "train" / f"0{SUFFIX}", [larger(number) for number in range(6)], {})
+    data, plan = Data.of(where, "lamps"), replace(PLAN, sizes=None, side=16)
+    with pytest.raises(Cancelled):
+        train(plan, data, tmp_path / "out", HOW, cancels(2), base)
+    moved = shutil.copytree(base, tmp_path / "moved")
+    (moved / "README.md").write_text("it has moved")
+    with pytest.raises(Cancelled):
+        train(plan, data, tmp_path / "out", HOW, cancels(1), moved)
+    weights_file = moved / "unet" / "diffusion_pytorch_model.safetensors"
+    changed = bytearray(weights_file.read_bytes())
+    changed[-1] ^= 1
+    weights_file.write_bytes(changed)
+    with pytest.raises(OtherPlan, match=r"learns on from another base than what lies in .*moved now"):
+        train(plan, data, tmp_path / "out", HOW, base=moved)
+    with pytest.raises(OtherPlan, match="side differ"):
+        train(replace(plan, side=32), data, tmp_path / "out", HOW, base=base)
+    with pytest.raises(FileNotFoundError, match="No model lies in"):
+        train(plan, data, tmp_path / "out", HOW, base=tmp_path / "nowhere")
+
+
+# --- single pictures of their own ---
+
+
+def single(number: int) -> ViewSet:
+    """Grey, without a camera."""
+    grey = np.full((1, 3, 8, 8), 10 * number, np.uint8)
+    return ViewSet(grey, np.eye(4, dtype=np.float32)[None], ("a wall",), f"{number}.png", True)
+
+
+def test_steps_without_cameras_are_of_the_single_pictures_that_are_brought(tmp_path):
+    sets.write(tmp_path / "sets" / "train" / f"0{SUFFIX}", [ringed(number) for number in range(12)], {})
+    for number in range(3):
+        sets.write(tmp_path / "single" / "train" / f"{number}{SUFFIX}", [single(number)], {})
+    brought = Data.of(tmp_path / "sets", "lamps", pictures=tmp_path / "single")
+    assert brought.words == ("a", "lamp", "wall")
+    assert brought.count == len(brought.sets) + 3
+    one, read = phase(brought), []
+    for step in range(40):
+        batch = one.read(8, step, (0, 0))
+        grey = {
+            int(picture.unique().add(1).mul(127.5).round()) for picture in batch.pictures if len(picture.unique()) == 1
+        }
+        if batch.cameras is None:
+            read.append(grey)
+            assert len(batch.pictures) == len(batch.texts) == 8 and batch.views == 1
+            assert set(batch.texts) <= {"", "a wall"}
+        else:
+            assert not grey
+    assert set.union(*read) == {0, 10, 20}
+    one.losses(next(batch for batch in (one.read(8, step, (0, 0)) for step in range(40)) if batch.cameras is None), torch.Generator().manual_seed(0))  # fmt: skip # noqa: E501
+
+
 # --- the command ---
 
 
@@ -286,6 +342,12 @@ def said(capsys, *options: str) -> tuple[int, str]:
         (["--preset", "seedling", "--base", "{tmp}"], "--base is for --preset paper"),
         (["--preset", "seedling", "--videos", "{tmp}"], "--videos is for dynamics"),
         (["--preset", "seedling", "--flow", "raft"], "--flow is for dynamics"),
+        (["--preset", "seedling", "--pictures", "{tmp}"], "--pictures go with --renders or --meshes"),
+        (
+            ["--preset", "seedling", "--meshes", "{tmp}", "--pictures", "{tmp}/nowhere"],
+            "nowhere is no folder: --pictures",
+        ),
+        (["--preset", "seedling", "--name", "zebedee"], "--name is for subject"),
     ],
 )
 def test_what_cannot_be_done_is_said(capsys, tmp_path, options, sentence):
@@ -310,3 +372,21 @@ def test_the_command_trains_on_specimens_stops_and_goes_on(capsys, tmp_path, mon
     assert "turned" in told["scores"]
     code, text = said(capsys, *asked)
     assert (code, "go on with it by --resume" in text) == (2, True)
+
+
+def test_the_command_takes_single_pictures_beside_renders(capsys, tmp_path, monkeypatch):
+    write_renders(tmp_path / "renders" / "chair", caption="a red chair")
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / "photos" / f"wall_{number}.png"), np.full((20, 30, 3), 80 * number, np.uint8))
+    monkeypatch.setitem(plans.PLANS, "seedling", replace(PLAN, samples={}))
+    asked = ["--preset", "seedling", "--renders", str(tmp_path / "renders"), "--out", str(tmp_path / "out")]
+    code, text = said(capsys, *asked, "--pictures", str(tmp_path / "photos"))
+    assert (code, "3 single pictures" in text) == (0, True), text
+    found = Checkpoint.read(tmp_path / "out")
+    assert "wall" in found.sizes["words"] and "and single pictures in photos" in found.about
+    code, text = said(capsys, *asked, "--resume")  # without them it would be another training
+    assert (code, "cannot be gone on with" in text) == (2, True)
+    (tmp_path / "none").mkdir()
+    code, text = said(capsys, *asked[:-1], str(tmp_path / "other"), "--pictures", str(tmp_path / "none"))
+    assert (code, "No pictures (.png" in text) == (2, True), text

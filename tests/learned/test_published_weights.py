@@ -1,14 +1,40 @@
-"""Stable Diffusion and MVDream, tiny, in the layouts of the published ones: what is loaded, and what is refused."""
+"""Stable Diffusion and MVDream, tiny, in the layouts of the published ones: what is loaded, and what is refused.
+
+That MVDream's networks say here what they say in their authors' code was shown outside of this repository, on 22
+November 2026, on a CPU (torch 2.13.0, diffusers 0.42.1, transformers 5.23.0, open_clip_torch 2.7.0), without any
+published weights. github.com/bytedance/MVDream@618f844 built its networks from its own configurations, sd-v2-base and
+sd-v1, without xformers, and narrower: 32 channels in U-Net and autoencoder where these have 320 and 128, 64 in a text
+encoder of 2 layers that are used. They got random weights; these were written to a file by torch.save and loaded by
+`mvdream.load`. Both were asked the same; the largest differences, of 2.1 and of 1.5 alike, in single precision:
+
+    texts, by their tokenizer and encoder              0         of values up to 3.5
+    vectors of cameras, get_camera's and ours          9e-8      1.0
+    U-Net: 2 sets of 4 views, 1 set of 8, 2-D mode     8e-7      1.0; without 3-D attention it would be 6e-3, and were
+                                                                 2-D mode a camera of zeros 4e-2
+    autoencoder, the mean of what it encodes           7e-8      0.1; in double precision 2e-16
+    autoencoder, decoding                              2.3e-5    1.8; in double precision 4e-14
+    alphas_cumprod                                     5e-7      1.0
+
+ashawkey/mvdream_diffusers@8b318ef, its class with the same weights (torch's attention for xformers', settings written
+beside it by hand), differs from what its folder is loaded as by 7e-7; so does, from the same, a folder that was made
+of these weights in the layout of lizhiqi49/mvdream-diffusers, whose own code was not run.
+
+At the sizes of the configurations nothing was computed: what the official networks call their tensors there, and their
+shapes, lie in tests/learned/official, and all of them have their place (below).
+"""
 
 import math
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel
 
-from backend.priors import mvdream, views, weights
+from backend.priors import ldm, mvdream, stable, views, weights
 from backend.priors.prior import Given
 from backend.priors.stable import LatentDiffusion
 from backend.render.cameras import orbit
@@ -85,6 +111,49 @@ def test_the_published_sizes_are_built_without_memory(layout):
         unet, vae = views.built(whole.unet_settings), AutoencoderKL(**whole.vae_settings)
         counts = [sum(one.numel() for one in network.parameters()) for network in (unet, vae)]
     assert counts == [867572164 if layout.open_clip else 861182404, 83653863]
+
+
+def whole(layout):
+    return mvdream.SD21 if layout.open_clip else mvdream.SD15
+
+
+@LAYOUTS
+def test_all_that_the_official_networks_hold_has_its_place(layout):
+    """By the conversion, at the published sizes, without memory."""
+    layout, file = whole(layout), Path("official.pt")
+    named = {name: torch.empty(shape, device="meta") for name, shape in published.official(layout).items()}
+    assert mvdream.of_file(named, file) is layout
+    with torch.device("meta"):
+        empty = views.built(layout.unet_settings), AutoencoderKL.from_config(layout.vae_settings)
+    inner = ldm.part(named, ldm.UNET)
+    found = (
+        weights.filled(empty[0], ldm.unet(inner, layout.unet_settings, file), file, "meta", torch.float16),
+        weights.filled(empty[1], ldm.autoencoder(named, layout.vae_settings), file, "meta", torch.float16),
+    )
+    for network, prefix in zip(found, (ldm.UNET, ldm.AUTOENCODER), strict=True):
+        theirs = [one.numel() for name, one in named.items() if name.startswith(prefix)]
+        assert sum(one.numel() for one in network.parameters()) == sum(theirs)
+        assert len(list(network.parameters())) == len(theirs)
+    reader = ldm.open_clip(named, layout.text_settings) if layout.open_clip else ldm.clip(named)
+    stable.clip(layout.text_settings, reader, file, "meta", torch.float16)  # it refuses what lacks a tensor
+
+
+@LAYOUTS
+def test_the_names_in_these_tests_are_those_of_the_official_networks(layout):
+    layout, small = whole(layout), layout
+    theirs = published.official(layout)
+    with torch.device("meta"):
+        unet, vae = views.built(layout.unet_settings), AutoencoderKL(**layout.vae_settings)
+    ours = {ldm.UNET + published.of_unet(name, layout): one.shape for name, one in unet.state_dict().items()}
+    assert ours == {name: shape for name, shape in theirs.items() if name.startswith(ldm.UNET)}
+    ours = {ldm.AUTOENCODER + published.of_vae(name, layout) for name in vae.state_dict()}
+    assert ours == {name for name in theirs if name.startswith(ldm.AUTOENCODER)}
+    named = (published.of_open_clip if layout.open_clip else published.of_clip)(CLIPTextModel(small.text_settings))
+    ours, theirs = (  # of layers there are fewer
+        {re.sub(r"(resblocks|layers)\.\d+", r"\1", name) for name in each}
+        for each in (named, (name for name in theirs if name.startswith("cond_stage_model.")))
+    )
+    assert ours == theirs
 
 
 def test_mvdream_packed_by_others(tmp_path):

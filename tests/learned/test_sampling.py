@@ -177,7 +177,6 @@ def test_a_schedule_is_that_of_diffusers(beta_schedule, prediction):
     torch.testing.assert_close(x_t, scheduler.add_noise(x0, eps, t))
     predicted = eps if prediction == "epsilon" else scheduler.get_velocity(x0, eps, t)
     torch.testing.assert_close(schedule.clean(x_t, predicted, t), x0, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(schedule.noise(x_t, predicted, t), eps, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(lowered(schedule, x_t, x0, t, t // 2), schedule.noised(x0, eps, t // 2))
     torch.testing.assert_close(schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2, torch.ones(4, 1, 1, 1))
 
@@ -186,7 +185,6 @@ def test_what_a_network_says_in_half_precision_is_taken_in_that_of_the_latents()
     for prediction in ("epsilon", "v_prediction"):
         schedule, t = Schedule(noise_levels(), prediction), torch.tensor([500])
         assert schedule.clean(drawn(1, 2, 3, 5), drawn(1, 2, 3, 5).half(), t).dtype == torch.float32
-        assert schedule.noise(drawn(1, 2, 3, 5), drawn(1, 2, 3, 5).half(), t).dtype == torch.float32
         assert schedule.noised(*drawn(2, 1, 2, 3, 5).half(), t).dtype == torch.float16
 
 

@@ -1,4 +1,5 @@
-"""Sets of views from what others have: folders of renders, or glTF files. What cannot be read is counted and left out.
+"""Sets of views from what others have: folders of renders, or glTF files; and single pictures. What cannot be read is
+counted and left out.
 
 Renders. Each folder in FOLDER is one thing: its pictures, square, and a `transforms.json` beside them, as of NeRF's
 synthetic scenes and of many exporters from Blender:
@@ -11,16 +12,21 @@ about the origin. A set is made of four pictures that are a quarter of a turn ap
 Meshes. Each .glb or .gltf in FOLDER, or below it, is one thing; its front is that of glTF, +Z. It is drawn with its
 textures or the colours of its vertices, unlit but for a light from above.
 
+Pictures. Each picture in FOLDER, or below it, is for the steps without cameras: its middle, what is transparent before
+white. One with fewer pixels than are learnt is left out.
+
 What a thing is called: "caption" in its transforms.json; else what `FOLDER/captions.json` has under its name, a text or
 a list of them; else its name.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2s
 from pathlib import Path
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
@@ -28,6 +34,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from backend.protocol import PICTURE_ENDINGS
 from backend.protocol.colours import srgb_to_linear
 from backend.render.orbits import RADIUS, VIEWS, Orbit
 from backend.report import Report
@@ -59,14 +66,17 @@ class Tally:
     sets: int = 0
     left_out: Counter[str] = field(default_factory=Counter)  # by reason
     names: list[str] = field(default_factory=list)  # of what was left out, with the reason
+    single: bool = False  # whether it is of single pictures
 
     def __str__(self) -> str:
+        made = f"{self.sets} single pictures" if self.single else f"{self.sets} sets of views of {self.things} things"
         reasons = [f"{count} left out: {reason}" for reason, count in self.left_out.most_common()]
-        return "; ".join([f"{self.sets} sets of views of {self.things} things", *reasons])
+        return "; ".join([made, *reasons])
 
 
 def renders(folder: Path, out: Path, side: int, report: Report) -> Tally:
-    """Sets from folders of renders, in `out`/train; what is there already is kept.
+    """Sets from folders of renders, in `out`/train; what is there already is kept, but for
+    what has other captions or files by now.
 
     Raises:
         FileNotFoundError: nothing is there that could be one.
@@ -78,7 +88,8 @@ def renders(folder: Path, out: Path, side: int, report: Report) -> Tally:
 
 
 def meshes(folder: Path, out: Path, side: int, report: Report) -> Tally:
-    """Sets from glTF files, in `out`/train; what is there already is kept.
+    """Sets from glTF files, in `out`/train; what is there already is kept, but for
+    what has other captions or files by now.
 
     Raises:
         FileNotFoundError: nothing is there that could be one.
@@ -89,30 +100,63 @@ def meshes(folder: Path, out: Path, side: int, report: Report) -> Tally:
     return _prepared(folder, found, out, side, report, drawn)
 
 
+def pictures(folder: Path, out: Path, side: int, report: Report) -> Tally:
+    """Sets of one picture each without a camera that says anything, in `out`/train; what is there already is kept.
+
+    Raises:
+        FileNotFoundError: nothing is there that could be one.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_ENDINGS)
+    if not found:
+        raise FileNotFoundError(f"No pictures ({', '.join(PICTURE_ENDINGS)}) lie in {folder}")
+    return _prepared(folder, found, out, side, report, pictured, single=True)
+
+
 def _prepared(
     folder: Path, found: list[Path], out: Path, side: int, report: Report,
-    read: Callable[[Path, int], list[tuple[NDArray, NDArray]]],
+    read: Callable[[Path, int], list[tuple[NDArray, NDArray]]], single: bool = False,
 ) -> Tally:  # fmt: skip
-    tally, told = Tally(), _captions(folder)
+    tally, told = Tally(single=single), _captions(folder)
     (out / "train").mkdir(parents=True, exist_ok=True)
-    make_room(out, len(found) * EACH * VIEWS * 3 * side**2)
+    make_room(out, len(found) * (1 if single else EACH * VIEWS) * 3 * side**2)
     for number, path in enumerate(found):
         report(number / len(found), f"Reading {path.name}: {number + 1} of {len(found)}")
         name = path.relative_to(folder).as_posix()
         shard = out / "train" / f"{blake2s(name.encode(), digest_size=8).hexdigest()}{SUFFIX}"
-        about = {"name": name, "side": side}
-        if not (shard.exists() and sets.about(shard) == about):
-            try:
-                captions = captions_of(path, name, told)
-                made = [ViewSet(pictures, cameras, captions, name) for pictures, cameras in read(path, side)]
-            except Unreadable as reason:
-                tally.left_out[str(reason)] += 1
-                tally.names.append(f"{name}: {reason}")
-                continue
-            sets.write(shard, made, about)
+        try:
+            captions = captions_of(path, name, told)
+            about = {"name": name, "side": side, "captions": list(captions), "files": _stamps(path)}
+            if not (shard.exists() and sets.about(shard) == about):
+                made = [ViewSet(*seen, captions, name, single) for seen in read(path, side)]
+                sets.write(shard, made, about)
+        except Unreadable as reason:
+            tally.left_out[str(reason)] += 1
+            tally.names.append(f"{name}: {reason}")
+            shard.unlink(missing_ok=True)  # of what it was before: nothing is learned from what is counted as left out
+            continue
         tally.things += 1
         tally.sets += sets.count(shard)
     return tally
+
+
+def _stamps(path: Path) -> list[list]:
+    """Name, size and time of each file that a thing is made of: where one differs, it is read again."""
+    if path.is_dir():
+        files = sorted(one for one in path.rglob("*") if one.is_file())
+    else:
+        files = [path, *_beside(path)]
+    return [[os.path.relpath(one, path.parent), one.stat().st_size, one.stat().st_mtime_ns] for one in files]
+
+
+def _beside(path: Path) -> list[Path]:
+    """Buffers and pictures that a .gltf names; a .glb has them in it."""
+    if path.suffix.lower() != ".gltf":
+        return []
+    named = [_json(path).get(kind) for kind in ("buffers", "images")]
+    named = [one for each in named if isinstance(each, list) for one in each if isinstance(one, dict)]
+    uris = [str(one["uri"]) for one in named if one.get("uri")]
+    files = [path.parent / unquote(uri) for uri in uris if not uri.startswith("data:")]
+    return [one for one in files if os.path.isfile(one)]
 
 
 def captions_of(path: Path, name: str, told: dict) -> tuple[str, ...]:
@@ -139,7 +183,8 @@ def rendered(folder: Path, side: int) -> list[tuple[NDArray[np.uint8], NDArray[n
     if matrices.shape[1:] != (4, 4) or not np.isfinite(matrices).all():
         raise Unreadable("a camera is not of 4 x 4 numbers")
     turns = matrices[:, :3, :3]
-    if not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-3):
+    upright = np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-3)
+    if not (upright and (np.linalg.det(turns) > 0).all()):  # a mirror leaves lengths and angles as they are
         raise Unreadable("a camera is stretched or mirrored")
     pictures = np.stack([_picture(path, side) for path in paths])
     azimuths = np.arctan2(matrices[:, 0, 3], -matrices[:, 1, 3])
@@ -171,6 +216,25 @@ def _picture(path: Path, side: int) -> NDArray[np.uint8]:
         raise Unreadable("a picture is missing or cannot be read")
     if data.shape[0] != data.shape[1]:
         raise Unreadable("a picture is not square")
+    return _small(data, side)
+
+
+def pictured(path: Path, side: int) -> list[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    """One set: a picture (1, 3, side, side), and (1, 4, 4) for its camera, which nobody reads. Raises Unreadable."""
+    data = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if data is not None and data.shape[2:] != (4,):  # upright, if its file says how; transparent ones are as they are
+        data = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if data is None:
+        raise Unreadable("it cannot be read")
+    height, width = data.shape[:2]
+    if (least := min(height, width)) < side:
+        raise Unreadable(f"it has fewer than {side} pixels a side")
+    top, left = (height - least) // 2, (width - least) // 2
+    return [(_small(data[top : top + least, left : left + least], side)[None], np.eye(4, dtype=np.float32)[None])]
+
+
+def _small(data: NDArray, side: int) -> NDArray[np.uint8]:
+    """(3, side, side) of what OpenCV has read, square, of any depth."""
     values = data.astype(np.float32) / np.iinfo(data.dtype).max if data.dtype.kind == "u" else data.astype(np.float32)
     values = np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
     if values.shape[2] == 4:

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import xxhash
 from torch import nn
 
 from backend.priors import views
 from backend.priors.prior import Prior
-from backend.priors.seedling import Seedling
+from backend.priors.seedling import CARD, Seedling
 
 KEPT = ("vae", "text_encoder", "tokenizer", "scheduler")  # of a Stable Diffusion that learns on
+PARTS = ("unet", "camera_proj", "text", *KEPT)  # folders of a model that learns on; what lies beside them is not read
+READ = (".json", ".txt", ".safetensors", ".bin")
+CHUNK = 2**24  # bytes
 
 
 class Trained(ABC):
@@ -119,3 +123,25 @@ class Unpacked(Trained):
         from backend.priors import mvdream
 
         mvdream.save(self.prior, folder)
+
+
+def digest(base: Path) -> str:
+    """Of the model in a folder or in a file: all that its parts say, by their names, wherever it lies.
+
+    Raises:
+        FileNotFoundError: nothing lies there.
+    """
+    if not base.exists():
+        raise FileNotFoundError(f"No model lies in {base}")
+    files = [base]
+    if base.is_dir():
+        files = [base / CARD, *(path for part in PARTS for path in sorted((base / part).glob("*")))]
+        files = [path for path in files if path.is_file() and path.suffix in READ]
+    own = xxhash.xxh3_128()
+    for path in files:
+        name = path.relative_to(base).as_posix()
+        own.update(f"{name} {path.stat().st_size} ".encode())
+        with path.open("rb") as file:
+            while part := file.read(CHUNK):
+                own.update(part)
+    return own.hexdigest()

@@ -9,7 +9,9 @@ Notation (code -> paper)
     L = E |eps - eps_theta(x_t; y, c, t)|^2, and the same of v for a network that says v
 
 Departs from the paper: levels are drawn high, each the larger one of two. The camera is learnt last, and where there
-is much noise. A seedling's single pictures are those of the same specimens, and of more kinds and colours.
+is much noise. The paper's single pictures are of LAION, of which none come along. A seedling's are those of the same
+specimens, and of more kinds and colours. Of what others bring they are those that are brought with it; without such
+they are the same views again without their cameras, and nothing else holds what a Stable Diffusion knew of the world.
 """
 
 import math
@@ -69,7 +71,7 @@ class Views(learner.Phase):
         texts = [one.captions[rng.integers(len(one.captions))] for one in sets]
         texts = ["" if rng.random() < self.place.plan.untold else text for text in texts]
         found = Batch.of(sets, texts)
-        return found.single(rng.integers(views, size=count)) if flat else found
+        return found.single(rng.integers(found.views, size=count)) if flat else found
 
     def losses(self, given: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         latents = self.latents(given)

@@ -59,16 +59,17 @@ class Data:
     """What is learned from, and what is not. `about` says in a few words what it is."""
 
     sets: Part  # as sets of views
-    pictures: Part  # as single pictures
+    pictures: Part  # as single pictures: those of the sets, and of what is for them alone; or others
     held_out: Part
     about: str
     unseen: Part | None = None  # of combinations that no set of views shows
     words: tuple[str, ...] = field(default=())  # that a seedling shall know
 
     @classmethod
-    def of(cls, folder: Path, about: str, words: tuple[str, ...] | None = None) -> "Data":
+    def of(cls, folder: Path, about: str, words: tuple[str, ...] | None = None, pictures: Path | None = None) -> "Data":
         """The splits `train`, `individuals` and `combinations` in a folder. Where there is but the first, the last
-        tenth of it is held out. Words are those of the captions, if none are named.
+        tenth of it is held out. Words are those of the captions, if none are named. Single pictures are those of the
+        sets, or the split `train` in a folder of their own.
 
         Raises:
             FileNotFoundError: there are no sets.
@@ -83,9 +84,16 @@ class Data:
         there = any((folder / "combinations").glob(f"*{SUFFIX}"))
         unseen = _whole(folder / "combinations") if there else None
         whole = numbers[~train.flat[numbers]]
+        single = Part(train, numbers) if pictures is None else _whole(pictures / "train")
         if words is None:
-            words = tuple(sorted({word for text in train.captions for word in split(text)}))
-        return cls(Part(train, whole), Part(train, numbers), held_out, about, unseen, words)
+            captions = train.captions | single.corpus.captions
+            words = tuple(sorted({word for text in captions for word in split(text)}))
+        return cls(Part(train, whole), single, held_out, about, unseen, words)
+
+    @property
+    def count(self) -> int:
+        """Of all that is learned from."""
+        return len(self.pictures) + (len(self.sets) if self.pictures.corpus is not self.sets.corpus else 0)
 
 
 def _parted(corpus: Corpus) -> tuple[Part, NDArray[np.int64]]:

@@ -13,7 +13,7 @@ seedling has learnt before: square, on white where something is cut out.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from backend.training.checkpoint import OtherPlan
 from backend.training.learner import Learner, Tell
 from backend.training.log import Log
 from backend.training.loop import How
-from backend.training.multiview.model import Grafted, Sown, Trained, Unpacked
+from backend.training.multiview.model import Grafted, Sown, Trained, Unpacked, digest
 from backend.training.multiview.phases import AT_ONCE, STEPS, diffusion_loss
 from backend.training.multiview.training import Unfit
 from backend.training.plan import Budget, Plan
@@ -185,15 +185,20 @@ class Personal(Learner):
     def counts(self) -> tuple[int, int]:
         return len(self.data.pictures), 0
 
-    @property
+    @cached_property
     def sizes(self) -> dict:
-        return {"base": self.base.name, "text": self.data.text}
+        """With what the files of the base were when it began: their folder is "model" for most. Raises
+        FileNotFoundError."""
+        return {"base": digest(self.base), "text": self.data.text}
 
     def check(self, sizes: dict) -> None:
+        if sizes.get("text") != self.data.text:
+            raise OtherPlan(f'it is of "{sizes.get("text")}", and not of "{self.data.text}"')
         if sizes != self.sizes:
-            raise OtherPlan(f"it is of {sizes.get('text')} by {sizes.get('base')}")
+            raise OtherPlan(f"it began with another model than what lies in {self.base} now")
 
     def begin(self, state: dict[str, Any] | None, report: Report) -> None:
+        self.sizes  # noqa: B018 - of the files as they are when they are read
         self.trained = loaded(self.base, self.data.text, self.how)
         self.data = self.data.sized(self.trained.prior.size[0])
         self.first = [one.detach().clone() for one in self.trained.learning()]

@@ -1,6 +1,7 @@
 """The training of a prior of views: what it tells the loop."""
 
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from backend.training.checkpoint import OtherPlan
 from backend.training.learner import Learner, Tell
 from backend.training.log import Log
 from backend.training.loop import How
-from backend.training.multiview.model import Grafted, Sown, Trained
+from backend.training.multiview.model import Grafted, Sown, Trained, digest
 from backend.training.multiview.phases import PHASES, Place, Views
 from backend.training.multiview.plan import Plan
 from backend.training.multiview.stock import Data
@@ -50,21 +51,30 @@ class Multiview(Learner):
 
     @property
     def counts(self) -> tuple[int, int]:
-        return len(self.data.pictures), len(self.data.held_out)
+        return self.data.count, len(self.data.held_out)
 
-    @property
+    @cached_property
     def sizes(self) -> dict:
-        """With the words: they have their places in the weights."""
-        own = {} if self.plan.sizes is None else asdict(self.plan.sizes) | {"words": self.data.words}
+        """With the words: they have their places in the weights. Of what learns on, what its files were when it began.
+
+        Raises:
+            FileNotFoundError: there is no base.
+        """
+        if self.plan.sizes is None:
+            return {"base": digest(self.base), "side": self.plan.side}
+        own = asdict(self.plan.sizes) | {"words": self.data.words}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
 
     def check(self, sizes: dict) -> None:
         own = self.sizes
+        if sizes.get("base") != own.get("base"):
+            raise OtherPlan(f"it learns on from another base than what lies in {self.base} now")
         if other := sorted(name for name in sizes.keys() | own.keys() if sizes.get(name) != own.get(name)):
             raise OtherPlan(f"it is of another network: {', '.join(other)} differ")
 
     def begin(self, state: dict[str, Any] | None, report: Report) -> None:
         if self.plan.sizes is None:
+            self.sizes  # noqa: B018 - of the files as they are when they are read
             try:
                 self.trained = Grafted(self.base, self.plan.side, self.how.seed, self.how.device)
             except (Damaged, AnotherLayout) as reason:

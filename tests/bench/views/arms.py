@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from backend.guidance import Guidance
+from backend.guidance import PLAIN_SDS, Guidance
 from backend.priors.prior import Given, Prior
 
 
@@ -37,8 +37,12 @@ def asked(prior: Prior, way: Callable[[Given], Given]) -> Prior:
 
 
 def plain(how: Guidance) -> Guidance:
-    """Score distillation sampling as DreamFusion has it, of the same scale and levels."""
-    return replace(how, loss="sds", rescale=0.0, clamp=None)
+    """Score distillation sampling as DreamFusion has it, of the same scale and levels.
+
+    It weighs alpha sigma, at most 1/2, where the x0 loss weighs 1, and what smooths and clears the field weighs as it
+    did: so beside its data that has at least twice the say. What differs in the results is of all three together.
+    """
+    return replace(how, loss=PLAIN_SDS.loss, rescale=PLAIN_SDS.rescale, clamp=PLAIN_SDS.clamp)
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,9 @@ class Arm:
 
 ARMS = {
     "multi": Arm("multi-view"),
-    "flat": Arm("2-D mode, same weights", flat, has_front=False),
+    "flat": Arm("2-D mode, same weights, at its best turn", flat, has_front=False),
     "apart": Arm("camera embedding alone, same weights", apart),
-    "sds": Arm("multi-view, plain SDS", guidance=plain),
+    "sds": Arm("multi-view, plain SDS (no clamp, weight <= 0.5, regularised alike)", guidance=plain),
     "started": Arm("multi-view, begun from drawn views", started=True),
 }
 UNSEEN = "multi", "flat"  # what things are distilled with that no set of views showed

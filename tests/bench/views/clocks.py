@@ -22,16 +22,24 @@ WARM = 5  # steps that are left out: the first ones take longer
 
 
 def of_its_own(model: Path, text: str, steps: int, faces: int) -> dict[str, float]:
-    """As `measured`, in a new process."""
+    """As `measured`, in a new process, and with it how long that took to start and to load its libraries."""
+    began = time.time()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measured, (model, text, steps, faces))
+        return pool.apply(_started, (began, model, text, steps, faces))
+
+
+def _started(began: float, model: Path, text: str, steps: int, faces: int) -> dict[str, float]:
+    start = time.time() - began
+    return {"start": start} | measured(model, text, steps, faces)
 
 
 def measured(model: Path, text: str, steps: int, faces: int) -> dict[str, float]:
     """Seconds of each part, of the mesh if there is one; of a step, the median and the shares of it; bytes. It changes
     what it measures for good, so that its process is to be ended."""
-    prior, how = Seedling.load(model), made.recipe(steps)
-    before, cpu = _memory(), time.process_time()
+    cpu, clock = time.process_time(), time.perf_counter()
+    prior = Seedling.load(model)
+    how = made.recipe(prior.size[0], steps)
+    load, before = time.perf_counter() - clock, _memory()
     clock = time.perf_counter()
     start = made.drawn(prior, text, VIEWS, 0, how)
     drawn = time.perf_counter() - clock
@@ -53,8 +61,9 @@ def measured(model: Path, text: str, steps: int, faces: int) -> dict[str, float]
     step = median(one - other for one, other in zip(ends[first + 1 :], ends[first:], strict=False))
     render = own["forward"] + own["backward"]
     found = {
-        "steps": how.steps, "threads": torch.get_num_threads(), "views": drawn, "field": field, "step": step,
-        "prior": own["prior"], "render": render, "rest": max(0.0, step - own["prior"] - render), "before": before,
+        "steps": how.steps, "threads": torch.get_num_threads(), "before": before, "load": load, "views": drawn,
+        "field": field, "step": step, "prior": own["prior"], "render": render,
+        "rest": max(0.0, step - own["prior"] - render),
     }  # fmt: skip
     clock = time.perf_counter()
     try:

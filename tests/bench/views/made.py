@@ -22,9 +22,9 @@ from tests.bench.views.arms import Arm, asked
 Pictures = NDArray[np.uint8]
 
 
-def recipe(steps: int) -> Recipe:
-    """Of a seedling; 0: as many steps as it has."""
-    return SEEDLING.asked(steps)
+def recipe(side: int, steps: int) -> Recipe:
+    """Of a seedling of such pictures; 0: as many steps as it has."""
+    return SEEDLING.at(side).asked(steps)
 
 
 def drawn(prior: Prior, text: str, count: int, seed: int, how: Recipe) -> Pictures:

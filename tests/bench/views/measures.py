@@ -5,7 +5,7 @@
     turn      whole steps of the truth, 2 pi / V each: by which what was found stands further around than it should
 
 Whoever knows cameras has to be right at turn 0. What was made without them has no front: it is given the turn at which
-it is best, `best_turn`.
+it is best, `best_turn`, and more of its azimuths are right by chance than of who knows cameras.
 """
 
 from typing import NamedTuple
@@ -37,14 +37,14 @@ def decibels(found: Pictures, truth: Pictures, turn: int = 0) -> float:
     return float(-10 * np.log10(max(_aligned(errors(found, truth), turn).mean(), LEAST)))
 
 
-def azimuths_right(found: Pictures, truth: Pictures, turn: int = 0) -> int:
-    """Views whose nearest one of the truth is from their own azimuth, or from no more than NEAR beside it.
+def azimuths_right(found: Pictures, truth: Pictures, turn: int = 0, near: float = NEAR) -> int:
+    """Views whose nearest one of the truth is from their own azimuth, or from no more than `near` beside it.
 
-    What looks alike from everywhere has three of eight right.
+    What looks alike from everywhere has three of eight right; and one, where `near` is 0.
     """
     nearest, count = errors(found, truth).argmin(axis=1), len(truth)
     off = (nearest - _places(len(found), count) - turn + count // 2) % count - count // 2
-    return int((np.abs(off) * 2 * np.pi / count <= NEAR + LEAST).sum())
+    return int((np.abs(off) * 2 * np.pi / count <= near + LEAST).sum())
 
 
 def opposite_correlation(views: Pictures) -> float:

@@ -1,0 +1,63 @@
+"""The weights that come along: small, in half precision, and they know which side is which."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from backend.priors.seedling import Seedling
+from backend.training.multiview import captions, corpus
+from backend.training.multiview.model import Sown
+from backend.training.multiview.phases import Place, Views
+from backend.training.multiview.plan import Plan
+from backend.training.multiview.stock import Data, Part
+
+WEIGHTS = Path(corpus.__file__).parents[2] / "weights"
+MULTIVIEW, DYNAMICS = WEIGHTS / "multiview", WEIGHTS / "dynamics"
+MOST = 25 * 10**6  # bytes
+OWN = 10**6  # a shard that no corpus is large enough to have
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Seedling:
+    return Seedling.load(MULTIVIEW)
+
+
+@pytest.fixture(scope="module")
+def held_out(shipped) -> Part:
+    """Eight individuals that no training saw."""
+    recipe = corpus.Recipe(shipped.size[0], individuals=8, each=1)
+    sets = list(corpus.drawn(recipe, "individuals", OWN))
+    return Part(sets, np.arange(len(sets)))
+
+
+def scores(prior: Seedling, sets: Part) -> dict[str, float]:
+    place = Place(Sown(prior, "cpu"), Plan(prior.sizes, {}), Data(sets, sets, sets, "specimens"), "cpu")
+    return Views(place).scores()
+
+
+@pytest.mark.parametrize("folder", [MULTIVIEW, DYNAMICS], ids=["multiview", "dynamics"])
+def test_they_are_small_and_in_half_precision(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= MOST
+    weights = [path for path in files if path.suffix == ".safetensors"]
+    assert weights
+    assert (folder / "README.md").stat().st_size > 500
+    assert not [path for path in files if path.suffix in (".bin", ".pt", ".ckpt", ".npz")]
+    for path in weights:
+        with safe_open(path, "pt") as file:
+            assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F16"}, path  # noqa: SIM118
+            assert all(torch.isfinite(file.get_tensor(name)).all() for name in file.keys()), path  # noqa: SIM118
+
+
+def test_all_words_of_the_corpus_are_known(shipped):
+    assert set(captions.vocabulary()) <= set(shipped.words)
+
+
+def test_the_seedling_of_views_passes_the_gate_on_things_that_it_has_not_seen(shipped, held_out):
+    found = scores(shipped, held_out)
+    assert found["turned"] > 1.3
+    assert found["flat"] > 1.05
+    assert found["noise_left"] < 0.1
