@@ -274,14 +274,14 @@ def _pytest(environment: Environment, options: list, out: TextIO | None, before:
     return told
 
 
-def _step(name: str, command: list) -> Counter:
+def _step(name: str, command: list, **variables: str) -> Counter:
     say(f"\n--- {name}: {' '.join(str(part) for part in command[1:])}")
-    failed = subprocess.run(command, cwd=ROOT, env=_environment()).returncode != 0
+    failed = subprocess.run(command, cwd=ROOT, env=_environment(**variables)).returncode != 0
     return Counter(failed=1) if failed else Counter(passed=1)
 
 
 def _tour() -> Counter:
-    """The scripted tour of a real window, with the zip for its Python."""
+    """The scripted tour of a real window, with the zip for its Python, and the learned engine where that is set up."""
     if driver := os.environ.get("ANTHESIS_BLENDER_GUI"):
         python = os.environ.get("ANTHESIS_BLENDER_PYTHON", "3.13")
     elif driver := os.environ.get("ANTHESIS_BLENDER"):
@@ -297,7 +297,10 @@ def _tour() -> Counter:
         say("[window] SKIPPED: neither ANTHESIS_BLENDER nor ANTHESIS_BLENDER_GUI names a Blender with a window")
         return Counter(skipped=1)
     (path,) = package.build([python], [package.this_platform()], ROOT / "dist")
-    return _step("window", [BACKEND.executable, "-m", "tests.window_tour", path])
+    served_by = LEARNED if LEARNED.fits() else BACKEND
+    return _step(
+        "window", [BACKEND.executable, "-m", "tests.window_tour", path], ANTHESIS_PYTHON=str(served_by.executable)
+    )
 
 
 def bench(arguments) -> int:

@@ -1,6 +1,7 @@
 """A tour of the real window: install the zip, start the backend, read a prompt, generate, cancel, change what was
 made in the redo panel, regrow, make a bouquet, animate, sway, look, make a mesh from words, play, export; a picture of
-each. A mesh from words wants the learned engine: where .env/learned is not there, that step is left out, and says so.
+each. A mesh from words wants the learned engine: where ANTHESIS_PYTHON, the backend's, does not have it, that step is
+left out, and says so.
 
 python -m tests.window_tour dist/anthesis-0.1.0-linux-x64-python3.13.zip
 
@@ -569,8 +570,7 @@ def main() -> int:
     OUT.mkdir(parents=True)
     # A configuration of its own: the tour neither needs nor changes what is set up on this machine.
     os.environ["BLENDER_USER_RESOURCES"] = str(OUT / "blender")
-    learned, built_in = (ROOT / ".env" / name / "bin" / "python" for name in ("learned", "backend"))
-    python = Path(os.environ.get("ANTHESIS_PYTHON", learned if learned.exists() else built_in))
+    python = Path(os.environ.get("ANTHESIS_PYTHON", ROOT / ".env" / "backend" / "bin" / "python"))
     tour = Tour(window, python)
     window.start("--factory-startup", "--enable-event-simulate")
     try:
