@@ -225,7 +225,7 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
     """The last scores; None, said, if it came to nothing."""
     import torch
 
-    from backend.training.checkpoint import OtherPlan
+    from backend.training.checkpoint import Damaged, OtherPlan
     from backend.training.learner import NotLearned
     from backend.training.loop import Diverged, How
 
@@ -234,7 +234,7 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
         with _reported(arguments.minutes) as report:
             kind = {"dynamics": _dynamics, "multiview": _multiview, "subject": _subject}[arguments.what]
             return kind(arguments, how, report)
-    except OtherPlan as error:
+    except (OtherPlan, Damaged) as error:
         raise _Unfit(f"{arguments.out} cannot be gone on with: {error}. Name another folder") from None
     except Diverged as error:
         _say(f"{error}. The state before it is kept in {arguments.out}: go on with --resume and another --seed")

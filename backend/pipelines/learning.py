@@ -13,6 +13,7 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,7 @@ def _learnt(
     """The model is in its place then."""
     import torch
 
+    from backend.training import checkpoint
     from backend.training.loop import MODEL, Diverged, How
     from backend.training.multiview import subject
     from backend.training.multiview.training import Unfit
@@ -120,7 +122,13 @@ def _learnt(
     kept = Kept(protocol.default_home() / "cache" / "subjects" / key)
     try:
         data = _data(request.called, files, report)
-        scores = subject.train(base, data, kept.folder, how, report, plan)
+        train = partial(subject.train, base, data, kept.folder, how, report, plan)
+        try:
+            scores = train()
+        except (checkpoint.OtherPlan, checkpoint.Damaged):  # as an older version of us has kept it, say
+            kept.remove()
+            report(0.0, "What was kept of it cannot be gone on with, and it begins anew")
+            scores = train()
         report(1.0, "Keeping what was learnt")
         learnt = Learnt(request.called, key, sum(budget.steps for budget in plan.budgets.values()), scores)
         _put(kept.folder / MODEL, learnt)

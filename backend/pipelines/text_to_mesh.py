@@ -253,7 +253,7 @@ def making(request: protocol.TextToMesh, report: Report, watched: bool = True) -
     report = part(report, 0.0, MADE if lived.stages else 1.0)
     report(0.0, "Loading the model")
     kept = Kept.of(request, lived.thing)
-    work = _Work(request, heard(request.model, lived.thing), lived.thing, kept, report, watched)
+    work = _Work(request, heard(request.model, lived.thing, request.negative), lived.thing, kept, report, watched)
     packed = yield from work.mesh()
     record, arrays = protocol.unpack(packed)
     mesh = replace(wire.unpack_mesh(packed)[0], texture=_texture(arrays))

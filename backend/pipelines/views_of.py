@@ -46,11 +46,11 @@ class Heard(NamedTuple):
     prior: "Prior"
     recipe: "Recipe"
     text: str  # what it is asked: the words, as many as it reads, with the recipe's suffix
-    unread: tuple[str, ...]  # words that it does not read
+    unread: tuple[str, ...]  # words that it does not read, of what it is asked and of what it should not make
 
 
-def heard(named: str, words: str) -> Heard:
-    """The model of that name, its recipe, and what of the words it does not read.
+def heard(named: str, words: str, negative: str) -> Heard:
+    """The model of that name, its recipe, and what of the words it does not read, those of the negative text with them.
 
     Raises:
         NoModel, NotInstalled, ModelError: there is none that could be used.
@@ -62,7 +62,7 @@ def heard(named: str, words: str) -> Heard:
 
     if not isinstance(prior, Seedling):
         text, unread = _fitting(prior, words.strip(), PUBLISHED.suffix)
-        return Heard(prior, PUBLISHED, text, _named(unread))
+        return Heard(prior, PUBLISHED, text, _named([*unread, *_against(prior, negative)]))
     unread = _named(prior.unread(words))
     if not {*split(words)} - {*unread} - _SMALL:
         known = [word for word in prior.words if word not in _SMALL]
@@ -73,7 +73,12 @@ def heard(named: str, words: str) -> Heard:
             "another model",
         )  # fmt: skip
     recipe = SEEDLING.at(prior.sizes.side)
-    return Heard(prior, recipe, words.strip() + recipe.suffix, unread)
+    return Heard(prior, recipe, words.strip() + recipe.suffix, _named([*unread, *_against(prior, negative)]))
+
+
+def _against(prior: "Prior", negative: str) -> list[str]:
+    """The words of a negative text that it does not read. Of the usual one nothing is told: nobody has asked for it."""
+    return [] if negative == protocol.NEGATIVE else prior.unread(negative)
 
 
 def _named(words: list[str]) -> tuple[str, ...]:
@@ -159,7 +164,7 @@ def viewing(request: protocol.Views, report: Report) -> Iterator[bytearray]:
     lived = life_of(request.prompt)  # views are of the thing, as are those that a mesh begins with
     request = msgspec.structs.replace(request, prompt=lived.thing)
     report(0.0, "Loading the model")
-    asked = heard(request.model, request.prompt)
+    asked = heard(request.model, request.prompt, request.negative)
     glimpses = None
     header = {
         "azimuths": tuple(k * TURN / request.count for k in range(request.count)),

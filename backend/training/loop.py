@@ -52,6 +52,7 @@ def train(learner: Learner, out: Path, how: How, report: Report = silent) -> dic
 
     Raises:
         OtherPlan: what lies in `out` is of another configuration.
+        checkpoint.Damaged: it cannot be read.
         Diverged: the checkpoint is from before.
         NotLearned: what comes next has nothing to build on.
         DiskFull: what was done up to the last checkpoint is kept.

@@ -26,7 +26,7 @@ from backend import models, pipelines, protocol, wire
 from backend.pipelines import learning, subjects, text_to_mesh, trained, views_of
 from backend.priors.seedling import Seedling, Sizes
 from backend.report import Cancelled, Varying, silent
-from backend.training.checkpoint import Checkpoint
+from backend.training.checkpoint import FILE, Checkpoint
 from backend.training.disk import DiskFull
 from backend.training.loop import Diverged
 from backend.training.multiview import subject
@@ -209,6 +209,22 @@ def test_a_training_that_breaks_off_says_what_to_do(model, quick, monkeypatch, e
         learnt(asked(model))
     failure = pipelines.failure(refused.value)
     assert sentence in failure.text and failure.code == code
+
+
+@pytest.mark.parametrize("spoil", ["damaged", "of before"])
+def test_what_cannot_be_gone_on_with_begins_anew_and_says_so(model, quick, home, spoil):
+    with pytest.raises(Cancelled):
+        learnt(asked(model), report=stopping("Learning: subject, step 4"))
+    (kept,) = (home / "cache" / "subjects").iterdir()
+    if spoil == "damaged":
+        (kept / FILE).write_bytes((kept / FILE).read_bytes()[:1000])
+    else:
+        found = Checkpoint.read(kept)
+        replace(found, sizes=found.sizes | {"base": "as it was told then"}).write(kept)
+    _, told = learnt(asked(model))
+    assert "What was kept of it cannot be gone on with, and it begins anew" in told
+    assert "Learning: subject, step 1 of 6" in told
+    assert (home / "subjects" / "zebedee-mug").is_dir() and not kept.exists()
 
 
 @pytest.mark.parametrize("error", [DiskFull("2.0 GB are needed"), OSError(28, "No space left on device")])

@@ -436,7 +436,7 @@ class Reading:
 )
 def test_a_text_is_cut_so_that_it_is_read_with_its_suffix(monkeypatch, words, text, unread):
     monkeypatch.setattr(views_of, "prior_of", lambda named: Reading())
-    asked = views_of.heard("mvdream", words)
+    asked = views_of.heard("mvdream", words, "")
     assert (asked.text, asked.unread) == (text, unread)
     assert not Reading().unread(asked.text)
 
@@ -466,8 +466,8 @@ def test_words_that_the_model_does_not_know_are_told_and_none_at_all_refused(mod
         carried_out(request)
     with pytest.raises(pipelines.NotUnderstood, match="names nothing"):
         carried_out(asked(model, "..., !"))
-    records = carried_out(protocol.Views(prompt="a red dragon", model=model, steps=2))
-    assert records[-2][1].passed_over == ("dragon",)
+    request = protocol.Views(prompt="a red dragon", negative="blue castle of a dragon", model=model, steps=2)
+    assert carried_out(request)[-2][1].passed_over == ("dragon", "blue", "castle")
 
 
 @pytest.mark.parametrize(
