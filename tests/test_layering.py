@@ -75,9 +75,11 @@ ALLOWED = {
     "backend/pipelines/learning.py": NOUNS
     | {"backend.certificate", "backend.files", "backend.learned", "backend.models", "backend.pipelines"}
     | {"backend.prompt", "backend.protocol", "backend.training", "msgspec", "torch", "xxhash"},
+    "backend/pipelines/kept.py": {"backend.models", "backend.pipelines", "backend.protocol", "backend.wire"}
+    | {"msgspec", "numpy", "xxhash"},
     "backend/pipelines/text_to_mesh.py": NOUNS
-    | {"backend.certificate", "backend.guidance", "backend.images", "backend.models", "backend.pipelines"}
-    | {"backend.prompt", "backend.protocol", "backend.wire", "msgspec", "torch", "xxhash"},
+    | {"backend.certificate", "backend.guidance", "backend.images", "backend.pipelines"}
+    | {"backend.prompt", "backend.protocol", "backend.wire", "msgspec", "torch"},
     "backend/pipelines/trained.py": {"backend.learned", "torch"},
     # It loads torch, and is imported by whoever has found it there.
     "backend/pipelines/seen.py": NOUNS

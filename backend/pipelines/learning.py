@@ -2,7 +2,7 @@
 
 What a training has come to is kept, and the same request with the same pictures goes on from there. The model is a
 folder, too: so a training whose checkpoint cannot be written ends there, and says so, other than what is only kept
-beside its work (backend/pipelines/text_to_mesh.py). Who cancels it has cancelled it all the same.
+beside its work (backend/pipelines/kept.py). Who cancels it has cancelled it all the same.
 
     HOME/cache/subjects/KEY/    the training
     HOME/subjects/NAME/         the model, once it is learnt
@@ -22,9 +22,9 @@ import xxhash
 
 from backend import learned, models, protocol
 from backend.certificate import TIME
-from backend.pipelines import jobs, subjects, text_to_mesh, trained, views_of
+from backend.pipelines import jobs, subjects, trained, views_of
+from backend.pipelines.kept import Kept, files_of
 from backend.pipelines.subjects import Learnt
-from backend.pipelines.text_to_mesh import Kept
 from backend.pipelines.trained import NoModel, TooLittleMemory
 from backend.prompt import NotUnderstood, life_of
 from backend.report import Cancelled, Report, Varying
@@ -102,7 +102,7 @@ def _refuse_taken(called: str) -> None:
 
 def _key(request: protocol.LearnSubject, pictures: bytes) -> str:
     """Of all that a training hangs on: what is asked for, the pictures, the files of the model."""
-    asked = [request.called, request.effort, request.seed, protocol.VERSION, text_to_mesh.files_of(request.model)]
+    asked = [request.called, request.effort, request.seed, protocol.VERSION, files_of(request.model)]
     return xxhash.xxh3_128_hexdigest(msgspec.json.encode([asked, xxhash.xxh3_128_hexdigest(pictures)]))
 
 

@@ -8,27 +8,24 @@ What an optimisation has come to is kept, and the same request goes on from ther
 life: how many faces, how large, what happens to it. When the job is done it is removed.
 """
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from math import pi
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
-from backend import images, models, protocol, wire
+from backend import images, protocol, wire
 from backend.certificate import TIME, Measure, is_closed
 from backend.clip import Clip, Frame, Mesh, Texture
 from backend.pipelines import views_of
 from backend.pipelines.jobs import begun, certified, living, meanwhile, told_of_compiling
+from backend.pipelines.kept import Kept
 from backend.pipelines.lifecycle import Life, UnusableSubject
 from backend.pipelines.processes.process import NotForThis
 from backend.pipelines.trained import TooLittleMemory
@@ -41,93 +38,12 @@ if TYPE_CHECKING:
     from backend.pipelines.recipes import Recipe
 
 AZIMUTHS = (0.0, pi / 2, pi, 3 * pi / 2)
-KEPT_DAYS = 14  # of what is kept of a request that nobody has asked for again
 VIEWS, OPTIMISED = 0.1, 0.9  # of the work on the mesh, when each is done
 MADE = 0.85  # of all the work, when the mesh is there, where there is a life too
-
-# What the optimisation of a field does not hang on.
-_OF_THE_MESH = ("faces", "size", "as_it_is")
-_OF_THE_LIFE = ("stages", "frames", "fps", "reverse", "first", "last", "timing", "preview")
 
 
 class NothingKept(ValueError):
     """What was kept is wanted, and is not there, or cannot be read now; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What an optimisation has come to: a folder of its own.
-
-    It is there for jobs that are broken off. So what cannot be kept ends none, nor is it told in the place of what ends
-    one: that is said while it goes on, and what comes of it is the same.
-    """
-
-    folder: Path
-
-    @classmethod
-    def of(cls, request: protocol.TextToMesh, thing: str) -> "Kept":
-        """In the backend's folder, by what the field hangs on: what is asked, and the files of the model."""
-        asked = msgspec.structs.asdict(request) | {"prompt": thing}
-        asked = {name: value for name, value in asked.items() if name not in (*_OF_THE_MESH, *_OF_THE_LIFE)}
-        told = msgspec.json.encode([sorted(asked.items()), files_of(request.model)])
-        folder = protocol.default_home() / "cache" / "text_to_mesh"
-        return cls(folder / xxhash.xxh3_128_hexdigest(told))
-
-    @property
-    def field(self) -> Path:
-        return self.folder / "field"
-
-    def mesh(self, request: protocol.TextToMesh) -> Path:
-        """The finished mesh, as a Subject record."""
-        return self.folder / f"mesh-{request.faces}-{request.size:g}"
-
-    @property
-    def seen(self) -> Path:
-        """How it was seen last, a ViewsRecord."""
-        return self.folder / "seen"
-
-    def finished(self, request: protocol.TextToMesh) -> tuple[bytes, bytes] | None:
-        """The mesh that was asked for, and how it was seen, as records; None where they are not there, or not sound."""
-        try:
-            mesh, seen = self.mesh(request).read_bytes(), self.seen.read_bytes()
-            wire.unpack_mesh(mesh), wire.unpack_views(seen)
-        except (OSError, protocol.BadMessage):
-            return None
-        return mesh, seen
-
-    def start(self) -> NDArray[np.uint8] | None:
-        """The views (F, H, W, 3) that it began with; None where there are none, or they cannot be read."""
-        try:
-            return np.array(wire.unpack_views(self.views.read_bytes())[0])
-        except (OSError, protocol.BadMessage):
-            return None
-
-    @property
-    def views(self) -> Path:
-        """Those that it began with, a ViewsRecord."""
-        return self.folder / "views"
-
-    def write(self, path: Path, data: bytes) -> OSError | None:
-        """Whole or not at all, and then why."""
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        try:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                partial.write_bytes(data)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
-        except OSError as error:
-            return error
-        return None
-
-    def remove(self) -> None:
-        """And what has been lying beside it for long."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for other in self.folder.parent.glob("*"):
-            with suppress(OSError):  # another job's end may have removed it
-                if time.time() - other.stat().st_mtime > KEPT_DAYS * 86400:
-                    shutil.rmtree(other)
 
 
 class Made(NamedTuple):
@@ -450,12 +366,3 @@ class _Work:
 def _texture(arrays: dict[str, NDArray]) -> Texture:
     roughness = arrays.get("texture_roughness")
     return Texture(images.png(arrays["texture"]), None if roughness is None else images.png(roughness))
-
-
-def files_of(named: str) -> list[tuple[str, int, int]]:
-    """What tells a model from one that was trained anew in its place: names, sizes and times of its files."""
-    if any(model.name == named.strip() for model in models.MODELS):
-        return []
-    folder = views_of.folder_of(named)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]

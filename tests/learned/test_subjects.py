@@ -23,7 +23,8 @@ import xxhash
 from PIL import Image
 
 from backend import models, pipelines, protocol, wire
-from backend.pipelines import learning, subjects, text_to_mesh, trained, views_of
+from backend.pipelines import learning, subjects, trained, views_of
+from backend.pipelines.kept import files_of
 from backend.priors.seedling import Seedling, Sizes
 from backend.report import Cancelled, Varying, silent
 from backend.training.checkpoint import FILE, Checkpoint
@@ -113,7 +114,7 @@ def test_a_subject_is_learnt_and_is_a_model_by_its_name(model, quick, home):
     seen = [*pipelines.carry_out(protocol.Views(prompt="a Zebedee mug", model=f" {MUG} ", steps=2), None, silent)]
     _, views = wire.unpack_views(seen[-2])
     assert views.passed_over == () and views_of.folder_of(MUG) == folder
-    assert text_to_mesh.files_of(MUG) == text_to_mesh.files_of(str(folder)) != []
+    assert files_of(MUG) == files_of(str(folder)) != []
 
 
 def test_the_model_that_learns_a_second_subject_may_be_of_the_first(model, quick, home):

@@ -25,6 +25,7 @@ from backend.clip import Mesh, Texture
 from backend.commands import interrupt, run
 from backend.files import npz
 from backend.pipelines import finishing, mvdream, recipes, text_to_mesh, trained, views_of
+from backend.pipelines.kept import Kept
 from backend.pipelines.processes.process import NotForThis
 from backend.priors import stable
 from backend.priors.seedling import Seedling, Sizes
@@ -208,20 +209,20 @@ def test_it_can_be_taken_as_it_is_and_still_be_gone_on_with(model, quick, home):
 )  # fmt: skip
 def test_what_is_kept_is_of_what_was_asked_and_of_nothing_else(model, other):
     request = asked(model)
-    names = {text_to_mesh.Kept.of(one, one.prompt).folder for one in (request, asked(model, **other))}
+    names = {Kept.of(one, one.prompt).folder for one in (request, asked(model, **other))}
     assert len(names) == 2
     same = asked(model, faces=100, size=3.0, frames=9, fps=12.0, stages=(protocol.Stage(),), reverse=True, first=0.2,
                  last=0.5, timing="slow_end", preview=False, as_it_is=True)  # fmt: skip
-    assert text_to_mesh.Kept.of(same, same.prompt) == text_to_mesh.Kept.of(request, request.prompt)
+    assert Kept.of(same, same.prompt) == Kept.of(request, request.prompt)
 
 
 def test_a_model_that_was_trained_anew_begins_anew(tmp_path):
     folder = tmp_path / "mine"
     Seedling.fresh(TINY, ("red",), seed=3).save(folder)
-    before = text_to_mesh.Kept.of(asked(str(folder)), "red")
-    assert text_to_mesh.Kept.of(asked(f" {folder} "), "red") != before  # another request, if not another model
+    before = Kept.of(asked(str(folder)), "red")
+    assert Kept.of(asked(f" {folder} "), "red") != before  # another request, if not another model
     next(folder.rglob("*.safetensors")).write_bytes(b"other")
-    assert text_to_mesh.Kept.of(asked(str(folder)), "red") != before
+    assert Kept.of(asked(str(folder)), "red") != before
 
 
 def test_a_job_that_died_while_it_lived_gives_the_same_mesh_again(model, quick, home):
@@ -309,7 +310,7 @@ def test_a_full_disk_is_told_while_it_goes_on_and_changes_nothing(model, quick, 
     assert records[:-1] == usual[:-1]
     why = "What it has come to cannot be kept (No space left on device): make room"
     assert told.count(f"Optimising, step 1 of 6. {why}") == 1 and told[-1] == f"Making the mesh. {why}"
-    kept = text_to_mesh.Kept(home / "any")
+    kept = Kept(home / "any")
     assert kept.write(kept.seen, b"seen") is error
     with pytest.raises(Cancelled):
         carried_out(asked(model), stopping("Optimising, step 4"))
