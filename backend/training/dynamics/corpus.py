@@ -43,9 +43,9 @@ class Recipe:
     later: int = 3  # frames kept beside the first
     detail: float = 0.4  # of the meshes
     objects: int = 4  # a shard
-    winds: int = 8  # an object
+    winds: int = 3  # an object
     breeze: float = 6.0  # Beaufort: how hard it blows, give or take one
-    views: int = 40  # an object
+    views: int = 10  # an object
     company: float = 0.3  # share of the pictures in which one or two others of the shard stand beside it
     seed: int = 0
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from backend.priors.dynamics import Dynamics, Sampling, autoencoder, denoiser, features, normal, renderer, sampler
 from backend.report import Report, silent
 from backend.training import learner, precision
 from backend.training.batches import rows
-from backend.training.dynamics import measures
+from backend.training.dynamics import measures, variations
 from backend.training.dynamics.samples import Batch
 from backend.training.dynamics.stock import Data, Latents
 from backend.training.learner import NotLearned
@@ -42,6 +43,7 @@ class Place:
     device: str
     report: Report = silent
     left: float = 1.0  # share of energy that a trained autoencoder may lose
+    varied: bool = False  # do samples teach mirrored and in other colours too
 
     def there(self, batch: Batch) -> Batch:
         return Batch(*(one.to(self.device) for one in batch))
@@ -60,7 +62,13 @@ class Phase(learner.Phase):
 
     def read(self, batch: int, step: int, key: tuple[int, ...]) -> Any:
         part = self.place.data.train
-        return part.batch(rows(len(part), batch, step, key))
+        found = part.batch(rows(len(part), batch, step, key))
+        if not self.place.varied:
+            return found
+        rng = np.random.default_rng([*key, 2, step])
+        found = variations.mirrored(found, rng.random(batch) < 0.5)
+        picture, later = variations.recoloured(rng, found.picture, found.later)
+        return found._replace(picture=picture, later=later)
 
 
 class Autoencoder(Phase):
@@ -120,7 +128,15 @@ class Denoising(Phase):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self.stock = Latents.kept(place.folder, self.model, place.data.train, place.device, place.report)
+        part, both = place.data.train, place.varied
+        self.stock = Latents.kept(place.folder, self.model, part, place.device, place.report, both)
+
+    def pictures(self, chosen: NDArray[np.int64], step: int, key: tuple[int, ...]) -> Tensor:
+        """(B, 3, H, W) of these rows of the stock."""
+        found = torch.from_numpy(self.stock.pictures[chosen])
+        if not self.place.varied:
+            return found
+        return variations.recoloured(np.random.default_rng([*key, 2, step]), found.float())[0]
 
     def noise(self, generator: torch.Generator) -> denoiser.Noise:
         return denoiser.Noise(self.model.scheduler, generator)
@@ -152,7 +168,7 @@ class Slices(Denoising):
         chosen = rows(len(self.stock.latents), batch, step, key)
         bins = np.random.default_rng([*key, 1, step]).integers(self.model.sizes.bins, size=batch)
         latents = np.stack([self.stock.latents[row, bin_] for row, bin_ in zip(chosen, bins, strict=True)])
-        return torch.from_numpy(latents), torch.from_numpy(bins), torch.from_numpy(self.stock.pictures[chosen])
+        return torch.from_numpy(latents), torch.from_numpy(bins), self.pictures(chosen, step, key)
 
     def losses(self, given: tuple[Tensor, Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         latents, bins, pictures = (one.to(self.place.device) for one in given)
@@ -170,7 +186,7 @@ class Coordination(Denoising):
 
     def read(self, batch: int, step: int, key: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         chosen = rows(len(self.stock.latents), batch, step, key)
-        return torch.from_numpy(self.stock.latents[chosen]), torch.from_numpy(self.stock.pictures[chosen])
+        return torch.from_numpy(self.stock.latents[chosen]), self.pictures(chosen, step, key)
 
     def losses(self, given: tuple[Tensor, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         latents, pictures = (one.to(self.place.device).float() for one in given)

@@ -12,6 +12,7 @@ class Plan(plan.Plan):
     """Of image dynamics."""
 
     left: float = 0.5  # share of energy that a trained autoencoder may lose
+    varied: bool = False  # do samples teach mirrored and in other colours too
 
 
 PLANS = {
@@ -26,6 +27,7 @@ PLANS = {
         },
         {"train": 6400, "seeds": 320, "kinds": 320},
         checked=2000,
+        varied=True,
     ),
     # For ablations: many of them are trained one after another, each in minutes.
     "miniature": Plan(
@@ -39,6 +41,7 @@ PLANS = {
         },
         {"train": 1600, "seeds": 160, "kinds": 160},
         left=1.0,
+        varied=True,
     ),
     "paper": Plan(
         PAPER,

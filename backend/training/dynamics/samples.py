@@ -36,7 +36,7 @@ from backend.spectral import Scales, SpectralVolume
 from backend.training.disk import write_whole
 
 SUFFIX = ".safetensors"
-OPEN = 64  # shards whose files are kept open
+OPEN = 256  # shards whose files are kept open
 
 
 @dataclass(frozen=True, eq=False)

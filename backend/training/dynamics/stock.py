@@ -16,6 +16,7 @@ from backend.training import precision
 from backend.training.batches import ahead
 from backend.training.disk import make_room
 from backend.training.dynamics.samples import SUFFIX, Batch, Corpus
+from backend.training.dynamics.variations import mirrored
 
 ENCODED = 8  # pictures at once
 TENTH = 10
@@ -74,16 +75,19 @@ class Data:
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """N pictures and the latents of their slices."""
+    """N pictures and the latents of their slices; of those of a part that are mirrored too, behind all others."""
 
     latents: NDArray[np.float16]  # (N, K, 4, h, w)
     pictures: NDArray[np.float16]  # (N, 3, H, W)
 
     @classmethod
-    def kept(cls, folder: Path, model: Dynamics, part: Part, device: str, report: Report = silent) -> "Latents":
-        """Those of a part, in files of `folder`: made where they are not there, and read from there."""
-        paths = folder / "latents.npy", folder / "pictures.npy"
-        shapes = (len(part), *model.sizes.latents), (len(part), 3, model.sizes.height, model.sizes.width)
+    def kept(
+        cls, folder: Path, model: Dynamics, part: Part, device: str, report: Report = silent, both: bool = False
+    ) -> "Latents":
+        """Those of a part, mirrored too if `both`, in files of `folder`: made where they are not there, and read from
+        there."""
+        paths, count = (folder / "latents.npy", folder / "pictures.npy"), len(part) * (1 + both)
+        shapes = (count, *model.sizes.latents), (count, 3, model.sizes.height, model.sizes.width)
         there = [np.load(path, mmap_mode="r").shape for path in paths if path.exists()]
         if there != list(shapes):
             _make(paths, shapes, model, part, device, report)
@@ -97,10 +101,16 @@ def _make(paths: Sequence[Path], shapes: Sequence[tuple], model: Dynamics, part:
     latents, pictures = (
         np.lib.format.open_memmap(path, "w+", np.float16, shape) for path, shape in zip(partial, shapes, strict=True)
     )
-    starts = range(0, len(part), ENCODED)
-    some = [np.arange(start, min(start + ENCODED, len(part))) for start in starts]
-    for start, batch in zip(starts, ahead(lambda n: part.batch(some[n]), range(len(some))), strict=True):
-        report(start / len(part), f"Encoding picture {start + 1} of {len(part)}")
+    count = len(latents)
+    starts = [start for first in range(0, count, len(part)) for start in range(first, first + len(part), ENCODED)]
+
+    def read(number: int) -> Batch:
+        side, first = divmod(starts[number], len(part))
+        batch = part.batch(np.arange(first, min(first + ENCODED, len(part))))
+        return mirrored(batch, np.full(len(batch.picture), side == 1))
+
+    for start, batch in zip(starts, ahead(read, range(len(starts))), strict=True):
+        report(start / count, f"Encoding picture {start + 1} of {count}")
         with torch.no_grad(), precision.mixed(device):
             end = start + len(batch.picture)
             latents[start:end] = model.encoded(batch.slices.to(device)).float().cpu().numpy()

@@ -80,7 +80,7 @@ class Swaying(Learner):
             restore(self.model, state)
         for network in NETWORKS:
             getattr(self.model, network).to(device)
-        self.place = Place(self.model, self.data, self.folder, device, left=self.plan.left)
+        self.place = Place(self.model, self.data, self.folder, device, left=self.plan.left, varied=self.plan.varied)
 
     def state(self) -> dict[str, Any]:
         return state_of(self.model)
