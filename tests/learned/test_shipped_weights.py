@@ -7,7 +7,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from backend.priors.dynamics import Dynamics, Sampling, normal
 from backend.priors.seedling import Seedling
+from backend.training.dynamics import corpus as sways
+from backend.training.dynamics import measures
+from backend.training.dynamics.samples import Batch
 from backend.training.multiview import captions, corpus
 from backend.training.multiview.model import Sown
 from backend.training.multiview.phases import Place, Views
@@ -61,3 +65,12 @@ def test_the_seedling_of_views_passes_the_gate_on_things_that_it_has_not_seen(sh
     assert found["turned"] > 1.3
     assert found["flat"] > 1.05
     assert found["noise_left"] < 0.1
+
+
+def test_the_seedling_of_motion_moves_what_sways_and_about_as_far():
+    recipe = sways.Recipe(64, 64, 16, objects=3, views=2, winds=2)
+    batch = Batch.of(list(sways.drawn(recipe, "seeds", OWN + 1))[::2])
+    truth = normal.starting_at_rest(batch.slices)
+    found = Dynamics.load(DYNAMICS).slices(batch.picture, [0] * len(truth), Sampling(10))
+    assert measures.place(found, truth) > 0.4
+    assert 0.3 < measures.magnitude(found, truth) < 3.5
