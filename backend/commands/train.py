@@ -8,24 +8,17 @@ import errno
 import json
 import shlex
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from backend import learned
+from backend.commands.trainings import Unfit, dynamics, multiview, say, subject
 from backend.report import Cancelled, Report
-
-if TYPE_CHECKING:
-    from backend.files.picture import Pixels
-    from backend.training.dynamics.plan import Plan
-    from backend.training.dynamics.stock import Data
-    from backend.training.loop import How
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130
 _LIBRARIES = {"torch": "torch", "diffusers": "diffusers", "safetensors": "safetensors", "cv2": "opencv-python-headless"}
@@ -38,11 +31,6 @@ is with meshes, whose front is glTF's, +Z.
 """
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # errors that room on the disk cures
 _QUIET = 60.0  # seconds from one line to the next, where no bar can be drawn
-
-
-class _Unfit(ValueError):
-    """Asked for what cannot be done."""
-
 
 # Of which training an option is; all others are of any.
 _OF = {
@@ -124,14 +112,14 @@ def main(options: list[str]) -> int:
     try:
         _check(arguments)
         scores = _train(arguments, options)
-    except _Unfit as error:
-        _say(str(error))
+    except Unfit as error:
+        say(str(error))
         return BAD_INPUT
     except Cancelled as stopped:
-        _say(f"{stopped}: go on with --resume")
+        say(f"{stopped}: go on with --resume")
         return STOPPED
     except OSError as error:
-        _say(f"Stopped: {_remedied(error)} and go on with --resume")
+        say(f"Stopped: {_remedied(error)} and go on with --resume")
         return FAILED
     if scores is None:
         return FAILED
@@ -150,75 +138,75 @@ def _remedied(error: OSError) -> str:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Raises _Unfit."""
+    """Raises Unfit."""
     try:
         learned.wanted(**_LIBRARIES)
     except learned.NotInstalled as error:
-        raise _Unfit(str(error)) from None
+        raise Unfit(str(error)) from None
     for name in dict.fromkeys(name for names in _OF.values() for name in names):
         if name not in _OF[arguments.what] and getattr(arguments, name) not in (None, "dis"):
             whose = " and ".join(what for what, names in _OF.items() if name in names)
-            raise _Unfit(f"--{name.replace('_', '-')} is for {whose}: leave it out")
+            raise Unfit(f"--{name.replace('_', '-')} is for {whose}: leave it out")
     if arguments.preset not in (None, *_PRESETS[arguments.what]):
         instead = f"say {' or '.join(_PRESETS[arguments.what])}" if _PRESETS[arguments.what] else "leave it out"
-        raise _Unfit(f"--preset {arguments.preset} is not for {arguments.what}: {instead}")
+        raise Unfit(f"--preset {arguments.preset} is not for {arguments.what}: {instead}")
     {"dynamics": _check_dynamics, "multiview": _check_multiview, "subject": _check_subject}[arguments.what](arguments)
     if not arguments.effort > 0:
-        raise _Unfit("--effort is a number above 0")
+        raise Unfit("--effort is a number above 0")
     if arguments.device == "cuda":
         import torch
 
         if not torch.cuda.is_available():
-            raise _Unfit("torch finds no CUDA GPU here: leave --device out, or see `python -m backend doctor`")
+            raise Unfit("torch finds no CUDA GPU here: leave --device out, or see `python -m backend doctor`")
     from backend.training.checkpoint import FILE
 
     if (arguments.out / FILE).exists() and not arguments.resume:
-        raise _Unfit(f"A training lies in {arguments.out}: go on with it by --resume, or name another folder")
+        raise Unfit(f"A training lies in {arguments.out}: go on with it by --resume, or name another folder")
 
 
 def _check_dynamics(arguments: argparse.Namespace) -> None:
-    """Raises _Unfit."""
+    """Raises Unfit."""
     if arguments.videos is None and arguments.preset is None:
-        raise _Unfit("Say what to learn from: --videos FOLDER, or --preset seedling for pictures that are made for it")
+        raise Unfit("Say what to learn from: --videos FOLDER, or --preset seedling for pictures that are made for it")
     if arguments.videos is not None and not arguments.videos.is_dir():
-        raise _Unfit(f"{arguments.videos} is no folder: --videos takes one in which videos lie")
+        raise Unfit(f"{arguments.videos} is no folder: --videos takes one in which videos lie")
     if arguments.videos is None and arguments.flow != "dis":
-        raise _Unfit(f"--flow {arguments.flow} is for videos: name a folder of them with --videos, or leave it out")
+        raise Unfit(f"--flow {arguments.flow} is for videos: name a folder of them with --videos, or leave it out")
     if arguments.raft_weights is not None and arguments.flow != "raft":
-        raise _Unfit("--raft-weights is for --flow raft: say both, or leave it out")
+        raise Unfit("--raft-weights is for --flow raft: say both, or leave it out")
 
 
 def _check_multiview(arguments: argparse.Namespace) -> None:
-    """Raises _Unfit."""
+    """Raises Unfit."""
     given = [name for name in ("renders", "meshes") if getattr(arguments, name) is not None]
     if len(given) == 2:
-        raise _Unfit("--renders and --meshes are two things to learn from: name one of them")
+        raise Unfit("--renders and --meshes are two things to learn from: name one of them")
     if not given and arguments.preset in (None, "paper"):
-        raise _Unfit(
+        raise Unfit(
             "Say what to learn from: --renders FOLDER or --meshes FOLDER, or --preset seedling for views that are made "
             "for it"
         )
     if not given and arguments.pictures is not None:
-        raise _Unfit("--pictures go with --renders or --meshes: specimens have single pictures of their own")
+        raise Unfit("--pictures go with --renders or --meshes: specimens have single pictures of their own")
     for name in (*given, *(("pictures",) if arguments.pictures is not None else ())):
         if not getattr(arguments, name).is_dir():
-            raise _Unfit(f"{getattr(arguments, name)} is no folder: --{name} takes one in which {name} lie")
+            raise Unfit(f"{getattr(arguments, name)} is no folder: --{name} takes one in which {name} lie")
     paper = arguments.preset in (None, "paper")
     if paper and arguments.base is None:
-        raise _Unfit("At the paper's sizes a Stable Diffusion learns views: name its folder with --base")
+        raise Unfit("At the paper's sizes a Stable Diffusion learns views: name its folder with --base")
     if not paper and arguments.base is not None:
-        raise _Unfit("--base is for --preset paper: a seedling grows from nothing")
+        raise Unfit("--base is for --preset paper: a seedling grows from nothing")
 
 
 def _check_subject(arguments: argparse.Namespace) -> None:
-    """Raises _Unfit."""
+    """Raises Unfit."""
     for name, what in (("pictures", "FOLDER, with 3 to 10 of it"), ("name", "TEXT"), ("model", "FOLDER, of views")):
         if getattr(arguments, name) is None:
-            raise _Unfit(f"A subject wants --{name} {what}")
+            raise Unfit(f"A subject wants --{name} {what}")
     if not arguments.pictures.is_dir():
-        raise _Unfit(f"{arguments.pictures} is no folder: --pictures takes one in which pictures lie")
+        raise Unfit(f"{arguments.pictures} is no folder: --pictures takes one in which pictures lie")
     if not any(letter.isalnum() for letter in arguments.name):
-        raise _Unfit(f"--name {arguments.name!r} is no word: name the subject by letters")
+        raise Unfit(f"--name {arguments.name!r} is no word: name the subject by letters")
 
 
 def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float] | None:
@@ -232,142 +220,20 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
     how = How(arguments.device, arguments.seed, shlex.join(["python", "-m", "backend", "train", *options]))
     try:
         with _reported(arguments.minutes) as report:
-            kind = {"dynamics": _dynamics, "multiview": _multiview, "subject": _subject}[arguments.what]
+            kind = {"dynamics": dynamics, "multiview": multiview, "subject": subject}[arguments.what]
             return kind(arguments, how, report)
     except (OtherPlan, Damaged) as error:
-        raise _Unfit(f"{arguments.out} cannot be gone on with: {error}. Name another folder") from None
+        raise Unfit(f"{arguments.out} cannot be gone on with: {error}. Name another folder") from None
     except Diverged as error:
-        _say(f"{error}. The state before it is kept in {arguments.out}: go on with --resume and another --seed")
+        say(f"{error}. The state before it is kept in {arguments.out}: go on with --resume and another --seed")
     except NotLearned as error:
-        _say(f"{error}. Go on with --resume and a larger --effort than {arguments.effort:g}")
+        say(f"{error}. Go on with --resume and a larger --effort than {arguments.effort:g}")
     except torch.OutOfMemoryError:
-        _say(
+        say(
             f"The GPU has too little memory. What was kept lies in {arguments.out}: close what else uses the GPU and "
             "go on with --resume, or with --device cpu beside it, which takes long"
         )
     return None
-
-
-def _dynamics(arguments: argparse.Namespace, how: "How", report: Report) -> dict[str, float]:
-    from backend.training.dynamics.plan import PLANS
-    from backend.training.dynamics.training import train
-
-    plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
-    data = _of_videos(arguments, plan, report) if arguments.videos else _of_specimens(plan, report)
-    return train(plan, data, arguments.out, how, report)
-
-
-def _multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dict[str, float]:
-    from backend.training import shards
-    from backend.training.disk import make_room
-    from backend.training.multiview import captions, corpus, folders
-    from backend.training.multiview.plan import PLANS
-    from backend.training.multiview.stock import Data
-    from backend.training.multiview.training import Unfit, train
-
-    plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
-    side = plan.side if plan.sizes is None else plan.sizes.side
-    chosen = arguments.renders or arguments.meshes
-    try:
-        if chosen is None:
-            folder = corpus.default_folder() / str(side)
-            folder.mkdir(parents=True, exist_ok=True)
-            make_room(folder, sum(plan.samples.values()) * side * side * 12)
-            corpus.make(folder, corpus.Recipe(side), plan.samples, report)
-            data = Data.of(folder, "views of specimens", captions.vocabulary())
-        else:
-            read, folder = folders.renders if arguments.renders else folders.meshes, arguments.out / "sets"
-            tally = read(chosen, folder, side, report)
-            _say(f"{chosen}: {tally}")
-            if not tally.sets:
-                raise _Unfit(f"Nothing in {chosen} can be learned from")
-            about, single = f"views of what lies in {chosen.resolve().name}", None
-            if arguments.pictures:
-                single = arguments.out / "pictures"
-                tally = folders.pictures(arguments.pictures, single, side, report)
-                _say(f"{arguments.pictures}: {tally}")
-                if not tally.sets:
-                    raise _Unfit(f"Nothing in {arguments.pictures} can be learned from")
-                about = f"{about} and single pictures in {arguments.pictures.resolve().name}"
-            data = Data.of(folder, about, None, single)
-        return train(plan, data, arguments.out, how, report, arguments.base)
-    except (FileNotFoundError, shards.OtherRecipe, Unfit) as error:
-        raise _Unfit(str(error)) from None
-
-
-def _subject(arguments: argparse.Namespace, how: "How", report: Report) -> dict[str, float]:
-    from backend.priors.weights import AnotherLayout, Damaged
-    from backend.training.multiview import subject
-    from backend.training.multiview.training import Unfit
-
-    text = " ".join(f"{arguments.name} {arguments.of or ''}".split())
-    try:
-        data = subject.Pictures.of(_pictures_in(arguments.pictures), text)
-        plan = subject.usual(arguments.model).with_effort(arguments.effort)
-        scores = subject.train(arguments.model, data, arguments.out, how, report, plan)
-    except (FileNotFoundError, AnotherLayout, Damaged, Unfit) as error:
-        raise _Unfit(str(error)) from None
-    _say(f'It is called "{text}" in what you ask of {arguments.out / "model"}')
-    return scores
-
-
-def _pictures_in(folder: Path) -> list["Pixels"]:
-    """Pictures (H, W, 3 or 4), by their names. Raises _Unfit, Unfit."""
-    from backend.files import picture
-    from backend.files.mesh import Unreadable
-    from backend.training.multiview.subject import FEWEST, MOST, check_size
-
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in picture.ENDINGS)
-    if not FEWEST <= len(paths) <= MOST:
-        raise _Unfit(f"{folder} has {len(paths)} pictures: a subject is learnt from {FEWEST} to {MOST}")
-    found = []
-    for path in paths:
-        try:
-            found.append(picture.read(path).pixels)
-        except (Unreadable, learned.NotInstalled) as error:
-            raise _Unfit(str(error)) from None
-        check_size(found[-1], path.name)
-    return found
-
-
-def _of_specimens(plan: "Plan", report: Report) -> "Data":
-    """Made where they are not there yet."""
-    from backend.training import shards
-    from backend.training.disk import make_room
-    from backend.training.dynamics import corpus
-    from backend.training.dynamics.stock import Data
-
-    sizes = plan.sizes
-    folder = corpus.default_folder() / f"{sizes.height}x{sizes.width}-{sizes.bins}"
-    folder.mkdir(parents=True, exist_ok=True)
-    make_room(folder, sum(plan.samples.values()) * sizes.height * sizes.width * sizes.bins * 4)
-    try:
-        corpus.make(folder, corpus.Recipe(sizes.height, sizes.width, sizes.bins), plan.samples, report)
-    except shards.OtherRecipe as error:
-        raise _Unfit(str(error)) from None
-    return Data.of(folder, "seeds", "pictures of specimens in the wind")
-
-
-def _of_videos(arguments: argparse.Namespace, plan: "Plan", report: Report) -> "Data":
-    """Clips are kept beside the model."""
-    from backend.training.dynamics import flow as ways
-    from backend.training.dynamics import videos
-    from backend.training.dynamics.stock import Data
-
-    sizes, folder = plan.sizes, arguments.out / "clips"
-    try:
-        flow = ways.raft(arguments.raft_weights, arguments.device) if arguments.flow == "raft" else ways.dis()
-        how = videos.Preparation(sizes.height, sizes.width, sizes.bins)
-        tally = videos.prepare(arguments.videos, folder, how, flow, report)
-    except (FileNotFoundError, ways.Lacking, videos.OtherFlow) as error:
-        raise _Unfit(str(error)) from None
-    _say(f"{arguments.videos}: {tally}")
-    if not tally.clips:
-        raise _Unfit(f"No clip in {arguments.videos} can be learned from")
-    about = f"clips of the videos in {arguments.videos.resolve().name}"
-    if flow.name != ways.DIS:
-        about += f", whose motion was found by {flow.name}"
-    return Data.of(folder, "test", about)
 
 
 @contextmanager
@@ -401,14 +267,10 @@ def _reported(minutes: float | None) -> Iterator[Report]:
                     raise Cancelled(f"The {minutes:g} minutes are over")
                 progress.update(task, completed=done, description=text)
                 if not console.is_terminal and time.monotonic() - said > _QUIET:
-                    _say(text)
+                    say(text)
                     said = time.monotonic()
 
             yield report
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _say(text: str) -> None:
-    print(f"anthesis: {text}".encode(errors="replace").decode(), file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.commands import train
+from backend.commands import train, trainings
 from backend.report import silent
 from backend.training.dynamics import flow as ways
 from backend.training.dynamics import samples, videos
@@ -249,10 +249,10 @@ def test_a_model_says_by_which_flow_its_videos_were_followed(tmp_path, monkeypat
     plan = SimpleNamespace(sizes=HOW)
     asked = ["dynamics", "--videos", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--raft-weights", "a.pth"]
     arguments = train._parser().parse_args([*asked, "--flow", "raft"])
-    data = train._of_videos(arguments, plan, silent)
+    data = trainings.of_videos(arguments, plan, silent)
     assert data.about.startswith("clips of the videos in in, whose motion was found by a.pth on cpu")
-    with pytest.raises(train._Unfit, match=r"was found by a\.pth on cpu, and not by dis"):
-        train._of_videos(train._parser().parse_args(asked), plan, silent)
+    with pytest.raises(trainings.Unfit, match=r"was found by a\.pth on cpu, and not by dis"):
+        trainings.of_videos(train._parser().parse_args(asked), plan, silent)
 
 
 def test_a_fast_video_is_thinned_and_the_middle_of_a_tall_one_is_taken(tmp_path):

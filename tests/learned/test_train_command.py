@@ -38,7 +38,7 @@ def test_what_ends_a_training_is_said_with_what_helps(capsys, tmp_path, monkeypa
     def broken(*_):
         raise error
 
-    monkeypatch.setattr(train, "_multiview", broken)
+    monkeypatch.setattr(train, "multiview", broken)
     code = train.main(["multiview", "--preset", "seedling", "--out", str(tmp_path)])
     assert code == train.FAILED
     assert said.format(out=tmp_path) in capsys.readouterr().err.replace("\n", " ")
