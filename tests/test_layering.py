@@ -103,8 +103,8 @@ ALLOWED = {
     # Imports of what trains stand in the functions that do: where no torch is installed, it says so.
     "backend/commands/train.py": {"backend.commands", "backend.learned", "backend.report", "backend.training"}
     | {"rich", "torch"},
-    "backend/commands/trainings.py": {"backend.files", "backend.learned", "backend.priors", "backend.report"}
-    | {"backend.training"},
+    "backend/commands/trainings.py": {"backend.commands", "backend.files", "backend.learned", "backend.priors"}
+    | {"backend.report", "backend.training"},
     "backend/threads.py": set(),
     "backend/__main__.py": {"backend.commands", "backend.service", "backend.threads"},
     "backend/__init__.py": set(),

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from backend import learned
-from backend.commands.trainings import Unfit, dynamics, multiview, say, subject
+from backend.commands.bar import say
+from backend.commands.trainings import Unfit, dynamics, multiview, subject
 from backend.report import Cancelled, Report
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130

@@ -4,11 +4,11 @@ Each takes the options of `python -m backend train`, and gives the last scores.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend import learned
+from backend.commands.bar import say
 from backend.report import Report
 
 if TYPE_CHECKING:
@@ -146,7 +146,3 @@ def of_videos(arguments: argparse.Namespace, plan: "Plan", report: Report) -> "D
     if flow.name != ways.DIS:
         about += f", whose motion was found by {flow.name}"
     return Data.of(folder, "test", about)
-
-
-def say(text: str) -> None:
-    print(f"anthesis: {text}".encode(errors="replace").decode(), file=sys.stderr, flush=True)
