@@ -23,6 +23,7 @@ from torch import Tensor
 from backend.priors.dynamics import Dynamics, Sampling, denoiser, normal
 from backend.report import Report
 from backend.training.dynamics import corpus
+from backend.training.dynamics.plan import PLANS
 from backend.training.dynamics.samples import Batch, Corpus
 from backend.training.dynamics.stock import Data, Part
 from backend.training.log import FILE, Log
@@ -92,7 +93,7 @@ def of_model(arguments: argparse.Namespace) -> None:
     if folder is None:
         recipe = corpus.Recipe(sizes.height, sizes.width, sizes.bins)
         folder = ablations.folder(recipe)
-        corpus.make(folder, recipe, {"train": 1} | dict.fromkeys(SPLITS, arguments.pictures), _told())
+        corpus.make(folder, recipe, PLANS["seedling"].samples, _told())
     train = Part.whole(Corpus(folder / "train"))
     direct = _direct(model, train, arguments)
     means = rivals.Means(train)
