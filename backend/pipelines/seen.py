@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DRAWS = 8  # of gusts, each from two sides: what wind usually does
 SHARED = 0.8  # of the covariance between modes is kept, for 16 draws show some where there is none
 LEAST = 0.05  # share of what is seen that the modes must explain
-# Of what the seedling expects. How soft it is, is measured (build.py bench lifting). Its errors go together over 41
+# Of what the seedling expects. How soft it is, is measured (build.py bench lifting). Its errors go together over 52
 # pixels there, but from about 12 on the wind is believed in the picture's place, and most of the motion is lost.
 LEARNED = Blur(soft=1.5, grain=4.0)
 SWAYING, PREDICTED = 0.3, 0.9  # of the work, when the modes are there and when the motion is
