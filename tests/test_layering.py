@@ -23,6 +23,7 @@ ALLOWED = {
     "backend/images.py": {"PIL", "numpy"},
     "backend/report.py": set(),
     "backend/learned.py": set(),
+    "backend/saved.py": {"torch"},
     "backend/spectral.py": {"numpy"},
     "backend/oscillators.py": {"numpy"},
     "backend/wind.py": {"backend.oscillators", "backend.spectral", "numpy"},
@@ -50,8 +51,8 @@ ALLOWED = {
     "backend/models": {"backend.learned", "backend.protocol", "backend.report", "huggingface_hub", "msgspec"},
     "backend/training": NOUNS
     | {"backend.geometry", "backend.priors", "backend.prompt.vocabulary", "backend.protocol", "backend.render"}
-    | {"backend.species", "backend.specimens", "backend.spectral", "backend.wind", "cv2", "kernels", "msgspec"}
-    | {"safetensors", "torch", "trimesh", "xxhash"}
+    | {"backend.saved", "backend.species", "backend.specimens", "backend.spectral", "backend.wind"}
+    | {"cv2", "kernels", "msgspec", "safetensors", "torch", "trimesh", "xxhash"}
     | {"torchvision"},  # where it is installed, in the function that uses it
     "backend/specimens": NOUNS | {"backend.species", "kernels", "scipy"},
     "backend/pipelines": NOUNS
@@ -74,7 +75,7 @@ ALLOWED = {
     # What trains is imported in the function that does.
     "backend/pipelines/learning.py": NOUNS
     | {"backend.certificate", "backend.files", "backend.learned", "backend.models", "backend.pipelines"}
-    | {"backend.prompt", "backend.protocol", "backend.training", "msgspec", "torch", "xxhash"},
+    | {"backend.prompt", "backend.protocol", "backend.saved", "backend.training", "msgspec", "torch", "xxhash"},
     "backend/pipelines/kept.py": {"backend.models", "backend.pipelines", "backend.protocol", "backend.wire"}
     | {"msgspec", "numpy", "xxhash"},
     "backend/pipelines/text_to_mesh.py": NOUNS
@@ -87,7 +88,7 @@ ALLOWED = {
     | {"backend.spectral", "backend.wind", "torch"},
     # These load torch as well: from words to a field, and from a field to a mesh.
     "backend/pipelines/mvdream.py": {"backend.fields", "backend.guidance", "backend.pipelines", "backend.priors.prior"}
-    | {"backend.priors.sampling", "backend.render", "numpy", "torch"},
+    | {"backend.priors.sampling", "backend.render", "backend.saved", "numpy", "torch"},
     "backend/pipelines/recipes.py": {"backend.guidance", "backend.priors.sampling", "backend.render", "numpy", "torch"},
     "backend/pipelines/finishing.py": NOUNS
     | {"backend.fields", "backend.geometry", "backend.images", "backend.learned", "backend.protocol", "torch"},
@@ -101,8 +102,8 @@ ALLOWED = {
     | {"backend.files", "backend.images", "backend.learned", "backend.models", "backend.pipelines", "backend.prompt"}
     | {"backend.protocol", "backend.wire", "msgspec", "rich", "zmq"},
     # Imports of what trains stand in the functions that do: where no torch is installed, it says so.
-    "backend/commands/train.py": {"backend.commands", "backend.learned", "backend.report", "backend.training"}
-    | {"rich", "torch"},
+    "backend/commands/train.py": {"backend.commands", "backend.learned", "backend.report", "backend.saved"}
+    | {"backend.training", "rich", "torch"},
     "backend/commands/trainings.py": {"backend.commands", "backend.files", "backend.learned", "backend.priors"}
     | {"backend.report", "backend.training"},
     "backend/threads.py": set(),

@@ -214,7 +214,8 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
     """The last scores; None, said, if it came to nothing."""
     import torch
 
-    from backend.training.checkpoint import Damaged, OtherPlan
+    from backend.saved import Damaged
+    from backend.training.checkpoint import OtherPlan
     from backend.training.learner import NotLearned
     from backend.training.loop import Diverged, How
 
@@ -229,6 +230,9 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
         say(f"{error}. The state before it is kept in {arguments.out}: go on with --resume and another --seed")
     except NotLearned as error:
         say(f"{error}. Go on with --resume and a larger --effort than {arguments.effort:g}")
+    except MemoryError as error:
+        say(f"{error or 'There is too little memory'}. What was kept lies in {arguments.out}: close other programs and "
+            "go on with --resume")  # fmt: skip
     except torch.OutOfMemoryError:
         say(
             f"The GPU has too little memory. What was kept lies in {arguments.out}: close what else uses the GPU and "

@@ -26,8 +26,8 @@ _OF_THE_LIFE = ("stages", "frames", "fps", "reverse", "first", "last", "timing",
 class Kept:
     """What an optimisation has come to: a folder of its own.
 
-    It is there for jobs that are broken off. So what cannot be kept ends none, nor is it told in the place of what ends
-    one: that is said while it goes on, and what comes of it is the same.
+    It is there for jobs that are broken off. So a job whose state cannot be kept goes on, and says so; and where
+    something else ends it, that is what is told.
     """
 
     folder: Path
@@ -88,6 +88,12 @@ class Kept:
         except OSError as error:
             return error
         return None
+
+    def set_aside(self) -> None:
+        """What is there stays to be looked at, under another name, as long as all that nobody asks for."""
+        aside = self.folder.with_name(f"{self.folder.name}.aside")
+        shutil.rmtree(aside, ignore_errors=True)
+        self.folder.rename(aside)
 
     def remove(self) -> None:
         """And what has been lying beside it for long."""

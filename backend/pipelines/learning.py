@@ -53,13 +53,13 @@ def learning(request: protocol.LearnSubject, pictures: bytes | None, report: Rep
     report(0.0, "Loading the model")
     base = _base(request.model)
     key = _key(request, pictures)
-    learnt = subjects.read(subjects.place(request.called))
+    learnt, said = subjects.read(subjects.place(request.called)), ""
     if learnt is None or learnt.key != key:
         _refuse_taken(request.called)
-        learnt = _learnt(request, base, files, key, report)
+        learnt, said = _learnt(request, base, files, key, report)
     measured = (("pictures", float(len(files)), ""), ("steps", float(learnt.steps), ""))
     measured += tuple((name.replace("_", " "), value, "") for name, value in learnt.scores.items())
-    summary = f'"{learnt.called}", from {len(files)} pictures, {learnt.steps} steps'
+    summary = f'"{learnt.called}", from {len(files)} pictures, {learnt.steps} steps{said}'
     measured = (*measured, (TIME, time.perf_counter() - began, "s"))
     yield Varying(protocol.pack(protocol.Certificate(summary=summary, measured=measured), {}))
 
@@ -108,11 +108,12 @@ def _key(request: protocol.LearnSubject, pictures: bytes) -> str:
 
 def _learnt(
     request: protocol.LearnSubject, base: Path, files: list[tuple[str, memoryview]], key: str, report: Report
-) -> Learnt:
-    """The model is in its place then."""
+) -> tuple[Learnt, str]:
+    """What was learnt, and what is to be said of how, or ""; the model is in its place then."""
     import torch
 
-    from backend.training import checkpoint
+    from backend.saved import Damaged
+    from backend.training.checkpoint import OtherPlan
     from backend.training.loop import MODEL, Diverged, How
     from backend.training.multiview import subject
     from backend.training.multiview.training import Unfit
@@ -123,10 +124,13 @@ def _learnt(
     try:
         data = _data(request.called, files, report)
         train = partial(subject.train, base, data, kept.folder, how, report, plan)
+        scores, said = None, ""
         try:
             scores = train()
-        except (checkpoint.OtherPlan, checkpoint.Damaged):  # as an older version of us has kept it, say
-            kept.remove()
+        except (OtherPlan, Damaged) as error:  # as an older version of us has kept it, say
+            kept.set_aside()
+            said = f"; what was kept of it could not be gone on with, and it began anew ({error})"
+        if scores is None:  # not while that error is handled, which holds what was read
             report(0.0, "What was kept of it cannot be gone on with, and it begins anew")
             scores = train()
         report(1.0, "Keeping what was learnt")
@@ -140,6 +144,10 @@ def _learnt(
         raise TooLittleMemory(
             "The GPU has too little memory to learn by this model: close what else uses it, or name a smaller model"
         ) from error
+    except MemoryError as error:
+        raise TooLittleMemory(
+            f"{error}: close other programs, and press Learn Subject again; it goes on from what is kept"
+        ) from error
     except OSError as error:
         if stopped := _under_way(error, Cancelled):
             raise stopped from error
@@ -148,7 +156,7 @@ def _learnt(
             "it goes on from there"
         ) from error
     kept.remove()
-    return learnt
+    return learnt, said
 
 
 def _under_way(error: BaseException, kind: type[Exception]) -> BaseException | None:

@@ -21,7 +21,6 @@ import hashlib
 import io
 import math
 import os
-import pickle
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,6 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from backend import saved
 from backend.fields import Field
 from backend.fields.hash_grid import HashGrid
 from backend.fields.surroundings import Surroundings
@@ -53,7 +53,6 @@ Pictures = NDArray[np.uint8]  # (F, H, W, 3) sRGB, row 0 at the top
 ELEVATION = math.radians(15)  # of the views that are drawn, and of those that are shown
 KEPT_EVERY = 20.0  # seconds
 DAMAGED = ".damaged"  # to the name of a file that was kept and cannot be read
-BROKEN = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 
 
 class Step(NamedTuple):
@@ -102,7 +101,7 @@ class Distillation:
         start: Pictures | None = None,
         kept: Path | None = None,
     ) -> None:
-        """Raises OSError, torch.OutOfMemoryError where what is kept cannot be read now; it stays as it is."""
+        """Raises OSError, MemoryError, torch.OutOfMemoryError where what is kept cannot be read now, and stays."""
         self.prior, self.texts, self.recipe, self.seed, self.start = prior, [text, negative], recipe, seed, start
         self.kept = kept
         self.device = prior.schedule.alphas_cumprod.device
@@ -244,10 +243,9 @@ class Distillation:
 
     def _go_on(self) -> None:
         """From what is kept. One of another plan is as none, and so is a damaged file, which is set aside."""
-        data = self.kept.read_bytes()  # not by torch, to whom a disk's error and a damaged file are the same
         try:
             # Not to the GPU, where it would take room beside what it is copied into.
-            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            state = saved.read(self.kept)
             if state["plan"] != self._plan:
                 self.said = "What was kept is of another request, and it begins anew"
                 return
@@ -257,7 +255,7 @@ class Distillation:
             self.step = self._safe = int(state["step"])
         except torch.OutOfMemoryError:  # a RuntimeError, of a file that may well be sound
             raise
-        except BROKEN as error:  # whatever a broken file makes the reader stumble over
+        except saved.BROKEN as error:  # saved.Damaged is among them
             aside = self.kept.with_name(self.kept.name + DAMAGED)
             os.replace(self.kept, aside)
             self.said = f"What was kept cannot be read, and it begins anew ({type(error).__name__}, see {aside.name})"

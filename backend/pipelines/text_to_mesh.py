@@ -302,6 +302,8 @@ class _Work:
                 f"What was kept of this request cannot be read now ({error.strerror or error}), and stays: try again, "
                 f"or delete {field} to begin anew"
             ) from error
+        except MemoryError as error:
+            raise TooLittleMemory(f"{error}: close other programs, and ask again; it goes on from there") from error
 
     def _smaller(self) -> None:
         smaller = self.recipe.smaller()

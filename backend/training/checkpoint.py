@@ -3,9 +3,7 @@
 A step's data and chance follow from the seed, the phase and the step's number alone. So the number stands for them.
 """
 
-import io
 import os
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backend import saved
 from backend.training.disk import ROOM, make_room
 
 FILE = "checkpoint.pt"
-_BROKEN = (EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 
 
 class OtherPlan(ValueError):
     """A checkpoint of another configuration."""
-
-
-class Damaged(ValueError):
-    """A checkpoint that cannot be read."""
 
 
 @dataclass
@@ -68,16 +62,16 @@ class Checkpoint:
         """The one in a folder, if there is one.
 
         Raises:
-            Damaged, OSError.
+            saved.Damaged, OSError, MemoryError.
         """
         path = folder / FILE
         if not path.exists():
             return None
-        data = path.read_bytes()  # not by torch, to whom a disk's error and a damaged file are the same
+        state = saved.read(path)
         try:
-            return cls(**torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
-        except _BROKEN as error:  # whatever a broken file makes the reader stumble over
-            raise Damaged(f"its {FILE} is damaged ({type(error).__name__})") from error
+            return cls(**state)
+        except TypeError as error:  # it has other fields
+            raise saved.Damaged(f"{FILE} is no checkpoint of this version") from error
 
     def check(self, about: str) -> None:
         """Raises OtherPlan where it was written by a training of other data."""

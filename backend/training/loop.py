@@ -52,7 +52,8 @@ def train(learner: Learner, out: Path, how: How, report: Report = silent) -> dic
 
     Raises:
         OtherPlan: what lies in `out` is of another configuration.
-        checkpoint.Damaged: it cannot be read.
+        saved.Damaged: it cannot be read.
+        MemoryError: there is too little to read it.
         Diverged: the checkpoint is from before.
         NotLearned: what comes next has nothing to build on.
         DiskFull: what was done up to the last checkpoint is kept.

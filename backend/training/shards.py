@@ -23,4 +23,4 @@ def make(
 def require(found: dict, wanted: dict, path: Path) -> None:
     """Raises OtherRecipe where a shard was not made as it is wanted."""
     if found != wanted:
-        raise OtherRecipe(f"{path} was made from another recipe: delete the folder, or name another one.")
+        raise OtherRecipe(f"{path} was made from another recipe: delete its folder, and it is made again.")

@@ -4,8 +4,10 @@ ENVIRONMENT: learned
 
 Without options it measures the model in backend/weights/dynamics on held-out kinds and seeds, beside zero motion, what
 is usual in the training set, and a direct predictor of the same size, which it trains first, for as long as the model
-was. `--ablations` trains small variants of one small plan and sets them side by side; `--sheets` draws. All that is
-trained lies in --out, and is gone on with, or found there the next time. Measures: tests/bench/motion/measures.py.
+was. Its held-out individuals are none of the training's, on which the model's guidance is chosen. `--ablations` trains
+small variants of one small plan and sets them side by side; `--time` says how long a motion takes, and nothing else;
+`--sheets` draws. All that is trained lies in --out, and is gone on with, or found there the next time. Measures:
+tests/bench/motion/measures.py.
 """
 
 import backend.threads  # noqa: F401  # isort: skip
@@ -13,6 +15,7 @@ import backend.threads  # noqa: F401  # isort: skip
 import argparse
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.pipelines.expected import expected, sampling
 from backend.priors.dynamics import Dynamics, Sampling, denoiser, normal
-from backend.report import Report
+from backend.report import Report, silent
+from backend.training import shards
 from backend.training.dynamics import corpus
 from backend.training.dynamics.plan import PLANS
 from backend.training.dynamics.samples import Batch, Corpus
@@ -30,12 +35,13 @@ from backend.training.log import FILE, Log
 from tests.bench.motion import ablations, drift, measures, rendering, rivals, sheets
 from tests.bench.motion.direct import MOMENTS, Direct, learned_seconds, parameters
 from tests.bench.table import Table
+from tests.bench.views.runs import OtherRuns, digest
 
 ROOT = Path(__file__).parents[2]
 SPLITS = "kinds", "seeds"
 DRIFTING = 4  # pictures whose long films are looked at
 DRAWN = 6  # pictures of a split that get a sheet
-STILL = 1e-3  # pixels a second: a film that drifts no faster stays
+MEASURED = 1  # seed of the corpus of which is measured
 QUIET = 60.0  # seconds from one word on how far it is to the next
 
 Scores = dict[str, float]
@@ -90,10 +96,15 @@ def of_model(arguments: argparse.Namespace) -> None:
     guidance = model.guidance if arguments.guidance is None else arguments.guidance
     sizes, how = model.sizes, Sampling(arguments.steps, guidance)
     folder = arguments.corpus
+    held = folder
     if folder is None:
         recipe = corpus.Recipe(sizes.height, sizes.width, sizes.bins)
         folder = ablations.folder(recipe)
-        corpus.make(folder, recipe, PLANS["seedling"].samples, _told())
+        held = folder / "measured"
+        corpus.make(folder, recipe, {"train": PLANS["seedling"].samples["train"]}, _told())
+        # so many individuals: each of them is in as many pictures of a shard
+        counts = dict.fromkeys(SPLITS, arguments.pictures * recipe.views)
+        corpus.make(held, replace(recipe, seed=MEASURED), counts, _told())
     train = Part.whole(Corpus(folder / "train"))
     direct = _direct(model, train, arguments)
     means = rivals.Means(train)
@@ -106,7 +117,7 @@ def of_model(arguments: argparse.Namespace) -> None:
         "zero motion": rivals.zero(sizes.bins),
     }
     for split in SPLITS:
-        batch = held_out(Corpus(folder / split), arguments.pictures)
+        batch = held_out(Corpus(held / split), arguments.pictures)
         truth = normal.starting_at_rest(batch.slices)
         drawn = {name: predict(batch.picture, arguments.draws) for name, predict in predictors.items()}
         found = {name: scores(own, truth) for name, own in drawn.items()}
@@ -124,7 +135,8 @@ def _direct(model: Dynamics, train: Part, arguments: argparse.Namespace) -> Dire
         raise FileNotFoundError(f"{log} is missing, so how long the model learned is not known: say --seconds")
     seconds = learned_seconds(Log(arguments.model)) if seconds is None else seconds
     direct = Direct(model)
-    steps = direct.train(train, arguments.out / "direct", seconds)
+    about = f"{digest(arguments.model)}, {len(train)} pictures"
+    steps = direct.train(train, arguments.out / "direct", seconds, about)
     table = Table(f"Direct predictor: {MOMENTS} moments at {model.sizes.height} x {model.sizes.width} pixels")
     table.add("parameters", direct.parameters / 1e6, "million")
     table.add("parameters of the model's autoencoder and denoiser", parameters(model) / 1e6, "million")
@@ -164,8 +176,7 @@ def _show_drift(model: Dynamics, direct: Direct, how: Sampling, batch: Batch, sp
     )
     for way, film in ways.items():
         value = sum(drift.drift(film(picture=one)) for one in pictures)
-        promised = {"bound": STILL, "least": -STILL} if way.endswith("round") else {}
-        table.add(way, value / len(pictures), "pixels a second", **promised)
+        table.add(way, value / len(pictures), "pixels a second")
     table.show()
 
 
@@ -180,6 +191,24 @@ def _draw(model: Dynamics, batch: Batch, drawn: dict[str, Tensor], folder: Path)
         path = folder / f"{number:03}.png"
         sheets.save(path, sheets.sheet(model, batch.picture[number], slices))
         print(f"  {path}")
+
+
+def of_time(arguments: argparse.Namespace) -> None:
+    """From a picture of the networks' size to its motion, as keys play it, and as a film that comes round is drawn."""
+    began = time.perf_counter()
+    model = Dynamics.load(arguments.model)
+    table = Table(f"A picture to {model.sizes.bins} bins, {torch.get_num_threads()} threads")
+    table.add("the model, loaded", time.perf_counter() - began, "s")
+    size, chance = (model.sizes.height, model.sizes.width), torch.Generator().manual_seed(0)
+    picture = torch.rand(1, 3, *size, generator=chance) * 2 - 1
+    small = max(size) <= 64
+    for loop, what in ((False, "motion"), (True, "motion, its end drawn to its beginning")):
+        how = sampling(model, 0, loop)
+        began = time.perf_counter()
+        expected(model, picture, 0, how, silent)
+        bound = 20.0 if small and not loop else None
+        table.add(f"{what}, {how.steps} steps", time.perf_counter() - began, "s", bound)
+    table.show()
 
 
 # --- ablations ---
@@ -278,6 +307,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", type=Path, metavar="FOLDER", help="pictures (default: those of the model's size)")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "dynamics", metavar="FOLDER", help="what is trained")
     parser.add_argument("--ablations", action="store_true", help="train and measure the variants in miniature")
+    parser.add_argument("--time", action="store_true", help="how long a motion takes, and nothing else")
     parser.add_argument("--only", nargs="+", choices=list(ablations.VARIANTS), metavar="VARIANT",
                         help=f"of the ablations: {', '.join(ablations.VARIANTS)}")  # fmt: skip
     parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="times the miniature's steps")
@@ -295,8 +325,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(options: list[str] | None = None) -> int:
     arguments = _parser().parse_args(options)
     try:
-        (of_ablations if arguments.ablations else of_model)(arguments)
-    except FileNotFoundError as error:
+        (of_time if arguments.time else of_ablations if arguments.ablations else of_model)(arguments)
+    except (FileNotFoundError, OtherRuns, shards.OtherRecipe) as error:
         print(f"bench dynamics: {error}", file=sys.stderr)
         return 2
     return 0

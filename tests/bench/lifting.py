@@ -107,7 +107,7 @@ def of_model() -> None:
     corpus.make(folder, recipe, {"kinds": PICTURES})
     found = softness(model, corpus.opened(folder, "kinds").batch(range(PICTURES)))
     table = Table(f"How soft the motion is that comes back from the autoencoder, {PICTURES} held-out pictures")
-    table.add(f"soft, taken to be {LEARNED.soft:g}", found.soft, "pixels")
+    table.add(f"soft, taken to be {LEARNED.soft:g}", found.soft, "pixels", LEARNED.soft + 0.25, LEARNED.soft - 0.25)
     table.add(f"grain, taken to be {LEARNED.grain:g}", found.grain, "pixels")
     table.show()
 

@@ -158,9 +158,10 @@ def test_the_camera_is_learnt_where_it_alone_decides(data):
     one = phase(data, plan)
     before = one.scores()
     assert 0.9 < before["turned"] < 1.1
-    learning = loop.Learning(one, Budget(300, 16, 4e-3))
-    for step in range(300):
-        learning.step(one.read(16, step, (0, 0)), step, torch.Generator().manual_seed(step))
+    budget = Budget(200, 12, 5e-3)
+    learning = loop.Learning(one, budget)
+    for step in range(budget.steps):
+        learning.step(one.read(budget.batch, step, (0, 0)), step, torch.Generator().manual_seed(step))
     learning.settle()
     after = one.scores()
     assert after["turned"] > 1.5

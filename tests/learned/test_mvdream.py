@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from backend import saved
 from backend.fields.hash_grid import HashGrid
 from backend.fields.surroundings import Surroundings, harmonics
 from backend.fields.voxels import VoxelGrid
@@ -232,7 +233,12 @@ def test_a_file_that_is_damaged_or_of_another_request_is_as_none(prior, tmp_path
 
 @pytest.mark.parametrize(
     "error",
-    [torch.OutOfMemoryError("short"), PermissionError(errno.EACCES, "Permission denied"), OSError(errno.EIO, "")],
+    [
+        torch.OutOfMemoryError("short"),
+        MemoryError("short"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        OSError(errno.EIO, ""),
+    ],
 )
 def test_a_sound_file_that_cannot_be_read_now_stays_as_it_is(prior, tmp_path, monkeypatch, error):
     file = tmp_path / "kept"
@@ -243,8 +249,8 @@ def test_a_sound_file_that_cannot_be_read_now_stays_as_it_is(prior, tmp_path, mo
         raise error
 
     with monkeypatch.context() as patch:
-        if isinstance(error, OSError):
-            patch.setattr(type(file), "read_bytes", failing)
+        if isinstance(error, (OSError, MemoryError)):
+            patch.setattr(saved, "read", failing)
         else:
             patch.setattr(torch.optim.AdamW, "load_state_dict", failing)
         with pytest.raises(type(error)):

@@ -22,7 +22,7 @@ import torch
 import xxhash
 from PIL import Image
 
-from backend import models, pipelines, protocol, wire
+from backend import models, pipelines, protocol, saved, wire
 from backend.pipelines import learning, subjects, trained, views_of
 from backend.pipelines.kept import files_of
 from backend.priors.seedling import Seedling, Sizes
@@ -222,10 +222,29 @@ def test_what_cannot_be_gone_on_with_begins_anew_and_says_so(model, quick, home,
     else:
         found = Checkpoint.read(kept)
         replace(found, sizes=found.sizes | {"base": "as it was told then"}).write(kept)
-    _, told = learnt(asked(model))
+    there = (kept / FILE).read_bytes()
+    (packed,), told = learnt(asked(model))
     assert "What was kept of it cannot be gone on with, and it begins anew" in told
     assert "Learning: subject, step 1 of 6" in told
+    certificate, _ = protocol.unpack(packed)
+    assert "6 steps; what was kept of it could not be gone on with, and it began anew (" in certificate.summary
     assert (home / "subjects" / "zebedee-mug").is_dir() and not kept.exists()
+    assert (kept.with_name(f"{kept.name}.aside") / FILE).read_bytes() == there
+
+
+def test_short_memory_loses_nothing_of_what_was_kept(model, quick, home, monkeypatch):
+    with pytest.raises(Cancelled):
+        learnt(asked(model), report=stopping("Learning: subject, step 4"))
+
+    def short(path):
+        raise MemoryError(f"There is too little memory to read {path.name}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saved, "read", short)
+        with pytest.raises(trained.TooLittleMemory, match="close other programs, and press Learn Subject again"):
+            learnt(asked(model))
+    _, told = learnt(asked(model))
+    assert "Learning: subject, step 4 of 6" in told and "Learning: subject, step 1 of 6" not in told
 
 
 @pytest.mark.parametrize("error", [DiskFull("2.0 GB are needed"), OSError(28, "No space left on device")])

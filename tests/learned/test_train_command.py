@@ -28,6 +28,10 @@ from backend.training.disk import DiskFull
             "Stopped: It is gone. See that this file can be read and written and go on with --resume",
         ),
         (
+            MemoryError("There is too little memory to read checkpoint.pt"),
+            "There is too little memory to read checkpoint.pt. What was kept lies in {out}: close other programs",
+        ),
+        (
             torch.OutOfMemoryError("short"),
             "The GPU has too little memory. What was kept lies in {out}: close what else",
         ),
@@ -42,6 +46,16 @@ def test_what_ends_a_training_is_said_with_what_helps(capsys, tmp_path, monkeypa
     code = train.main(["multiview", "--preset", "seedling", "--out", str(tmp_path)])
     assert code == train.FAILED
     assert said.format(out=tmp_path) in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_what_was_kept_and_is_damaged_is_named_and_stays(capsys, tmp_path, monkeypatch):
+    (tmp_path / checkpoint.FILE).write_bytes(b"half of it")
+    monkeypatch.setattr(train, "multiview", lambda *_: checkpoint.Checkpoint.read(tmp_path))
+    code = train.main(["multiview", "--preset", "seedling", "--out", str(tmp_path), "--resume"])
+    told = capsys.readouterr().err.replace("\n", " ")
+    assert code == 2
+    assert f"{tmp_path} cannot be gone on with: checkpoint.pt is damaged (" in told and "Name another folder" in told
+    assert (tmp_path / checkpoint.FILE).read_bytes() == b"half of it"
 
 
 @pytest.mark.parametrize("under_way", [False, True])

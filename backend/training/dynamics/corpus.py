@@ -72,7 +72,8 @@ def make(folder: Path, recipe: Recipe, counts: dict[str, int], report: Report = 
 def make_shard(folder: Path, recipe: Recipe, split: str, number: int) -> Path:
     """One shard, if it is not there yet."""
     path = folder / split / f"{number:05}{SUFFIX}"
-    about = asdict(recipe) | {"split": split, "number": number}
+    kinds = {"kinds": [*SWAYING, *STILL], "held_out": [kind for kinds in HELD_OUT for kind in kinds]}
+    about = asdict(recipe) | kinds | {"split": split, "number": number}
     if not path.exists():
         samples.write(path, list(drawn(recipe, split, number)), about)
     else:

@@ -65,10 +65,7 @@ class Phase(learner.Phase):
         found = part.batch(rows(len(part), batch, step, key))
         if not self.place.varied:
             return found
-        rng = np.random.default_rng([*key, 2, step])
-        found = variations.mirrored(found, rng.random(batch) < 0.5)
-        picture, later = variations.recoloured(rng, found.picture, found.later)
-        return found._replace(picture=picture, later=later)
+        return variations.varied(found, np.random.default_rng([*key, 2, step]))
 
 
 class Autoencoder(Phase):

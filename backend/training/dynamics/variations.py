@@ -14,8 +14,15 @@ from torch import Tensor
 from backend.training.dynamics.samples import Batch
 
 ORDERS = list(itertools.permutations(range(3)))  # of red, green and blue
-KEPT = 0.5  # share of the pictures whose colours stay in their order
+KEPT = 0.5  # share of the pictures for which no order is drawn; an order that is drawn may be that of before
 GAIN = 0.2  # standard deviation of the logarithm of a channel's
+
+
+def varied(batch: Batch, rng: np.random.Generator) -> Batch:
+    """Half of the samples mirrored, all of them recoloured."""
+    found = mirrored(batch, rng.random(len(batch.picture)) < 0.5)
+    picture, later = recoloured(rng, found.picture, found.later)
+    return found._replace(picture=picture, later=later)
 
 
 def mirrored(batch: Batch, which: NDArray[np.bool_]) -> Batch:

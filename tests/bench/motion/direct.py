@@ -3,7 +3,8 @@
 A UNet2DModel of diffusers with about as many parameters as autoencoder and denoiser of the model that it stands beside.
 It sees the picture at its full size and gives 2 T channels of that size, (x, y) at T even moments, in pixels over the
 largest of the model's scales; the first moment is taken from all of them, so that it starts at rest. It learns the
-squared error of all moments from the same pictures, for so many seconds of CPU.
+squared error of all moments from the same pictures, mirrored and recoloured as the model saw them, for so many
+seconds of CPU.
 """
 
 import math
@@ -12,6 +13,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DModel
@@ -21,8 +23,10 @@ from backend.priors.dynamics import Dynamics, normal
 from backend.priors.dynamics.sizes import Sizes
 from backend.training import precision
 from backend.training.batches import rows
+from backend.training.dynamics import variations
 from backend.training.dynamics.stock import Part
 from backend.training.log import Log
+from tests.bench.views.runs import OtherRuns
 
 MOMENTS = 32  # T
 BATCH, RATE = 8, 5e-4
@@ -93,14 +97,23 @@ class Direct:
         truth = normal.displacements(normal.starting_at_rest(slices), turns)
         return F.mse_loss(self.textures(pictures) / self.unit, truth / self.unit)
 
-    def train(self, part: Part, folder: Path, seconds: float) -> float:
+    def train(self, part: Part, folder: Path, seconds: float, about: str = "") -> float:
         """From the state in `folder` on, if there is one, until it has learned for so many seconds of CPU, all cores
-        together; how many steps that were."""
+        together; how many steps that were. `about` says what of and beside what.
+
+        Raises:
+            OtherRuns: that state is about something else.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         optimizer = torch.optim.Adam(self.network.parameters(), RATE)
         step, spent = 0, 0.0
         if (folder / STATE).exists():
             state = torch.load(folder / STATE, weights_only=True)
+            if state["about"] != about:
+                raise OtherRuns(
+                    f"{folder} holds what learned beside another model, or from other pictures: name another folder "
+                    "with --out"
+                )
             self.network.load_state_dict(state["network"])
             optimizer.load_state_dict(state["optimizer"])
             step, spent = state["step"], state["spent"]
@@ -108,6 +121,7 @@ class Direct:
         self.network.train()
         while spent < seconds:
             batch = part.batch(rows(len(part), BATCH, step, (0, len(PHASES))))
+            batch = variations.varied(batch, np.random.default_rng([step]))
             for group in optimizer.param_groups:
                 group["lr"] = RATE * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * spent / seconds)))
             optimizer.zero_grad(set_to_none=True)
@@ -118,15 +132,14 @@ class Direct:
             optimizer.step()
             step, spent = step + 1, time.process_time() - began
             if spent - saved > SAVED or spent >= seconds:
-                self._save(folder, optimizer, step, spent)
+                self._save(folder, optimizer, {"step": step, "spent": spent, "about": about})
                 saved = spent
         self.network.eval().requires_grad_(False)
         return step
 
-    def _save(self, folder: Path, optimizer: torch.optim.Optimizer, step: int, spent: float) -> None:
+    def _save(self, folder: Path, optimizer: torch.optim.Optimizer, how_far: dict) -> None:
         partial = folder / f"{STATE}.partial"
-        state = {"network": self.network.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-        torch.save(state | {"spent": spent}, partial)
+        torch.save({"network": self.network.state_dict(), "optimizer": optimizer.state_dict()} | how_far, partial)
         os.replace(partial, folder / STATE)
 
 
