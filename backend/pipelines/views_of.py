@@ -77,8 +77,9 @@ def heard(named: str, words: str, negative: str) -> Heard:
 
 
 def _against(prior: "Prior", negative: str) -> list[str]:
-    """The words of a negative text that it does not read. Of the usual one nothing is told: nobody has asked for it."""
-    return [] if negative == protocol.NEGATIVE else prior.unread(negative)
+    """The words of a negative text that it does not read, as such. Those of the usual one are not told."""
+    usual = {*prior.unread(protocol.NEGATIVE)}
+    return [f"negative: {word}" for word in _named(prior.unread(negative)) if word not in usual]
 
 
 def _named(words: list[str]) -> tuple[str, ...]:

@@ -201,7 +201,7 @@ class Import:
             self._made_by["process"] = record.process
         if record.passed_over:
             words = ", ".join(f'"{word}"' for word in record.passed_over)
-            self.notes.append(f"Words of the prompt that were not understood and change nothing: {words}")
+            self.notes.append(f"Words that were not understood and change nothing: {words}")
         if self._target is None:
             self._take_place(record.name or self.title)
             return

@@ -360,7 +360,7 @@ def test_an_object_says_which_backend_and_which_groups_made_it():
 def test_words_of_the_prompt_that_were_not_understood_are_said():
     record, arrays, _ = subject_of(samples.grid())
     result, _ = imported(clip(msgspec.structs.replace(record, passed_over=("on", "table")), arrays))
-    assert result.notes[0] == 'Words of the prompt that were not understood and change nothing: "on", "table"'
+    assert result.notes[0] == 'Words that were not understood and change nothing: "on", "table"'
 
 
 STILL = "It hardly moved: raise the amount, subdivide the mesh, or look at its pin and weight groups"

@@ -215,7 +215,7 @@ def test_a_slope_that_is_no_number_changes_no_weight(data):
             return {"total": (one - one.detach()).abs().sqrt().sum()}  # 0, and its slope is not a number
 
     model = Dynamics.fresh(TINY, torch.ones(3))
-    learning = loop.Learning(Steep(phases.Place(model, data, Path(), "cpu")), Budget(3, 2, 1e-3))
+    learning = loop.Learning(Steep(phases.Place(model, PLAN, data, Path(), "cpu")), Budget(3, 2, 1e-3))
     before = [one.detach().clone() for one in learning.weights]
     with pytest.raises(Diverged):
         learning.step(None, 0, torch.Generator())
@@ -236,7 +236,7 @@ def test_an_autoencoder_that_learned_nothing_starts_no_denoiser_and_more_steps_d
 
 
 def test_an_autoencoder_learns_what_swings(data):
-    place = phases.Place(Dynamics.fresh(TINY, torch.tensor([2.0, 1.5, 0.7])), data, Path(), "cpu")
+    place = phases.Place(Dynamics.fresh(TINY, torch.tensor([2.0, 1.5, 0.7])), PLAN, data, Path(), "cpu")
     phase = phases.Autoencoder(place)
     learning = loop.Learning(phase, Budget(200, 7, 5e-3))
     for step in range(200):
@@ -251,7 +251,7 @@ def test_an_autoencoder_learns_what_swings(data):
 
 def test_the_guidance_is_that_with_which_things_swing_as_far_as_in_truth(data, monkeypatch):
     phase = object.__new__(phases.Coordination)
-    phase.place = phases.Place(Dynamics.fresh(TINY, torch.ones(3)), data, Path(), "cpu")
+    phase.place = phases.Place(Dynamics.fresh(TINY, torch.ones(3)), PLAN, data, Path(), "cpu")
     phase.model = phase.place.model
     monkeypatch.setattr(phase, "_drawn", lambda batch: batch.slices * (0.4 + phase.model.guidance))
     phase.finish()
@@ -268,7 +268,7 @@ def test_guidance_is_found_between_those_that_were_tried(values, place):
 
 
 def test_the_mean_of_the_weights_is_handed_on(data):
-    phase = phases.PerceptionOfPictures(phases.Place(Dynamics.fresh(TINY, torch.ones(3)), data, Path(), "cpu"))
+    phase = phases.PerceptionOfPictures(phases.Place(Dynamics.fresh(TINY, torch.ones(3)), PLAN, data, Path(), "cpu"))
     learning = loop.Learning(phase, Budget(4, 2, 1e-2))
     mean = learning.weights[0].detach().clone()
     for step in range(4):

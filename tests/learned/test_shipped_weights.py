@@ -67,7 +67,7 @@ def test_the_seedling_of_views_passes_the_gate_on_things_that_it_has_not_seen(sh
     assert found["noise_left"] < 0.1
 
 
-def test_the_seedling_of_motion_moves_what_sways_and_about_as_far():
+def test_the_seedling_of_motion_moves_what_sways_and_not_many_times_too_far():
     recipe = sways.Recipe(64, 64, 16, objects=3, views=2, winds=2)
     batch = Batch.of(list(sways.drawn(recipe, "seeds", OWN + 1))[::2])
     truth = normal.starting_at_rest(batch.slices)

@@ -468,7 +468,11 @@ def test_words_that_the_model_does_not_know_are_told_and_none_at_all_refused(mod
     with pytest.raises(pipelines.NotUnderstood, match="names nothing"):
         carried_out(asked(model, "..., !"))
     request = protocol.Views(prompt="a red dragon", negative="blue castle of a dragon", model=model, steps=2)
-    assert carried_out(request)[-2][1].passed_over == ("dragon", "blue", "castle")
+    assert carried_out(request)[-2][1].passed_over == (
+        "dragon", "negative: blue", "negative: castle", "negative: dragon",
+    )  # fmt: skip
+    request = msgspec.structs.replace(request, negative=f"{protocol.NEGATIVE}, blue")
+    assert carried_out(request)[-2][1].passed_over == ("dragon", "negative: blue")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from backend.report import Report, silent
 from backend.training import learner, precision
 from backend.training.batches import rows
 from backend.training.dynamics import measures, variations
+from backend.training.dynamics.plan import Plan
 from backend.training.dynamics.samples import Batch
 from backend.training.dynamics.stock import Data, Latents
 from backend.training.learner import NotLearned
@@ -38,12 +39,11 @@ class Place:
     """What the phases share."""
 
     model: Dynamics
+    plan: Plan
     data: Data
     folder: Path  # for what is made once
     device: str
     report: Report = silent
-    left: float = 1.0  # share of energy that a trained autoencoder may lose
-    varied: bool = False  # do samples teach mirrored and in other colours too
 
     def there(self, batch: Batch) -> Batch:
         return Batch(*(one.to(self.device) for one in batch))
@@ -63,7 +63,7 @@ class Phase(learner.Phase):
     def read(self, batch: int, step: int, key: tuple[int, ...]) -> Any:
         part = self.place.data.train
         found = part.batch(rows(len(part), batch, step, key))
-        if not self.place.varied:
+        if not self.place.plan.varied:
             return found
         return variations.varied(found, np.random.default_rng([*key, 2, step]))
 
@@ -112,7 +112,7 @@ class Autoencoder(Phase):
         autoencoder.centre(self.model.autoencoder, some)
 
     def check(self, scores: dict[str, float], steps: int) -> None:
-        lost, left = scores["energy_left"], self.place.left
+        lost, left = scores["energy_left"], self.place.plan.left
         if not lost <= left:
             raise NotLearned(
                 f"After {steps} steps the autoencoder loses {lost:.0%} of the motion in held-out pictures, and may "
@@ -125,13 +125,13 @@ class Denoising(Phase):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        part, both = place.data.train, place.varied
+        part, both = place.data.train, place.plan.varied
         self.stock = Latents.kept(place.folder, self.model, part, place.device, place.report, both)
 
     def pictures(self, chosen: NDArray[np.int64], step: int, key: tuple[int, ...]) -> Tensor:
         """(B, 3, H, W) of these rows of the stock."""
         found = torch.from_numpy(self.stock.pictures[chosen])
-        if not self.place.varied:
+        if not self.place.plan.varied:
             return found
         return variations.recoloured(np.random.default_rng([*key, 2, step]), found.float())[0]
 

@@ -26,8 +26,9 @@ LATENTS = "latents"
 MEANINGS = {
     "energy_left": "share of the motion's energy that is lost between encoder and decoder, normalised; 1 is all",
     "noise_left": "squared error of what is predicted; 1 is that of a network that says nothing",
-    "guidance": "by the picture, with which things swing as far as in truth",
-    "magnitude": "size of the drawn motion, the lean left out, as a share of the true one's",
+    "guidance": "by the picture: chosen so that things of the held-out samples swing as far as in truth",
+    "magnitude": "size of the drawn motion, the lean left out, as a share of the true one's; with that guidance, and "
+    "on the same samples",
     "place": "cosine between the maps of how far things swing, drawn and true",
     "restoration": "mean error of spoilt pictures that are given back, of unit contrast",
     "psnr": "decibels of rendered frames, given the true motion",
@@ -48,7 +49,11 @@ class Swaying(Learner):
 
     def __init__(self, plan: Plan, data: Data, folder: Path, how: How) -> None:
         self.plan, self.data, self.folder, self.how = plan, data, folder, how
-        self.about = data.about
+        self.about = self.about_of(plan, data)
+
+    @staticmethod
+    def about_of(plan: Plan, data: Data) -> str:
+        return f"{data.about}, mirrored and recoloured" if plan.varied else data.about
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -80,7 +85,7 @@ class Swaying(Learner):
             restore(self.model, state)
         for network in NETWORKS:
             getattr(self.model, network).to(device)
-        self.place = Place(self.model, self.data, self.folder, device, left=self.plan.left, varied=self.plan.varied)
+        self.place = Place(self.model, self.plan, self.data, self.folder, device)
 
     def state(self) -> dict[str, Any]:
         return state_of(self.model)

@@ -11,8 +11,9 @@ from backend.training.checkpoint import Checkpoint
 from backend.training.dynamics import corpus
 from backend.training.dynamics.plan import PLANS, Plan
 from backend.training.dynamics.stock import Data
-from backend.training.dynamics.training import train
+from backend.training.dynamics.training import Swaying, train
 from backend.training.loop import MODEL, How
+from tests.bench.views.runs import OtherRuns
 
 MINIATURE = PLANS["miniature"]
 BINS = 24  # of the truth, and so of the corpus: what fewer bins leave out is missing
@@ -63,9 +64,11 @@ def folder(made: corpus.Recipe) -> Path:
 
 
 def trained(name: str, out: Path, data: Data, effort: float = 1.0, report: Report = silent) -> Dynamics:
-    """The variant's model in `out`/name, trained there if it is not."""
+    """The variant's model in `out`/name, trained there if it is not. Raises OtherRuns where another one lies there."""
     plan, where = VARIANTS[name].with_effort(effort), out / name
     found, (last, budget) = Checkpoint.read(where), list(plan.budgets.items())[-1]
+    if found is not None and (found.sizes, found.about) != (plan.sizes.as_json(), Swaying.about_of(plan, data)):
+        raise OtherRuns(f"{where} holds another model, or one of other pictures: name another folder with --out")
     if found is None or (found.phase, found.step) != (last, budget.steps) or not (where / MODEL).exists():
         command = f"python build.py bench dynamics --ablations --only {name}"
         train(plan, data.of_bins(plan.sizes.bins), where, How(command=command), report)
