@@ -36,6 +36,7 @@ from backend.pipelines.recipes import Recipe
 from backend.priors.seedling import CARD, Seedling
 from backend.priors.weights import AnotherLayout, Damaged
 from backend.report import Report
+from backend.training import shards
 from backend.training.multiview import captions, corpus
 from backend.training.multiview.model import Sown
 from backend.training.multiview.phases import Place
@@ -259,7 +260,7 @@ def _show_claims(found: dict[str, dict], which: str, unseen: bool) -> None:
         name = "saturation, share of the truth's"
         off = [fmean(abs(each[name] - 1) for each in found[arm].values()) for arm in ("multi", "sds")]
         table.add("saturation, off the truth's: x0 loss with rescale", off[0], "")
-        name = "saturation, off the truth's: plain SDS, which is regularised more, over that"
+        name = "saturation, off the truth's: plain SDS over that"
         table.add(name, off[1] / max(off[0], 1e-6), "", least=1.0)
     table.show()
 
@@ -456,7 +457,7 @@ def main(options: Iterable[str] | None = None) -> int:
             {"gate": gate, "drawn": drawn, "distilled": distilled, "bound": bound, "time": time_}[part](bench)
         if "cuda" in arguments.only:
             cuda()
-    except (FileNotFoundError, AnotherLayout, Damaged, OtherRuns) as error:
+    except (FileNotFoundError, AnotherLayout, Damaged, OtherRuns, shards.OtherRecipe) as error:
         print(f"bench multiview: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,19 +1,19 @@
 """What measures views and fields, on those of which the measures are known; and the benchmark on a tiny model."""
 
 import copy
-import dataclasses
 import json
 import math
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from backend.guidance import Guidance
+from backend.pipelines import recipes
 from backend.pipelines.mvdream import Distillation
 from backend.pipelines.recipes import Stage
-from backend.priors.prior import Given
+from backend.priors.prior import Given, Schedule
 from backend.priors.seedling import Seedling
 from backend.training.log import Log
 from backend.training.multiview import corpus, phases, sets
@@ -176,9 +176,19 @@ def test_a_prior_is_asked_as_its_arm_says():
         assert torch.equal(one.text, given.text)
 
 
-def test_plain_sds_has_the_same_scale_and_levels_and_nothing_else():
-    how = Guidance(scale=4.0, clamp=1.0, annealed=0.6)
-    assert arms.plain(how) == Guidance(scale=4.0, rescale=0.0, loss="sds", annealed=0.6)
+def test_plain_sds_has_the_same_scale_and_levels_and_its_regularisation_weighs_as_much_less_as_its_data():
+    # all levels but the last stand at alpha sigma = 0.3 * sqrt(0.91); the last one is pure noise
+    schedule = Schedule(torch.tensor([0.09] * 9 + [0.0]), "epsilon")
+    guidance = Guidance(scale=4.0, clamp=1.0, lowest=(0.0, 0.0), highest=(0.8, 0.8))
+    how = replace(recipes.SEEDLING, guidance=guidance, smooth=(0.2, 3.0), clear=5.0)
+    found, share = arms.plain(how, schedule), 0.3 * 0.91**0.5
+    assert found.guidance == replace(guidance, rescale=0.0, loss="sds", clamp=None)
+    assert (*found.smooth, found.clear) == pytest.approx((0.2 * share, 3.0 * share, 5.0 * share))
+    assert replace(found, guidance=guidance, smooth=how.smooth, clear=how.clear) == how
+    half = replace(guidance, lowest=(0.9, 0.9), highest=(0.9, 0.9), annealed=1.0)
+    assert arms.weight(half, schedule) == pytest.approx(0.0)
+    going = replace(guidance, lowest=(0.9, 0.8), highest=(0.9, 0.8), annealed=1.0)
+    assert arms.weight(going, schedule) == pytest.approx(share / 2, rel=0.03)
 
 
 # --- what is made ---
@@ -268,8 +278,8 @@ def model(tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """Views are drawn in few steps."""
-    how = dataclasses.replace(made.SEEDLING.sampling, steps=2)
-    monkeypatch.setattr(made, "SEEDLING", dataclasses.replace(made.SEEDLING, sampling=how))
+    how = replace(made.SEEDLING.sampling, steps=2)
+    monkeypatch.setattr(made, "SEEDLING", replace(made.SEEDLING, sampling=how))
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +287,7 @@ def held_out(tmp_path_factory):
     """As `corpus.make` leaves them."""
     where = tmp_path_factory.mktemp("corpus")
     for split, first in (("individuals", 100), ("combinations", 200)):
-        about = asdict(corpus.Recipe(TINY.side)) | {"split": split, "number": 0}
+        about = corpus.about(corpus.Recipe(TINY.side), split, 0)
         sets.write(where / split / f"00000{SUFFIX}", [ringed(first + number) for number in range(6)], about)
     return where
 
@@ -309,7 +319,7 @@ def test_all_parts_are_told_kept_and_drawn(model, held_out, tmp_path, capsys, mo
     for arm in ("multi-view", flat):
         assert claims[f"{exact}: {arm}"]["value"] <= claims[f"{near}: {arm}"]["value"]
         assert (claims[f"{exact}: {arm}"]["least"], claims[f"{exact}: {arm}"]["bound"]) == (None, None)
-    assert any("plain SDS (no clamp, weight <= 0.5, regularised alike)" in name for name in claims)
+    assert any(name.endswith("multi-view, plain SDS") for name in claims)
     assert claims["PSNR: multi-view over 2-D mode"]["least"] == 2
     gate = next(rows for title, rows in tables.items() if title.startswith("Camera gate"))
     assert [row["least"] for row in gate.values()] == [None, 1.5, 1.2, None, None, None]
@@ -347,13 +357,13 @@ def test_without_attention_each_view_is_drawn_for_itself(held_out):
 
 @pytest.mark.usefixtures("quick")
 def test_small_models_are_trained_once_and_set_beside_each_other(held_out, tmp_path, capsys, monkeypatch):
-    about = asdict(corpus.Recipe(TINY.side)) | {"split": "train", "number": 0}
+    about = corpus.about(corpus.Recipe(TINY.side), "train", 0)
     sets.write(held_out / "train" / f"00000{SUFFIX}", [ringed(number, number > 5) for number in range(8)], about)
     monkeypatch.setattr(trained, "MINIATURE", PLAN)
     monkeypatch.setattr(phases, "STEPS", 2)  # of what is drawn to be looked at
     for name, own in trained.VARIANTS.items():
-        plan = dataclasses.replace(PLAN, flat=own.plan.flat)
-        monkeypatch.setitem(trained.VARIANTS, name, dataclasses.replace(own, plan=plan))
+        plan = replace(PLAN, flat=own.plan.flat)
+        monkeypatch.setitem(trained.VARIANTS, name, replace(own, plan=plan))
     asked = ["--ablations", "--corpus", str(held_out), "--out", str(tmp_path), "--seeds", "1"]
     asked += ["--prompts", "sunflower", "lily"]
     assert bench.main(asked) == 0
@@ -396,7 +406,7 @@ def test_without_a_model_it_says_so(tmp_path, capsys):
 def test_the_plain_loop_comes_to_the_same_loss_and_slopes(seed):
     """On the same noise: what is measured beside each other does the same."""
     prior = paper.untrained(published.SD21, "cpu")
-    recipe = dataclasses.replace(paper.recipe_of(Stage(0.5, 2, 12), 3), samples=24, voxels=7, refreshed=0, radius=0.9)
+    recipe = replace(paper.recipe_of(Stage(0.5, 2, 12), 3), samples=24, voxels=7, refreshed=0, radius=0.9)
     ours, plain = Distillation(prior, "", "", recipe, seed), paper.Plain(prior, recipe, seed)
     raw = 2 * torch.randn(7, 7, 7, 4, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
@@ -422,7 +432,7 @@ def test_each_stage_is_measured_and_memory_that_is_short_stops_one_loop_alone(mo
     for name, value in gpu.items():
         monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
     stages = Stage(0.0, 2, 8), Stage(0.5, 1, 12)
-    monkeypatch.setattr(paper, "PUBLISHED", dataclasses.replace(paper.PUBLISHED, stages=stages, samples=8))
+    monkeypatch.setattr(paper, "PUBLISHED", replace(paper.PUBLISHED, stages=stages, samples=8))
     for name, value in (("STEPS", 4), ("WARM", 1), ("VOXELS", 6)):
         monkeypatch.setattr(paper, name, value)
     honest = paper.untrained

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import xxhash
 
 from backend.priors.seedling import split
 
@@ -221,6 +222,11 @@ def drawn(kind: str, state: State, rng: np.random.Generator) -> Said:
     """Of a kind in a state, its usual colour or any."""
     named = KINDS[kind].coloured and rng.random() < ANY
     return Said(kind, str(rng.choice(COLOURS)) if named else None, state)
+
+
+def digest() -> str:
+    """Of all kinds, states, colours and words: what is drawn by others is another corpus."""
+    return xxhash.xxh3_64_hexdigest(repr((KINDS, COLOURS, ANY, PLACES)).encode())
 
 
 def vocabulary() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from backend.render.orbits import Orbit
 from backend.report import Report, silent
 from backend.training import shards
 from backend.training.multiview import sets
-from backend.training.multiview.captions import KINDS
+from backend.training.multiview.captions import KINDS, digest
 from backend.training.multiview.sets import SUFFIX, ViewSet
 from backend.training.multiview.things import Individual, of_two
 from backend.training.multiview.views import Light, seen
@@ -59,12 +59,17 @@ def make(folder: Path, recipe: Recipe, counts: dict[str, int], report: Report = 
 def make_shard(folder: Path, recipe: Recipe, split: str, number: int) -> Path:
     """One shard, if it is not there yet."""
     path = folder / split / f"{number:05}{SUFFIX}"
-    about = asdict(recipe) | {"split": split, "number": number}
+    told = about(recipe, split, number)
     if not path.exists():
-        sets.write(path, list(drawn(recipe, split, number)), about)
+        sets.write(path, list(drawn(recipe, split, number)), told)
     else:
-        shards.require(sets.about(path), about, path)
+        shards.require(sets.about(path), told, path)
     return path
+
+
+def about(recipe: Recipe, split: str, number: int) -> dict:
+    """How a shard is made, which stands in it."""
+    return asdict(recipe) | {"captions": digest(), "split": split, "number": number}
 
 
 def drawn(recipe: Recipe, split: str, number: int) -> Iterator[ViewSet]:

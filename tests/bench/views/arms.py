@@ -3,11 +3,16 @@
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
+from statistics import fmean
 
+import torch
 from torch import Tensor
 
 from backend.guidance import PLAIN_SDS, Guidance
-from backend.priors.prior import Given, Prior
+from backend.pipelines.recipes import Recipe
+from backend.priors.prior import Given, Prior, Schedule
+
+PROGRESS = 100  # parts of all steps, in which levels are looked at
 
 
 def as_it_is(given: Given) -> Given:
@@ -36,13 +41,22 @@ def asked(prior: Prior, way: Callable[[Given], Given]) -> Prior:
     return own
 
 
-def plain(how: Guidance) -> Guidance:
-    """Score distillation sampling as DreamFusion has it, of the same scale and levels.
+def plain(how: Recipe, schedule: Schedule) -> Recipe:
+    """Score distillation sampling as DreamFusion has it, of the same scale and levels: without rescaling, without
+    clamping, and weighted by alpha sigma, where the x0 loss weighs 1. What smooths and clears the field weighs as much
+    less as that does on average, so that it has the same say beside its data."""
+    own, share = how.guidance, weight(how.guidance, schedule)
+    guidance = replace(own, loss=PLAIN_SDS.loss, rescale=PLAIN_SDS.rescale, clamp=PLAIN_SDS.clamp)
+    smooth = how.smooth[0] * share, how.smooth[1] * share
+    return replace(how, guidance=guidance, smooth=smooth, clear=how.clear * share)
 
-    It weighs alpha sigma, at most 1/2, where the x0 loss weighs 1, and what smooths and clears the field weighs as it
-    did: so beside its data that has at least twice the say. What differs in the results is of all three together.
-    """
-    return replace(how, loss=PLAIN_SDS.loss, rescale=PLAIN_SDS.rescale, clamp=PLAIN_SDS.clamp)
+
+def weight(how: Guidance, schedule: Schedule) -> float:
+    """alpha sigma, mean over all levels that are drawn from the first step to the last."""
+    t = torch.arange(schedule.levels)
+    products = (schedule.alpha(t) * schedule.sigma(t)).flatten()
+    ranges = (how.levels(step / PROGRESS, schedule.levels) for step in range(PROGRESS + 1))
+    return fmean(products[low : high + 1].mean().item() for low, high in ranges)
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ class Arm:
 
     about: str
     way: Callable[[Given], Given] = as_it_is
-    guidance: Callable[[Guidance], Guidance] | None = None  # what is changed of it
+    recipe: Callable[[Recipe, Schedule], Recipe] | None = None  # what is changed of it
     started: bool = False  # whether the field is first fitted to views that are drawn
     has_front: bool = True  # whether it knows where the front is
 
@@ -60,7 +74,7 @@ ARMS = {
     "multi": Arm("multi-view"),
     "flat": Arm("2-D mode, same weights, at its best turn", flat, has_front=False),
     "apart": Arm("camera embedding alone, same weights", apart),
-    "sds": Arm("multi-view, plain SDS (no clamp, weight <= 0.5, regularised alike)", guidance=plain),
+    "sds": Arm("multi-view, plain SDS", recipe=plain),
     "started": Arm("multi-view, begun from drawn views", started=True),
 }
 UNSEEN = "multi", "flat"  # what things are distilled with that no set of views showed

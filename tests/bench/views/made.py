@@ -38,8 +38,8 @@ def distilled(
 ) -> dict[str, NDArray]:
     """A field that a prior drew, from all sides; on the way it is kept, and gone on with."""
     own = asked(prior, arm.way)
-    if arm.guidance is not None:
-        how = replace(how, guidance=arm.guidance(how.guidance))
+    if arm.recipe is not None:
+        how = arm.recipe(how, prior.schedule)
     start = drawn(own, text, VIEWS, seed, how) if arm.started else None
     return _fitted(Distillation(own, text, "", how, seed, start, kept), own.size[0], report)
 
