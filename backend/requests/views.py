@@ -103,8 +103,8 @@ class TextToMesh(Struct, frozen=True, kw_only=True, tag="text_to_mesh", forbid_u
         bool,
         Meta(
             title="Shading",
-            description="Light it from changing sides while it is made: its shape gets truer, and it gets a roughness; "
-            "takes longer",
+            description="Light it from changing sides while it is made: its shape gets truer, and it gets a map of "
+            "its roughness, matt all over; takes longer",
         ),
     ] = False
     faces: Annotated[
