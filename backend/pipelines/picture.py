@@ -30,6 +30,7 @@ from backend.pipelines.expected import (
     resized,
     sampling,
     signed,
+    too_far,
 )
 from backend.pipelines.still import Pixels, film_size, opaque
 from backend.report import Report, part
@@ -57,7 +58,7 @@ class Moving:
     motions: Motions  # (T, h, w, 2) of the frames to be, in pixels of the film
     fps: float
     loop: bool
-    said: tuple[str, ...]  # of the picture: what was done to it
+    said: tuple[str, ...]  # of the picture: what was done to it, and how far it goes
     model: "Dynamics"
 
     @property
@@ -71,7 +72,7 @@ class Moving:
 
         renderer = self.model.renderer
         height, width, _ = self.picture.shape
-        step = 2 ** len(renderer.downs)
+        step, finer = 2 ** len(renderer.downs), min(height / self.motions.shape[1], width / self.motions.shape[2])
         picture = _padded(signed(self.picture).to(renderer.device), step)
 
         def on_film(some: Motions) -> "Tensor":
@@ -89,7 +90,7 @@ class Moving:
             report(PREDICTED + (1 - PREDICTED) * done / len(self.motions), f"Frame {done + 1} of {len(self.motions)}")
             with torch.no_grad():
                 shown = [one.expand(len(some), *one.shape[1:]) for one in (picture, *features, front)]
-                frames = renderer.frames(shown[0], shown[1:-1], on_film(some), shown[-1])[..., :height, :width]
+                frames = renderer.frames(shown[0], shown[1:-1], on_film(some), shown[-1], finer)[..., :height, :width]
             if not frames.isfinite().all():
                 raise wire.NotFinite(f"The model's frame {done + 1} holds colours that are not numbers: train it again")
             yield from ((frames.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(1, -1).contiguous().cpu().numpy()
@@ -117,6 +118,8 @@ def alive(pixels: Pixels, request: protocol.Picture, report: Report) -> Moving:
     how = sampling(model, request.steps, request.loop and request.pull is None)
     picture = resized(signed(colours), height, width)
     volume = expected(model, picture, request.seed, how, part(report, 0.0, PREDICTED))
+    if request.pull is None:
+        said = (*said, *too_far(volume, request.amplitude))
     volume = spectral.slowed(spectral.magnified(volume, request.amplitude), 1 / request.speed)
     high, wide = volume.coefficients.shape[1:3]
     on_film = replace(volume, coefficients=volume.coefficients * np.float32([width / wide, height / high]))

@@ -22,7 +22,7 @@ from scipy.ndimage import map_coordinates
 
 from backend import protocol, spectral
 from backend.clip import Mesh
-from backend.pipelines.expected import model_of, sways, to_keys
+from backend.pipelines.expected import model_of, sways, to_keys, too_far
 from backend.pipelines.still import Pixels, opaque
 from backend.pipelines.trained import NoModel
 from backend.report import Report, part
@@ -47,7 +47,7 @@ class Plane:
     amplitudes: NDArray[np.complex128]  # (K, M)
     base: float  # Hz
     pixels: int  # that the networks saw
-    said: tuple[str, ...]  # of the picture: what was done to it
+    said: tuple[str, ...]  # of the picture: what was done to it, and how far it goes
     model: "Dynamics"
 
     @property
@@ -73,6 +73,7 @@ def plane(pixels: Pixels, request: protocol.Plane, report: Report) -> Plane:
         )
     how = to_keys(model, request)
     volume = sways(model, colours, request.seed, how, part(report, 0.0, PREDICTED))
+    said = (*said, *too_far(volume, request.amplitude))
     report(PREDICTED, "Laying the motion on the plane")
     height, width, _ = colours.shape
     share = shares(width, height, request.detail)

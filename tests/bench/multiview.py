@@ -256,12 +256,13 @@ def _show_claims(found: dict[str, dict], which: str, unseen: bool) -> None:
     if {"multi", "flat"} <= found.keys():
         one, other = (fmean(each["PSNR, dB"] for each in found[arm].values()) for arm in ("multi", "flat"))
         table.add("PSNR: multi-view over 2-D mode", one - other, "dB", least=None if unseen else 2.0)
-    if {"multi", "sds"} <= found.keys():
-        name = "saturation, share of the truth's"
-        off = [fmean(abs(each[name] - 1) for each in found[arm].values()) for arm in ("multi", "sds")]
-        table.add("saturation, off the truth's: x0 loss with rescale", off[0], "")
-        name = "saturation, off the truth's: plain SDS over that"
-        table.add(name, off[1] / max(off[0], 1e-6), "", least=1.0)
+    for arm, other in (("multi", "sds"), ("strong", "sds_strong")):
+        if {arm, other} <= found.keys():
+            name = "saturation, share of the truth's"
+            off = [fmean(abs(each[name] - 1) for each in found[way].values()) for way in (arm, other)]
+            table.add(f"saturation, off the truth's: {ARMS[arm].about}", off[0], "")
+            name = f"saturation, off the truth's: {ARMS[other].about}, over that"
+            table.add(name, off[1] / max(off[0], 1e-6), "", least=1.0)
     table.show()
 
 

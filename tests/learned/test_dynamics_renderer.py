@@ -154,6 +154,27 @@ def test_a_hole_is_filled_from_behind_and_not_with_what_left_it():
     assert torch.allclose(uncovered, torch.tensor([-0.5, 0.5, -0.5]).view(1, 3, 1, 1).expand_as(uncovered), atol=0.02)
 
 
+@pytest.mark.parametrize("stretch", [2, 3, 4])
+def test_what_is_stretched_in_a_finer_picture_has_no_cracks_and_wide_holes_are_still_filled_from_behind(stretch):
+    """A red block grows to one side from an edge that stays, over a green wall, and a second one moves away."""
+    picture = torch.tensor([-0.5, 0.5, -0.5]).view(1, 3, 1, 1).repeat(1, 1, 64, 96)
+    motion, front = torch.zeros(1, 2, 64, 96), torch.zeros(1, 1, 64, 96)
+    red = torch.tensor([0.8, -0.8, -0.8]).view(3, 1, 1)
+    picture[0, :, 8:24, 8:24] = picture[0, :, 40:56, 20:50] = red
+    motion[0, 0, 8:24, 8:24] = (stretch - 1) * torch.arange(16.0)
+    motion[0, 0, 40:56, 20:50] = 24.0
+    front[0, 0, 8:24, 8:24] = front[0, 0, 40:56, 20:50] = 5.0
+    network = renderer.fresh(WIDTHS)
+    given = picture, network.features(picture), motion, front
+    grown = network.frames(*given, finer=8.0)
+    inner = grown[0, :, 10:22, 9 : 8 + 15 * stretch]
+    torch.testing.assert_close(inner, red.expand_as(inner), atol=0.02, rtol=0)
+    assert (network.frames(*given)[0, 1, 10:22, 9 : 8 + 15 * stretch] > 0).any()
+    uncovered = grown[0, :, 44:52, 26:40]
+    wall = torch.tensor([-0.5, 0.5, -0.5]).view(3, 1, 1)
+    torch.testing.assert_close(uncovered, wall.expand_as(uncovered), atol=0.1, rtol=0)
+
+
 @pytest.mark.parametrize("far", [12.0, 99.0])
 def test_what_leaves_the_picture_leaves_colours_that_are_seen(far):
     frame = renderer.fresh(WIDTHS)(noisy(1, 3, 16, 16), pushed(far, 0.0, 1, 16, 16), torch.ones(1, 1, 16, 16))

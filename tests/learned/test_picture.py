@@ -6,6 +6,8 @@ The networks are small and untrained. An untrained renderer carries the picture 
 import importlib.util
 import io
 import json
+import re
+import shutil
 import signal
 from dataclasses import replace
 
@@ -174,7 +176,7 @@ def test_the_volume_is_the_models_and_the_film_begins_with_the_picture(model):
     seen = torch.from_numpy(pixels.astype(np.float32)).movedim(-1, 0) / 127.5 - 1
     seen = torch.nn.functional.interpolate(seen[None], (HIGH, WIDE), mode="bilinear", antialias=True)[0]
     expected = Dynamics.load(model).predict(seen, 3, Sampling(steps=2))
-    np.testing.assert_allclose(moving.volume.coefficients, expected.coefficients, atol=1e-5)
+    np.testing.assert_allclose(moving.volume.coefficients, expected.coefficients, atol=1e-4)
     assert np.abs(frames[0].astype(int) - pixels).max() <= 2
     assert np.abs(frames[9].astype(int) - pixels).max() > 30
 
@@ -218,8 +220,17 @@ def test_records_come_one_by_one_as_frames_are_rendered(model, monkeypatch):
     rest = [protocol.unpack(one)[0] for one in coming]
     assert [one.index for one in rest[:-1]] == list(range(1, 40))
     assert isinstance(rest[-1], protocol.Certificate)
-    assert rest[-1].summary == f"moves by up to {head.farthest:.1f} of 96 pixels, 40 frames, a loop"
+    assert rest[-1].summary == f"moves by up to {head.farthest:.1f} of 96 pixels, 40 frames"
     assert [text for text in told if text.startswith("Frame")] == [f"Frame {k} of 40" for k in range(1, 41, 4)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "ends"),
+    [({"loop": True}, "0 frames, a loop"), ({}, "0 frames"), ({"pull": (0.5, 0.5, 0.1, 0.0)}, "ringing after a pull")],
+)
+def test_a_film_is_called_a_loop_where_one_was_drawn(model, asked, ends):
+    *_, last = records(protocol.Picture(model=model, **QUICK | asked), blocks())
+    assert protocol.unpack(last)[0].summary.endswith(ends)
 
 
 def test_what_was_done_to_the_picture_is_said_in_the_first_record(model):
@@ -227,7 +238,21 @@ def test_what_was_done_to_the_picture_is_said_in_the_first_record(model):
     pixels[..., 3] = 255
     pixels[:16, :, 3] = 0
     head, _ = protocol.unpack(next(records(protocol.Picture(model=model, **QUICK), pixels)))
-    assert head.said == ("25% of the picture is transparent, and shown before a mid grey",)
+    assert head.said[0] == "25% of the picture is transparent, and shown before a mid grey"
+
+
+def test_what_would_go_farther_than_a_picture_holds_together_is_said(model, monkeypatch):
+    """One swing of 5 pixels to either side, of 20: it begins at its one end."""
+    coefficients = np.zeros((3, 20, 40, 2), np.complex64)
+    coefficients[:2, 5:8, 5:8, 0] = [[[-2.5]], [[2.5]]]
+    volume = spectral.SpectralVolume(coefficients)
+    (told,) = expected.too_far(volume, 1.0)
+    assert "by up to 25% of a side" in told and told.endswith("an amplitude of 0.6")
+    assert expected.too_far(volume, 0.5) == ()
+    monkeypatch.setattr(pipeline, "expected", lambda *_: volume)
+    asked = {"model": model, "size": 64}
+    assert told in alive(blocks(), protocol.Picture(**asked), silent).said
+    assert not alive(blocks(), protocol.Picture(pull=(0.15, 0.3, 0.01, 0.0), **asked), silent).said
 
 
 @pytest.mark.parametrize("at", ["Drawing the motion, step 2", "Frame 5"])
@@ -311,6 +336,21 @@ def test_a_model_that_is_not_there_or_broken_is_told_of(tmp_path, monkeypatch, m
     (tmp_path / "dynamics.json").write_text("{}")
     with pytest.raises(NoModel, match="cannot be read"):
         alive(blocks(), protocol.Picture(model=str(tmp_path)), silent)
+
+
+def test_an_unfinished_training_is_told_apart_from_a_missing_model(tmp_path, model, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "checkpoint.pt").write_bytes(b"half of it")
+    said = f"in {out} is not finished: go on with it by the same `python build.py train ...` and --resume"
+    monkeypatch.setenv("ANTHESIS_COMMAND", "python build.py")
+    for named in (out / "model", out):
+        with pytest.raises(NoModel, match=re.escape(said)):
+            alive(blocks(), protocol.Picture(model=str(named)), silent)
+    shutil.copytree(model, out / "model")
+    with pytest.raises(NoModel, match=r"No model lies in .*/modell: train one with `python build\.py train dynamics"):
+        alive(blocks(), protocol.Picture(model=str(out / "modell")), silent)
+    alive(blocks(), protocol.Picture(model=str(out / "model"), **QUICK), silent)
 
 
 def without(monkeypatch, *names):
@@ -483,7 +523,7 @@ def test_run_writes_films(said, photo, model, tmp_path):
         assert code == 0, err
         assert (told["file"], told["frames"], told["width"], told["height"]) == (name, 40, 96, 64)
         assert told["made"]["kind"] == "picture"
-        assert f"{name}: moves by up to" in err
+        assert f"{name}: moves by up to" in err and "40 frames\n" in err
     film = cv2.VideoCapture(str(tmp_path / "film.mp4"))
     seen = []
     while (frame := film.read())[0]:

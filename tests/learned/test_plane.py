@@ -127,7 +127,7 @@ def test_what_was_done_to_the_picture_is_said(model):
     pixels[..., 3] = 255
     pixels[:16, :, 3] = 0
     found = records(protocol.Plane(model=model, steps=2, detail=8), pixels)
-    assert found[-2][0].said == ("25% of the picture is transparent, where the model sees a mid grey",)
+    assert found[-2][0].said[0] == "25% of the picture is transparent, where the model sees a mid grey"
 
 
 def test_it_goes_through_the_service(model, tmp_path):

@@ -15,6 +15,8 @@ Departs from the paper:
   stands still comes back as it was, to the bit.
 - What the motion uncovers lay behind what moved. So holes of the splatted picture are first filled with what is seen
   about them, the less it moves the rather (pull and push of Gortler et al., "The Lumigraph", 1996).
+- A picture that is finer than what its motion was found in is stretched where parts move apart, for there the motion
+  has no edges. Pixels come to lie apart, and what is behind shows between them: such cracks are closed.
 - How much W decides is learned: the metric of the splatting is `sharpness` times W.
 
 `single_scale` is the baseline of the paper's ablation: features of one scale are splatted, and those of the others are
@@ -39,6 +41,9 @@ REACH = 2  # pixels: as near as this to what moves, the network may change what 
 SHARPNESS = 4.0  # at first, per pixel of W
 FARTHEST_FRONT = -10.0  # exp of it is what is left of the weight of what moves most, where holes are filled
 NOTHING = 1e-8  # of a weight
+FINER = 3.0  # times as fine as its motion: from here on a picture has cracks where it is stretched
+CRACKS = 2  # pixels: what is nearer than this to what moves on both sides is within it
+STRETCHED = 1.2  # pixels from one to the next: from here on splatted ones leave some out
 AT_ONCE = 16  # frames of a video
 PERCEPTUAL = 1.0
 
@@ -84,12 +89,17 @@ class Renderer(ModelMixin, ConfigMixin):
         finest = self.stem(picture)
         return [finest] if self.config.single_scale else self._coarser(finest)
 
-    def frames(self, picture: Tensor, features: list[Tensor], motion: Tensor, prominence: Tensor) -> Tensor:
-        """As `forward`, of features that are already there."""
+    def frames(
+        self, picture: Tensor, features: list[Tensor], motion: Tensor, prominence: Tensor, finer: float = 1.0
+    ) -> Tensor:
+        """As `forward`, of features that are already there. `finer`: how many times as fine the picture is as what its
+        motion was found in."""
         length = torch.linalg.vector_norm(motion.detach(), dim=1, keepdim=True)
-        carried = torch.cat([picture, length, prominence, features[0]], dim=1)
-        carried, covered = self._splat(carried, motion, prominence)
-        base, arrived, front, finest = carried.split([COLOURS, 1, 1, len(carried[0]) - COLOURS - 2], dim=1)
+        given = [picture, length, prominence, stretch(motion.detach()), features[0]]
+        carried, covered = self._splat(torch.cat(given, dim=1), motion, prominence)
+        base, arrived, front, apart, finest = carried.split([one.shape[1] for one in given], dim=1)
+        if finer >= FINER:
+            base, covered, front = _closed(base, covered, front, apart)
         base = _filled(base, covered, covered * (-self.sharpness * front).clamp(min=FARTHEST_FRONT).exp())
         near = _near(torch.maximum(length, arrived.detach()))
 
@@ -190,6 +200,29 @@ def _smaller(x: Tensor, scale: int) -> Tensor:
 def _near(moved: Tensor) -> Tensor:
     """How much of a pixel is the network's, in [0, 1], of how far it or what came to it has moved."""
     return F.max_pool2d(moved / STILL, 2 * REACH + 1, stride=1, padding=REACH).clamp(max=1)
+
+
+def stretch(motion: Tensor) -> Tensor:
+    """(B, 1, H, W) how far a pixel comes to lie from the farthest of its four neighbours, by motion (B, 2, H, W)."""
+    across, down = (motion.diff(dim=dim) for dim in (3, 2))
+    right = torch.hypot(1 + across[:, :1], across[:, 1:])
+    below = torch.hypot(down[:, :1], 1 + down[:, 1:])
+    sides = F.pad(right, (0, 1)), F.pad(right, (1, 0)), F.pad(below, (0, 0, 0, 1)), F.pad(below, (0, 0, 1, 0))
+    return torch.stack(sides).amax(dim=0)
+
+
+def _closed(image: Tensor, covered: Tensor, front: Tensor, apart: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Image (B, C, H, W), where it is covered and how prominent it is (B, 1, H, W), all without cracks: where what is
+    before it on both sides is at least twice as prominent, and its pixels lie `apart`, it is a mean of these."""
+    size = 2 * CRACKS + 1
+    there = covered * front
+    ahead = -F.max_pool2d(-F.max_pool2d(there, size, 1, CRACKS), size, 1, CRACKS)  # closing, of grey-scale morphology
+    crack = (F.max_pool2d(covered * apart, size, 1, CRACKS) > STRETCHED) & (2 * there < ahead)
+    sound = there * ~crack
+    share, beside = (F.avg_pool2d(one, size, 1, CRACKS) for one in (sound, sound * image))
+    mended = crack & (share > NOTHING)
+    image = torch.where(mended, beside / share.clamp(min=NOTHING), image)
+    return image, torch.maximum(covered, mended.to(covered)), torch.where(mended, ahead, front)
 
 
 def _filled(image: Tensor, covered: Tensor, weight: Tensor) -> Tensor:

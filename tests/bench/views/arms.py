@@ -12,6 +12,7 @@ from backend.guidance import PLAIN_SDS, Guidance
 from backend.pipelines.recipes import Recipe
 from backend.priors.prior import Given, Prior, Schedule
 
+STRONGER = 5.0  # times as much guidance: with a seedling's 2, there is little for rescaling to take back
 PROGRESS = 100  # parts of all steps, in which levels are looked at
 
 
@@ -51,6 +52,11 @@ def plain(how: Recipe, schedule: Schedule) -> Recipe:
     return replace(how, guidance=guidance, smooth=smooth, clear=how.clear * share)
 
 
+def strong(how: Recipe, schedule: Schedule | None = None) -> Recipe:
+    """Under guidance as strong as tells the text from others beyond doubt, which saturates colours."""
+    return replace(how, guidance=replace(how.guidance, scale=STRONGER * how.guidance.scale))
+
+
 def weight(how: Guidance, schedule: Schedule) -> float:
     """alpha sigma, mean over all levels that are drawn from the first step to the last."""
     t = torch.arange(schedule.levels)
@@ -75,6 +81,10 @@ ARMS = {
     "flat": Arm("2-D mode, same weights, at its best turn", flat, has_front=False),
     "apart": Arm("camera embedding alone, same weights", apart),
     "sds": Arm("multi-view, plain SDS", recipe=plain),
+    "strong": Arm("multi-view, strong guidance", recipe=strong),
+    "sds_strong": Arm(
+        "multi-view, strong guidance, plain SDS", recipe=lambda how, schedule: plain(strong(how), schedule)
+    ),
     "started": Arm("multi-view, begun from drawn views", started=True),
 }
 UNSEEN = "multi", "flat"  # what things are distilled with that no set of views showed
