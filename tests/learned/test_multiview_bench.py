@@ -226,8 +226,9 @@ def test_a_field_is_distilled_by_the_arms_own_prior_and_guidance(tmp_path, monke
         made.distilled(prior, "a sculpture", 7, arm, how, tmp_path / f"{name}.pt")
     assert [one[0].way for one in asked] == [arm.way for arm in arms.ARMS.values()]
     guidances = dict(zip(arms.ARMS, (one[1] for one in asked), strict=True))
-    assert guidances["sds"].loss == "sds"
-    assert all(one == how.guidance for name, one in guidances.items() if name != "sds")
+    assert guidances["sds"].loss == guidances["sds_strong"].loss == "sds"
+    assert guidances["strong"] == replace(how.guidance, scale=guidances["sds_strong"].scale) != how.guidance
+    assert all(guidances[name] == how.guidance for name in ("multi", "flat", "apart", "started"))
     starts = dict(zip(arms.ARMS, (one[2] for one in asked), strict=True))
     assert [name for name, start in starts.items() if start is not None] == ["started"]
     assert starts["started"].shape == (4, SIDE, SIDE, 3)
@@ -326,7 +327,7 @@ def test_all_parts_are_told_kept_and_drawn(model, held_out, tmp_path, capsys, mo
     kept = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*-0.npz"))
     assert [name for name in kept if "drawn" not in name] == [
         "apart/sunflower-0.npz", "flat/lily-0.npz", "flat/sunflower-0.npz", "multi/lily-0.npz", "multi/sunflower-0.npz",
-        "sds/sunflower-0.npz", "started/sunflower-0.npz",
+        "sds/sunflower-0.npz", "sds_strong/sunflower-0.npz", "started/sunflower-0.npz", "strong/sunflower-0.npz",
     ]  # fmt: skip
     assert {path.name for path in (tmp_path / "sheets").iterdir()} == {"sunflower.png", "lily.png"}
 
