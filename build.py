@@ -11,6 +11,7 @@ import json
 import mimetypes
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,7 @@ STEPPING_BACK = ["nice", "-n", "5"] if shutil.which("nice") else []
 
 def main() -> int:
     # all after it belongs to the backend's own parser, --help as well
-    if sys.argv[1:2] in (["run"], ["models"], ["train"]):
+    if sys.argv[1:2] in (["run"], ["models"], ["train"], ["doctor"]):
         return in_backend(*sys.argv[1:])
     parser = _parser()
     arguments, others = parser.parse_known_args()
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("run", help="make a file from words, a mesh or a picture; run --help has its own options")
     actions.add_parser("models", help="public checkpoints, which are here, and getting them; models --help says more")
     actions.add_parser("train", help="train the networks of the learned engine; train --help has its own options")
+    actions.add_parser("doctor", help="say what this machine can do, and what is missing; doctor --help says more")
     return parser
 
 
@@ -352,16 +354,23 @@ def dev(arguments) -> None:
 def in_backend(command: str, *options: str) -> int:
     """`python -m backend COMMAND` in the project's own environment, with paths as seen from here."""
     learned = command in ("models", "train") or any(map(_is_picture, options)) or _wants_views(options)
+    learned = LEARNED.fits() if command == "doctor" else learned  # it looks at what there is, and fetches no torch
     environment = LEARNED if learned else BACKEND
     ensure(BACKEND, environment)
     # -P: a folder called backend where the user stands must not be taken for ours
     command = [environment.executable, "-P", "-m", "backend", command, *options]
-    process = subprocess.Popen(command, env=_environment())
+    process = subprocess.Popen(command, env=_environment(ANTHESIS_COMMAND=_called()))
     try:
         return process.wait()
     except KeyboardInterrupt:
         _end(process, patience=3)  # it heard the terminal's Ctrl-C too
         return process.returncode if process.returncode >= 0 else STOPPED
+
+
+def _called() -> str:
+    """How this was called: backend/terminal.py begins with it what it tells the user to type."""
+    python = Path(sys.orig_argv[0]).name
+    return shlex.join([python if shutil.which(python) else sys.orig_argv[0], sys.argv[0]])
 
 
 def _is_picture(name: str) -> bool:

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 import build
-from backend import protocol
+from backend import protocol, terminal
 from tools import environments, package
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -283,6 +283,34 @@ def test_pictures_and_training_run_where_the_learned_engine_is(monkeypatch, aske
     ((executable, *rest),) = called
     assert environment in made and environment in str(executable)
     assert rest == ["-P", "-m", "backend", *asked]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_doctor_looks_at_the_learned_engine_where_that_is_set_up(monkeypatch, there):
+    called, made = [], []
+    monkeypatch.setattr(build, "ensure", lambda *environments: made.extend(one.name for one in environments))
+    monkeypatch.setattr(environments.Environment, "fits", lambda environment: there)
+    done = SimpleNamespace(wait=lambda: 0)
+    monkeypatch.setattr(build.subprocess, "Popen", lambda command, **options: called.append(command) or done)
+    monkeypatch.setattr(sys, "argv", ["build.py", "doctor", "--load"])
+    assert build.main() == 0
+    ((executable, *rest),) = called
+    assert ("learned" in made) == ("learned" in str(executable)) == there
+    assert rest == ["-P", "-m", "backend", "doctor", "--load"]
+
+
+@pytest.mark.parametrize(
+    ("python", "begins"),
+    [("/somewhere/sh", "sh '../the clone/build.py'"), ("/some where/pythonx", "'/some where/pythonx' '../the clone")],
+)
+def test_the_backend_is_told_how_it_was_called(monkeypatch, python, begins):
+    given, done = [], SimpleNamespace(wait=lambda: 0)
+    monkeypatch.setattr(build, "ensure", lambda *environments: None)
+    monkeypatch.setattr(build.subprocess, "Popen", lambda command, env: given.append(env) or done)
+    monkeypatch.setattr(sys, "argv", ["../the clone/build.py", "models"])
+    monkeypatch.setattr(sys, "orig_argv", [python, *sys.argv])
+    assert build.main() == 0
+    assert given[0][terminal.VARIABLE].startswith(begins)
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
 FACES = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], np.int32)
 
 
-def certificate(mesh, *frames, seconds=None):
+def certificate(mesh, *frames, seconds=None, loop=False):
     """Of frames, or of positions alone."""
-    measure = Measure(mesh, len(frames))
+    measure = Measure(mesh, len(frames), loop)
     for k, frame in enumerate(frames):
         whole = isinstance(frame, Frame)
         measure.add(frame if whole else Frame(k / len(frames), np.asarray(frame, np.float32)))
@@ -117,6 +117,49 @@ def test_progress_says_how_many_steps_move_and_where_the_middle_is():
     assert creeping["steps that move"] == 0.5
     still = measured(mesh, *[mesh.vertices] * 4)
     assert still["steps that move"] == still["way done at the middle"] == 0.0
+
+
+@pytest.mark.parametrize("count", [20, 100])  # of the latter not all are kept
+def test_of_a_loop_the_swing_and_the_lean_are_told_apart(count):
+    mesh = merged(trimesh.creation.box((1, 1, 2)))
+    high = mesh.vertices[:, 2:] > 0
+    turns = 2 * np.pi * np.arange(count) / count
+    frames = [mesh.vertices + high * [0.3 + 0.1 * np.cos(t), 0.0, 0.0] for t in turns]
+    said = certificate(mesh, *frames, loop=True)
+    found = {name: value for name, value, _ in said.measured}
+    assert found["largest swing"] == pytest.approx(0.05, rel=1e-3)
+    assert found["largest lean"] == pytest.approx(0.15, rel=1e-3)
+    assert said.summary.startswith("swings by 0.05 of its size, leans by 0.15 of it, ")
+    alone = certificate(mesh, *frames)
+    assert alone.summary.startswith("moves 0.20 of its size, ")
+    assert not any(name in ("largest swing", "largest lean") for name, _, _ in alone.measured)
+
+
+@pytest.mark.parametrize(
+    ("lean", "swing", "said"),
+    [
+        (0.38, 0.0036, "swings by 0.002 of its size, leans by 0.19 of it"),
+        (0.38, 0.0, "does not swing, leans by 0.19 of it"),
+        (0.0, 0.2, "swings by 0.10 of its size"),
+        (0.0, 0.0005, "keeps its place"),
+    ],
+)
+def test_a_lean_is_no_motion(lean, swing, said):
+    mesh = merged(trimesh.creation.box((1, 1, 2)))
+    ways = lean + swing * np.array([1.0, 0.0, -1.0, 0.0])
+    found = certificate(mesh, *(mesh.vertices + [way, 0.0, 0.0] for way in ways), loop=True)
+    assert found.summary.startswith(f"{said}, volume kept to 0.0 %, ")
+
+
+def test_the_volume_of_a_loop_is_that_of_any_time_and_not_of_its_end():
+    mesh = merged(ball())
+    frames = [mesh.vertices * [1, 1, height] for height in (1.0, 1.2, 1.42, 1.2, 1.0)]
+    assert "volume changes by up to 42 %" in certificate(mesh, *frames, loop=True).summary
+    assert "volume 100 % at the end" in certificate(mesh, *frames).summary
+    frames[2] = mesh.vertices * [1, 1, -1]
+    assert "turned inside out" in certificate(mesh, *frames, loop=True).summary
+    kept = [mesh.vertices * [1, 1, height] for height in (1.0, 1.04)]
+    assert "volume kept to 4.0 %" in certificate(mesh, *kept, loop=True).summary
 
 
 def test_what_changes_its_colour_alone_says_so():
@@ -320,8 +363,10 @@ def test_only_a_coarse_mesh_that_moves_is_told_to_be_subdivided(cells, moves, sa
     assert ("coarse: edges 100 % as long as their part, subdivide it first for smoother motion" in said) == says
 
 
-def test_the_longest_summary_travels():
-    found = dict.fromkeys((name for name, _, _ in certificate(merged(ball()), ball().vertices).measured), 99999.0)
+@pytest.mark.parametrize("loop", [False, True])
+def test_the_longest_summary_travels(loop):
+    measured = certificate(merged(ball()), ball().vertices, loop=loop).measured
+    found = dict.fromkeys((name for name, _, _ in measured), 99999.0)
     found |= {"volume put back by correction": 0.99, "open sheets": 0.5, "time taken": 9999.0}
     found |= {"area of the sheets at 100 % of the frames": 99.0}
     record = protocol.Certificate(summary=_summary(found), measured=tuple((name, 1.0, "") for name in found))
@@ -454,14 +499,16 @@ def messy_meshes():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_messy_mesh_has_a_certificate_of_numbers(name, count):
     mesh = messy_meshes()[name]
-    said = certificate(mesh, *(mesh.vertices * (1 + 0.1 * k) for k in range(count)), seconds=0.1)
+    frames = [mesh.vertices * (1 + 0.1 * k) for k in range(count)]
+    said = certificate(mesh, *frames, seconds=0.1, loop=True)
     assert np.isfinite([value for _, value, _ in said.measured]).all()
     assert max(len(line) for name, _, unit in said.measured for line in (name, unit, said.summary)) <= 200
     assert not any(value for name, value, _ in said.measured if name.startswith("new crossings"))
 
 
-def test_no_frames_are_told_as_none():
-    assert {name: value for name, value, _ in Measure(grid(2), 3).certificate().measured}["frames"] == 0
+@pytest.mark.parametrize("loop", [False, True])
+def test_no_frames_are_told_as_none(loop):
+    assert {name: value for name, value, _ in Measure(grid(2), 3, loop).certificate().measured}["frames"] == 0
 
 
 @pytest.mark.parametrize(("scale", "centre"), [(1e-4, 0.0), (1e4, 0.0), (1.0, 1000.0), (1e-4, 0.1)])

@@ -23,6 +23,7 @@ ALLOWED = {
     "backend/images.py": {"PIL", "numpy"},
     "backend/report.py": set(),
     "backend/learned.py": set(),
+    "backend/terminal.py": set(),
     "backend/saved.py": {"torch"},
     "backend/spectral.py": {"numpy"},
     "backend/oscillators.py": {"numpy"},
@@ -48,7 +49,8 @@ ALLOWED = {
     "backend/guidance.py": {"backend.priors.prior", "torch"},
     "backend/priors/sampling.py": {"backend.guidance", "backend.priors.prior", "torch"},
     # Told without any library of learned engines: huggingface_hub is imported where something is fetched.
-    "backend/models": {"backend.learned", "backend.protocol", "backend.report", "huggingface_hub", "msgspec"},
+    "backend/models": {"backend.learned", "backend.protocol", "backend.report", "backend.terminal"}
+    | {"huggingface_hub", "msgspec"},
     "backend/training": NOUNS
     | {"backend.geometry", "backend.priors", "backend.prompt.vocabulary", "backend.protocol", "backend.render"}
     | {"backend.saved", "backend.species", "backend.specimens", "backend.spectral", "backend.wind"}
@@ -70,18 +72,20 @@ ALLOWED = {
     | {"backend.pipelines", "backend.priors", "backend.protocol", "backend.spectral", "scipy"},
     "backend/pipelines/views_of.py": NOUNS
     | {"backend.certificate", "backend.guidance", "backend.learned", "backend.models", "backend.pipelines"}
-    | {"backend.priors", "backend.prompt", "backend.protocol", "backend.wire", "msgspec", "torch"},
+    | {"backend.priors", "backend.prompt", "backend.protocol", "backend.terminal", "backend.wire", "msgspec", "torch"},
     "backend/pipelines/subjects.py": {"backend.protocol", "msgspec", "xxhash"},
     # What trains is imported in the function that does.
     "backend/pipelines/learning.py": NOUNS
     | {"backend.certificate", "backend.files", "backend.learned", "backend.models", "backend.pipelines"}
-    | {"backend.prompt", "backend.protocol", "backend.saved", "backend.training", "msgspec", "torch", "xxhash"},
+    | {"backend.prompt", "backend.protocol", "backend.saved", "backend.terminal", "backend.training"}
+    | {"msgspec", "torch", "xxhash"},
     "backend/pipelines/kept.py": {"backend.models", "backend.pipelines", "backend.protocol", "backend.wire"}
     | {"msgspec", "numpy", "xxhash"},
     "backend/pipelines/text_to_mesh.py": NOUNS
     | {"backend.certificate", "backend.guidance", "backend.images", "backend.pipelines"}
     | {"backend.prompt", "backend.protocol", "backend.wire", "msgspec", "torch"},
-    "backend/pipelines/trained.py": {"backend.learned", "torch"},
+    # What it knows of trainings is imported where a model is not found.
+    "backend/pipelines/trained.py": {"backend.learned", "backend.terminal", "backend.training", "torch"},
     # It loads torch, and is imported by whoever has found it there.
     "backend/pipelines/seen.py": NOUNS
     | {"backend.lifting", "backend.pipelines", "backend.priors", "backend.protocol", "backend.render"}
@@ -100,10 +104,10 @@ ALLOWED = {
     "backend/service": {"backend.prompt", "backend.protocol", "backend.report", "msgspec", "psutil", "xxhash", "zmq"},
     "backend/commands": NOUNS
     | {"backend.files", "backend.images", "backend.learned", "backend.models", "backend.pipelines", "backend.prompt"}
-    | {"backend.protocol", "backend.wire", "msgspec", "rich", "zmq"},
+    | {"backend.protocol", "backend.terminal", "backend.wire", "msgspec", "rich", "zmq"},
     # Imports of what trains stand in the functions that do: where no torch is installed, it says so.
     "backend/commands/train.py": {"backend.commands", "backend.learned", "backend.report", "backend.saved"}
-    | {"backend.training", "rich", "torch"},
+    | {"backend.terminal", "backend.training", "rich", "torch"},
     "backend/commands/trainings.py": {"backend.commands", "backend.files", "backend.learned", "backend.priors"}
     | {"backend.report", "backend.training"},
     "backend/threads.py": set(),

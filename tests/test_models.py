@@ -380,6 +380,45 @@ def test_use_names_a_folder_and_check_reads_it(tmp_path, capsys):
     assert command.main(["use", SD_1.name]) == 1
 
 
+def test_a_folder_without_the_model_is_not_remembered(tmp_path, capsys):
+    folder = folder_of(tmp_path / "sd", stable_diffusion())
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "me.jpg").write_bytes(b"x")
+    other = folder_of(tmp_path / "other", stable_diffusion(width=1024))
+    part = folder_of(tmp_path / "part", stable_diffusion())
+    (part / "vae" / "config.json").unlink()
+    torn = folder_of(tmp_path / "torn", stable_diffusion())
+    (torn / "vae" / "config.json").write_text("torn")
+    models.use(SD_1, folder)
+    for place, said in (
+        (photos, f"{photos} does not hold Stable Diffusion 1.5: tokenizer/vocab.json or tokenizer/tokenizer.json is "
+         "missing, and 8 more of its files. Name another folder, or have it fetched by python -m backend models get"),
+        (part, f"{part} does not hold Stable Diffusion 1.5: vae/config.json is missing. Name another folder"),
+        (torn, f"{torn} does not hold Stable Diffusion 1.5: {Path('vae/config.json')} is not JSON. Name another"),
+        (other, "unet/config.json says cross_attention_dim 1024"),
+        (photos / "me.jpg", "me.jpg is no folder"),
+        (tmp_path / "nowhere", "nowhere is no folder"),
+    ):  # fmt: skip
+        assert command.main(["use", SD_1.name, "--folder", str(place)]) == 1
+        assert said in capsys.readouterr().err
+        assert models.load().folders == {SD_1.name: str(folder)}
+
+
+def test_what_is_to_be_typed_begins_as_the_user_called_us(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ANTHESIS_COMMAND", "python3.11 build.py")
+    assert command.main(["get", "mvdream", "--folder", str(tmp_path / "my models")]) == 2
+    asked = f"python3.11 build.py models get mvdream --folder '{tmp_path / 'my models'}' --accept-licence"
+    assert f"Read it, then accept it: {asked}" in capsys.readouterr().err
+    assert command.main(["offline", "on"]) == 0
+    said = capsys.readouterr().out
+    assert "python3.11 build.py models get stable-diffusion-1.5 fetches" in said
+    assert "python3.11 build.py models offline off" in said and "python -m backend" not in said
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: python3.11 build.py models ")
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ import trimesh
 from pxr import Usd, UsdGeom
 
 from backend import protocol
+from backend.commands import bar
 from backend.files import npz
 from backend.geometry.fields import parts
 from tests.service_client import SECONDS
@@ -80,6 +82,40 @@ def test_a_mesh_melts_into_a_glb(tmp_path, ball):
     assert f"anthesis: melt.glb: moves {moved:.2f} of its size, volume" in done.stderr  # the certificate in one line
     (mesh,) = trimesh.load_scene(tmp_path / "melt.glb").geometry.values()
     assert mesh.extents.max() == pytest.approx(1.0, abs=0.01)  # the first frame is the artist's mesh
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What the bar takes for the time, to be set: no test waits."""
+    seconds = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(bar, "time", SimpleNamespace(monotonic=lambda: seconds.now))
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    return seconds
+
+
+def test_in_a_file_a_line_now_and_then_says_how_far_it_is(clock, capsys):
+    heard = []
+    with bar.shown() as report:
+        for second in range(100):
+            clock.now = 100.0 + second
+            report(second / 100, f"Frame {second} of 100")
+            heard.append(capsys.readouterr().err)
+    assert [line for line in heard if line] == [
+        f"anthesis: {second} % done: Frame {second} of 100\n" for second in (30, 60, 90)
+    ]
+    with bar.shown() as report:  # what is over soon
+        clock.now += 29.0
+        report(0.99, "Frame 99 of 100")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_has_its_bar_alone(clock, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with bar.shown() as report:
+        for second in range(100):
+            clock.now = 100.0 + second
+            report(second / 100, f"Frame {second} of 100")
+    assert "% done" not in capsys.readouterr().err
 
 
 def test_reverse_and_a_folder_of_obj(tmp_path, ball):
@@ -380,6 +416,15 @@ def test_doctor_tries_the_learned_engines_libraries(tmp_path, name):
     assert ("R580" in done.stdout) == ("a GPU" in name)
 
 
+def test_doctor_and_help_speak_of_commands_as_they_were_called(tmp_path):
+    said = doctored(tmp_path, HF_HOME=str(tmp_path), ANTHESIS_COMMAND="python build.py").stdout
+    assert "See python build.py models\n" in said
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ANTHESIS_COMMAND": "python build.py"}
+    for name in ("run", "doctor", "models", "train"):
+        done = subprocess.run(command(name, "--help"), env=environment, capture_output=True, text=True, timeout=120)
+        assert done.stdout.startswith(f"usage: python build.py {name} "), done.stderr
+
+
 def doctored(tmp_path: Path, code: str = "", **more: str) -> subprocess.CompletedProcess:
     """What doctor says after `code`, which may change `doctor` and `expected`."""
     code = f"import sys; from backend.commands import doctor; from backend.pipelines import expected\n{code}\n"
@@ -406,7 +451,7 @@ SMI = "#!/bin/sh\necho 'A Card, 580.65'\n"
     [
         ("7.8", "", "GPU: no, for no NVIDIA driver answers"),
         ("7.8", "#!/bin/sh\nexit 9\n", "GPU: no, for the NVIDIA driver finds none"),
-        ("7.8", SMI, "GPU: yes, A Card, driver 580.65. doctor --load"),
+        ("7.8", SMI, "GPU: yes, A Card, driver 580.65. python -m backend doctor --load says"),
         ("7.8+cpu", SMI, "this torch is for the CPU"),
     ],
 )

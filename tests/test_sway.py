@@ -175,6 +175,16 @@ def test_a_client_can_put_the_motion_together(post):
     assert np.abs(post.vertices + moved - clip.positions).max() < 1e-5
     told = {name: value for name, value, _ in records[-1][0].measured}
     assert 0.005 < told[protocol.Certificate.DISPLACEMENT] < 0.3
+    about = moved - moved.mean(axis=0)
+    for name, motion in (("largest swing", about), ("largest lean", volume.lean)):
+        size = np.linalg.norm(motion, axis=-1).max() / 1.5
+        assert told[name] == pytest.approx(size, rel=0.1)  # looked at less often
+
+
+def test_a_specimen_in_the_wind_is_measured_as_a_loop():
+    request = protocol.Generate(prompt="a sprout swaying", frames=3)
+    *_, last = pipelines.carry_out(request, None, silent)
+    assert "largest swing" in {name for name, _, _ in protocol.unpack(bytes(last))[0].measured}
 
 
 def test_records_hold_numbers_only():
@@ -249,8 +259,9 @@ def test_a_sheet_that_wind_along_it_would_leave_still_is_told():
     """Gusts from the side are as large as the air's eddies: they move a small sheet and not one of 400 metres."""
     sheet = upright_sheet()
     large = replace(sheet, vertices=400 * sheet.vertices)
-    with pytest.raises(UnusableSubject, match="turn the wind by 90 degrees"):
-        sway(large, protocol.Sway(direction=0.0, **QUICK), silent)
+    for direction, turned in ((0.0, "1.57"), (np.pi, "1.57")):  # a direction has an end, too
+        with pytest.raises(UnusableSubject, match=rf"turn Wind Direction by 90 degrees .*--set direction={turned}, "):
+            sway(large, protocol.Sway(direction=direction, **QUICK), silent)
     eye = tuple(np.eye(4).ravel().tolist())
     sway(large, protocol.SwayAsSeen(camera=protocol.Camera(view=eye, projection=eye), modes=6), silent)
     moved = spectral.looped(sway(large, protocol.Sway(direction=np.pi / 2, **QUICK), silent).volume, 16)
@@ -328,6 +339,49 @@ def test_one_part_is_not_told_of(swaying):
     assert swaying.said == ()
 
 
+@pytest.mark.parametrize(
+    ("times", "asked", "said"),
+    [
+        (1, {"storm": 0.05}, "hardly to be seen: raise Calm to Storm (storm)"),
+        (1, {"storm": 1.0, "bend": 0.01, "lowest": 1.0, "pitch": 0.1}, "hardly to be seen: raise Most Lean (bend)"),
+        (400, {}, "it is 600 m large, and gusts pass by such things. Make it 100 times smaller if it is meant in "
+                  "centimetres, else raise Calm to Storm (storm)"),
+        (4000, {"storm": 1.0}, "else raise Most Lean (bend)"),
+        (1e7, {}, "it is 15,000,000 m large"),
+        (1, {"storm": 0.0}, "The air is calm (storm 0): it stands still until that is raised"),
+        (400, {"storm": 0.0}, "The air is calm (storm 0): it stands still until that is raised"),
+    ],
+)  # fmt: skip
+def test_what_nobody_would_see_swing_is_told_with_what_helps(post, times, asked, said):
+    found = sway(replace(post, vertices=times * post.vertices), protocol.Sway(**QUICK | asked), silent)
+    (told,) = found.said
+    assert said in told and len(told) <= 200
+    swings = spectral.looped(found.volume, 64)
+    share = np.linalg.norm(swings - swings.mean(axis=0), axis=2).max() / (1.5 * times)
+    assert share < 0.005
+    if asked.get("storm") != 0:
+        assert told.startswith(f"It swings by {max(100 * share, 0.01):.2f} % of its size at most")
+
+
+def test_a_picture_and_not_the_wind_says_how_far_it_swings(post):
+    eye = tuple(np.eye(4).ravel().tolist())
+    camera = protocol.Camera(view=eye, projection=eye)
+    assert sway(post, protocol.SwayAsSeen(camera=camera, storm=0.0, modes=6), silent).said == ()
+
+
+def test_a_file_of_equal_frames_is_told(tmp_path, post, capsys):
+    path = tmp_path / "post.ply"
+    trimesh.Trimesh(post.vertices, post.faces, process=False).export(path)
+    options = ["--process", "sway", "--set", "storm=0", "--set", "modes=4", "-o", str(tmp_path / "post.npz")]
+    assert run.main([str(path), *options]) == 0
+    out, err = capsys.readouterr()
+    calm, alike = json.loads(out.splitlines()[-1])["said"]
+    assert "stands still until that is raised" in calm and calm in err
+    assert "All frames of the file are alike" in alike and "--set storm=" in alike and alike in err
+    moved = np.load(tmp_path / "post.npz")["positions"]
+    assert np.ptp(moved, axis=0).max() < 1e-3 * 1.5
+
+
 def test_what_turns_freely_about_its_pins_is_told():
     ball = trimesh.creation.icosphere(subdivisions=2)
     ball = Mesh.from_triangles(ball.vertices, ball.faces)
@@ -349,6 +403,7 @@ def test_run_makes_a_loop(tmp_path, post, capsys):
     assert run.main([str(path), *options, "-o", str(tmp_path / "post.npz")]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["frames"] == 60
+    assert {"largest swing", "largest lean"} <= told["measured"].keys()
     assert told["made"]["kind"] == "sway"
 
 

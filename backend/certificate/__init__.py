@@ -1,9 +1,9 @@
 """What was measured about a finished clip: frame by frame as it comes, and the rest once it is there.
 
 With what makes the clips it shares one kernel, the one that finds crossing triangles, which is tested against its plain
-definition, and no other code. It keeps five frames of a clip. Lengths are given in units of the subject's
-largest extent. How often each thing is looked at stands beside it; what costs most, crossings, at the first, middle
-and last frame.
+definition, and no other code. It keeps five frames of a clip, and of a loop at most 24 more. Lengths are given in
+units of the subject's largest extent. How often each thing is looked at stands beside it; what costs most, crossings,
+at the first, middle and last frame.
 """
 
 import numpy as np
@@ -20,6 +20,8 @@ CURVE = (0, 25, 50, 75, 100)  # percent of the frames at which one is kept
 LOOKED_AT = {"first": 0, "middle": 50, "last": 100}
 FACES = 2_000_000  # faces of all frames together; of a heavier clip not every frame has its faces measured
 TOLD = 0.1  # of the surface: what is less is not spoken of in the summary
+LOOKS = 24  # frames of a loop, whose mean is what it swings about
+SEEN = 5e-4  # of the size: a swing or a lean that is less is not spoken of
 COARSE, BENT = 0.3, 0.05  # from edges this long beside their part on, what moves this far of its size would be smoother
 
 # Names that the summary and the detail share
@@ -28,17 +30,23 @@ TURNED_OVER, FOLDED = "faces turned over within one frame", "new folds on to a n
 CROSSING, IN_SIGHT, CROSSING_BEFORE = "new crossings", "new crossings in sight", "crossings in the subject itself"
 VOLUME, VOLUME_CHANGE, CORRECTED = "volume", "largest change of volume", "volume put back by correction"
 EDGES = "usual length of edges"
+SWING, LEAN = "largest swing", "largest lean"
 SHEETS, AREA = "open sheets", "area of the sheets"
 
 
 class Measure:
-    """Collects measurements of a clip of so many `frames`, previews not among them; `certificate()` sums them up."""
+    """Collects measurements of a clip of so many `frames`, previews not among them; `certificate()` sums them up.
 
-    def __init__(self, subject: Mesh, frames: int):
+    Of a `loop`, which has no end, it tells how far things swing and lean, and how volume changes at any time.
+    """
+
+    def __init__(self, subject: Mesh, frames: int, loop: bool = False):
         self._surface = surface = Surface(subject)
         self._keep = {percent: round(percent / 100 * (frames - 1)) for percent in CURVE}
         self._kept: dict[int, Moment] = {}  # by percent
         self._end = frames - 1
+        self._loop, self._apart = loop, max(1, -(-frames // LOOKS))
+        self._around: list[NDArray[np.float32]] = []  # (V, 3) from rest, of a loop, every so many frames
         self._every = max(1, -(-frames * len(surface.faces) // FACES))
         self._colour = subject.albedo
         self._last = surface.rest
@@ -51,7 +59,10 @@ class Measure:
         """Take the next frame, whose positions must be finite."""
         surface = self._surface
         now = Moment(surface.own(frame.positions), frame.opacity)
-        moved = lengths(now.positions - surface.rest)
+        away = now.positions - surface.rest
+        moved = lengths(away)
+        if self._loop and self._count % self._apart == 0:
+            self._around.append(away.astype(np.float32))
         self._moved = max(self._moved, _largest(moved))
         self._moved_mean = max(self._moved_mean, _mean(moved))
         self._sunk = max(self._sunk, _lowest(surface.rest) - _lowest(now.positions))
@@ -111,9 +122,22 @@ class Measure:
             ("largest step between frames", _largest(pace), "of the size"),
             ("steps that move", _mean(moves), "of the steps between frames"),
             ("way done at the middle", float(middle / way[-1]) if moves.any() else 0.0, "of the whole way"),
+            *self._swings(),
             (COLOUR, self._coloured, "mean change of linear colour, in the frame where it is largest"),
             ("surface gone at the end", self._gone, f"of {count} faces"),
             (SUNK, self._sunk / size, "of the size, in the worst frame"),
+        ]
+
+    def _swings(self) -> list[tuple[str, float, str]]:
+        """Of a loop: how far vertices go about where they are on average, and how far that is from the subject."""
+        if not self._around:
+            return []
+        middle = np.mean(self._around, axis=0, dtype=np.float64)
+        swing = max(_largest(lengths(away - middle)) for away in self._around)
+        size = self._surface.size
+        return [
+            (SWING, swing / size, "of the size, about where a vertex is on average"),
+            (LEAN, _largest(lengths(middle)) / size, "of the size, from the subject to there"),
         ]
 
     def _shape(self) -> list[tuple[str, float, str]]:
@@ -168,7 +192,7 @@ class Measure:
 def _summary(found: dict[str, float]) -> str:
     """One line for the panel."""
     moved = found[protocol.Certificate.DISPLACEMENT]
-    said = [f"moves {moved:.2f} of its size" if moved >= 0.005 else "keeps its place"]
+    said = [_motion_in_words(found)]
     if moved < 0.005 and found[COLOUR] >= 0.005:
         said.append("changes its colour")
     sheets = found.get(SHEETS, 0.0)
@@ -192,15 +216,32 @@ def _summary(found: dict[str, float]) -> str:
     return ", ".join(said)
 
 
+def _motion_in_words(found: dict[str, float]) -> str:
+    moved, swing, lean = (found.get(name, 0.0) for name in (protocol.Certificate.DISPLACEMENT, SWING, LEAN))
+    if max(swing, lean) >= SEEN:  # of a loop: a lean alone is no motion
+        swings = f"swings by {_share(swing)} of its size" if swing >= SEEN else "does not swing"
+        return f"{swings}, leans by {_share(lean)} of it" if lean >= SEEN else swings
+    return f"moves {moved:.2f} of its size" if moved >= 0.005 else "keeps its place"
+
+
+def _share(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.3f}"
+
+
 def _faces(count: float) -> str:
     return f"{count:.0f} face{'' if count == 1 else 's'}"
 
 
 def _volume_in_words(found: dict[str, float]) -> str:
-    change, end = found[VOLUME_CHANGE], found[f"{VOLUME} at 100 % of the frames"]
-    if end < 0.0:
+    change, loop = found[VOLUME_CHANGE], SWING in found
+    volumes = [found[f"{VOLUME} at {percent} % of the frames"] for percent in CURVE]
+    end = volumes[-1]
+    if (min(volumes) if loop else end) < 0.0:  # a loop has no end
         return "turned inside out"
-    told = f"volume kept to {100 * change:.1f} %" if change < 0.05 else f"volume {100 * end:.0f} % at the end"
+    told = f"volume kept to {100 * change:.1f} %"
+    if change >= 0.05:
+        much = f"volume changes by up to {100 * change:.0f} %"
+        told = much if loop else f"volume {100 * end:.0f} % at the end"
     put_back = found[CORRECTED]
     return f"{told} ({100 * put_back:.1f} % put back)" if put_back >= 0.001 else told
 

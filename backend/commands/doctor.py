@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend import learned  # of the standard library alone
+from backend import learned, terminal  # of the standard library alone
 
 _REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
 _ASKING = 10  # seconds for the driver's answer
@@ -48,7 +48,7 @@ class Finding:
 
 def main(options: list[str]) -> int:
     """0 where the backend can work here, 1 where something must be done first."""
-    parser = argparse.ArgumentParser(prog="python -m backend doctor", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog=terminal.command("doctor"), description=__doc__.split("\n")[0])
     parser.add_argument("--home", type=Path, help="the backend's folder to look into (default: this user's)")
     parser.add_argument(
         "--load", action="store_true",
@@ -205,7 +205,7 @@ def _checkpoints(home: Path) -> Iterator[Finding]:
         return
     yield from (Finding(state.word != "damaged", state.say()) for state in states if state.word != "missing")
     if missing := [state.model.name for state in states if state.word == "missing"]:
-        yield Finding(True, f"Public checkpoints not here: {', '.join(missing)}. See python -m backend models")
+        yield Finding(True, f"Public checkpoints not here: {', '.join(missing)}. See {terminal.command('models')}")
 
 
 def _gpu() -> Finding:
@@ -221,7 +221,7 @@ def _gpu() -> Finding:
     text = f"GPU: yes, {names[0].replace(', ', ', driver ')}"
     if importlib.metadata.version("torch").endswith("+cpu"):
         return Finding(True, f"{text}; but this torch is for the CPU. Install the learned engine again, for the GPU")
-    return Finding(True, f"{text}. doctor --load says whether torch can use it")
+    return Finding(True, f"{text}. {terminal.command('doctor --load')} says whether torch can use it")
 
 
 def _loaded(names: list[str]) -> Iterator[Finding]:

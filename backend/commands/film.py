@@ -78,7 +78,7 @@ def make(request: protocol.Picture, path: Path, output: Path) -> dict:
         else:
             film.save(frames, output, request.fps, moving.loop)
     seconds = time.perf_counter() - began
-    certificate = filming.film_certificate(moving, seconds)
+    certificate = filming.film_certificate(moving, request.loop, seconds)
     say(f"{output}: {certificate.summary}")
     return {
         "file": str(output),

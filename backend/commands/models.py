@@ -4,24 +4,26 @@ Nothing is downloaded but by get, and not before its licence is accepted.
 """
 
 import argparse
+import shlex
 import textwrap
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from backend import learned, models
+from backend import learned, models, terminal
 from backend.commands.bar import say, shown
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m backend models", description=__doc__)
+    parser = argparse.ArgumentParser(prog=terminal.command("models"), description=__doc__)
     parser.add_argument(
         "action", nargs="?", default="list", choices=("list", "get", "check", "use", "offline"),
         help="list: what there is, and what of it is here (default); get NAME: fetch what is missing or damaged of it, "
              "and go on where that broke off; check NAME: read it all and compare checksums; use NAME: look for it in "
-             "--folder, or again in the hub's cache without; offline on | off: whether get may go to the network",
+             "--folder, where all of it lies, or again in the hub's cache without; offline on | off: whether get may "
+             "go to the network",
     )  # fmt: skip
     parser.add_argument("name", nargs="?", help=", ".join(model.name for model in models.MODELS))
     parser.add_argument("--folder", type=Path, help="of get and use: where the model lies, in place of the hub's cache")
@@ -68,7 +70,9 @@ def _list() -> int:
 def _get(model: models.Model, arguments: argparse.Namespace) -> int:
     if not arguments.accept_licence and not models.load().has_accepted(model):
         print(_licence(model))
-        say(f"Read it, then accept it: python -m backend models get {model.name} --accept-licence")
+        where = f" --folder {shlex.quote(str(arguments.folder))}" if arguments.folder else ""
+        asked = terminal.command(f"models get {model.name}{where} --accept-licence")
+        say(f"Read it, then accept it: {asked}")
         return BAD_INPUT
     with shown() as report:
         models.get(model, arguments.accept_licence, report, arguments.folder)
@@ -93,6 +97,10 @@ def _check(model: models.Model, arguments: argparse.Namespace) -> int:
 
 
 def _use(model: models.Model, arguments: argparse.Namespace) -> int:
+    """A folder is remembered only where it holds all of the model."""
+    if arguments.folder is not None and (why := models.lacking(model, arguments.folder)):
+        say(why)
+        return FAILED
     models.use(model, arguments.folder)
     state = models.look(model)
     print(state.say())

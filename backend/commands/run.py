@@ -13,7 +13,7 @@ from typing import Literal, get_args, get_origin
 import msgspec
 import numpy as np
 
-from backend import pipelines, protocol, wire
+from backend import pipelines, protocol, terminal, wire
 from backend.commands import film, interrupt, views
 from backend.commands.bar import say, shown
 from backend.files import ENDINGS, Unwritable, check_output, part_of, save
@@ -32,7 +32,7 @@ class _BadOption(ValueError):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m backend run", description=__doc__.split("\n")[0],
+        prog=terminal.command("run"), description=__doc__.split("\n")[0],
         epilog="\n\n".join([_processes(), _swaying(), film.help_text(), views.help_text(), _specimens()]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -186,6 +186,8 @@ def make(arguments: argparse.Namespace) -> dict:
         report(1.0, f"Writing {arguments.output}")
         save(clip, arguments.output)
     written = time.perf_counter()
+    if isinstance(request, protocol.Sway) and request.storm == 0:
+        told = (*told, "All frames of the file are alike: raise the wind with --set storm=0.4, or more")
     for sentence in [line, *told]:
         if sentence:
             say(sentence)

@@ -13,11 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-from backend import learned
-from backend.commands.bar import say
+from backend import learned, terminal
+from backend.commands.bar import say, shown
 from backend.commands.trainings import Unfit, dynamics, multiview, subject
 from backend.report import Cancelled, Report
 
@@ -31,7 +28,6 @@ What a thing is called, where no caption is in there: FOLDER/captions.json, {"NA
 is with meshes, whose front is glTF's, +Z.
 """
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # errors that room on the disk cures
-_QUIET = 60.0  # seconds from one line to the next, where no bar can be drawn
 
 # Of which training an option is; all others are of any.
 _OF = {
@@ -42,9 +38,13 @@ _OF = {
 _PRESETS = {"dynamics": ("seedling", "paper"), "multiview": ("seedling", "seedling64", "paper"), "subject": ()}
 
 
+class _TimeIsUp(Cancelled):
+    """It stops because --minutes says so."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m backend train", description=__doc__.split("\n")[0],
+        prog=terminal.command("train"), description=__doc__.split("\n")[0],
         formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_FOLDERS,
     )  # fmt: skip
     parser.add_argument(
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(options: list[str]) -> int:
-    """The exit code: 0 trained, 1 failed, 2 asked for what cannot be done, 130 stopped before the end."""
+    """The exit code: 0 trained, or the minutes are over; 1 failed, 2 asked for what cannot be done, 130 stopped."""
     arguments = _parser().parse_args(options)
     try:
         _check(arguments)
@@ -118,7 +118,7 @@ def main(options: list[str]) -> int:
         return BAD_INPUT
     except Cancelled as stopped:
         say(f"{stopped}: go on with --resume")
-        return STOPPED
+        return 0 if isinstance(stopped, _TimeIsUp) else STOPPED
     except OSError as error:
         say(f"Stopped: {_remedied(error)} and go on with --resume")
         return FAILED
@@ -158,7 +158,11 @@ def _check(arguments: argparse.Namespace) -> None:
         import torch
 
         if not torch.cuda.is_available():
-            raise Unfit("torch finds no CUDA GPU here: leave --device out, or see `python -m backend doctor`")
+            raise Unfit(
+                f"torch finds no CUDA GPU here: leave --device out, or see `{terminal.command('doctor --load')}`"
+            )
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise Unfit(f"{arguments.out} is a file: --out takes a folder, which is made where it is not there")
     from backend.training.checkpoint import FILE
 
     if (arguments.out / FILE).exists() and not arguments.resume:
@@ -245,7 +249,6 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
 def _reported(minutes: float | None) -> Iterator[Report]:
     """A report that shows a bar, and cancels when Ctrl-C was pressed or the minutes are over."""
     end, stopped = None if minutes is None else time.monotonic() + 60 * minutes, False
-    said = time.monotonic()
 
     def stop(number: int, frame: object) -> None:
         nonlocal stopped
@@ -253,27 +256,15 @@ def _reported(minutes: float | None) -> Iterator[Report]:
         signal.signal(number, before[number])  # the second one ends it at once
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-    )
     try:
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("Starting", total=1.0)
+        with shown(remaining=False) as tell:
 
             def report(done: float, text: str) -> None:
-                nonlocal said
                 if stopped:
                     raise Cancelled("Stopped")
                 if end is not None and time.monotonic() > end:
-                    raise Cancelled(f"The {minutes:g} minutes are over")
-                progress.update(task, completed=done, description=text)
-                if not console.is_terminal and time.monotonic() - said > _QUIET:
-                    say(text)
-                    said = time.monotonic()
+                    raise _TimeIsUp(f"The {minutes:g} {'minute is' if minutes == 1 else 'minutes are'} over")
+                tell(done, text)
 
             yield report
     finally:

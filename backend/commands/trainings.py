@@ -4,6 +4,7 @@ Each takes the options of `python -m backend train`, and gives the last scores.
 """
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def dynamics(arguments: argparse.Namespace, how: "How", report: Report) -> dict[
     from backend.training.dynamics.training import train
 
     plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
-    data = of_videos(arguments, plan, report) if arguments.videos else _of_specimens(plan, report)
+    data = of_videos(arguments, plan, report) if arguments.videos else _of_specimens(arguments.out, plan, report)
     return train(plan, data, arguments.out, how, report)
 
 
@@ -47,8 +48,7 @@ def multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dict
     chosen = arguments.renders or arguments.meshes
     try:
         if chosen is None:
-            folder = corpus.default_folder() / str(side)
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = _kept(corpus.default_folder() / str(side), arguments.out)
             make_room(folder, sum(plan.samples.values()) * side * side * 12)
             corpus.make(folder, corpus.Recipe(side), plan.samples, report)
             data = Data.of(folder, "views of specimens", captions.vocabulary())
@@ -57,6 +57,7 @@ def multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dict
             tally = read(chosen, folder, side, report)
             say(f"{chosen}: {tally}")
             if not tally.sets:
+                _remove_empty(folder)
                 raise Unfit(f"Nothing in {chosen} can be learned from")
             about, single = f"views of what lies in {chosen.resolve().name}", None
             if arguments.pictures:
@@ -64,6 +65,7 @@ def multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dict
                 tally = folders.pictures(arguments.pictures, single, side, report)
                 say(f"{arguments.pictures}: {tally}")
                 if not tally.sets:
+                    _remove_empty(single)
                     raise Unfit(f"Nothing in {arguments.pictures} can be learned from")
                 about = f"{about} and single pictures in {arguments.pictures.resolve().name}"
             data = Data.of(folder, about, None, single)
@@ -97,7 +99,8 @@ def _pictures_in(folder: Path) -> list["Pixels"]:
 
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in picture.ENDINGS)
     if not FEWEST <= len(paths) <= MOST:
-        raise Unfit(f"{folder} has {len(paths)} pictures: a subject is learnt from {FEWEST} to {MOST}")
+        has = f"{len(paths)} {'picture' if len(paths) == 1 else 'pictures'}"
+        raise Unfit(f"{folder} has {has}: a subject is learnt from {FEWEST} to {MOST}")
     found = []
     for path in paths:
         try:
@@ -108,7 +111,22 @@ def _pictures_in(folder: Path) -> list["Pixels"]:
     return found
 
 
-def _of_specimens(plan: "Plan", report: Report) -> "Data":
+def _remove_empty(folder: Path) -> None:
+    """A folder of what was prepared, if nothing in it teaches anything: what is of videos that are gone by now does."""
+    if not any(folder.rglob("*.safetensors")):
+        shutil.rmtree(folder)
+
+
+def _kept(folder: Path, out: Path) -> Path:
+    """Where pictures are made and kept for trainings, which is said; `out` is made before them, to be found by who
+    goes on with this one."""
+    out.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    say(f"What it learns from is made, and kept in {folder} for later trainings: delete that folder when you need none")
+    return folder
+
+
+def _of_specimens(out: Path, plan: "Plan", report: Report) -> "Data":
     """Made where they are not there yet."""
     from backend.training import shards
     from backend.training.disk import make_room
@@ -116,8 +134,7 @@ def _of_specimens(plan: "Plan", report: Report) -> "Data":
     from backend.training.dynamics.stock import Data
 
     sizes = plan.sizes
-    folder = corpus.default_folder() / f"{sizes.height}x{sizes.width}-{sizes.bins}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _kept(corpus.default_folder() / f"{sizes.height}x{sizes.width}-{sizes.bins}", out)
     make_room(folder, sum(plan.samples.values()) * sizes.height * sizes.width * sizes.bins * 4)
     try:
         corpus.make(folder, corpus.Recipe(sizes.height, sizes.width, sizes.bins), plan.samples, report)
@@ -141,6 +158,7 @@ def of_videos(arguments: argparse.Namespace, plan: "Plan", report: Report) -> "D
         raise Unfit(str(error)) from None
     say(f"{arguments.videos}: {tally}")
     if not tally.clips:
+        _remove_empty(folder)
         raise Unfit(f"No clip in {arguments.videos} can be learned from")
     about = f"clips of the videos in {arguments.videos.resolve().name}"
     if flow.name != ways.DIS:

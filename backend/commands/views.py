@@ -38,7 +38,7 @@ def help_text() -> str:
         lines.append(f"with --engine views, words {becomes}, and what of it can be set:")
         for field in settings(made):
             kind, meta = get_args(field.type)
-            limits = "0 or 1" if kind is bool else f"{meta.ge:.4g} to {meta.le:g}"
+            limits = "0 or 1" if kind is bool else f"{meta.ge:g} to {meta.le:g}"
             unit = f", {meta.extra['unit']}s" if meta.extra else ""
             about = f"{meta.title}: {meta.description}"
             lines.append(f"  {field.name}, {limits}{unit}: {about} (default: {float(field.default):.4g})")

@@ -22,7 +22,7 @@ from .errors import (
     Unknown,
 )
 from .settings import Settings, load, offline, remember, use
-from .state import Found, State, found, look, size
+from .state import Found, State, found, lacking, look, size
 
 __all__ = [
     "MODELS",
@@ -47,6 +47,7 @@ __all__ = [
     "Unknown",
     "found",
     "get",
+    "lacking",
     "load",
     "look",
     "named",

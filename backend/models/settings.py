@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from backend import protocol
+from backend import protocol, terminal
 
 from .catalogue import Model
 from .errors import ModelError, NotWritable
@@ -71,4 +71,4 @@ def offline(settings: Settings) -> str:
     for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         if os.environ.get(variable, "").upper() in _TRUE:
             return f"the environment variable {variable} is set: unset it"
-    return "it is set for models: python -m backend models offline off" if settings.offline else ""
+    return f"it is set for models: {terminal.command('models offline off')}" if settings.offline else ""

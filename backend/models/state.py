@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from backend import terminal
 from backend.report import Report, silent
 
 from .catalogue import File, Model, Part
@@ -55,7 +56,7 @@ class State:
     def say(self) -> str:
         """One line for the user."""
         model, about = self.model, "" if self.model.exact else "about "
-        get = f"python -m backend models get {model.name}"
+        get = terminal.command(f"models get {model.name}")
         match self.word:
             case "here":
                 return f"{model.title} is here, {size(held(self))} in {self.place.root}"
@@ -126,6 +127,22 @@ def found(model: Model, settings: Settings | None = None) -> Found:
     if state.word != "here":
         raise NotHere(state.say())
     return Found(model, state.folder, {name: path for file, path in state.whole.items() for name in file.names})
+
+
+def lacking(model: Model, folder: Path) -> str:
+    """Why a folder of the user's cannot stand for the model, and what to do, in a sentence; "" where it can."""
+    if not folder.is_dir():
+        return f"{folder} is no folder: name the one in which {model.title} lies"
+    state = look(model, Settings(folders={model.name: str(folder.absolute())}))
+    if state.foreign:
+        return state.say()
+    faults = [f"{' or '.join(file.names)} is missing" for file in state.missing]
+    faults += [f"{path.relative_to(state.place.root)} {fault}" for path, fault in state.damaged.values()]
+    if not faults:
+        return ""
+    more = f", and {len(faults) - 1} more of its files" if len(faults) > 1 else ""
+    get = terminal.command(f"models get {model.name} --folder D")
+    return f"{folder} does not hold {model.title}: {faults[0]}{more}. Name another folder, or have it fetched by {get}"
 
 
 def held(state: State) -> int:

@@ -133,7 +133,7 @@ def _living(
         header |= understood.header() | {"windblown": understood.windblown}
     previews, frames = begun(previews, frames)
     yield wire.pack_mesh(replace(mesh, pin=None, weight=None), frames=request.frames, fps=request.fps, **header)
-    measured = yield from jobs.living(mesh, previews, frames, request.frames, began, report)
+    measured = yield from jobs.living(mesh, previews, frames, request.frames, began, report, loop)
     yield Varying(protocol.pack(measured, {}))
 
 
@@ -178,7 +178,7 @@ def made(request: Lively | protocol.TextToMesh, subject: bytes | None, report: R
         return Made(*text_to_mesh.whole(request, report))
     began = time.perf_counter()
     mesh, frames, _, understood, loop, _, told = living(request, subject, report)
-    measure, kept = certificate.Measure(mesh, request.frames), []
+    measure, kept = certificate.Measure(mesh, request.frames, loop), []
     for frame in frames:
         measure.add(frame)
         kept.append(frame)

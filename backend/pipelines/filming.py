@@ -36,7 +36,7 @@ def filming(request: protocol.Picture, subject: bytes | None, report: Report) ->
     yield wire.pack_volume(record, moving.volume.coefficients)
     for index, frame in enumerate(frames):
         yield wire.pack_film(frame, index)
-    yield Varying(protocol.pack(film_certificate(moving, time.perf_counter() - began), {}))
+    yield Varying(protocol.pack(film_certificate(moving, request.loop, time.perf_counter() - began), {}))
 
 
 class Filmed(NamedTuple):
@@ -54,11 +54,11 @@ def filmed(request: protocol.Picture, picture: bytes | None, report: Report) -> 
     return Filmed(moving, told_of_compiling(moving.film, report))
 
 
-def film_certificate(moving: "Moving", seconds: float) -> protocol.Certificate:
-    """What is measured of a film that took so many seconds to make."""
+def film_certificate(moving: "Moving", closed: bool, seconds: float) -> protocol.Certificate:
+    """What is measured of a film that took so many seconds to make; `closed`: its end was drawn to its beginning."""
     frames, (height, width, _) = len(moving.motions), moving.picture.shape
-    ends = "a loop" if moving.loop else "ringing after a pull"
-    summary = f"moves by up to {moving.farthest:.1f} of {max(height, width)} pixels, {frames} frames, {ends}"
+    ends = (", a loop" if closed else "") if moving.loop else ", ringing after a pull"
+    summary = f"moves by up to {moving.farthest:.1f} of {max(height, width)} pixels, {frames} frames{ends}"
     measured = (
         ("frames", float(frames), ""),
         ("largest motion", moving.farthest, "pixels"),

@@ -124,9 +124,10 @@ def living(
     count: int,
     began: float,
     report: Report,
+    loop: bool = False,
 ) -> Iterator[bytearray]:
     """Frames as records, coarse ones first; in the end what was measured of them."""
-    measure = certificate.Measure(mesh, count)
+    measure = certificate.Measure(mesh, count, loop)
     try:
         for index, frame in previews:
             yield Preview(wire.pack_frame(frame, index, preview=True))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import xxhash
 
-from backend import learned, models, protocol
+from backend import learned, models, protocol, terminal
 from backend.certificate import TIME
 from backend.pipelines import jobs, subjects, trained, views_of
 from backend.pipelines.kept import Kept, files_of
@@ -88,7 +88,7 @@ def _base(named: str) -> Path:
     if base.is_file() and not (base.parent / "tokenizer").is_dir():
         raise NoModel(
             f"{public.title} learns where its tokenizer lies beside it, and in the hub's cache it does not: get it "
-            f"into a folder of its own by `python -m backend models get {public.name} --folder D`"
+            f"into a folder of its own by `{terminal.command(f'models get {public.name} --folder D')}`"
         )
     return base
 

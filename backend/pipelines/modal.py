@@ -100,7 +100,7 @@ def _modes(frequencies: Iterable[float], damping: Iterable[float], shapes: NDArr
 
 
 def _ending(mesh: Mesh, volume: spectral.SpectralVolume, looks: int, began: float, report: Report) -> bytearray:
-    measure = certificate.Measure(mesh, looks)
+    measure = certificate.Measure(mesh, looks, loop=True)
     for frame in swung(mesh, volume, looks):
         measure.add(frame)
     return Varying(protocol.pack(certified(measure, began, report), {}))

@@ -29,6 +29,8 @@ LONGEST = 2.0  # times its length: what one edge in a hundred reaches in the str
 EDGES, MOMENTS, TRIES = 4000, 16, 4  # that are looked at, of a loop, and how often the matter is made heavier
 STIFF = 0.01  # of the farthest swing: a loose part that swings less stands still beside it
 UNSEEN = 1e-3  # of its size: what goes no further, and far less than in a wind across, is blown edgewise
+HARDLY = 5e-3  # of its size: what swings less is taken for a still, being 2 pixels where it fills 400
+LARGE = 10.0  # metres: what stands in our winds as a plant does is smaller, or large enough for gusts to pass it by
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ class Swaying:
     answer: wind.Sway
     limber: wind.Limber  # what answered: its body, welded, in metres
     strongest: float  # m/s, mean speed of the storm that `bend` is said of
-    said: tuple[str, ...] = ()  # of its loose parts: which sway, and why others do not
+    said: tuple[str, ...] = ()  # for its owner: that it hardly sways, and why; which of its loose parts do
 
     @property
     def volume(self) -> spectral.SpectralVolume:
@@ -74,8 +76,28 @@ def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Repor
     own = replace(modes, shapes=(modes.shapes * body.weight[:, None])[:, welded.vertex])
     if isinstance(request, protocol.Sway):  # what a picture shows moves as that says, wherever wind comes from
         _refuse_edgewise(answer, own, request.direction, welded.metres)
-    said = _told_of_parts(anatomy, modes.shapes, answer)
+    said = _told_of_stillness(answer, own, request, welded.metres) + _told_of_parts(anatomy, modes.shapes, answer)
     return Swaying(mesh, request, own, damping, answer, limber, strongest.speed, said)
+
+
+def _told_of_stillness(
+    answer: wind.Sway, modes: Modes, request: protocol.Sway | protocol.SwayAsSeen, metres: float
+) -> tuple[str, ...]:
+    """A sentence where nobody would see it move, with what helps. What a picture shows moves as that says."""
+    if not isinstance(request, protocol.Sway):
+        return ()
+    if request.storm == 0:
+        return ("The air is calm (storm 0): it stands still until that is raised",)
+    volume = answer.volume(modes.shapes, request.direction)
+    swing = spectral.farthest(spectral.magnified(volume, np.arange(len(volume.coefficients)) > 0)) / metres
+    if swing >= HARDLY:
+        return ()
+    told = f"It swings by {max(100 * swing, 0.01):.2f} % of its size at most, hardly to be seen"
+    helps = "raise Calm to Storm (storm)" if request.storm < 1 else "raise Most Lean (bend)"
+    if metres < LARGE:
+        return (f"{told}: {helps}",)
+    large = f"it is {metres:,.0f} m large, and gusts pass by such things"
+    return (f"{told}: {large}. Make it 100 times smaller if it is meant in centimetres, else {helps}"[:200],)
 
 
 def _told_of_parts(anatomy: Anatomy, shapes: NDArray[np.float64], answer: wind.Sway) -> tuple[str, ...]:
@@ -139,14 +161,18 @@ def _unstretched(
 
 
 def _refuse_edgewise(answer: wind.Sway, modes: Modes, direction: float, metres: float) -> None:
-    """Raises UnusableSubject where nothing would be seen to move, and much would in a wind from another side."""
+    """Raises UnusableSubject where nothing would be seen to move, and much would in a wind from another side.
+
+    What it tells to type is within the limits of a direction: where a quarter turn on is not, one back does as well.
+    """
     along, across = (
         spectral.farthest(answer.volume(modes.shapes, azimuth)) for azimuth in (direction, direction + np.pi / 2)
     )
     if along < UNSEEN * metres and along < 0.05 * across:
+        turned = direction + (np.pi / 2 if direction <= np.pi / 2 else -np.pi / 2)
         raise UnusableSubject(
-            "The wind blows along the sheet, and nothing would be seen to move: turn the wind by 90 degrees, or turn "
-            "the mesh."
+            "The wind blows along the sheet, and nothing would be seen to move: turn Wind Direction by 90 degrees (in "
+            f"the terminal --set direction={turned:.2f}, which is in radians), or turn the mesh."
         )
 
 

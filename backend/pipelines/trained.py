@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from backend import terminal
 from backend.learned import NotInstalled
 
 Model = TypeVar("Model")
@@ -42,11 +43,10 @@ def loaded(load: Callable[[Path, str], Model], named: str, ours: Path, training:
         try:
             return load(folder, device())
         except FileNotFoundError:
+            _refuse_unfinished(folder)
             lies = f"No model lies in {folder}" if named else f"No trained model{of} comes with this version"
-            raise NoModel(
-                f"{lies}: train one with `python -m backend train {training} --preset seedling --out FOLDER`, and name "
-                "FOLDER/model as the model"
-            ) from None
+            train = terminal.command(f"train {training} --preset seedling --out FOLDER")
+            raise NoModel(f"{lies}: train one with `{train}`, and name FOLDER/model as the model") from None
 
 
 @contextmanager
@@ -76,8 +76,22 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def _refuse_unfinished(folder: Path) -> None:
+    """Raises NoModel where the folder is a training's that has not come to a model yet, or would be that model's."""
+    from backend.training.checkpoint import FILE
+    from backend.training.loop import MODEL
+
+    for out in (folder, folder.parent):
+        if (out / FILE).is_file() and not (out / MODEL).exists():
+            raise NoModel(
+                f"No model lies in {folder} yet, for the training in {out} is not finished: go on with it by the same "
+                f"`{terminal.command('train')} ...` and --resume"
+            )
+
+
 def _refuse_other(folder: Path, training: str) -> None:
-    """Raises NoModel where the folder holds a model of another kind than is wanted."""
+    """Raises NoModel where the folder is an unfinished training's, or holds a model of another kind than is wanted."""
+    _refuse_unfinished(folder)
     own = "dynamics.json" if training == "dynamics" else "seedling.json"
     for card, (of, makes) in CARDS.items():
         if card != own and (folder / card).is_file() and not (folder / own).is_file():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from backend import learned, models, protocol, wire
+from backend import learned, models, protocol, terminal, wire
 from backend.certificate import TIME
 from backend.pipelines import subjects, trained
 from backend.pipelines.trained import NoModel, TooLittleMemory
@@ -30,7 +30,7 @@ LIBRARIES = {"torch": "torch", "diffusers": "diffusers", "safetensors": "safeten
 }  # fmt: skip
 GLIMPSES = 40  # of one job, at most
 EVERY = 1.0  # seconds from one that shows something new to the next
-SHOWN = 24  # words in a refusal
+ALL, SHOWN = 60, 24  # words in a refusal: all that a model knows if it knows at most so many, else the first of them
 # Words that name nothing: who knows these alone knows nothing of what is asked for.
 _SMALL = frozenset("a an the of to in on at by with without and or left right front behind beside next down".split())
 
@@ -66,7 +66,8 @@ def heard(named: str, words: str, negative: str) -> Heard:
     unread = _named(prior.unread(words))
     if not {*split(words)} - {*unread} - _SMALL:
         known = [word for word in prior.words if word not in _SMALL]
-        listed = ", ".join(known[:SHOWN]) + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
+        few = len(known) <= ALL
+        listed = ", ".join(known) if few else f"{', '.join(known[:SHOWN])} and {len(known) - SHOWN} more"
         quoted = words if len(words) <= 60 else f"{words[:57]}..."
         raise NotUnderstood(
             "object", f'The model knows none of the words of "{quoted}": it knows {listed}. Say it with these, or name '
@@ -125,7 +126,7 @@ def _published(model: models.Model, device: str) -> "Prior":
     from backend.priors import mvdream, stable
 
     weights = next((path for name, path in found.files.items() if name.endswith(".pt")), None)
-    with trained.read(model.title, f"`python -m backend models get {model.name}` looks at all of it"):
+    with trained.read(model.title, f"`{terminal.command(f'models get {model.name}')}` looks at all of it"):
         if weights is None:
             return _of_views(stable.LatentDiffusion.load(found.folder, device), model.title)
         words = next(path for name, path in found.files.items() if name.startswith("tokenizer/"))
@@ -149,7 +150,7 @@ def _want_gpu(title: str, device: str) -> None:
     if device == "cpu":
         raise NoModel(
             f"{title} needs a GPU, and torch finds none that it can use here: leave Model empty, or name a seedling. "
-            "`python -m backend doctor --load` says what is missing"
+            f"`{terminal.command('doctor --load')}` says what is missing"
         )
 
 
@@ -182,7 +183,7 @@ def viewing(request: protocol.Views, report: Report) -> Iterator[bytearray]:
             yield Varying(wire.pack_views(record, pixels))
     seconds = time.perf_counter() - began
     count, height, width, _ = pixels.shape
-    summary = f"{count} views of {width} x {height} pixels, {steps} steps"
+    summary = f"{count} views of {width} x {height} pixels, {steps} {'step' if steps == 1 else 'steps'}"
     measured = (("views", float(count), ""), ("steps", float(steps), ""), (TIME, seconds, "s"))
     yield Varying(protocol.pack(protocol.Certificate(summary=summary, measured=measured), {}))
 

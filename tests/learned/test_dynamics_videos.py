@@ -1,6 +1,10 @@
 """Videos as training data, on videos that are drawn here: what swings is measured, what is no good is told."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -16,6 +20,7 @@ from backend.training.dynamics.flow import Flow, dis
 from backend.training.dynamics.samples import Corpus
 from backend.training.dynamics.videos import OtherFlow, Preparation, Reason, prepare
 
+ROOT = Path(__file__).resolve().parents[2]
 DIS = dis()
 HOW = Preparation(height=80, width=128, bins=16)
 FRAMES, RATE = 152, 30.0
@@ -165,7 +170,48 @@ def test_a_broken_file_and_a_short_one_are_told(tmp_path):
     assert [one.video for one in tally.rejected] == ["broken.mp4", "short.avi"]
     assert tally.rejected[0].reason.startswith("cannot be read: it is no video")
     assert tally.rejected[1].reason == "shorter than five seconds"
-    assert str(tally).startswith("0 clips; 1 left out: cannot be read")
+    assert str(tally) == (
+        "0 clips; 1 video left out: cannot be read: it is no video, or damaged (broken.mp4); "
+        "1 video left out: shorter than five seconds (short.avi)"
+    )
+
+
+def test_files_are_named_and_clips_are_counted():
+    cuts = [videos.Rejected(f"{name}.mp4", second, "has a cut") for name in "abcde" for second in (0.0, 0.3)]
+    broken = [videos.Rejected(f"{name}.mp4", 0.0, "cannot be read: it is no video") for name in "fgh"]
+    assert str(videos.Tally(1, [*broken, *cuts])) == (
+        "1 clip; 10 clips left out: has a cut (a.mp4, b.mp4, c.mp4 and 2 more); "
+        "3 videos left out: cannot be read: it is no video (f.mp4, g.mp4, h.mp4)"
+    )
+
+
+def test_the_decoder_is_silent_where_a_file_is_broken(tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no video at all" * 100)
+    script = (
+        "import sys; from pathlib import Path; from backend.training.dynamics import videos\n"
+        "try: next(videos.clips(Path(sys.argv[1]), videos.Preparation()))\n"
+        "except videos.Unreadable as error: print(error)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "broken.mp4")]
+    clean = {name: value for name, value in os.environ.items() if name not in videos.QUIET}
+    done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("it is no video, or damaged\n", "")
+
+
+def test_a_refusal_leaves_no_clips_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(ways, "dis", lambda: known("dis"))
+    filmed(tmp_path / "in" / "short.avi", (texture(6) for _ in range(30)))
+    asked = ["dynamics", "--videos", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    arguments, plan = train._parser().parse_args(asked), SimpleNamespace(sizes=HOW)
+    with pytest.raises(trainings.Unfit, match="No clip in"):
+        trainings.of_videos(arguments, plan, silent)
+    assert not (tmp_path / "out" / "clips").exists()
+    path = filmed(tmp_path / "in" / "patch.avi", swinging(sway))
+    trainings.of_videos(arguments, plan, silent)
+    path.unlink()  # its clip is there, and a refusal lets it be
+    with pytest.raises(trainings.Unfit, match="No clip in"):
+        trainings.of_videos(arguments, plan, silent)
+    assert len([*(tmp_path / "out" / "clips").glob("t*/*.safetensors")]) == 1
 
 
 def test_an_empty_folder_is_told(tmp_path):

@@ -74,7 +74,7 @@ def panels(path: Path, textured: bool) -> None:
 def test_renders_become_sets_with_their_cameras(tmp_path):
     write_renders(tmp_path / "in" / "chair", caption="a red chair")
     tally = renders(tmp_path / "in", tmp_path / "out", 16, silent)
-    assert str(tally) == "2 sets of views of 1 things"
+    assert str(tally) == "2 sets of views of 1 thing"
     found = Corpus(tmp_path / "out" / "train")
     for one, first in zip(found, (0, 1), strict=True):
         assert one.captions == ("a red chair",)
@@ -109,11 +109,13 @@ def test_broken_renders_are_counted_and_left_out(tmp_path):
         frame["transform_matrix"] = (np.array(frame["transform_matrix"]) @ np.diag([-1, 1, 1, 1])).tolist()
     (where / "mirrored" / "transforms.json").write_text(json.dumps(told))
     tally = renders(where, tmp_path / "out", 16, silent)
-    assert (tally.things, tally.sets, tally.left_out.total()) == (1, 2, 7)
-    assert tally.left_out["a camera is stretched or mirrored"] == 2
+    assert (tally.things, tally.sets, sum(map(len, tally.left_out.values()))) == (1, 2, 7)
+    assert str(tally).startswith(
+        "2 sets of views of 1 thing; 2 things left out: a camera is stretched or mirrored (mirrored, stretched); 1 t"
+    )
     for part in ("missing or cannot be read", "not square", "no four of its pictures", "no frames with", "mirrored"):
         assert part in str(tally)
-    assert any(name.startswith("torn: ") for name in tally.names)
+    assert "1 thing left out: a picture is missing or cannot be read (torn)" in str(tally)
 
 
 def test_a_caption_is_its_own_or_of_the_list_or_the_name(tmp_path):
@@ -155,7 +157,7 @@ def test_meshes_become_sets_and_are_not_made_again(tmp_path, monkeypatch):
     (tmp_path / "in" / "broken.glb").write_bytes(b"glTF and no more")
     tally = meshes(tmp_path / "in", tmp_path / "out", 16, silent)
     assert (tally.things, tally.sets) == (1, folders.EACH)
-    assert "1 left out: it cannot be read" in str(tally)
+    assert str(tally) == f"{folders.EACH} sets of views of 1 thing; 1 thing left out: it cannot be read (broken.glb)"
     found = Corpus(tmp_path / "out" / "train")
     assert found[0].captions == ("three panels",)
     assert found[0].cameras.shape == (4, 4, 4)
@@ -232,7 +234,8 @@ def test_single_pictures_are_their_middles_upright_and_before_white(tmp_path):
     )
     tally = folders.pictures(where, tmp_path / "out", 16, silent)
     assert str(tally).startswith("4 single pictures; ")
-    assert tally.left_out == {"it has fewer than 16 pixels a side": 1, "it cannot be read": 1}
+    assert tally.left_out == {"it has fewer than 16 pixels a side": ["small.png"], "it cannot be read": ["broken.png"]}
+    assert "1 picture left out: it cannot be read (broken.png)" in str(tally)
     found = {one.captions[0]: one for one in Corpus(tmp_path / "out" / "train")}
     assert set(found) == {"a wall", "a wall on its side", "sea", "deepgrey"}
     assert all(one.flat and one.pictures.shape == (1, 3, 16, 16) for one in found.values())

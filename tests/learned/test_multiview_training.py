@@ -367,7 +367,7 @@ def test_the_command_trains_on_specimens_stops_and_goes_on(capsys, tmp_path, mon
     monkeypatch.setitem(plans.PLANS, "seedling", replace(PLAN, samples={}))
     asked = ["--preset", "seedling", "--out", str(tmp_path / "out")]
     code, text = said(capsys, *asked, "--minutes", "0")
-    assert (code, "The 0 minutes are over: go on with --resume" in text) == (130, True)
+    assert (code, "The 0 minutes are over: go on with --resume" in text) == (0, True)
     assert main(["multiview", *asked, "--resume"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["model"] == str(tmp_path / "out" / "model")
@@ -392,3 +392,19 @@ def test_the_command_takes_single_pictures_beside_renders(capsys, tmp_path, monk
     (tmp_path / "none").mkdir()
     code, text = said(capsys, *asked[:-1], str(tmp_path / "other"), "--pictures", str(tmp_path / "none"))
     assert (code, "No pictures (.png" in text) == (2, True), text
+
+
+def test_a_refusal_leaves_no_folder_of_what_was_prepared(capsys, tmp_path, monkeypatch):
+    write_renders(tmp_path / "in" / "chair", count=3)
+    monkeypatch.setitem(plans.PLANS, "seedling", replace(PLAN, samples={}))
+    asked = ["--preset", "seedling", "--renders", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    code, text = said(capsys, *asked)
+    reason = "1 thing left out: no four of its pictures are a quarter of a turn apart (chair)"
+    assert (code, reason in text, "can be learned from" in text) == (2, True, True), text
+    assert not (tmp_path / "out" / "sets").exists()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "wall.png").write_bytes(b"no picture")
+    write_renders(tmp_path / "in" / "lamp")
+    code, text = said(capsys, *asked, "--pictures", str(tmp_path / "photos"))
+    assert (code, "0 single pictures; 1 picture left out: it cannot be read (wall.png)" in text) == (2, True), text
+    assert not (tmp_path / "out" / "pictures").exists() and (tmp_path / "out" / "sets").exists()

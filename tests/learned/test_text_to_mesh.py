@@ -475,6 +475,16 @@ def test_words_that_the_model_does_not_know_are_told_and_none_at_all_refused(mod
     assert carried_out(request)[-2][1].passed_over == ("dragon", "negative: blue")
 
 
+@pytest.mark.parametrize(("count", "listed"), [(60, 60), (61, 24)])
+def test_of_the_words_that_a_model_knows_all_are_told_or_the_first_of_many(count, listed, monkeypatch, tmp_path):
+    words = [f"{first}{second}x" for first in "abcdef" for second in "abcdefghijkl"][:count]
+    Seedling.fresh(TINY, ("a", "of", *words)).save(tmp_path)
+    with pytest.raises(pipelines.NotUnderstood) as refused:
+        views_of.heard(str(tmp_path), "a dragon", "")
+    rest = f" and {count - listed} more" if count > listed else ""
+    assert f"it knows {', '.join(words[:listed])}{rest}. Say it" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("named", "sentence"),
     [

@@ -10,6 +10,7 @@ is a coarse-to-fine one of Brox and Liu; here it is one of those in `flow`.
 """
 
 import json
+import os
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from backend.report import Report, silent
 from backend.spectral import BASE, BINS, analyse
+from backend.training import leftovers
 from backend.training.dynamics import samples
 from backend.training.dynamics.camera import follows_camera
 from backend.training.dynamics.flow import DIS, Flow, Pictures
@@ -37,6 +39,7 @@ FINE = 256  # pixels across, in which flow is found
 TESTED = 10  # one in so many videos is kept for tests
 SHARD = 16  # clips
 CUT, OUTSTANDING = 0.06, 6.0  # of a frame's change from the one before: of white, and times the clip's median
+QUIET = {"OPENCV_FFMPEG_LOGLEVEL": "-8"}  # AV_LOG_QUIET: what is wrong with a video is said by us, with its name
 STILL = 0.002  # of the width: what the liveliest twentieth of the pixels must swing
 LOST = 0.08  # of white: what frames may differ from the first when the flow brings them back
 
@@ -84,14 +87,14 @@ class Tally:
     clips: int = 0
     rejected: list[Rejected] = field(default_factory=list)
 
-    @property
-    def reasons(self) -> Counter[str]:
-        """How many clips or videos were left out, by reason."""
-        return Counter(one.reason for one in self.rejected)
-
     def __str__(self) -> str:
-        left_out = "; ".join(f"{count} left out: {reason}" for reason, count in self.reasons.most_common())
-        return f"{self.clips} clips" + (f"; {left_out}" if left_out else "")
+        said = [leftovers.counted(self.clips, "clip")]
+        for reason, count in Counter(one.reason for one in self.rejected).most_common():
+            # of these there is no clip, and of the others each clip counts
+            what = "video" if reason.startswith((Reason.UNREADABLE, Reason.SHORT)) else "clip"
+            names = (one.video for one in self.rejected if one.reason == reason)
+            said.append(leftovers.told(count, what, reason, names))
+        return "; ".join(said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +213,8 @@ def clips(path: Path, how: Preparation) -> Iterator[Clip]:
     Raises:
         Unreadable: no frames come from it, or it tells no rate.
     """
+    for name, level in QUIET.items():
+        os.environ.setdefault(name, level)  # OpenCV looks once, at the first video
     video = cv2.VideoCapture(str(path))
     try:
         rate = video.get(cv2.CAP_PROP_FPS)

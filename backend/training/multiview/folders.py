@@ -1,5 +1,5 @@
 """Sets of views from what others have: folders of renders, or glTF files; and single pictures. What cannot be read is
-counted and left out.
+left out, and named with the reason.
 
 Renders. Each folder in FOLDER is one thing: its pictures, square, and a `transforms.json` beside them, as of NeRF's
 synthetic scenes and of many exporters from Blender:
@@ -21,7 +21,6 @@ a list of them; else its name.
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2s
@@ -38,6 +37,7 @@ from backend.protocol import PICTURE_ENDINGS
 from backend.protocol.colours import srgb_to_linear
 from backend.render.orbits import RADIUS, VIEWS, Orbit
 from backend.report import Report
+from backend.training import leftovers
 from backend.training.disk import make_room
 from backend.training.multiview import sets
 from backend.training.multiview.sets import SUFFIX, ViewSet
@@ -64,14 +64,17 @@ class Tally:
 
     things: int = 0
     sets: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)  # by reason
-    names: list[str] = field(default_factory=list)  # of what was left out, with the reason
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # names by reason
     single: bool = False  # whether it is of single pictures
 
     def __str__(self) -> str:
-        made = f"{self.sets} single pictures" if self.single else f"{self.sets} sets of views of {self.things} things"
-        reasons = [f"{count} left out: {reason}" for reason, count in self.left_out.most_common()]
-        return "; ".join([made, *reasons])
+        if self.single:
+            what, made = "picture", leftovers.counted(self.sets, "single picture")
+        else:
+            what = "thing"
+            made = f"{leftovers.counted(self.sets, 'set')} of views of {leftovers.counted(self.things, what)}"
+        reasons = sorted(self.left_out.items(), key=lambda one: -len(one[1]))
+        return "; ".join([made, *(leftovers.told(len(names), what, reason, names) for reason, names in reasons)])
 
 
 def renders(folder: Path, out: Path, side: int, report: Report) -> Tally:
@@ -130,8 +133,7 @@ def _prepared(
                 made = [ViewSet(*seen, captions, name, single) for seen in read(path, side)]
                 sets.write(shard, made, about)
         except Unreadable as reason:
-            tally.left_out[str(reason)] += 1
-            tally.names.append(f"{name}: {reason}")
+            tally.left_out.setdefault(str(reason), []).append(name)
             shard.unlink(missing_ok=True)  # of what it was before: nothing is learned from what is counted as left out
             continue
         tally.things += 1
