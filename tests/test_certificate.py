@@ -280,6 +280,8 @@ def test_a_sheet_has_an_area_and_no_volume(make):
     assert found["open sheets"] == 1.0
     assert area_curve(found) == pytest.approx([1.0, 0.25, 0.0], abs=1e-5)
     assert "volume" not in said.summary and "area of the sheets 0 % at the end" in said.summary
+    in_a_loop = certificate(mesh, mesh.vertices, half, mesh.vertices, loop=True).summary
+    assert "area of the sheets changes by up to 75 %" in in_a_loop and "at the end" not in in_a_loop
 
 
 def test_sheets_beside_a_solid_do_not_spoil_its_volume():

@@ -199,8 +199,13 @@ def _summary(found: dict[str, float]) -> str:
     if VOLUME_CHANGE in found and sheets <= 1.0 - TOLD:
         said.append(_volume_in_words(found))
     if sheets >= TOLD:
-        area = found[f"{AREA} at 100 % of the frames"]
-        said.append(f"{AREA} {100 * area:.0f} % at the end")
+        areas = [found[f"{AREA} at {percent} % of the frames"] for percent in CURVE]
+        much = max(abs(area - 1.0) for area in areas)
+        said.append(
+            f"{AREA} changes by up to {100 * much:.0f} %"
+            if SWING in found
+            else f"{AREA} {100 * areas[-1]:.0f} % at the end"
+        )
     if found[TURNED_OVER]:
         said.append(f"{_faces(found[TURNED_OVER])} turned over")
     if f"{CROSSING} in the last frame" in found:
