@@ -199,7 +199,7 @@ def _summary(found: dict[str, float]) -> str:
     if VOLUME_CHANGE in found and sheets <= 1.0 - TOLD:
         said.append(_volume_in_words(found))
     if sheets >= TOLD:
-        areas = [found[f"{AREA} at {percent} % of the frames"] for percent in CURVE]
+        areas = [found.get(f"{AREA} at {percent} % of the frames", 1.0) for percent in CURVE]
         much = max(abs(area - 1.0) for area in areas)
         said.append(
             f"{AREA} changes by up to {100 * much:.0f} %"
