@@ -14,6 +14,15 @@ for function in (torch.exp, torch.log, torch.sin, torch.sqrt):
     for dtype in (torch.float32, torch.float64):
         function(torch.ones(1, dtype=dtype))
 
+THREADS = torch.get_num_threads()
+
+
+def pytest_runtest_setup() -> None:
+    """Kernels of numba set how many threads OpenMP has for all, torch among them. With more than a run was given, they
+    wait busily for each other beside another run: ten times as long."""
+    torch.set_num_threads(THREADS)
+
+
 VERSIONS = {"numba": torch.float64, "numba, single precision": torch.float32, "warp": torch.float32}
 
 
