@@ -114,7 +114,7 @@ def _pictures_in(folder: Path) -> list["Pixels"]:
 def _remove_empty(folder: Path) -> None:
     """A folder of what was prepared, if nothing in it teaches anything: what is of videos that are gone by now does."""
     if not any(folder.rglob("*.safetensors")):
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _kept(folder: Path, out: Path) -> Path:

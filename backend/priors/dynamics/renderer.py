@@ -95,11 +95,13 @@ class Renderer(ModelMixin, ConfigMixin):
         """As `forward`, of features that are already there. `finer`: how many times as fine the picture is as what its
         motion was found in."""
         length = torch.linalg.vector_norm(motion.detach(), dim=1, keepdim=True)
-        given = [picture, length, prominence, stretch(motion.detach()), features[0]]
-        carried, covered = self._splat(torch.cat(given, dim=1), motion, prominence)
-        base, arrived, front, apart, finest = carried.split([one.shape[1] for one in given], dim=1)
+        given = [picture, length, prominence, features[0]]
         if finer >= FINER:
-            base, covered, front = _closed(base, covered, front, apart)
+            given.append(stretch(motion.detach()))
+        carried, covered = self._splat(torch.cat(given, dim=1), motion, prominence)
+        base, arrived, front, finest, *apart = carried.split([one.shape[1] for one in given], dim=1)
+        if apart:
+            base, covered, front = _closed(base, covered, front, *apart)
         base = _filled(base, covered, covered * (-self.sharpness * front).clamp(min=FARTHEST_FRONT).exp())
         near = _near(torch.maximum(length, arrived.detach()))
 
