@@ -19,7 +19,7 @@ def shown(remaining: bool = True) -> Iterator[Report]:
     """A report that moves a bar, which tells how long it may take yet where that is known (`remaining`)."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _lines()
+        yield lines()
         return
     columns = [BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn()]
     columns += [TimeRemainingColumn()] * remaining
@@ -28,7 +28,7 @@ def shown(remaining: bool = True) -> Iterator[Report]:
         yield lambda done, text: progress.update(task, completed=done, description=text)
 
 
-def _lines() -> Report:
+def lines() -> Report:
     """In a file there is no bar: a report that says where it is when nothing was said for long. What is over before
     then says nothing, but that it compiles."""
     said, compiling = time.monotonic(), False

@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.commands.bar import lines
 from backend.pipelines.expected import expected, sampling
 from backend.priors.dynamics import Dynamics, Sampling, denoiser, normal
-from backend.report import Report, silent
+from backend.report import silent
 from backend.training import shards
 from backend.training.dynamics import corpus
 from backend.training.dynamics.plan import PLANS
@@ -42,7 +43,6 @@ SPLITS = "kinds", "seeds"
 DRIFTING = 4  # pictures whose long films are looked at
 DRAWN = 6  # pictures of a split that get a sheet
 MEASURED = 1  # seed of the corpus of which is measured
-QUIET = 60.0  # seconds from one word on how far it is to the next
 
 Scores = dict[str, float]
 
@@ -101,10 +101,10 @@ def of_model(arguments: argparse.Namespace) -> None:
         recipe = corpus.Recipe(sizes.height, sizes.width, sizes.bins)
         folder = ablations.folder(recipe)
         held = folder / "measured"
-        corpus.make(folder, recipe, {"train": PLANS["seedling"].samples["train"]}, _told())
+        corpus.make(folder, recipe, {"train": PLANS["seedling"].samples["train"]}, lines())
         # so many individuals: each of them is in as many pictures of a shard
         counts = dict.fromkeys(SPLITS, arguments.pictures * recipe.views)
-        corpus.make(held, replace(recipe, seed=MEASURED), counts, _told())
+        corpus.make(held, replace(recipe, seed=MEASURED), counts, lines())
     train = Part.whole(Corpus(folder / "train"))
     direct = _direct(model, train, arguments)
     means = rivals.Means(train)
@@ -218,10 +218,10 @@ def of_ablations(arguments: argparse.Namespace) -> None:
     plan, recipe = ablations.MINIATURE.with_effort(arguments.effort), ablations.recipe()
     folder = arguments.corpus or ablations.folder(recipe)
     if arguments.corpus is None:
-        corpus.make(folder, recipe, plan.samples, _told())
+        corpus.make(folder, recipe, plan.samples, lines())
     data = Data.of(folder, "seeds", f"pictures of specimens in the wind, {recipe.bins} bins")
     names = arguments.only or list(ablations.VARIANTS)
-    models = {name: ablations.trained(name, arguments.out, data, arguments.effort, _told()) for name in names}
+    models = {name: ablations.trained(name, arguments.out, data, arguments.effort, lines()) for name in names}
     batch = held_out(data.held_out.corpus, arguments.pictures)
     _show_motion(models, batch, arguments)
     _show_splatting(models, batch)
@@ -286,19 +286,6 @@ def _show_splatting(models: dict[str, Dynamics], batch: Batch) -> None:
 
 
 # --- what is asked ---
-
-
-def _told() -> Report:
-    """A word now and then: trainings are long."""
-    said = time.monotonic()
-
-    def report(done: float, text: str) -> None:
-        nonlocal said
-        if time.monotonic() - said > QUIET:
-            said = time.monotonic()
-            print(f"  {done:.0%} {text}", file=sys.stderr, flush=True)
-
-    return report
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,7 +22,6 @@ import backend.threads  # noqa: F401  # isort: skip
 
 import argparse
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache, partial
@@ -32,10 +31,10 @@ from statistics import fmean, median
 import numpy as np
 import torch
 
+from backend.commands.bar import lines
 from backend.pipelines.recipes import Recipe
 from backend.priors.seedling import CARD, Seedling
 from backend.priors.weights import AnotherLayout, Damaged
-from backend.report import Report
 from backend.training import shards
 from backend.training.multiview import captions, corpus
 from backend.training.multiview.model import Sown
@@ -54,7 +53,6 @@ PARTS = "gate", "drawn", "distilled", "bound", "time", "cuda"
 VIEWS = 4  # that are drawn at once
 WAYS = {"3-D attention": arms.as_it_is, "camera alone": arms.apart, "2-D mode": arms.flat}  # of drawing
 FREE = "2-D mode"  # that of them which has no front
-QUIET = 60.0  # seconds from one word on how far it is to the next
 LEAST = {"turned": 1.5, "flat": 1.2}  # of the gate's scores
 RIGHT = {  # what counts views of which of the truth's eight sides: in words, the share that are so by chance
     "azimuths right": ("azimuths right or next to it", 3 / 8),
@@ -72,7 +70,7 @@ class Bench:
         self.recipe: Recipe = made.recipe(self.side, arguments.steps)
         recipe = repr(replace(self.recipe, steps=0))
         about = {"weights": digest(folder), "steps": self.recipe.steps, "recipe": recipe}
-        self.runs, self.report = Runs(out, about), _told()
+        self.runs, self.report = Runs(out, about), lines()
 
     def names(self, unseen: bool) -> list[str]:
         """Of the prompts, those that sets of views showed in training, or the others."""
@@ -364,7 +362,7 @@ def cuda() -> None:
 
 
 def ablations(arguments: argparse.Namespace) -> None:
-    plan, report = trained.MINIATURE.with_effort(arguments.effort), _told()
+    plan, report = trained.MINIATURE.with_effort(arguments.effort), lines()
     folder = arguments.corpus or corpus.default_folder() / str(plan.sizes.side)
     if arguments.corpus is None:
         corpus.make(folder, corpus.Recipe(plan.sizes.side), plan.samples, report)
@@ -410,19 +408,6 @@ def _right(what: str, views: int) -> str:
 
 def _which(unseen: bool) -> str:
     return "that no set of views showed in training" if unseen else "that sets of views showed in training"
-
-
-def _told() -> Report:
-    """A word now and then: fields take long."""
-    said = time.monotonic()
-
-    def report(done: float, text: str) -> None:
-        nonlocal said
-        if time.monotonic() - said > QUIET:
-            said = time.monotonic()
-            print(f"  {done:.0%} {text}", file=sys.stderr, flush=True)
-
-    return report
 
 
 def _parser() -> argparse.ArgumentParser:

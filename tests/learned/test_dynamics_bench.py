@@ -17,6 +17,7 @@ from backend.training.loop import How
 from backend.training.plan import Budget
 from tests.bench import dynamics as bench
 from tests.bench.motion import ablations, direct, drift, measures, rendering, rivals, sheets
+from tests.bench.views.runs import OtherRuns
 from tests.learned.test_dynamics_training import PLAN, TINY, swaying
 
 
@@ -287,6 +288,8 @@ def test_it_learns_for_so_long_and_goes_on_from_there(corpus, model, tmp_path):
     torch.testing.assert_close(other(pictures, 8), one(pictures, 8))
     assert not one.textures(pictures)[:, 0].any()
     assert direct.Direct(trained).train(part, tmp_path, 2.0) > steps
+    with pytest.raises(OtherRuns, match="beside another model, or from other pictures: name another folder"):
+        direct.Direct(trained).train(part, tmp_path, 2.0, "another model")
 
 
 def test_how_long_a_model_learned_is_in_its_log(tmp_path):
@@ -343,6 +346,8 @@ def test_the_switch_of_a_variant_is_in_what_is_trained(corpus, tmp_path, monkeyp
         seen.clear()
         models[name] = ablations.trained(name, tmp_path, data)
         models[name].first = seen.get("slices", [None])[0]
+    with pytest.raises(OtherRuns, match="bins_16 holds another model, or one of other pictures"):
+        ablations.trained("bins_16", tmp_path, replace(data, about="circles"))
     usual, plain = models["bins_16"], models["plain"]
     assert models["bins_4"].sizes.bins == len(models["bins_4"].scales) == 2
     torch.testing.assert_close(models["bins_4"].scales, usual.scales[:2])
