@@ -302,8 +302,11 @@ def test_streams_take_turns(server, client):
     jobs = [client.submit("size=2000000", frames=4, seed=seed).job for seed in (1, 2)]
     for job in jobs:
         client.wait(job)
+    gateway = psutil.Process(server.process.pid)
+    gateway.suspend()  # else the first may be through before the second is asked for
     for stream, job in enumerate(jobs):
         client.send(protocol.Subscribe(stream=stream, job=job))
+    gateway.resume()
     order = []
     while 1 not in order or len(order) < order.index(1) + 12:  # the first may have begun alone
         answer, _ = client.receive()
