@@ -15,7 +15,7 @@ import pytest
 
 import build
 from backend import protocol, terminal
-from tools import environments, package
+from tools import environments, package, testing
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -320,12 +320,12 @@ def runs_of_pytest(monkeypatch):
 
     def run(environment, options, out, before):
         found.append((environment.name, options, before))
-        return build.Counter(passed=1)
+        return testing.Counter(passed=1)
 
-    monkeypatch.setattr(build, "ensure", lambda *environments: None)
-    monkeypatch.setattr(build, "_ensure_validator", lambda: None)
-    monkeypatch.setattr(build, "_has_python", lambda version: True)
-    monkeypatch.setattr(build, "_pytest", run)
+    monkeypatch.setattr(testing, "ensure", lambda *environments: None)
+    monkeypatch.setattr(testing, "_ensure_validator", lambda: None)
+    monkeypatch.setattr(testing, "_has_python", lambda version: True)
+    monkeypatch.setattr(testing, "_pytest", run)
 
     def ask(*options: str) -> list[tuple]:
         found.clear()
@@ -347,14 +347,15 @@ def test_all_is_tested_in_one_blender_and_in_the_others_what_may_differ_or_all_i
     def chosen(*options: str) -> dict[str, bool]:
         return {name: "not once" in asked for name, asked, _ in runs_of_pytest("--only", *environments.BPY, *options)}
 
-    assert chosen() == {f"bpy-{version}": version != build.MAIN_BLENDER for version in environments.BPY}
+    assert chosen() == {f"bpy-{version}": version != environments.MAIN_BLENDER for version in environments.BPY}
     assert set(chosen("--whole").values()) == {False}
 
 
 def test_what_waits_comes_first_at_the_cores(runs_of_pytest):
     before = {options[0]: words for _, options, words in runs_of_pytest("--only", "backend", "learned")}
-    assert before.pop(build.WAITING[0]) == []
-    assert set(before) == {"tests", "tests/learned"} and all(words == build.STEPPING_BACK for words in before.values())
+    assert before.pop(testing.WAITING[0]) == []
+    assert set(before) == {"tests", "tests/learned"}
+    assert all(words == testing.STEPPING_BACK for words in before.values())
 
 
 @pytest.mark.parametrize("action", ["", "demo", "test", "bench", "package", "dev"])

@@ -56,6 +56,7 @@ BPY = {
     "5.0": Environment("bpy-5.0", "3.11", BLENDER, ("bpy==5.0.*", "numpy<2")),
     "5.2": Environment("bpy-5.2", "3.13", BLENDER, ("bpy==5.2.*",)),
 }
+MAIN_BLENDER = "5.0"  # which `build.py demo` takes, and all the tests of the add-on run in
 BACKEND_ENVIRONMENT = Environment("backend", "3.11", BACKEND)
 LEARNED_ENVIRONMENT = Environment("learned", "3.11", LEARNED)
 EDITOR = Environment("dev", "3.11", tuple(dict.fromkeys(LEARNED + BLENDER)), ("fake-bpy-module-5.0",))
@@ -102,6 +103,11 @@ def ensure(*environments: Environment) -> None:
             finally:
                 for making in running:
                     making.stop()
+
+
+def variables(**more: str) -> dict[str, str]:
+    """This process's own for a child of ours: our packages, where the backend's Python is, and `more`."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "ANTHESIS_PYTHON": str(BACKEND_ENVIRONMENT.executable)} | more
 
 
 @contextmanager
