@@ -22,7 +22,7 @@ one set, which is usual, it is the same.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -45,6 +45,9 @@ class ClassifierFree:
     scale: float  # 0: as without the text; 1: as under it; more: further away from what is without it
     rescale: float = 0.0  # phi, in [0, 1]
     clamp: float | None = None  # clean latents lie in [-clamp, clamp]: 1 for priors that work on pixels
+    # The two texts one after the other: for less memory, and with the same result. So no `repr` has it, by which what
+    # is kept is known.
+    apart: bool = field(default=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale >= 0):
@@ -132,7 +135,8 @@ def distil(
 
 @torch.no_grad()
 def estimate(prior: Prior, x_t: Tensor, t: Tensor, given: Given, without: Given, how: ClassifierFree) -> Tensor:
-    """x0^ (B, C, H, W) of latents at levels (B,). The network is asked once, for both texts in one batch.
+    """x0^ (B, C, H, W) of latents at levels (B,). The network is asked once, for both texts in one batch; or for one
+    after the other.
 
     Raises:
         ValueError: not as many latents as texts.
@@ -143,8 +147,11 @@ def estimate(prior: Prior, x_t: Tensor, t: Tensor, given: Given, without: Given,
     if how.scale == 1:
         under = guided = prior.predict(x_t, t, given).to(x_t)
     else:
-        both = prior.predict(torch.cat([x_t, x_t]), torch.cat([t, t]), given.and_then(without)).to(x_t)
-        under, free = both.chunk(2)
+        if how.apart:
+            under, free = (prior.predict(x_t, t, each).to(x_t) for each in (given, without))
+        else:
+            both = prior.predict(torch.cat([x_t, x_t]), torch.cat([t, t]), given.and_then(without)).to(x_t)
+            under, free = both.chunk(2)
         guided = torch.lerp(free, under, how.scale)
     clean = prior.schedule.clean(x_t, guided, t)
     clean = rescaled(clean, prior.schedule.clean(x_t, under, t), how.rescale, given.views)

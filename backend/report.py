@@ -21,6 +21,11 @@ def part(report: Report, start: float, end: float) -> Report:
     return lambda done, text: report(start + (end - start) * done, text)
 
 
+def noting(report: Report, note: str) -> Report:
+    """With a sentence behind all that is told."""
+    return lambda done, text: report(done, f"{text}. {note}")
+
+
 def silent(done: float, text: str) -> None:
     """For callers that watch nothing and never cancel."""
 

@@ -1,5 +1,7 @@
 """Grow: triangles put together, from nothing at the root to the artist's mesh, with nothing torn off on the way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -246,6 +248,34 @@ def test_young_parts_are_light_and_glossy_and_grown_ones_have_their_own_material
     assert young.roughness[tips].mean() < body.roughness[tips].mean() - 0.05
     for values in (young.albedo, young.roughness, young.metallic, young.opacity):
         assert values.min() >= 0.0 and values.max() <= 1.0
+
+
+def coloured(body, albedo, chosen=slice(None)):
+    colours = body.albedo.copy()
+    colours[chosen] = albedo
+    return replace(body, albedo=colours)
+
+
+def test_a_plant_is_young_green_all_over_and_other_things_where_they_are_leafy():
+    plant, column_ = MADE["tulip"], MADE["column"]
+    red, grey, leafy = (0.5, 0.03, 0.06), (0.8, 0.8, 0.8), (0.06, 0.25, 0.04)
+    petals = (plant.albedo == red).all(axis=1)
+    assert petals.any() and process_of(plant).look(0.0, plant.look).albedo[petals, 1].min() > red[1] + 0.1
+    for albedo in (red, grey, (0.5, 0.45, 0.1)):
+        other = coloured(column_, albedo)
+        assert np.array_equal(process_of(other).look(0.3, other.look).albedo, other.albedo)
+    spotted = np.arange(len(column_.vertices)) < 3  # as a leaf on an apple
+    fruit = coloured(coloured(column_, red), leafy, spotted)
+    young = process_of(fruit).look(0.0, fruit.look).albedo
+    assert np.array_equal(young[~spotted], fruit.albedo[~spotted])
+    assert (young[spotted] > np.add(leafy, 0.05)).all()
+
+
+def test_what_does_not_grow_makes_nothing_a_plant():
+    body = coloured(body_of(*column()), (0.4, 0.12, 0.05))
+    still = body.vertices[:, 2] < 0.5
+    on_grass = replace(coloured(body, (0.06, 0.25, 0.04), still), weight=1.0 - still)
+    assert np.array_equal(process_of(on_grass).look(0.0, on_grass.look).albedo, on_grass.albedo)
 
 
 AWKWARD = {

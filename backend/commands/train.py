@@ -223,13 +223,13 @@ def _train(arguments: argparse.Namespace, options: list[str]) -> dict[str, float
     from backend.training.learner import NotLearned
     from backend.training.loop import Diverged, How
 
-    how = How(arguments.device, arguments.seed, shlex.join(["python", "-m", "backend", "train", *options]))
+    how = How(arguments.device, arguments.seed, shlex.join(["python", "-m", "backend", "train", *options]), say)
     try:
         with _reported(arguments.minutes) as report:
             kind = {"dynamics": dynamics, "multiview": multiview, "subject": subject}[arguments.what]
             return kind(arguments, how, report)
     except (OtherPlan, Damaged) as error:
-        raise Unfit(f"{arguments.out} cannot be gone on with: {error}. Name another folder") from None
+        raise Unfit(f"{arguments.out} cannot be gone on with: {error}. Name another folder to begin anew") from None
     except Diverged as error:
         say(f"{error}. The state before it is kept in {arguments.out}: go on with --resume and another --seed")
     except NotLearned as error:

@@ -40,8 +40,7 @@ def multiview(arguments: argparse.Namespace, how: "How", report: Report) -> dict
     from backend.training.multiview import captions, corpus, folders
     from backend.training.multiview.plan import PLANS
     from backend.training.multiview.stock import Data
-    from backend.training.multiview.training import Unfit as NotLearnable
-    from backend.training.multiview.training import train
+    from backend.training.multiview.training import NotLearnable, train
 
     plan = PLANS[arguments.preset or "paper"].with_effort(arguments.effort)
     side = plan.side if plan.sizes is None else plan.sizes.side
@@ -78,7 +77,7 @@ def subject(arguments: argparse.Namespace, how: "How", report: Report) -> dict[s
     """Of one subject. Raises Unfit, and what a training raises."""
     from backend.priors.weights import AnotherLayout, Damaged
     from backend.training.multiview import subject
-    from backend.training.multiview.training import Unfit as NotLearnable
+    from backend.training.multiview.training import NotLearnable
 
     text = " ".join(f"{arguments.name} {arguments.of or ''}".split())
     try:
@@ -92,7 +91,7 @@ def subject(arguments: argparse.Namespace, how: "How", report: Report) -> dict[s
 
 
 def _pictures_in(folder: Path) -> list["Pixels"]:
-    """Pictures (H, W, 3 or 4), by their names. Raises Unfit, and the training's own Unfit."""
+    """Pictures (H, W, 3 or 4), by their names. Raises Unfit, NotLearnable."""
     from backend.files import picture
     from backend.files.mesh import Unreadable
     from backend.training.multiview.subject import FEWEST, MOST, check_size

@@ -116,10 +116,11 @@ def _learnt(
     from backend.training.checkpoint import OtherPlan
     from backend.training.loop import MODEL, Diverged, How
     from backend.training.multiview import subject
-    from backend.training.multiview.training import Unfit
+    from backend.training.multiview.training import NotLearnable
 
     plan = replace(subject.usual(base).with_effort(request.effort), checked=NEVER)
-    how = How(trained.device(), request.seed, "Learn Subject, in Blender")
+    told: list[str] = []
+    how = How(trained.device(), request.seed, "Learn Subject, in Blender", told.append)
     kept = Kept(protocol.default_home() / "cache" / "subjects" / key)
     try:
         data = _data(request.called, files, report)
@@ -136,7 +137,7 @@ def _learnt(
         report(1.0, "Keeping what was learnt")
         learnt = Learnt(request.called, key, sum(budget.steps for budget in plan.budgets.values()), scores)
         _put(kept.folder / MODEL, learnt)
-    except Unfit as error:
+    except NotLearnable as error:
         raise Unlearnable(str(error)) from error
     except Diverged as error:
         raise Unlearnable(f"{error}: choose another Seed, or less Effort") from error
@@ -156,7 +157,7 @@ def _learnt(
             "it goes on from there"
         ) from error
     kept.remove()
-    return learnt, said
+    return learnt, ". ".join((said, *told))
 
 
 def _under_way(error: BaseException, kind: type[Exception]) -> BaseException | None:
@@ -167,7 +168,7 @@ def _under_way(error: BaseException, kind: type[Exception]) -> BaseException | N
 
 
 def _data(called: str, files: list[tuple[str, memoryview]], report: Report) -> "Pictures":
-    """The pictures, as a training has them. Raises Unlearnable, Unfit."""
+    """The pictures, as a training has them. Raises Unlearnable, NotLearnable."""
     from backend.files import picture
     from backend.files.mesh import Unreadable
     from backend.training.multiview import subject

@@ -70,7 +70,7 @@ def views(
     """The prior's views (count, H, W, 3) of what a text says, after each step: the last ones are the sample.
 
     The first looks at the front, and the others are evenly around, `elevation` radians above the horizon. The noise of
-    a view does not hang on how many there are.
+    a view does not hang on how many there are. Where `how` has the texts apart, pictures are decoded one by one, too.
 
     Raises:
         NotFinite: while it goes on.
@@ -80,7 +80,7 @@ def views(
     generator = torch.Generator().manual_seed(seed)
     for latents in sampled(prior, given, without, [generator] * count, how):
         with torch.no_grad():
-            pictures = prior.decode(latents)
+            pictures = torch.cat([prior.decode(some) for some in latents.split(1 if how.apart else count)])
         yield _in_bytes((pictures.float().movedim(1, 3) + 1) / 2)
 
 

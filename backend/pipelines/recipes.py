@@ -138,9 +138,15 @@ class Recipe:
         guidance = replace(self.guidance, scale=scale) if scale else self.guidance
         return replace(self, steps=steps or self.steps, guidance=guidance, shading=shading)
 
+    def asked_in_parts(self) -> "Recipe":
+        """With the texts one after the other, to the same result."""
+        return replace(self, guidance=replace(self.guidance, apart=True))
+
     def smaller(self) -> "Recipe | None":
-        """For less memory, about a quarter: smaller pictures; then fewer of them, and coarser rays. None: it is the
-        smallest. What is kept of the one is gone on with by the other."""
+        """For less memory: the prior asked in parts; then, about a quarter each time, smaller pictures; then fewer of
+        them, and coarser rays. None: it is the smallest. What is kept of the one is gone on with by the other."""
+        if not self.guidance.apart:
+            return self.asked_in_parts()
         largest = max(stage.side for stage in self.stages)
         if largest > 64:
             return replace(

@@ -29,7 +29,7 @@ from backend.pipelines.kept import Kept
 from backend.pipelines.lifecycle import Life, UnusableSubject
 from backend.pipelines.processes.process import NotForThis
 from backend.pipelines.trained import TooLittleMemory
-from backend.pipelines.views_of import GLIMPSES, Glimpses, Heard, heard
+from backend.pipelines.views_of import GLIMPSES, IN_PARTS, Glimpses, Heard, heard
 from backend.prompt import Lived, in_its_stages, life_of
 from backend.report import Glimpse, Report, Varying, part
 
@@ -248,7 +248,7 @@ class _Work:
             )
             report = part(self.report, 0.0, VIEWS)
             try:
-                *_, (_, _, pictures) = views_of.drawn(self.asked, wanted, report)
+                *_, (_, _, pictures) = views_of.drawn(self.asked, wanted, report, self._ask_in_parts)
             except TooLittleMemory as error:  # which advises who has chosen how many
                 raise TooLittleMemory(
                     f"The GPU has too little memory for the {wanted.count} views that the mesh begins with: close what "
@@ -260,7 +260,7 @@ class _Work:
         return pictures
 
     def _distilled(self, start: "Pictures | None") -> Iterator[Glimpse]:
-        """The field, by smaller pictures where the GPU's memory is short."""
+        """The field, in smaller parts and by smaller pictures where the GPU's memory is short."""
         import torch
 
         from backend.guidance import NotFinite
@@ -311,9 +311,17 @@ class _Work:
             raise TooLittleMemory(
                 "The GPU has too little memory for this model: close what else uses it, or choose a smaller model"
             )
+        if smaller.guidance.apart and not self.recipe.guidance.apart:
+            self._ask_in_parts(IN_PARTS)
+            return
         self.recipe = smaller
         side, samples = max(stage.side for stage in smaller.stages), smaller.samples
         self._say(f"The GPU's memory is short: pictures of {side} pixels, {samples} samples along a ray")
+
+    def _ask_in_parts(self, said: str) -> None:
+        """From now on: what had no room for the views that it begins with has none while it is optimised."""
+        self.recipe = self.recipe.asked_in_parts()
+        self._say(said)
 
     def _say(self, sentence: str) -> None:
         """Now, and with the mesh."""

@@ -18,16 +18,18 @@ from backend.certificate import TIME
 from backend.pipelines import subjects, trained
 from backend.pipelines.trained import NoModel, TooLittleMemory
 from backend.prompt import NotUnderstood, life_of
-from backend.report import Glimpse, Report, Varying
+from backend.report import Glimpse, Report, Varying, noting
 
 if TYPE_CHECKING:
     from backend.pipelines.recipes import Recipe
     from backend.priors.prior import Prior
+    from backend.priors.sampling import Sampling
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "multiview"  # of the model that comes with us
 LIBRARIES = {"torch": "torch", "diffusers": "diffusers", "safetensors": "safetensors", "PIL": "pillow"} | {
     "skimage": "scikit-image", "fast_simplification": "fast-simplification", "xatlas": "xatlas",
 }  # fmt: skip
+IN_PARTS = "The GPU's memory is short: the model is asked in smaller parts, which takes longer"
 GLIMPSES = 40  # of one job, at most
 EVERY = 1.0  # seconds from one that shows something new to the next
 ALL, SHOWN = 60, 24  # words in a refusal: all that a model knows if it knows at most so many, else the first of them
@@ -167,16 +169,16 @@ def viewing(request: protocol.Views, report: Report) -> Iterator[bytearray]:
     request = msgspec.structs.replace(request, prompt=lived.thing)
     report(0.0, "Loading the model")
     asked = heard(request.model, request.prompt, request.negative)
-    glimpses = None
+    glimpses, said = None, []
     header = {
         "azimuths": tuple(k * TURN / request.count for k in range(request.count)),
-        "understood": (lived.thing[:200],),
         "passed_over": passed_over((*asked.unread, *lived.told, *lived.passed_over)),
         "version": protocol.VERSION,
     }
-    for step, steps, pixels in drawn(asked, request, report):
+    for step, steps, pixels in drawn(asked, request, report, said.append):
         glimpses = glimpses or Glimpses(steps)
-        record = protocol.ViewsRecord(step=step, steps=steps, preview=step < steps, **header)
+        understood = (lived.thing[:200], *said)
+        record = protocol.ViewsRecord(step=step, steps=steps, preview=step < steps, understood=understood, **header)
         if step < steps:
             yield from glimpses.of(record, lambda pixels=pixels: pixels)
         else:
@@ -185,21 +187,42 @@ def viewing(request: protocol.Views, report: Report) -> Iterator[bytearray]:
     count, height, width, _ = pixels.shape
     summary = f"{count} views of {width} x {height} pixels, {steps} {'step' if steps == 1 else 'steps'}"
     measured = (("views", float(count), ""), ("steps", float(steps), ""), (TIME, seconds, "s"))
-    yield Varying(protocol.pack(protocol.Certificate(summary=summary, measured=measured), {}))
+    yield Varying(protocol.pack(protocol.Certificate(summary=". ".join((summary, *said)), measured=measured), {}))
 
 
-def drawn(asked: Heard, request: protocol.Views, report: Report) -> Iterator[tuple[int, int, wire.Pixels]]:
-    """(step, steps, views (F, H, W, 3)) after each step of drawing them. Raises NotFinite, TooLittleMemory, NoModel."""
+def drawn(
+    asked: Heard, request: protocol.Views, report: Report, say: Callable[[str], None]
+) -> Iterator[tuple[int, int, wire.Pixels]]:
+    """(step, steps, views (F, H, W, 3)) after each step of drawing them. Where the GPU's memory is short they are drawn
+    anew in smaller parts, to the same views, and `say` is told. Raises NotFinite, TooLittleMemory, NoModel."""
     import torch
-
-    from backend.guidance import NotFinite
-    from backend.pipelines.mvdream import views
 
     how = asked.recipe.sampling
     how = replace(how, steps=request.steps or how.steps, scale=request.scale or how.scale)
     levels = asked.prior.schedule.levels
     if how.steps > levels:
         raise NoModel(f"The model has {levels} levels of noise, and {how.steps} steps were asked for: take fewer")
+    for apart in (False, True):
+        try:
+            yield from _drawn(asked, request, replace(how, apart=apart), noting(report, IN_PARTS) if apart else report)
+            return
+        except torch.OutOfMemoryError as error:
+            if apart:
+                raise TooLittleMemory(
+                    f"The GPU has too little memory for {request.count} views at once: ask for fewer, or close other "
+                    "programs"
+                ) from error
+        torch.cuda.empty_cache()  # now that what was under way is gone with its error
+        say(IN_PARTS)
+
+
+def _drawn(
+    asked: Heard, request: protocol.Views, how: "Sampling", report: Report
+) -> Iterator[tuple[int, int, wire.Pixels]]:
+    """As `drawn`, in one way. Raises NotFinite, torch.OutOfMemoryError."""
+    from backend.guidance import NotFinite
+    from backend.pipelines.mvdream import views
+
     pictures = views(asked.prior, asked.text, request.negative, request.count, request.elevation, request.seed, how)
     step = 0
     try:
@@ -211,10 +234,6 @@ def drawn(asked: Heard, request: protocol.Views, report: Report) -> Iterator[tup
         raise wire.NotFinite(
             f"Drawing views broke down at step {step + 1} of {how.steps}: {error}. Try another seed, a lower Guidance "
             "or another model"
-        ) from error
-    except torch.OutOfMemoryError as error:
-        raise TooLittleMemory(
-            f"The GPU has too little memory for {request.count} views at once: ask for fewer, or close other programs"
         ) from error
 
 

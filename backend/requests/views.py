@@ -103,8 +103,8 @@ class TextToMesh(Struct, frozen=True, kw_only=True, tag="text_to_mesh", forbid_u
         bool,
         Meta(
             title="Shading",
-            description="Light it from changing sides while it is made: its shape gets truer, and it gets a map of "
-            "its roughness, matt all over; takes longer",
+            description="Light it while it is made: its shape gets truer, less light stays in its texture, and it gets "
+            "a map of roughness, matt all over since gloss is not found; takes longer",
         ),
     ] = False
     faces: Annotated[

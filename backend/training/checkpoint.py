@@ -4,7 +4,8 @@ A step's data and chance follow from the seed, the phase and the step's number a
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Checkpoint:
     optimizer: dict[str, Any]
     average: list[Tensor]  # of what learns
     logged: int  # bytes of the log
+    digests: dict[str, str] = field(default_factory=dict)  # of what it learns from; older versions told none
 
     def write(self, folder: Path) -> None:
         """In one step.
@@ -73,7 +75,14 @@ class Checkpoint:
         except TypeError as error:  # it has other fields
             raise saved.Damaged(f"{FILE} is no checkpoint of this version") from error
 
-    def check(self, about: str) -> None:
-        """Raises OtherPlan where it was written by a training of other data."""
+    def check(self, about: str, digests: Mapping[str, str]) -> None:
+        """Raises OtherPlan where it was written by a training of other data; there may be more by now, as there are
+        with more effort."""
         if self.about != about:
             raise OtherPlan(f"it learns from {self.about}, and not from {about}")
+        if others := [name for name, own in self.digests.items() if digests.get(name) != own]:
+            more = f" and {len(others) - 1} more are" if len(others) > 1 else " is"
+            raise OtherPlan(
+                f"of {len(self.digests)} files that it learns from, {others[0]}{more} gone or changed. Bring back what "
+                "was there, or what it was made from, to go on with it"
+            )

@@ -4,8 +4,9 @@ All that chance decides in a step comes from a generator that follows from the s
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -39,6 +40,14 @@ class Phase(ABC):
     def losses(self, given: Any, generator: torch.Generator) -> dict[str, Tensor]:
         """`total`, which is made small, and its parts."""
 
+    def parts(self, given: Any, generator: torch.Generator) -> Iterator[dict[str, Tensor]]:
+        """Of `losses`, one after the other: slopes of all parts together are those of the whole."""
+        yield self.losses(given, generator)
+
+    def smaller(self) -> str:
+        """From now on in smaller parts, to the same result; a sentence that says so, or "" where there are none."""
+        return ""
+
     @abstractmethod
     def scores(self) -> dict[str, float]:
         """On held-out pictures."""
@@ -60,6 +69,7 @@ class Learner(ABC):
     plan: Plan
     phases: tuple[type[Phase], ...]  # all that there are, in their order
     about: str  # what it learns from
+    digests: Mapping[str, str] = MappingProxyType({})  # of the files with it, by their names
 
     @property
     @abstractmethod

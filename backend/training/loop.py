@@ -10,10 +10,12 @@ Weights are averaged over the last steps (an exponential mean), and a phase hand
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,8 @@ AVERAGED = 0.999  # of the mean is kept in a step, when many are gone
 CLIP = 1.0  # length of a gradient
 WARM, COLD = 0.05, 0.05  # share of the steps in which the rate rises; share of it that is left at the end
 
+T = TypeVar("T")
+
 
 class Diverged(ArithmeticError):
     """A loss or its slope is not a number."""
@@ -43,6 +47,7 @@ class How:
     device: str = "cpu"
     seed: int = 0
     command: str = ""
+    say: Callable[[str], None] = lambda sentence: None  # what its user should know of how it went
 
 
 def train(learner: Learner, out: Path, how: How, report: Report = silent) -> dict[str, float]:
@@ -68,10 +73,11 @@ class _Training:
         self.found = Checkpoint.read(out)
         if self.found is not None:
             learner.check(self.found.sizes)
-            self.found.check(learner.about)
+            self.found.check(learner.about, learner.digests)
         learner.begin(None if self.found is None else self.found.model, report)
         self.log = Log(out, 0 if self.found is None else self.found.logged)
         self.before = 0  # steps of the phases that are over
+        self.said = ""  # why it goes on in smaller parts
         self.last: dict[str, float] = {}
 
     def run(self) -> dict[str, float]:
@@ -91,7 +97,7 @@ class _Training:
         return self.last
 
     def _go(self, phase: Phase, budget: Budget) -> None:
-        learning = Learning(phase, budget)
+        learning = Learning(phase, budget, partial(self._within_memory, phase))
         first = step = 0
         if self.found is not None:
             learning.restore(self.found)
@@ -99,7 +105,8 @@ class _Training:
             self.found = None
         try:
             for step, given in enumerate(self._batches(phase, budget, first), start=first):
-                self._tell(step, f"Learning: {phase.name}, step {step + 1} of {budget.steps}")
+                told = f"Learning: {phase.name}, step {step + 1} of {budget.steps}"
+                self._tell(step, ". ".join(filter(None, (told, self.said))))
                 generator = torch.Generator().manual_seed(_mixed(*self._key(phase), step))
                 losses = learning.step(given, step, generator)
                 if step % self.plan.told == 0:
@@ -131,14 +138,27 @@ class _Training:
 
     def _look(self, phase: Phase, learning: "Learning", step: int) -> None:
         with learning.averaged():
-            self.last = phase.scores()
-            draw(self.out / SHEETS / f"{phase.name}-{step:07}.png", phase.shown())
+            self.last = self._within_memory(phase, phase.scores)
+            draw(self.out / SHEETS / f"{phase.name}-{step:07}.png", self._within_memory(phase, phase.shown))
         self.log.line(phase=phase.name, step=step, scores=self.last)
+
+    def _within_memory(self, phase: Phase, work: Callable[[], T]) -> T:
+        """What `work` gives. Where the GPU's memory is short it is done anew in smaller parts, and that is said."""
+        while True:
+            try:
+                return work()
+            except torch.OutOfMemoryError:
+                smaller = phase.smaller()
+                if not smaller:
+                    raise
+            torch.cuda.empty_cache()  # now that what was under way is gone with its error
+            self.said = smaller
+            self.how.say(smaller)
 
     def _save(self, phase: Phase, learning: "Learning", step: int) -> None:
         Checkpoint(
             self.learner.sizes, self.learner.about, phase.name, step, self.learner.state(),
-            learning.optimizer.state_dict(), learning.average, self.log.bytes,
+            learning.optimizer.state_dict(), learning.average, self.log.bytes, dict(self.learner.digests),
         ).write(self.out)  # fmt: skip
 
     def _tell(self, step: float, text: str) -> None:
@@ -147,11 +167,16 @@ class _Training:
         self.report(min(1.0, (self.before + step) / steps), text)
 
 
+def _at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
 class Learning:
     """What learns in a phase, its optimizer and its mean."""
 
-    def __init__(self, phase: Phase, budget: Budget) -> None:
-        self.phase, self.budget = phase, budget
+    def __init__(self, phase: Phase, budget: Budget, within: Callable[[Callable[[], T]], T] = _at_once) -> None:
+        """What wants much memory is called by `within`, as often as that takes."""
+        self.phase, self.budget, self.within = phase, budget, within
         self.weights: list[nn.Parameter] = phase.learning()
         self.optimizer = torch.optim.Adam(self.weights, budget.rate)
         self.average: list[Tensor] = [one.detach().clone() for one in self.weights]
@@ -165,9 +190,7 @@ class Learning:
         """Learn from one batch; what was lost. Raises Diverged, with all as it was."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.budget.rate * _share(step, self.budget.steps)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses = self.phase.losses(given, generator)
-        losses["total"].backward()
+        losses = self.within(partial(self._slopes, given, generator, generator.get_state()))
         slope = nn.utils.clip_grad_norm_(self.weights, CLIP)
         told = {name: loss.item() for name, loss in losses.items()} | {"slope": slope.item()}
         if not all(map(math.isfinite, told.values())):
@@ -177,6 +200,17 @@ class Learning:
         with torch.no_grad():
             torch._foreach_lerp_(self.average, self.weights, 1 - kept)
         return told
+
+    def _slopes(self, given: Any, generator: torch.Generator, state: Tensor) -> dict[str, Tensor]:
+        """Of all weights, with chance from a state on; what was lost."""
+        generator.set_state(state)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses: dict[str, Tensor] = {}
+        for part in self.phase.parts(given, generator):
+            part["total"].backward()
+            for name, loss in part.items():
+                losses[name] = loss.detach() + losses.get(name, 0)
+        return losses
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -40,7 +40,8 @@ from tests.bench.views.runs import OtherRuns, digest
 
 ROOT = Path(__file__).parents[2]
 SPLITS = "kinds", "seeds"
-DRIFTING = 4  # pictures whose long films are looked at
+DRIFTING = 4  # pictures of which long films are made
+STEADY = 0.1  # thousandths of white a second: after 20 s half of what one of 8 bits tells apart
 DRAWN = 6  # pictures of a split that get a sheet
 MEASURED = 1  # seed of the corpus of which is measured
 
@@ -74,7 +75,13 @@ def noise_left(model: Dynamics, batch: Batch) -> float:
 
 
 def held_out(part: Corpus, count: int) -> Batch:
-    """So many pictures, of as many individuals as there are."""
+    """So many pictures, of as many individuals as there are; it is said where there are fewer."""
+    if count > len(part):
+        where = part.paths[0].parent
+        print(
+            f"bench dynamics: {where} holds {len(part)} pictures and not {count}: they are all measured",
+            file=sys.stderr,
+        )
     return part.batch(np.linspace(0, len(part) - 1, min(count, len(part))).astype(int))
 
 
@@ -101,11 +108,11 @@ def of_model(arguments: argparse.Namespace) -> None:
         recipe = corpus.Recipe(sizes.height, sizes.width, sizes.bins)
         folder = ablations.folder(recipe)
         held = folder / "measured"
-        corpus.make(folder, recipe, {"train": PLANS["seedling"].samples["train"]}, lines())
+        corpus.make(folder, recipe, {"train": _learned_from(arguments.model)}, lines())
         # so many individuals: each of them is in as many pictures of a shard
         counts = dict.fromkeys(SPLITS, arguments.pictures * recipe.views)
         corpus.make(held, replace(recipe, seed=MEASURED), counts, lines())
-    train = Part.whole(Corpus(folder / "train"))
+    train = _as_many(Corpus(folder / "train"), _learned_from(arguments.model))
     direct = _direct(model, train, arguments)
     means = rivals.Means(train)
     predictors = {
@@ -127,6 +134,17 @@ def of_model(arguments: argparse.Namespace) -> None:
         _show_drift(model, direct, how, batch, split)
         if arguments.sheets:
             _draw(model, batch, {"truth": truth[None]} | drawn, arguments.sheets / split)
+
+
+def _learned_from(model: Path) -> int:
+    """Of how many pictures a model was made, as its log says, which lies beside it; else as many as a seedling is."""
+    found = [line["train"] for line in Log(model) if "train" in line] if (model / FILE).exists() else []
+    return found[-1] if found else PLANS["seedling"].samples["train"]
+
+
+def _as_many(there: Corpus, count: int) -> Part:
+    """Rivals learn from no more pictures than the model did."""
+    return Part(there, np.arange(min(count, len(there))))
 
 
 def _direct(model: Dynamics, train: Part, arguments: argparse.Namespace) -> Direct:
@@ -162,12 +180,14 @@ def _show_drift(model: Dynamics, direct: Direct, how: Sampling, batch: Batch, sp
         return normal.starting_at_rest(model.slices(picture[None], [number], how))[0]
 
     ways = {
-        "model, coming round": lambda picture: drift.come_round(drawn(picture, 0), MOMENTS),
+        "model, coming round": lambda picture, renderer: drift.come_round(
+            drawn(picture, 0), MOMENTS, picture, renderer
+        ),
         "model, going on from its last frame": partial(
-            drift.gone_on, lambda one, number: normal.displacements(drawn(one, number), turns), renderer=model.renderer
+            drift.gone_on, lambda one, number: normal.displacements(drawn(one, number), turns)
         ),
         "direct predictor, going on from its last frame": partial(
-            drift.gone_on, lambda one, number: direct.textures(one[None])[0].detach(), renderer=model.renderer
+            drift.gone_on, lambda one, number: direct.textures(one[None])[0].detach()
         ),
     }
     pictures = batch.picture[:: max(1, len(batch.picture) // DRIFTING)][:DRIFTING]
@@ -175,8 +195,12 @@ def _show_drift(model: Dynamics, direct: Direct, how: Sampling, batch: Batch, sp
         f"Drift of {drift.SECONDS:g} s of film, held-out {split}: windows of a period, mean of {len(pictures)}"
     )
     for way, film in ways.items():
-        value = sum(drift.drift(film(picture=one)) for one in pictures)
-        table.add(way, value / len(pictures), "pixels a second")
+        films = [film(picture=one, renderer=model.renderer) for one in pictures]
+        bound = STEADY if way == next(iter(ways)) else None
+        shares = [abs(drift.drift(one)) for one in films]  # what comes nearer again has gone away before
+        table.add(f"frames: {way}", 1000 * sum(shares) / len(films), "thousandths of white a second", bound)
+        if way != next(iter(ways)):  # points that come round do, whatever is rendered
+            table.add(f"points: {way}", sum(map(drift.way, films)) / len(films), "pixels a second")
     table.show()
 
 
@@ -234,9 +258,9 @@ def _show_motion(models: dict[str, Dynamics], batch: Batch, arguments: argparse.
     if not moving:
         return
     truth, how = normal.starting_at_rest(batch.slices), Sampling(arguments.steps, arguments.guidance)
+    drawn = {name: rivals.of_model(model, how)(batch.picture, arguments.draws) for name, model in moving.items()}
     found = {
-        name: scores(rivals.of_model(model, how)(batch.picture, arguments.draws), truth)
-        | {"noise left in its own latents": noise_left(model, batch)}
+        name: scores(drawn[name], truth) | {"noise left in its own latents": noise_left(model, batch)}
         for name, model in moving.items()
     }
     show(f"Ablations in miniature, against all {truth.shape[1]} bins ({len(truth)} pictures)", found)
@@ -248,6 +272,21 @@ def _show_motion(models: dict[str, Dynamics], batch: Batch, arguments: argparse.
         )
     kept.show()
     _show_orders(found)
+    if arguments.sheets:
+        _draw_variants(models, batch, {"truth": truth[None]} | drawn, arguments.sheets / "ablations.png")
+
+
+def _draw_variants(models: dict[str, Dynamics], batch: Batch, drawn: dict[str, Tensor], path: Path) -> None:
+    """All variants beside the truth, of the picture in which most moves, rendered by one network for all; where none is
+    trained, it is that of a variant which carries the picture along and adds nothing."""
+    truth = drawn["truth"][0]
+    number = int(measures.energy(truth).sum(dim=(1, 2, 3)).argmax())
+    slices = {
+        name: measures.with_bins(normal.starting_at_rest(own[0, number]), truth.shape[1]) for name, own in drawn.items()
+    }
+    model = models.get("pyramid", next(iter(models.values())))
+    sheets.save(path, sheets.sheet(model, batch.picture[number], slices))
+    print(f"  {path}")
 
 
 def _show_orders(found: dict[str, Scores]) -> None:
@@ -299,7 +338,7 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"of the ablations: {', '.join(ablations.VARIANTS)}")  # fmt: skip
     parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="times the miniature's steps")
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="draw held-out pictures and X-t slices there")
-    parser.add_argument("--pictures", type=int, default=24, metavar="N", help="held out, of each split")
+    parser.add_argument("--pictures", type=int, default=24, metavar="N", help="held out, of each split, at most")
     parser.add_argument("--draws", type=int, default=8, metavar="N", help="of each picture")
     parser.add_argument("--steps", type=int, default=25, metavar="N", help="of DDIM")
     parser.add_argument("--guidance", type=float, metavar="W", help="by the picture (default: each model's own)")

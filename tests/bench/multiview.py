@@ -8,6 +8,7 @@ It measures the model in backend/weights/multiview, or in --model, on asymmetric
     drawn       views that it draws: with 3-D attention, with the camera alone, in 2-D mode
     distilled   fields: multi-view, the same weights in 2-D mode and by the camera alone, plain SDS, begun from views
     bound       what a field of this size can show at all: fitted to true views
+    subject     a subject of one's own, learnt from five pictures: by its name, and by its kind before and after
     time        seconds and memory from a text to a finished mesh
     cuda        on a GPU alone: steps a second and memory at the paper's sizes, beside the same loop written plainly
 
@@ -24,7 +25,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from statistics import fmean, median
 
@@ -44,12 +45,12 @@ from backend.training.multiview.sets import Corpus
 from backend.training.multiview.stock import Data, Part
 from backend.training.multiview.training import MEANINGS
 from tests.bench.table import Table
-from tests.bench.views import arms, clocks, made, measures, paper, sheets, trained, truth
+from tests.bench.views import arms, clocks, made, measures, paper, sheets, subject, trained, truth
 from tests.bench.views.arms import ARMS
 from tests.bench.views.runs import Arrays, OtherRuns, Runs, digest
 
 ROOT = Path(__file__).parents[2]
-PARTS = "gate", "drawn", "distilled", "bound", "time", "cuda"
+PARTS = "gate", "drawn", "distilled", "bound", "subject", "time", "cuda"
 VIEWS = 4  # that are drawn at once
 WAYS = {"3-D attention": arms.as_it_is, "camera alone": arms.apart, "2-D mode": arms.flat}  # of drawing
 FREE = "2-D mode"  # that of them which has no front
@@ -70,7 +71,7 @@ class Bench:
         self.recipe: Recipe = made.recipe(self.side, arguments.steps)
         recipe = repr(replace(self.recipe, steps=0))
         about = {"weights": digest(folder), "steps": self.recipe.steps, "recipe": recipe}
-        self.runs, self.report = Runs(out, about), lines()
+        self.runs, self.report, self.out = Runs(out, about), lines(), out
 
     def names(self, unseen: bool) -> list[str]:
         """Of the prompts, those that sets of views showed in training, or the others."""
@@ -87,14 +88,21 @@ class Bench:
     def seeds(self) -> range:
         return range(self.arguments.seeds)
 
+    @cached_property
+    def fields(self) -> dict[str, Runs]:
+        """What is kept of all arms. A folder tells what its arm was; of what was kept before any did, that is what the
+        arm is now. Raises OtherRuns."""
+        schedule = self.prior.schedule
+        return {arm: Runs(self.out / arm, ARMS[arm].told(self.recipe, schedule)) for arm in self.arguments.arms}
+
     def field(self, arm: str, name: str, seed: int) -> Arrays:
         """Distilled; from what is kept, if it is there."""
-        run = f"{arm}/{name}-{seed}"
-        return self.runs.kept(
+        run, runs = f"{name}-{seed}", self.fields[arm]
+        return runs.kept(
             run,
             lambda: made.distilled(
-                self.prior, truth.ASKED[name].prompt, seed, ARMS[arm], self.recipe, self.runs.path(run, ".pt"),
-                lambda done, text: self.report(done, f"{run}: {text}"),
+                self.prior, truth.ASKED[name].prompt, seed, ARMS[arm], self.recipe, runs.path(run, ".pt"),
+                lambda done, text: self.report(done, f"{arm}/{run}: {text}"),
             ),
         )  # fmt: skip
 
@@ -151,7 +159,7 @@ def gate(bench: Bench) -> None:
 
 
 def _gate(variant: str, prior: Seedling, data: Data) -> dict[str, float]:
-    place = Place(Sown(prior, "cpu"), Plan(prior.sizes, {}), data, "cpu")
+    place = Place(Sown(prior, "cpu"), Plan(prior.sizes, {}), data, "cpu", len(data.held_out))  # all of them
     return trained.phase(variant, place).scores()
 
 
@@ -286,7 +294,7 @@ def _draw(bench: Bench) -> None:
         print(f"  {path}")
 
 
-# --- bound, and time ---
+# --- bound, a subject, and time ---
 
 
 def bound(bench: Bench) -> None:
@@ -303,6 +311,15 @@ def bound(bench: Bench) -> None:
         right = measures.azimuths_right(found["views"], true, near=0.0)
         table.add(f'"{asked.prompt}": azimuths exactly right of 8', right, "", least=8.0)
     table.show()
+
+
+def subject_(bench: Bench) -> None:
+    found = subject.found(bench.arguments.model, bench.prior, bench.recipe, bench.out / "subject", bench.report)
+    subject.table(found, bench.side).show()
+    if bench.arguments.sheets:
+        path = bench.arguments.sheets / "subject.png"
+        sheets.save(path, subject.CALLED, subject.seen(found, bench.side))
+        print(f"  {path}")
 
 
 def time_(bench: Bench) -> None:
@@ -440,7 +457,10 @@ def main(options: Iterable[str] | None = None) -> int:
         parts = [part for part in arguments.only if part != "cuda"]
         bench = Bench(arguments, arguments.model, arguments.out) if parts else None
         for part in parts:
-            {"gate": gate, "drawn": drawn, "distilled": distilled, "bound": bound, "time": time_}[part](bench)
+            {
+                "gate": gate, "drawn": drawn, "distilled": distilled, "bound": bound, "subject": subject_,
+                "time": time_,
+            }[part](bench)  # fmt: skip
         if "cuda" in arguments.only:
             cuda()
     except (FileNotFoundError, AnotherLayout, Damaged, OtherRuns, shards.OtherRecipe) as error:

@@ -1,6 +1,7 @@
 """What measures image dynamics, on motion whose measures are known; and that the ablations are trained otherwise."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -168,16 +169,49 @@ def test_unrest_is_what_is_left_at_the_picture():
 # --- drift ---
 
 
-def test_a_film_that_drifts_is_found_and_one_that_swings_is_not():
-    count = drift.PERIODS * 32
-    seconds = torch.arange(count) * drift.SECONDS / count
-    going = torch.zeros(count, 2, 4, 4)
-    going[:, 0], going[:, 1] = 0.3 * seconds[:, None, None], -0.4 * seconds[:, None, None]
-    assert drift.drift(going) == pytest.approx(0.5, rel=1e-5)
-    swinging = drift.come_round(slices(5, 4, 4, 4, lean=True), 32)
-    assert swinging.shape == (count, 2, 4, 4)
-    assert abs(drift.drift(swinging)) < 1e-6
-    assert drift.drift(going + swinging) > 0.2
+COUNT = drift.PERIODS * 8
+SECONDS = torch.arange(COUNT).view(-1, 1, 1, 1) * drift.SECONDS / COUNT
+
+
+def film(frames):
+    return drift.Film(frames, torch.zeros(len(frames), 2, *frames.shape[2:]))
+
+
+def test_frames_that_drift_are_found_and_those_that_come_again_have_none():
+    loop = (torch.rand(8, 3, 4, 4, generator=torch.Generator().manual_seed(0)) - 0.5).repeat(drift.PERIODS, 1, 1, 1)
+    assert drift.drift(film(loop)) == pytest.approx(0.0, abs=1e-9)
+    brighter = loop + 0.01 * SECONDS  # from -1 to 1, and so half as much of white
+    assert drift.drift(film(brighter)) == pytest.approx(0.005, rel=0.01)
+    calmer = loop.mean(dim=0) + (loop - loop.mean(dim=0)) * (1 - SECONDS / 25)
+    assert drift.drift(film(calmer)) > 0.003
+
+
+def test_periods_that_differ_by_chance_have_gone_nowhere():
+    generator = torch.Generator().manual_seed(0)
+    sizes = 1 + torch.rand(2, 8, 3, 1, 1, generator=generator)
+    one, other = (size * torch.ones(8, 3, 4, 4) / 4 for size in sizes)
+    assert drift.drift(film(torch.cat([one, other, other, other]))) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_points_that_go_away_are_found_and_those_that_swing_are_not(model):
+    renderer, picture = Dynamics.load(model).renderer, torch.zeros(3, 16, 24)
+    swinging = drift.come_round(slices(3, 4, 16, 24, lean=True), 8, picture, renderer)
+    assert (swinging.frames.shape, swinging.gone.shape) == ((COUNT, 3, 16, 24), (COUNT, 2, 16, 24))
+    assert abs(drift.way(swinging)) < 1e-6
+    going = torch.tensor([0.3, -0.4]).view(1, 2, 1, 1) * SECONDS + 0 * swinging.gone
+    assert drift.way(swinging._replace(gone=going)) == pytest.approx(0.5, rel=1e-5)
+    assert drift.way(swinging._replace(gone=going + swinging.gone)) > 0.2
+
+
+def test_a_film_comes_round_by_what_is_rendered_at_each_of_its_times(model):
+    """So that a loop that is not closed is seen: nothing is shown twice."""
+    trained = Dynamics.load(model)
+    picture = torch.rand(3, 16, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    swing = slices(3, 4, 16, 24, lean=True)
+    closed = drift.come_round(swing, 8, picture, trained.renderer)
+    assert drift.drift(closed) == pytest.approx(0.0, abs=1e-5)
+    textures = normal.displacements(swing, torch.arange(COUNT, dtype=torch.float32) / 8)
+    assert torch.equal(closed.frames, trained.renderer.video(picture, textures))
 
 
 def test_going_on_adds_up_what_each_period_leaves(model):
@@ -189,12 +223,14 @@ def test_going_on_adds_up_what_each_period_leaves(model):
         return torch.linspace(0, 1, 8).view(8, 1, 1, 1) * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(8, 2, 16, 24)
 
     picture = torch.linspace(-1, 1, 24).expand(3, 16, 24)
-    film = drift.gone_on(predict, picture, renderer)
-    assert film.shape == (drift.PERIODS * 8, 2, 16, 24)
-    torch.testing.assert_close(film[7::8, 0].mean(dim=(1, 2)), torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    found = drift.gone_on(predict, picture, renderer)
+    assert (found.frames.shape, found.gone.shape) == ((COUNT, 3, 16, 24), (COUNT, 2, 16, 24))
+    torch.testing.assert_close(found.gone[7::8, 0].mean(dim=(1, 2)), torch.tensor([1.0, 2.0, 3.0, 4.0]))
     assert [number for _, number in asked] == [0, 1, 2, 3]
     assert asked[1][0][0, 8, 12] < picture[0, 8, 12] - 0.05  # it goes on with the frame that was drawn
-    assert drift.drift(film) > 0.1
+    assert torch.equal(asked[1][0], found.frames[7])
+    assert drift.way(found) > 0.1
+    assert drift.drift(found) > 0.003
 
 
 def test_a_point_goes_on_with_what_is_predicted_where_it_is():
@@ -378,9 +414,13 @@ def test_the_table_of_a_model_and_its_sheets(corpus, model, tmp_path, capsys, mo
     where = ["--model", str(model), "--corpus", str(corpus), "--out", str(tmp_path), "--sheets", str(tmp_path / "s")]
     assert bench.main([*where, "--seconds", "0.3", *QUICK]) == 0
     told = capsys.readouterr().out
+    round_ = [line for line in told.splitlines() if "frames: model, coming round" in line]
+    assert len(round_) == 2 and all("at most 0.1" in line and "EXCEEDED" not in line for line in round_)
+    for way in ("model", "direct predictor"):
+        assert told.count(f"frames: {way}, going on from its last frame") == 2
+        assert told.count(f"points: {way}, going on from its last frame") == 2
     zero = "trajectory error, mean of draws, share of zero motion's: zero motion"
     assert [line.split()[-1] for line in told.splitlines() if zero in line] == ["1", "1"]
-    assert len([line for line in told.splitlines() if "model, coming round" in line and "EXCEEDED" not in line]) == 2
     for name in ("direct predictor", "mean spectrum", "mean amplitudes", "model, frequencies not coordinated"):
         assert told.count(f"amplitude error: {name} ") == 2
     drawn = sorted((tmp_path / "s").rglob("*.png"))
@@ -389,10 +429,98 @@ def test_the_table_of_a_model_and_its_sheets(corpus, model, tmp_path, capsys, mo
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("amiss", ["the renderer", "the loop"])
+def test_a_model_whose_films_go_away_is_marked(corpus, model, capsys, monkeypatch, amiss):
+    monkeypatch.setattr(bench, "DRIFTING", 1)
+    monkeypatch.setattr(bench, "MOMENTS", 8)
+    trained = Dynamics.load(model)
+    if amiss == "the renderer":
+        drawn = trained.renderer.video
+        monkeypatch.setattr(
+            trained.renderer,
+            "video",
+            lambda picture, motions: drawn(picture, motions) + 0.001 * SECONDS[: len(motions)],
+        )
+    else:
+        swung = normal.displacements
+        monkeypatch.setattr(
+            drift.normal, "displacements", lambda own, turns: swung(own, turns) + turns.view(-1, 1, 1, 1)
+        )
+    one = Dynamics.load(model)
+    predictor = direct.Direct(one)
+    monkeypatch.setattr(predictor, "textures", lambda pictures: torch.zeros(1, 8, 2, 16, 24))
+    batch = bench.held_out(Data.of(corpus, "seeds", "squares").held_out.corpus, 3)
+    bench._show_drift(trained, predictor, Sampling(steps=2, guidance=0.0), batch, "seeds")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "frames: " in line]
+    assert ["EXCEEDED" in line for line in lines] == [True, False, False]
+
+
+def test_how_long_a_motion_takes_is_measured_with_and_without_a_loop(model, capsys):
+    assert bench.main(["--time", "--model", str(model)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[1].startswith("A picture to 3 bins, ")
+    motion, loop = (line for line in told if line.strip().startswith("motion, "))
+    assert "at most 20" in motion and "its end drawn to its beginning" in loop and "at most" not in loop
+    assert all(0 < float(line.split(" steps ")[1].split()[0]) < 300 for line in (motion, loop))
+
+
+def test_fewer_pictures_than_were_asked_for_are_told(corpus, capsys):
+    held = Data.of(corpus, "seeds", "squares").held_out.corpus
+    assert len(bench.held_out(held, 3).picture) == 3
+    assert not capsys.readouterr().err
+    assert len(bench.held_out(held, 5).picture) == 3
+    assert "seeds holds 3 pictures and not 5: they are all measured" in capsys.readouterr().err
+
+
+def test_a_corpus_is_made_as_large_as_the_model_learned_from(model, tmp_path, monkeypatch):
+    made = []
+
+    def make(folder, recipe, counts, report):
+        made.append(counts)
+        if len(made) == 2:
+            raise FileNotFoundError("that is all")
+
+    monkeypatch.setattr(bench.corpus, "make", make)
+    assert bench.main(["--model", str(model), "--pictures", "2"]) == 2
+    assert made[0] == {"train": 7}  # as its log says
+    assert made[1] == {"kinds": 20, "seeds": 20}
+    assert bench._learned_from(tmp_path) == 6400
+
+
+def test_rivals_learn_from_no_more_pictures_than_the_model_did(corpus, model, tmp_path, monkeypatch):
+    seen = []
+
+    def direct_(model, train, arguments):
+        seen.append(train.indices.tolist())
+        raise FileNotFoundError("that is all")
+
+    monkeypatch.setattr(bench, "_direct", direct_)
+    for count in (7, 5, 99):
+        where = tmp_path / str(count)
+        shutil.copytree(model, where)
+        Log(where).line(train=count)
+        assert bench.main(["--model", str(where), "--corpus", str(corpus)]) == 2
+    assert seen == [list(range(7)), list(range(5)), list(range(7))]
+
+
 def test_the_table_of_ablations_says_where_the_orders_hold(corpus, tmp_path, capsys, monkeypatch):
     tiny(monkeypatch)
-    assert bench.main(["--ablations", "--corpus", str(corpus), "--out", str(tmp_path), *QUICK]) == 0
+    seen, sheet = [], sheets.sheet
+    monkeypatch.setattr(sheets, "sheet", lambda model, *given: seen.append((model, *given)) or sheet(model, *given))
+    where = ["--corpus", str(corpus), "--out", str(tmp_path), "--sheets", str(tmp_path / "s")]
+    assert bench.main(["--ablations", *where, *QUICK]) == 0
     told = capsys.readouterr().out
+    assert (tmp_path / "s" / "ablations.png").exists()
+    ((by, picture, drawn),) = seen
+    assert list(drawn) == ["truth", "bins_16", "bins_4", "plain", "uncoordinated"]
+    assert all(own.shape == (3, 4, 16, 24) for own in drawn.values())
+    assert len({own.abs().sum().item() for own in drawn.values()}) >= 4
+    torch.testing.assert_close(by.renderer.sharpness, Dynamics.load(tmp_path / "pyramid" / "model").renderer.sharpness)
+    held = Data.of(corpus, "seeds", "squares").held_out.batch(range(3))
+    swung = [measures.energy(one).sum().item() for one in held.slices]
+    assert any(torch.equal(picture, one) for one in held.picture)
+    found = next(energy for one, energy in zip(held.picture, swung, strict=True) if torch.equal(picture, one))
+    assert found == max(swung[0], swung[2])  # of the two that are measured
     for order in ("plain over bins_16 (1.33, 1.25)", "uncoordinated over bins_16 (1.11, 1.07)", "pyramid over single"):
         assert order in told
     assert "3 bins, trajectory error" in told

@@ -18,7 +18,7 @@ from backend.commands.train import main
 from backend.priors.dynamics import Dynamics
 from backend.priors.dynamics.sizes import Sizes
 from backend.report import Cancelled
-from backend.training import card, checkpoint, disk, loop
+from backend.training import card, checkpoint, disk, loop, shards
 from backend.training.batches import ahead, rows
 from backend.training.dynamics import phases, samples, stock
 from backend.training.dynamics import plan as plans
@@ -185,6 +185,54 @@ def test_a_checkpoint_of_another_configuration_is_refused(data, whole):
         train(PLAN, replace(data, about="circles"), whole, HOW)
 
 
+def corpus(where: Path, numbers: range = range(7), **about: object) -> Data:
+    """Of one shard, with that of tests beside it."""
+    samples.write(where / "train" / f"00000{SUFFIX}", [swaying(number) for number in numbers], about)
+    samples.write(where / "seeds" / f"00000{SUFFIX}", [swaying(number) for number in range(100, 104)], {})
+    return Data.of(where, "seeds", "squares")
+
+
+def test_a_checkpoint_of_other_pictures_of_the_same_words_is_refused(tmp_path):
+    with pytest.raises(Cancelled):
+        train(PLAN, corpus(tmp_path / "one", seed=0), tmp_path / "out", HOW, stop_at(2))
+    others = corpus(tmp_path / "other", seed=1), corpus(tmp_path / "fewer", range(6), seed=0)
+    for other in others:
+        with pytest.raises(checkpoint.OtherPlan, match=r"of 2 files .*, train/00000\.safetensors is gone or changed"):
+            train(PLAN, other, tmp_path / "out", HOW)
+    train(PLAN, corpus(tmp_path / "again", seed=0), tmp_path / "out", HOW)  # the same lies elsewhere
+
+
+def test_it_goes_on_with_more_pictures_and_encodes_them_all(tmp_path):
+    data, told = corpus(tmp_path / "data"), []
+    with pytest.raises(Cancelled):
+        train(PLAN, data, tmp_path / "out", HOW, stop_at(5))  # in the phase after the latents
+    samples.write(tmp_path / "data" / "train" / f"00001{SUFFIX}", [swaying(50)], {})
+    more = Data.of(tmp_path / "data", "seeds", "squares")
+    train(PLAN, more, tmp_path / "out", HOW, lambda done, text: told.append(text))
+    assert "Encoding picture 1 of 8 anew: those that were kept are of other pictures" in told
+    assert len(np.load(tmp_path / "out" / "latents" / "latents.npy")) == 8
+
+
+def test_a_checkpoint_that_says_nothing_of_its_pictures_is_gone_on_with(data, tmp_path):
+    with pytest.raises(Cancelled):
+        train(PLAN, corpus(tmp_path / "other", range(3)), tmp_path / "out", HOW, stop_at(2))
+    state = torch.load(tmp_path / "out" / checkpoint.FILE, weights_only=True)
+    del state["digests"]
+    torch.save(state, tmp_path / "out" / checkpoint.FILE)
+    train(PLAN, data, tmp_path / "out", HOW)
+    assert checkpoint.Checkpoint.read(tmp_path / "out").digests == data.digests
+
+
+def test_when_files_were_written_does_not_tell_their_clips_apart(tmp_path):
+    def digest(**about):
+        samples.write(tmp_path / SUFFIX, [swaying(0)], about)
+        return shards.digests([tmp_path / SUFFIX], lambda path: {"about": samples.about(path)})
+
+    video = {"video": "a.mp4", "bytes": 1000}
+    assert digest(**video, changed=1) == digest(**video, changed=2) != digest(**video | {"bytes": 1001}, changed=1)
+    assert digest(files=[["a.png", 10, 1]]) == digest(files=[["a.png", 10, 2]]) != digest(files=[["a.png", 11, 1]])
+
+
 # --- what stops it ---
 
 
@@ -334,6 +382,27 @@ def test_latents_on_disk_are_those_of_the_model(data, tmp_path):
     with torch.no_grad():
         seen = [model.denoiser(z, level, picture) for picture in (batch.picture, small)]
     torch.testing.assert_close(*seen, atol=1e-2, rtol=1e-2)
+
+
+def test_latents_of_other_pictures_are_made_anew_and_that_is_said(data, tmp_path):
+    model, told, report = Dynamics.fresh(TINY, torch.ones(3)), [], lambda done, text: told.append(text)
+    other = corpus(tmp_path / "other", range(20, 27), seed=9).train
+
+    def pictures(part, both=False):
+        told.clear()
+        kept = stock.Latents.kept(tmp_path / "kept", model, part, "cpu", report, both)
+        return np.array(kept.pictures[:7], np.float32), any("of other pictures" in text for text in told)
+
+    (first, said), (same, said_again) = pictures(data.train), pictures(data.train)
+    assert (said, said_again, told) == (False, False, [])  # read, and not made
+    np.testing.assert_array_equal(same, first)
+    seen, said = pictures(other)
+    assert said and np.abs(seen - first).max() > 0.1
+    half = replace(data.train, indices=np.repeat(data.train.indices[:1], 7))
+    assert pictures(half, both=True)[1]
+    assert pictures(replace(half, indices=np.repeat(data.train.indices[:1], 14)))[1]  # as many, and none mirrored
+    (tmp_path / "kept" / stock.ABOUT).unlink()  # as an older version leaves them
+    assert not pictures(replace(data.train, indices=np.arange(7)[np.arange(14) % 7]))[1]
 
 
 def test_without_a_split_for_tests_the_last_tenth_is_held_out(folder, tmp_path):

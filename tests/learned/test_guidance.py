@@ -200,6 +200,17 @@ def test_scales_of_0_and_1_are_the_prior_itself(prediction):
     assert [len(asked) for asked, _, _ in of.asked] == [8, 4]  # under the text alone there is nothing else to ask
 
 
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_texts_one_after_the_other_say_the_same_of_half_as_many_latents_at_once(prediction):
+    of, (x_t, t) = prior(prediction), (of_sets(2), torch.tensor([600, 600, 300, 300]))
+    how = Guidance(7.0)
+    apart = replace(how, apart=True)
+    found, same = (estimate(of, x_t, t, *texts(of, 2), one) for one in (apart, how))
+    torch.testing.assert_close(found, same, atol=1e-6, rtol=1e-6)
+    assert [len(asked) for asked, _, _ in of.asked] == [4, 4, 8]
+    assert repr(apart) == repr(how)  # by which fields are known that are kept
+
+
 def test_an_estimate_is_held_where_it_is_asked_to_be():
     of, x_t, t = prior(), 3 * of_sets(2), torch.full((4,), 500)
     free, held = (estimate(of, x_t, t, *texts(of, 2), ClassifierFree(9.0, 0.3, clamp)) for clamp in (None, 1.0))

@@ -17,13 +17,15 @@ from backend.priors.prior import Given, Schedule
 from backend.priors.seedling import Seedling
 from backend.training.log import Log
 from backend.training.multiview import corpus, phases, sets
+from backend.training.multiview import subject as training
 from backend.training.multiview.model import Sown
 from backend.training.multiview.phases import Place
 from backend.training.multiview.plan import Plan
 from backend.training.multiview.sets import SUFFIX, Corpus
 from backend.training.multiview.stock import Data, Part
+from backend.training.plan import Budget
 from tests.bench import multiview as bench
-from tests.bench.views import arms, clocks, made, measures, paper, sheets, trained, truth
+from tests.bench.views import arms, clocks, made, measures, paper, sheets, subject, trained, truth
 from tests.bench.views.runs import OtherRuns, Runs
 from tests.learned import published
 from tests.learned.sculpture import Knowing, sculpted
@@ -126,6 +128,15 @@ def test_views_that_differ_in_colour_or_in_size_disagree_by_as_much():
     assert (colour, size) == (0.0, pytest.approx(math.log(4) / 2))
     tall[0] = 255  # nothing is shown
     assert measures.disagreement(tall).size == pytest.approx(math.log(8) / 2)
+
+
+def test_a_colour_is_off_by_what_it_is_off_where_something_is_shown():
+    grey = flat((100, 100, 100), (100, 100, 100))
+    assert measures.colour_off(grey, grey) == 0
+    assert measures.colour_off(grey, flat((151, 100, 100), (100, 100, 100))) == pytest.approx(0.2 / 6**0.5)
+    small = np.full((2, 8, 8, 3), 255, np.uint8)
+    small[:, 2:4, 2:4] = 100  # white behind does not count
+    assert measures.colour_off(grey, small) == pytest.approx(0)
 
 
 # --- the truth ---
@@ -252,6 +263,24 @@ def test_results_are_made_once_and_those_of_another_model_are_refused(tmp_path):
         Runs(tmp_path, {"weights": "abd", "steps": 3})
 
 
+def test_what_is_kept_of_an_arm_is_of_what_the_arm_was(tmp_path, monkeypatch):
+    schedule, how = Seedling.fresh(TINY, ("lamp",)).schedule, made.recipe(32, 3)
+
+    def told(**changed) -> dict:
+        return {name: replace(arm, **changed).told(how, schedule) for name, arm in arms.ARMS.items()}
+
+    own = told()
+    assert len({json.dumps(one) for one in own.values()}) == len(arms.ARMS)
+    assert json.loads(json.dumps(own)) == own == told(about="in other words")
+    runs = Runs(tmp_path / "sds", own["sds"])
+    assert runs.kept("lamp-0", lambda: {"views": np.arange(3)})["views"].tolist() == [0, 1, 2]
+    for changed in ({"way": arms.flat}, {"started": True}, {"recipe": arms.strong}):
+        with pytest.raises(OtherRuns, match=r"sds holds results of other (asked|started|arm's recipe): name another"):
+            Runs(tmp_path / "sds", told(**changed)["sds"])
+    monkeypatch.setattr(arms, "STRONGER", 6.0)
+    assert [name for name, one in told().items() if one != own[name]] == ["strong", "sds_strong"]
+
+
 def test_a_sheet_shows_each_way_from_all_sides(tmp_path, true):
     from PIL import Image
 
@@ -333,10 +362,53 @@ def test_all_parts_are_told_kept_and_drawn(model, held_out, tmp_path, capsys, mo
 
     for name in ("distilled", "known", "drawn"):  # what is kept is not made again
         monkeypatch.setattr(made, name, pytest.fail)
-    assert bench.main([*asked, *parts]) == 0
-    assert capsys.readouterr().out == first
+    (tmp_path / "out" / "multi" / "about.json").unlink()  # as it was kept before its arm was told
+    for _ in range(2):
+        assert bench.main([*asked, *parts]) == 0
+        assert capsys.readouterr().out == first
+    with monkeypatch.context() as patch:
+        patch.setitem(arms.ARMS, "multi", replace(arms.ARMS["multi"], recipe=arms.strong))
+        assert bench.main([*asked, *parts]) == 2
+        assert "multi holds results of other arm's recipe: name another folder with --out" in capsys.readouterr().err
     assert bench.main([*asked[:7], "3", *asked[8:]]) == 2
     assert "holds results of other steps" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_subject_is_learnt_once_and_drawn_by_its_name_and_its_kind(model, tmp_path, capsys, monkeypatch):
+    plan = replace(training.SEEDLING, budgets={"subject": Budget(3, 4, 1e-3)})
+    monkeypatch.setattr(training, "SEEDLING", plan)
+    asked = ["--model", str(model), "--out", str(tmp_path / "out"), "--only", "subject"]
+    asked += ["--sheets", str(tmp_path / "sheets")]
+    assert bench.main(asked) == 0
+    first = capsys.readouterr().out
+    for what in ("the subject, by its name", "the subject, by its kind before", "its kind, after beside before"):
+        for seed in (0, 1):
+            assert f"PSNR of {what}: seed {seed}" in first and f"mean colour off, of {what}: seed {seed}" in first
+    kept = [np.load(tmp_path / "out" / "subject" / f"seed-{seed}.npz") for seed in (0, 1)]
+    for own in kept:
+        assert own["moved"] > 0 and own["name"].shape == (4, TINY.side, TINY.side, 3)
+        assert not np.array_equal(own["kind before"], own["kind after"])
+    assert not np.array_equal(kept[0]["kind before"], kept[1]["kind before"])
+    assert (tmp_path / "sheets" / "subject.png").exists()
+    monkeypatch.setattr(training, "train", pytest.fail)
+    assert bench.main(asked) == 0
+    assert capsys.readouterr().out == first
+    monkeypatch.setattr(training, "KEEPING", 0.5)
+    assert bench.main(asked) == 2
+    assert "subject holds results of other keeping: name another folder" in capsys.readouterr().err
+
+
+def test_the_subjects_pictures_are_of_the_individual_and_from_no_side_that_is_measured():
+    learnt, thing = subject.pictures(), truth.thing(subject.SELF)
+    assert len(learnt.pictures) == subject.SEEN and learnt.text == "zebedee sunflower"
+    own = [*truth.views(thing, subject.SIDE, truth.around())]
+    large = training.Pictures.of(own, "it").pictures
+    apart = (learnt.pictures[:, None] - large).square().mean(dim=(2, 3, 4)).amin(dim=1)
+    assert (apart > 1e-3).all() and (apart < 0.2).all()
+    true = truth.views(thing, 32, truth.around())
+    usual = truth.views(truth.thing(truth.ASKED["sunflower"]), 32, truth.around())
+    assert measures.colour_off(usual, true) > 0.1
 
 
 def test_without_attention_each_view_is_drawn_for_itself(held_out):

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -33,7 +34,7 @@ from backend.training.multiview.subject import (
     train,
     with_words,
 )
-from backend.training.multiview.training import Unfit
+from backend.training.multiview.training import NotLearnable
 from backend.training.plan import Budget
 from tests.learned import published
 
@@ -96,6 +97,96 @@ def test_a_step_sees_single_pictures_without_cameras_and_holds_the_weights(base)
     assert after["total"].item() == pytest.approx(after["fit"].item() + 0.25, rel=1e-4)
 
 
+def narrow(monkeypatch, most: int) -> list[int]:
+    """There is room for so many latents at once where slopes are wanted, and for twice as many where none are; how many
+    have been seen."""
+    seen, predict = [], Seedling.predict
+
+    def predicted(self, x_t, t, given):
+        if len(x_t) > (most if torch.is_grad_enabled() else 2 * most):
+            raise torch.OutOfMemoryError("short")
+        seen.append(len(x_t))
+        return predict(self, x_t, t, given)
+
+    monkeypatch.setattr(Seedling, "predict", predicted)
+    return seen
+
+
+@pytest.mark.parametrize("at_once", [3, 2, 1])
+def test_slopes_in_parts_are_those_of_the_whole(base, at_once):
+    one = learner(base)
+    with torch.no_grad():
+        for weight in one.trained.learning():
+            weight += 0.01 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(weight.numel()))
+    phase, found = one.phase(Subject, None), []
+    for phase.at_once in (4, at_once):
+        learning = loop.Learning(phase, Budget(5, 4, 1e-3))
+        generator = torch.Generator().manual_seed(3)
+        losses = learning._slopes(phase.read(4, 0, (0, 0)), generator, generator.get_state())
+        found.append((losses, [weight.grad.clone() for weight in learning.weights]))
+    (whole, slopes), (parts, same) = found
+    assert {name: loss.item() for name, loss in parts.items()} == pytest.approx(
+        {name: loss.item() for name, loss in whole.items()}, rel=1e-5
+    )
+    assert whole["moved"] > 0.001
+    for slope, other in zip(slopes, same, strict=True):
+        torch.testing.assert_close(other, slope, rtol=1e-4, atol=1e-7)
+
+
+def test_slopes_that_were_found_before_memory_was_short_do_not_stay(base, monkeypatch):
+    phase, found, calls, predict = learner(base).phase(Subject, None), [], [], Seedling.predict
+
+    def predicted(self, x_t, t, given):
+        calls.append(len(x_t))
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("short")
+        return predict(self, x_t, t, given)
+
+    def within(work):
+        with pytest.raises(torch.OutOfMemoryError):
+            work()
+        assert phase.smaller()
+        return work()
+
+    for at_once, how in ((4, loop._at_once), (2, within)):
+        learning, phase.at_once = loop.Learning(phase, Budget(5, 4, 0.0), how), at_once
+        if how is within:
+            monkeypatch.setattr(Seedling, "predict", predicted)
+        learning.step(phase.read(4, 0, (0, 0)), 0, torch.Generator().manual_seed(3))
+        found.append([weight.grad.clone() for weight in learning.weights])
+    assert calls == [2, 2, 1, 1, 1, 1]
+    for slope, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, slope, rtol=1e-4, atol=1e-7)
+
+
+def test_short_memory_changes_how_many_pictures_are_seen_at_a_time_and_nothing_else(base, tmp_path, monkeypatch):
+    whole = train(base, MUG, tmp_path / "whole", HOW, plan=PLAN)
+    for most, rungs in ((2, ["2 pictures"]), (1, ["2 pictures", "1 picture"])):
+        said, told, out = [], [], tmp_path / str(most)
+        why = "The GPU's memory is short: it learns from"
+        sentences = [f"{why} {each} at a time, which takes longer" for each in rungs]
+        with monkeypatch.context() as patch:
+            seen = narrow(patch, most)
+            scores = train(base, MUG, out, How(say=said.append), lambda *tell, told=told: told.append(tell[1]), PLAN)
+        assert said == sentences and max(seen) <= 2 * most
+        steps = [text for text in told if text.startswith("Learning")]
+        assert steps == [
+            "Learning: subject, step 1 of 5",
+            *[f"Learning: subject, step {step} of 5. {sentences[-1]}" for step in range(2, 6)],
+        ]
+        assert scores == pytest.approx(whole, rel=1e-3)
+        own, other = (Checkpoint.read(tmp_path / name).model for name in (out.name, "whole"))
+        for name in own:
+            for one in own[name]:
+                torch.testing.assert_close(own[name][one], other[name][one], rtol=0, atol=1e-4)
+        sheets = [cv2.imread(str(tmp_path / name / "sheets" / "subject-0000005.png")) for name in (out.name, "whole")]
+        assert np.abs(sheets[0].astype(int) - sheets[1]).max() <= 2
+    with monkeypatch.context() as patch:
+        narrow(patch, 0)
+        with pytest.raises(torch.OutOfMemoryError):
+            train(base, MUG, tmp_path / "none", HOW, plan=PLAN)
+
+
 def test_the_subject_is_learnt_and_the_weights_go_less_far_than_without_the_second_loss(base, monkeypatch):
     gone = {}
     for keeping in (0.0, 30.0):
@@ -132,6 +223,9 @@ def test_it_goes_on_as_if_nothing_had_been_and_knows_where_it_began(base, tmp_pa
     assert Seedling.load(tmp_path / "parts" / "model").unread(MUG.text) == []
     with pytest.raises(OtherPlan, match='of "a zebedee mug", and not of "a lamp"'):
         train(base, Pictures(PICTURES, "a lamp"), tmp_path / "parts", HOW, plan=PLAN)
+    others = PICTURES * torch.tensor([1.0, 0.5, 1.0, 1.0]).view(4, 1, 1, 1)
+    with pytest.raises(OtherPlan, match="of 4 files that it learns from, picture 2 is gone or changed"):
+        train(base, Pictures(others, MUG.text), tmp_path / "parts", HOW, plan=PLAN)
     other = tmp_path / "other" / base.name  # of the same name, as most are
     Seedling.fresh(TINY, ("a", "lamp", "mug"), seed=1).save(other)
     with pytest.raises(OtherPlan, match=r"began with another model than what lies in .*other"):
@@ -215,10 +309,10 @@ def test_a_published_model_of_views_learns_it_and_stays_in_its_layout(tmp_path):
 
 def test_a_model_of_single_pictures_and_a_name_too_long_are_refused(base, tmp_path):
     data = Pictures.of([photo()] * 3, "one two three four five")
-    with pytest.raises(Unfit, match="reads 4 words, and not five"):
+    with pytest.raises(NotLearnable, match="reads 4 words, and not five"):
         train(base, data, tmp_path / "out", HOW)
     single = published.packed(tmp_path / "packed", published.SD15)
-    with pytest.raises(Unfit, match="single pictures alone"):
+    with pytest.raises(NotLearnable, match="single pictures alone"):
         train(single, data, tmp_path / "out", HOW)
 
 
@@ -285,6 +379,15 @@ def test_the_command_learns_a_subject_stops_and_goes_on(capsys, base, tmp_path, 
     model = Seedling.load(told["model"])
     assert model.unread("zebedee mug") == []
     assert "zebedee mug" in (Path(told["model"]) / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_command_says_that_memory_is_short(capsys, base, tmp_path, monkeypatch):
+    monkeypatch.setattr(subject, "SEEDLING", PLAN)
+    narrow(monkeypatch, 2)
+    options = ("--name", "zebedee", "--model", base, "--out", tmp_path / "out", "--pictures", folder(tmp_path / "p"))
+    code, _, text = asked(capsys, *options)
+    assert code == 0, text
+    assert text.count("anthesis: The GPU's memory is short: it learns from 2 pictures at a time") == 1
 
 
 @pytest.mark.parametrize(

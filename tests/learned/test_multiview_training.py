@@ -29,7 +29,7 @@ from backend.training.multiview.phases import Place, Views
 from backend.training.multiview.plan import Plan
 from backend.training.multiview.sets import SUFFIX, ViewSet
 from backend.training.multiview.stock import Batch, Data
-from backend.training.multiview.training import Unfit, train
+from backend.training.multiview.training import NotLearnable, train
 from backend.training.plan import Budget
 from tests.learned import published
 from tests.learned.alike import assert_alike
@@ -202,6 +202,20 @@ def test_another_network_or_other_words_are_refused(data, whole):
         train(PLAN, replace(data, words=("a", "light")), whole, HOW)
 
 
+def test_data_are_known_by_what_their_files_tell(data, tmp_path):
+    assert sorted(data.digests) == ["combinations/0.safetensors", "individuals/0.safetensors", "train/0.safetensors"]
+
+    def digests(lamps: int, walls: int) -> dict[str, str]:
+        sets.write(tmp_path / "sets" / "train" / f"0{SUFFIX}", [ringed(lamps + number) for number in range(3)], {})
+        sets.write(tmp_path / "single" / "train" / f"0{SUFFIX}", [single(walls)], {})
+        return Data.of(tmp_path / "sets", "lamps", pictures=tmp_path / "single").digests
+
+    first, others, wall = digests(0, 1), digests(1, 1), digests(0, 2)
+    assert first == digests(0, 1)
+    own = {name for name in first if first[name] != others[name]}, {name for name in first if first[name] != wall[name]}
+    assert own == ({"train/0.safetensors"}, {"single train/0.safetensors"})
+
+
 # --- what it leaves ---
 
 
@@ -266,7 +280,7 @@ def test_it_learns_goes_on_and_is_written_in_the_same_layout(base, tmp_path):
         torch.testing.assert_close(one, other)
     assert found.unet.class_embedding.linear_2.weight.abs().max() > 0
     assert torch.equal(found.embed(["a lamp"]), first.embed(["a lamp"]))
-    with pytest.raises(Unfit, match="is missing"):
+    with pytest.raises(NotLearnable, match="is missing"):
         train(plan, data, tmp_path / "other", HOW, base=where)
 
 

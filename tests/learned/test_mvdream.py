@@ -473,10 +473,13 @@ def test_a_recipe_is_asked_for_more_steps_or_made_smaller():
     assert (found.steps, found.guidance.scale, found.guidance.clamp, found.shading) == (10, 7.5, 1.0, True)
     sizes, one = [], PUBLISHED
     while one is not None:
-        sizes.append((one.stages[0].sets, one.stages[0].side, one.stages[1].side, one.samples))
+        sizes.append((one.guidance.apart, one.stages[0].sets, one.stages[0].side, one.stages[1].side, one.samples))
         one = one.smaller()
-    assert sizes == [(2, 64, 256, 512), (2, 64, 128, 512), (2, 64, 64, 512), (1, 64, 64, 128)]
-    assert SEEDLING.smaller() is None
+    assert sizes == [
+        (False, 2, 64, 256, 512), (True, 2, 64, 256, 512), (True, 2, 64, 128, 512), (True, 2, 64, 64, 512),
+        (True, 1, 64, 64, 128),
+    ]  # fmt: skip
+    assert repr(PUBLISHED.smaller()) == repr(PUBLISHED) and SEEDLING.smaller().smaller() is None
     assert (PUBLISHED.shaded, PUBLISHED.orientation) == (0.5, (10.0, 1000.0))
     assert [PUBLISHED.stage(progress).side for progress in (0, 0.4999, 0.5, 1)] == [64, 64, 256, 256]
 

@@ -592,6 +592,27 @@ def test_run_writes_a_plane_that_moves_as_the_picture_is_expected_to(said, photo
     assert beside == ([photo.read_bytes()] if name.endswith("c") else [])
 
 
+def test_run_makes_a_film_of_a_picture_of_8000_x_8000_pixels(said, model, monkeypatch, tmp_path):
+    expecting(monkeypatch, one_bin(1.5))
+    large = Image.new("L", (8000, 8000), 60)
+    large.paste(200, (2000, 2000, 6000, 6000))
+    path = saved(tmp_path, large, "large.png", compress_level=1)
+    code, told, err = said(path, "-o", "film", "--model", model, *SET, "--set", "size=64")
+    assert (code, told["frames"], told["width"], told["height"]) == (0, 40, 64, 64), err
+    assert "It has 8000 x 8000 pixels, and was made smaller: 4096 x 4096" in err
+    first = files.read(tmp_path / "film" / "film_0001.png").pixels
+    assert (np.abs(first[[4, 32], [4, 32]].astype(int) - [[60], [200]]) <= 2).all()
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "motion.npz", "plane.glb"])
+def test_run_refuses_a_picture_of_10_x_10_pixels(said, model, tmp_path, name):
+    path = saved(tmp_path, Image.fromarray(blocks(10, 10)), "small.png")
+    code, _, err = said(path, "-o", name, "--model", model)
+    assert code == 2
+    assert "The picture has 10 x 10 pixels, and at least 32 a side are needed to see what moves: take a larger" in err
+    assert [found.name for found in tmp_path.iterdir()] == ["small.png"]
+
+
 def test_run_does_not_write_over_the_picture_that_it_was_given(said, model, tmp_path):
     path = saved(tmp_path, Image.fromarray(blocks()), "plane_picture.png")
     code, _, err = said(path, "-o", "plane.usdc", "--model", model)

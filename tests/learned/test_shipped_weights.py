@@ -21,6 +21,7 @@ from backend.training.multiview.stock import Data, Part
 WEIGHTS = Path(corpus.__file__).parents[2] / "weights"
 MULTIVIEW, DYNAMICS = WEIGHTS / "multiview", WEIGHTS / "dynamics"
 MOST = 25 * 10**6  # bytes
+INDIVIDUALS = 96  # of fewer, scores hang on who these are
 OWN = 10**6  # a shard that no corpus is large enough to have
 
 
@@ -31,14 +32,14 @@ def shipped() -> Seedling:
 
 @pytest.fixture(scope="module")
 def held_out(shipped) -> Part:
-    """Eight individuals that no training saw."""
-    recipe = corpus.Recipe(shipped.size[0], individuals=8, each=1)
+    """So many individuals that no training saw."""
+    recipe = corpus.Recipe(shipped.size[0], individuals=INDIVIDUALS, each=1)
     sets = list(corpus.drawn(recipe, "individuals", OWN))
     return Part(sets, np.arange(len(sets)))
 
 
 def scores(prior: Seedling, sets: Part) -> dict[str, float]:
-    place = Place(Sown(prior, "cpu"), Plan(prior.sizes, {}), Data(sets, sets, sets, "specimens"), "cpu")
+    place = Place(Sown(prior, "cpu"), Plan(prior.sizes, {}), Data(sets, sets, sets, "specimens"), "cpu", len(sets))
     return Views(place).scores()
 
 
@@ -61,9 +62,10 @@ def test_all_words_of_the_corpus_are_known(shipped):
 
 
 def test_the_seedling_of_views_passes_the_gate_on_things_that_it_has_not_seen(shipped, held_out):
+    """Without cameras it is at 1.22 here, and between 1.15 and 1.28 of others: 1.2, which is promised, is the mean."""
     found = scores(shipped, held_out)
-    assert found["turned"] > 1.3
-    assert found["flat"] > 1.05
+    assert found["turned"] > 1.5
+    assert found["flat"] > 1.15
     assert found["noise_left"] < 0.1
 
 

@@ -23,7 +23,7 @@ import xxhash
 from PIL import Image
 
 from backend import models, pipelines, protocol, saved, wire
-from backend.pipelines import learning, subjects, trained, views_of
+from backend.pipelines import finishing, learning, mvdream, recipes, subjects, trained, views_of
 from backend.pipelines.kept import files_of
 from backend.priors.seedling import Seedling, Sizes
 from backend.report import Cancelled, Varying, silent
@@ -115,6 +115,37 @@ def test_a_subject_is_learnt_and_is_a_model_by_its_name(model, quick, home):
     _, views = wire.unpack_views(seen[-2])
     assert views.passed_over == () and views_of.folder_of(MUG) == folder
     assert files_of(MUG) == files_of(str(folder)) != []
+
+
+def test_a_mesh_of_a_subject_is_distilled_from_what_has_learnt_it(model, quick, home, monkeypatch):
+    plan = replace(subject.SEEDLING, budgets={"subject": Budget(40, 4, 3e-3)})
+    monkeypatch.setattr(subject, "SEEDLING", plan)
+    learnt(asked(model))
+    fields, finished = [], finishing.finished
+
+    def finishing_it(field, *how):
+        fields.append(field.raw.detach().clone())
+        return finished(field, *how)
+
+    monkeypatch.setattr(finishing, "finished", finishing_it)
+    request = protocol.TextToMesh(prompt="a zebedee mug", model=MUG, steps=5, faces=300)
+    *_, packed, _ = pipelines.carry_out(request, None, silent)
+    record, _ = protocol.unpack(packed)
+    assert (record.name, record.understood, record.passed_over) == ("A zebedee mug", ("a zebedee mug",), ())
+    assert 200 <= len(wire.unpack_mesh(packed)[0].triangles) <= 300
+
+    def distilled(prior: Seedling) -> torch.Tensor:
+        recipe, of = recipes.SEEDLING.at(TINY.side).asked(request.steps), (prior, request.prompt, request.negative)
+        *_, start = mvdream.views(*of, 4, mvdream.ELEVATION, request.seed, recipe.sampling)
+        going = mvdream.Distillation(*of, recipe, request.seed, start)
+        assert len([*going]) == request.steps
+        return going.field.raw.detach()
+
+    (found,) = fields
+    own = distilled(Seedling.load(home / "subjects" / "zebedee-mug"))
+    subject.with_words(Seedling.load(model), ["zebedee"], 0).save(home / "first")  # what it was before it had learnt
+    torch.testing.assert_close(found, own, rtol=0, atol=1e-4)
+    assert (found - distilled(Seedling.load(home / "first"))).abs().max() > 0.1
 
 
 def test_the_model_that_learns_a_second_subject_may_be_of_the_first(model, quick, home):
@@ -210,6 +241,21 @@ def test_a_training_that_breaks_off_says_what_to_do(model, quick, monkeypatch, e
         learnt(asked(model))
     failure = pipelines.failure(refused.value)
     assert sentence in failure.text and failure.code == code
+
+
+def test_what_is_learnt_in_parts_for_want_of_memory_says_so(model, quick, monkeypatch):
+    predict = Seedling.predict
+
+    def short(self, x_t, t, given):
+        if len(x_t) > 1 and torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("short")
+        return predict(self, x_t, t, given)
+
+    monkeypatch.setattr(Seedling, "predict", short)
+    (packed,), told = learnt(asked(model))
+    said = "The GPU's memory is short: it learns from 1 picture at a time, which takes longer"
+    assert protocol.unpack(packed)[0].summary == f'"zebedee mug", from 3 pictures, 6 steps. {said}'
+    assert f"Learning: subject, step 2 of 6. {said}" in told
 
 
 @pytest.mark.parametrize("spoil", ["damaged", "of before"])

@@ -278,20 +278,20 @@ def test_where_memory_is_short_it_goes_on_smaller_and_says_so(model, quick, monk
     monkeypatch.setattr(recipes, "SEEDLING", recipes.PUBLISHED)
     monkeypatch.setattr(recipes.Recipe, "at", lambda recipe, side: recipe)
     monkeypatch.setattr(views_of, "drawn", lambda *_: iter([(1, 1, np.zeros((4, 8, 8, 3), np.uint8))]))
-    quick.breaks |= {2: torch.OutOfMemoryError("first"), 3: torch.OutOfMemoryError("second")}
+    quick.breaks |= {step: torch.OutOfMemoryError("short") for step in (1, 2, 3)}
     told = []
     records = carried_out(asked(model), lambda _, text: told.append(text))
-    rungs = [f"The GPU's memory is short: pictures of {side} pixels, 512 samples along a ray" for side in (128, 64)]
+    rungs = [views_of.IN_PARTS]
+    rungs += [f"The GPU's memory is short: pictures of {side} pixels, 512 samples along a ray" for side in (128, 64)]
     steps = [text for text in told if text.startswith("Optimising")]
-    assert steps[:2] == ["Optimising, step 1 of 6", "Optimising, step 2 of 6"]
-    assert steps[2:4] == [f"Optimising, step {step} of 6. {rungs[0]}" for step in (2, 3)]
-    assert steps[4] == f"Optimising, step 3 of 6. {rungs[1]}" and told[-1] == f"Making the mesh. {rungs[1]}"
+    assert steps[:3] == ["Optimising, step 1 of 6", *[f"Optimising, step {step} of 6. {rungs[0]}" for step in (1, 2)]]
+    assert steps[3:5] == [f"Optimising, step {step} of 6. {rungs[1]}" for step in (2, 3)]
+    assert steps[5] == f"Optimising, step 3 of 6. {rungs[2]}" and told[-1] == f"Making the mesh. {rungs[2]}"
     subject = next(record for _, record, _ in records if isinstance(record, protocol.Subject))
-    first, second, third = (one.recipe for one in quick.made)
-    assert [one.began for one in quick.made] == [0, 1, 2]
-    assert (second, third) == (first.smaller(), first.smaller().smaller())
-    assert len(subject.understood) == 3
-    assert subject.understood[1].startswith("The GPU's memory is short: pictures of 128 pixels, 512 samples along")
+    first, *smaller = (one.recipe for one in quick.made)
+    assert [one.began for one in quick.made] == [0, 0, 1, 2]
+    assert smaller == [first.smaller(), first.smaller().smaller(), first.smaller().smaller().smaller()]
+    assert subject.understood == ("a red mushroom", *rungs)
     quick.breaks |= {step: torch.OutOfMemoryError("again") for step in range(1, STEPS + 1)}
     with pytest.raises(trained.TooLittleMemory, match="too little memory for this model: close what else"):
         carried_out(asked(model, seed=5))
@@ -373,6 +373,54 @@ def test_the_model_is_let_go_before_the_mesh_is_made(model, quick, monkeypatch):
     monkeypatch.setattr(finishing, "finished", making)
     carried_out(asked(model))
     assert left == [None]
+
+
+def narrow(monkeypatch, latents: int, decoded: int) -> list[int]:
+    """There is room for so many latents at once, and for so many pictures; how many latents have been seen."""
+    seen, predict, decode = [], Seedling.predict, Seedling.decode
+
+    def predicted(self, x_t, t, given):
+        if len(x_t) > latents:
+            raise torch.OutOfMemoryError("short")
+        seen.append(len(x_t))
+        return predict(self, x_t, t, given)
+
+    def shown(self, latents):
+        if len(latents) > decoded:
+            raise torch.OutOfMemoryError("short")
+        return decode(self, latents)
+
+    monkeypatch.setattr(Seedling, "predict", predicted)
+    monkeypatch.setattr(Seedling, "decode", shown)
+    return seen
+
+
+@pytest.mark.parametrize(("latents", "decoded"), [(4, 1), (4, 4), (8, 1)])
+def test_views_that_do_not_fit_at_once_are_drawn_in_parts_and_are_the_same(model, quick, monkeypatch, latents, decoded):
+    request = protocol.Views(prompt="red", model=model)
+    whole = carried_out(request)
+    with monkeypatch.context() as patch:
+        seen, told = narrow(patch, latents, decoded), []
+        records = carried_out(request, lambda done, text: told.append(text))
+    steps = [text for text in told if text.startswith("Drawing")]
+    in_parts = [f"Drawing views, step {step} of 2. {views_of.IN_PARTS}" for step in (1, 2, 2)]
+    assert steps == ["Drawing views, step 1 of 2", *in_parts]
+    assert kinds(records) == kinds(whole) and seen[-4:] == [4] * 4
+    (_, found, arrays), (_, same, expected) = records[-2], whole[-2]
+    assert (same.understood, found.understood) == (("red",), ("red", views_of.IN_PARTS))
+    assert records[-1][1].summary == f"{whole[-1][1].summary}. {views_of.IN_PARTS}"
+    assert np.abs(arrays["pixels"].astype(int) - expected["pixels"]).max() <= 1
+
+
+def test_a_field_that_begins_with_views_in_parts_goes_on_in_parts(model, quick, monkeypatch):
+    narrow(monkeypatch, 4, 1)
+    told = []
+    records = carried_out(asked(model), lambda done, text: told.append(text))
+    (made,) = quick.made
+    assert made.recipe == recipes.SEEDLING.asked(STEPS).at(16).asked_in_parts()
+    assert f"Optimising, step 1 of 6. {views_of.IN_PARTS}" in told
+    subject = next(record for _, record, _ in records if isinstance(record, protocol.Subject))
+    assert subject.understood == ("a red mushroom", views_of.IN_PARTS)
 
 
 def test_views_to_begin_with_that_do_not_fit_are_no_choice_of_the_artists(model, quick, monkeypatch):

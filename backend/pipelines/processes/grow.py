@@ -36,7 +36,9 @@ FOLD = 1.1  # radians by which either half of a young leaf is folded
 TIGHTNESS = 0.5  # of the bud that a flower starts as
 TOUCH = 0.02  # what is nearer than this to a part that takes no part, as a pot, stands on it
 YOUNG = np.array([0.38, 0.55, 0.12])  # linear albedo
-STEM, PETAL = 0.7, 0.35  # share of the way to it from which a part starts
+STEM, PETAL = 0.7, 0.35  # share of the way to it from which a part of a plant starts
+LEAFY = 0.3  # of its green, by which a leaf has more of it than of red and blue
+OTHER, PLANT = 0.05, 0.15  # share of the surface that is leafy: a fruit with a leaf has less than a flower on its stem
 FRESH = 0.30  # roughness
 
 
@@ -61,6 +63,7 @@ class Grow(Process):
         self.midrib, self.fold = self.hinge.copy(), np.zeros(count)
         self.bud = body.vertices.copy()
         links = self._parts()
+        self.pale *= self._vegetal()
         fixed = np.maximum(body.pin, still)
         self.fixed = fixed >= 0.5
         self.roots = _patches(self.held * ~self.fixed, body.faces)
@@ -72,6 +75,14 @@ class Grow(Process):
         self.aside = np.stack([np.cos(azimuth), np.sin(azimuth), 0.0 * azimuth], axis=1)
         self._pace()
         self.webbed |= bool(_most(anatomy.labels, self.roots) > 1)
+
+    def _vegetal(self) -> Reals:
+        """(N,) in [0, 1] what starts in a young shoot's green: all of a plant, and of other things what is leafy."""
+        red, green, blue = self.body.albedo.T
+        leafy = smoothstep((green - np.maximum(red, blue)) / np.maximum(LEAFY * green, 1e-12))
+        area = self.strength * fields.areas_around(self.body.vertices, self.body.faces)
+        share = (area * leafy).sum() / max(area.sum(), 1e-12)
+        return np.maximum(leafy, smoothstep((share - OTHER) / (PLANT - OTHER)))
 
     def _unfolding(self) -> None:
         """Of the triangles of leaves and petals: how they lie when young."""

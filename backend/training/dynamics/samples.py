@@ -33,6 +33,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from backend.spectral import Scales, SpectralVolume
+from backend.training import shards
 from backend.training.disk import write_whole
 
 SUFFIX = ".safetensors"
@@ -134,6 +135,11 @@ class Corpus(Sequence[Sample]):
         number = int(np.searchsorted(self._ends, index, side="right"))
         first = int(self._ends[number - 1]) if number else 0
         return self._opened(self.paths[number]).sample(index - first, self.origins[index])
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What tells its shards from others, by split and name."""
+        return shards.digests(self.paths, _told)
 
     def batch(self, indices: Sequence[int]) -> Batch:
         return Batch.of([self[int(index)] for index in indices])

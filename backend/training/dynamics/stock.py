@@ -1,9 +1,11 @@
 """What the phases of a training draw from: samples to learn from, samples held out, and latents that are made once."""
 
+import json
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2s
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,13 @@ from backend.priors.dynamics import Dynamics
 from backend.report import Report, silent
 from backend.training import precision
 from backend.training.batches import ahead
-from backend.training.disk import make_room
+from backend.training.disk import make_room, write_whole
 from backend.training.dynamics.samples import SUFFIX, Batch, Corpus
 from backend.training.dynamics.variations import mirrored
 
 ENCODED = 8  # pictures at once
 TENTH = 10
+ABOUT = "about.json"  # of latents: what they are of
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,11 @@ class Data:
     train: Part
     held_out: Part
     about: str
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of all shards, by their names: what tells them from others."""
+        return self.train.corpus.digests | self.held_out.corpus.digests
 
     def of_bins(self, bins: int) -> "Data":
         """The same with the lowest bins alone."""
@@ -84,14 +92,24 @@ class Latents:
     def kept(
         cls, folder: Path, model: Dynamics, part: Part, device: str, report: Report = silent, both: bool = False
     ) -> "Latents":
-        """Those of a part, mirrored too if `both`, in files of `folder`: made where they are not there, and read from
-        there."""
+        """Those of a part, mirrored too if `both`, in files of `folder`: made where they are not there, or are of other
+        pictures, and read from there."""
         paths, count = (folder / "latents.npy", folder / "pictures.npy"), len(part) * (1 + both)
         shapes = (count, *model.sizes.latents), (count, 3, model.sizes.height, model.sizes.width)
         there = [np.load(path, mmap_mode="r").shape for path in paths if path.exists()]
-        if there != list(shapes):
-            _make(paths, shapes, model, part, device, report)
+        told, own = folder / ABOUT, {"pictures": _digest(part)}
+        # an older version told nothing of them
+        same = not told.exists() or json.loads(told.read_text(encoding="utf-8")) == own
+        if there != list(shapes) or not same:
+            why = " anew: those that were kept are of other pictures" if there else ""
+            _make(paths, shapes, model, part, device, lambda done, text: report(done, text + why))
+            write_whole(told, json.dumps(own).encode())
         return cls(*(np.load(path, mmap_mode="r") for path in paths))
+
+
+def _digest(part: Part) -> str:
+    """Of which pictures it has; how many are mirrored is seen from how many there are."""
+    return blake2s(json.dumps(part.corpus.digests, sort_keys=True).encode() + part.indices.tobytes()).hexdigest()
 
 
 def _make(paths: Sequence[Path], shapes: Sequence[tuple], model: Dynamics, part: Part, device: str, report: Report):

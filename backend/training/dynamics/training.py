@@ -1,6 +1,6 @@
 """The training of image dynamics. Beside what every training leaves there is, in its folder,
 
-OUT/latents/        what the denoiser learns from; made again where it is missing
+OUT/latents/        what the denoiser learns from; made again where it is missing, or of other data
 """
 
 import shutil
@@ -49,7 +49,7 @@ class Swaying(Learner):
 
     def __init__(self, plan: Plan, data: Data, folder: Path, how: How) -> None:
         self.plan, self.data, self.folder, self.how = plan, data, folder, how
-        self.about = self.about_of(plan, data)
+        self.about, self.digests = self.about_of(plan, data), data.digests
 
     @staticmethod
     def about_of(plan: Plan, data: Data) -> str:

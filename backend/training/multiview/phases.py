@@ -32,7 +32,7 @@ from backend.training.multiview.sets import ViewSet
 from backend.training.multiview.stock import Batch, Data
 
 GATE = 0.85  # of all levels: where the camera has a say
-TESTED = 48  # held-out sets, of which scores are means
+TESTED = 48  # held-out sets
 AT_ONCE = 8  # sets
 LEVELS = 4  # at which the loss is looked at
 SHOWN = 6  # held-out sets on a sheet
@@ -48,6 +48,7 @@ class Place:
     plan: Plan
     data: Data
     device: str
+    tested: int = TESTED  # held-out sets, of which scores are means
 
 
 class Views(learner.Phase):
@@ -96,9 +97,9 @@ class Views(learner.Phase):
     @torch.no_grad()
     def scores(self) -> dict[str, float]:
         """With the same noise each time."""
-        data = self.place.data
-        found = self._scores(data.held_out.few(TESTED), "")
-        return found | (self._scores(data.unseen.few(TESTED), "_unseen") if data.unseen else {})
+        data, tested = self.place.data, self.place.tested
+        found = self._scores(data.held_out.few(tested), "")
+        return found | (self._scores(data.unseen.few(tested), "_unseen") if data.unseen else {})
 
     def _scores(self, sets: list[ViewSet], name: str) -> dict[str, float]:
         count, gate = self.prior.schedule.levels, round(GATE * self.prior.schedule.levels)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from backend.training import shards
 from backend.training.disk import write_whole
 
 SUFFIX = ".safetensors"
@@ -81,6 +82,11 @@ class Corpus(Sequence[ViewSet]):
     def captions(self) -> set[str]:
         """All of them."""
         return {caption for _, _, told in self._rows for caption in told["captions"]}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What tells its shards from others, by split and name."""
+        return shards.digests(self.paths, _told)
 
     @property
     def origins(self) -> list[str]:

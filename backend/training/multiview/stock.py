@@ -91,6 +91,16 @@ class Data:
         return cls(Part(train, whole), single, held_out, about, unseen, words)
 
     @property
+    def digests(self) -> dict[str, str]:
+        """Of all shards, by their names: what tells them from others."""
+        found = self.sets.corpus.digests | self.held_out.corpus.digests
+        if self.unseen is not None:
+            found |= self.unseen.corpus.digests
+        if self.pictures.corpus is self.sets.corpus:
+            return found
+        return found | {f"single {name}": digest for name, digest in self.pictures.corpus.digests.items()}
+
+    @property
     def count(self) -> int:
         """Of all that is learned from."""
         return len(self.pictures) + (len(self.sets) if self.pictures.corpus is not self.sets.corpus else 0)

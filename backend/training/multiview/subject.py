@@ -8,12 +8,14 @@ Notation (code -> paper, section 3.5)
     L = L_LDM(X_id) + lambda ||theta - theta_0||_1 / N_theta,    in two-dimensional mode
 
 What it was before is what it is drawn to, so no pictures of other things are wanted. Pictures are seen as what a
-seedling has learnt before: square, on white where something is cut out.
+seedling has learnt before: square, on white where something is cut out. Where a GPU has no room for all pictures of a
+step, their slopes are found a few at a time, and those of the second loss weight by weight: the step is the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ from backend.training.log import Log
 from backend.training.loop import How
 from backend.training.multiview.model import Grafted, Sown, Trained, Unpacked, digest
 from backend.training.multiview.phases import AT_ONCE, STEPS, diffusion_loss
-from backend.training.multiview.training import Unfit
+from backend.training.multiview.training import NotLearnable
 from backend.training.plan import Budget, Plan
 
 FEWEST, MOST = protocol.PICTURES
@@ -82,10 +84,10 @@ class Pictures:
 
 
 def check_size(pixels: NDArray[np.uint8], name: str) -> None:
-    """Raises Unfit where a picture (H, W, C) of this name shows too little."""
+    """Raises NotLearnable where a picture (H, W, C) of this name shows too little."""
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:
-        raise Unfit(f"{name} has {width} x {height} pixels, which show too little: {SMALLEST} a side or more")
+        raise NotLearnable(f"{name} has {width} x {height} pixels, which show too little: {SMALLEST} a side or more")
 
 
 def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -112,8 +114,14 @@ def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def distance(weights: Sequence[Tensor], first: Sequence[Tensor]) -> Tensor:
     """||theta - theta_0||_1 / N_theta."""
-    total = sum((one - other).abs().sum() for one, other in zip(weights, first, strict=True))
-    return total / sum(one.numel() for one in weights)
+    return sum(distances(weights, first))
+
+
+def distances(weights: Sequence[Tensor], first: Sequence[Tensor]) -> Iterator[Tensor]:
+    """What each of the weights has of it."""
+    count = sum(one.numel() for one in weights)
+    for one, other in zip(weights, first, strict=True):
+        yield (one - other).abs().sum() / count
 
 
 class Subject(learner.Phase):
@@ -122,10 +130,11 @@ class Subject(learner.Phase):
     name = "subject"
 
     def __init__(
-        self, trained: Trained, first: list[Tensor], data: Pictures, device: str, ended: Callable[[], None] | None
-    ) -> None:
+        self, trained: Trained, first: list[Tensor], data: Pictures, device: str, at_once: int,
+        ended: Callable[[], None] | None,
+    ) -> None:  # fmt: skip
         self.trained, self.prior, self.first, self.data, self.device = trained, trained.prior, first, data, device
-        self.ended = ended
+        self.at_once, self.ended = at_once, ended  # pictures
 
     def learning(self) -> list[nn.Parameter]:
         return self.trained.learning()
@@ -135,16 +144,45 @@ class Subject(learner.Phase):
         return self.data.pictures[torch.from_numpy(rng.integers(len(self.data.pictures), size=batch))]
 
     def losses(self, given: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        levels = torch.randint(self.prior.schedule.levels, (len(given),), generator=generator)
-        with precision.mixed(self.device):
-            fit = self._loss(given, levels, generator).mean()
+        fit = sum(self._fits(given, generator))
         moved = distance(self.trained.learning(), self.first)
         return {"fit": fit, "moved": moved, "total": fit + KEEPING * moved}
 
-    def _loss(self, pictures: Tensor, levels: Tensor, generator: torch.Generator) -> Tensor:
+    def parts(self, given: Tensor, generator: torch.Generator) -> Iterator[dict[str, Tensor]]:
+        if self.at_once >= len(given):
+            yield self.losses(given, generator)
+            return
+        for fit in self._fits(given, generator):
+            yield {"fit": fit, "total": fit}
+        for moved in distances(self.trained.learning(), self.first):
+            yield {"moved": moved, "total": KEEPING * moved}
+
+    def smaller(self) -> str:
+        if self.at_once == 1:
+            return ""
+        self.at_once = self.at_once // 2
+        pictures = "1 picture" if self.at_once == 1 else f"{self.at_once} pictures"
+        return f"The GPU's memory is short: it learns from {pictures} at a time, which takes longer"
+
+    def _fits(self, pictures: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+        """The first loss, in parts that add up to it."""
+        levels = torch.randint(self.prior.schedule.levels, (len(pictures),), generator=generator)
+        for some in self._pieces(pictures, levels, generator):
+            with precision.mixed(self.device):
+                fit = self._loss(*some).sum() / len(pictures)
+            yield fit
+
+    def _pieces(
+        self, pictures: Tensor, levels: Tensor, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """As many at once as there is room for: pictures, levels, and their noise, the same however many these are."""
+        noise = torch.randn((len(pictures), *self.prior.latent), generator=generator)
+        yield from zip(*(each.split(self.at_once) for each in (pictures, levels, noise)), strict=True)
+
+    def _loss(self, pictures: Tensor, levels: Tensor, noise: Tensor) -> Tensor:
+        """(N,)."""
         with torch.no_grad():
             latents = self.prior.encode(pictures.to(self.device))
-        noise = torch.randn(latents.shape, generator=generator)
         text = self.prior.embed([self.data.text]).expand(len(latents), -1, -1)
         return diffusion_loss(self.prior, latents, noise, levels, Given(text))
 
@@ -157,19 +195,25 @@ class Subject(learner.Phase):
         """With the same noise each time."""
         pictures, generator = self.data.pictures, torch.Generator().manual_seed(0)
         levels = torch.linspace(0, self.prior.schedule.levels - 1, AT_ONCE).long()
-        left = [self._loss(one[None].expand(AT_ONCE, -1, -1, -1), levels, generator).mean().item() for one in pictures]
+        left = [
+            self._loss(*some).mean().item() * len(some[0]) / AT_ONCE
+            for one in pictures
+            for some in self._pieces(one[None].expand(AT_ONCE, -1, -1, -1), levels, generator)
+        ]
         moved = distance(self.trained.learning(), self.first).item()
-        return {"noise_left": float(np.mean(left)), "moved": moved}
+        return {"noise_left": sum(left) / len(pictures), "moved": moved}
 
     @torch.no_grad()
     def shown(self) -> list[list[Tensor]]:
         """The pictures, and as many that are drawn."""
-        count = len(self.data.pictures)
-        given, without = (Given(self.prior.embed([words]).expand(count, -1, -1)) for words in (self.data.text, ""))
-        generators = [torch.Generator().manual_seed(number) for number in range(count)]
-        how = Sampling(scale=SCALE, steps=STEPS, clamp=self.trained.clamp)
-        *_, last = sampled(self.prior, given, without, generators, how)
-        return [list(self.data.pictures), list(self.prior.decode(last).float().clamp(-1, 1).cpu())]
+        how, drawn = Sampling(scale=SCALE, steps=STEPS, clamp=self.trained.clamp, apart=self.at_once == 1), []
+        every = [torch.Generator().manual_seed(number) for number in range(len(self.data.pictures))]
+        for start in range(0, len(every), self.at_once):
+            some = every[start : start + self.at_once]
+            texts = (self.prior.embed([words]).expand(len(some), -1, -1) for words in (self.data.text, ""))
+            *_, last = sampled(self.prior, *map(Given, texts), some, how)
+            drawn += self.prior.decode(last).float().clamp(-1, 1).cpu()
+        return [list(self.data.pictures), drawn]
 
 
 class Personal(Learner):
@@ -180,6 +224,8 @@ class Personal(Learner):
     def __init__(self, plan: Plan, base: Path, data: Pictures, how: How) -> None:
         self.plan, self.base, self.data, self.how = plan, base, data, how
         self.about = f"pictures of {data.text}"
+        every = (blake2s(one.numpy().tobytes(), digest_size=8).hexdigest() for one in data.pictures)
+        self.digests = {f"picture {number}": digest for number, digest in enumerate(every, start=1)}
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -211,7 +257,8 @@ class Personal(Learner):
     def phase(self, kind: type[Subject], tell: Tell) -> Subject:
         steps = self.plan.budgets[kind.name].steps
         ended = partial(tell, steps, "Looking at what was learnt") if tell else None
-        return kind(self.trained, self.first, self.data, self.how.device, ended)
+        batch = self.plan.budgets[kind.name].batch
+        return kind(self.trained, self.first, self.data, self.how.device, batch, ended)
 
     def save(self, folder: Path) -> None:
         self.trained.save(folder)
@@ -228,7 +275,7 @@ def train(
 
     Raises:
         FileNotFoundError, weights.AnotherLayout, weights.Damaged: of what is in `base`.
-        Unfit: it cannot learn this.
+        NotLearnable: it cannot learn this.
     """
     return loop.train(Personal(plan or usual(base), base, data, how), out, how, report)
 
@@ -246,11 +293,14 @@ def loaded(base: Path, text: str, how: How) -> Trained:
     if not (base / CARD).is_file():
         grafted = Grafted(base, None, how.seed, how.device)
         if not grafted.prior.unet.class_embedding.linear_2.weight.any():  # it has been added just now
-            raise Unfit(f"The model in {base} knows single pictures alone: name one of several views, as MVDream is")
+            raise NotLearnable(
+                f"The model in {base} knows single pictures alone: name one of several views, as MVDream is"
+            )
         return grafted
     prior = with_words(Seedling.load(base), split(text), how.seed)
     if unread := prior.unread(text):
-        raise Unfit(f"The model reads {prior.sizes.tokens} words, and not {', '.join(unread)} behind them: name less")
+        behind = ", ".join(unread)
+        raise NotLearnable(f"The model reads {prior.sizes.tokens} words, and not {behind} behind them: name less")
     return Sown(prior, how.device)
 
 

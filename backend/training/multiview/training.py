@@ -35,8 +35,8 @@ def train(
     return loop.train(Multiview(plan, data, how, base), out, how, report)
 
 
-class Unfit(ValueError):
-    """A base that cannot learn this; the message says why."""
+class NotLearnable(ValueError):
+    """A base that cannot learn this, or pictures from which it cannot be learnt; the message says why."""
 
 
 class Multiview(Learner):
@@ -47,7 +47,7 @@ class Multiview(Learner):
 
     def __init__(self, plan: Plan, data: Data, how: How, base: Path | None = None) -> None:
         self.plan, self.data, self.how, self.base = plan, data, how, base
-        self.about = data.about
+        self.about, self.digests = data.about, data.digests
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -78,7 +78,7 @@ class Multiview(Learner):
             try:
                 self.trained = Grafted(self.base, self.plan.side, self.how.seed, self.how.device)
             except (Damaged, AnotherLayout) as reason:
-                raise Unfit(str(reason)) from reason
+                raise NotLearnable(str(reason)) from reason
         else:
             self.trained = Sown(Seedling.fresh(self.plan.sizes, self.data.words, self.how.seed), self.how.device)
         if state is not None:

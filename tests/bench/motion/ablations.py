@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backend.priors.dynamics import Dynamics
 from backend.report import Report, silent
-from backend.training.checkpoint import Checkpoint
+from backend.training.checkpoint import Checkpoint, OtherPlan
 from backend.training.dynamics import corpus
 from backend.training.dynamics.plan import PLANS, Plan
 from backend.training.dynamics.stock import Data
@@ -67,12 +67,23 @@ def trained(name: str, out: Path, data: Data, effort: float = 1.0, report: Repor
     """The variant's model in `out`/name, trained there if it is not. Raises OtherRuns where another one lies there."""
     plan, where = VARIANTS[name].with_effort(effort), out / name
     found, (last, budget) = Checkpoint.read(where), list(plan.budgets.items())[-1]
-    if found is not None and (found.sizes, found.about) != (plan.sizes.as_json(), Swaying.about_of(plan, data)):
-        raise OtherRuns(f"{where} holds another model, or one of other pictures: name another folder with --out")
+    if found is not None:
+        _require(found, plan, data, where)
     if found is None or (found.phase, found.step) != (last, budget.steps) or not (where / MODEL).exists():
         command = f"python build.py bench dynamics --ablations --only {name}"
         train(plan, data.of_bins(plan.sizes.bins), where, How(command=command), report)
     return Dynamics.load(where / MODEL)
+
+
+def _require(found: Checkpoint, plan: Plan, data: Data, where: Path) -> None:
+    """Raises OtherRuns."""
+    other = f"{where} holds another model, or one of other pictures"
+    if found.sizes != plan.sizes.as_json():
+        raise OtherRuns(f"{other}: name another folder with --out")
+    try:
+        found.check(Swaying.about_of(plan, data), data.digests)
+    except OtherPlan as error:
+        raise OtherRuns(f"{other} ({error}): name another folder with --out") from None
 
 
 def what_differs(name: str) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """What is set beside each other: the same weights, asked in several ways, and distilled in several ways."""
 
+import re
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from torch import Tensor
 from backend.guidance import PLAIN_SDS, Guidance
 from backend.pipelines.recipes import Recipe
 from backend.priors.prior import Given, Prior, Schedule
+from backend.render.orbits import VIEWS
 
 STRONGER = 5.0  # times as much guidance: with a seedling's 2, there is little for rescaling to take back
 PROGRESS = 100  # parts of all steps, in which levels are looked at
@@ -74,6 +76,15 @@ class Arm:
     recipe: Callable[[Recipe, Schedule], Recipe] | None = None  # what is changed of it
     started: bool = False  # whether the field is first fitted to views that are drawn
     has_front: bool = True  # whether it knows where the front is
+
+    def told(self, how: Recipe, schedule: Schedule) -> dict:
+        """All that makes its fields what they are, beside the recipe that all arms share: what is kept says so."""
+        given = self.way(Given(torch.zeros(VIEWS, 1, 1), VIEWS, torch.eye(4).expand(VIEWS, 4, 4)))
+        own = how if self.recipe is None else self.recipe(how, schedule)
+        # Means of many numbers are not to the last digit the same everywhere.
+        numbers = re.sub(r"\d+\.\d+(e-?\d+)?", lambda found: f"{float(found[0]):.4g}", repr(replace(own, steps=0)))
+        asked = {"views": given.views, "cameras": given.cameras is not None}
+        return {"asked": asked, "started": self.started, "arm's recipe": numbers}
 
 
 ARMS = {

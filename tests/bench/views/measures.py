@@ -81,6 +81,16 @@ def disagreement(views: Pictures) -> Disagreement:
     return Disagreement(float(np.sqrt(apart)), float(np.log([height for _, height in looks]).std()))
 
 
+def colour_off(found: Pictures, truth: Pictures) -> float:
+    """How far the mean colour of what is shown is from the truth's, root mean square over channels and views; 1 from
+    black to white."""
+    mean = [
+        np.array([_look(view, own)[0] for view, own in zip(_values(views), shown(views), strict=True)])
+        for views in (found, truth)
+    ]
+    return float(np.sqrt(np.square(mean[0] - mean[1]).mean()))
+
+
 def shown(views: Pictures) -> NDArray[np.bool_]:
     """(F, H, W): not the white behind."""
     return views.min(axis=3) < WHITE * 255
