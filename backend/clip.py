@@ -33,6 +33,9 @@ class Texture:
         return ".png" if self.albedo.startswith(b"\x89PNG") else ".jpg"
 
 
+GROUND = "soil"  # the part of a specimen that stands still whatever blows
+
+
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """A surface and its material. V vertices, P polygons with C corners in all, F triangles."""
@@ -55,6 +58,13 @@ class Mesh:
     def faces(self) -> Ints:
         """(F, 3) int32 vertex indices of the triangles."""
         return self.corners[self.triangles]
+
+    @property
+    def ground(self) -> NDArray[np.bool_]:
+        """(V,) what a specimen grows in, where its parts are known."""
+        if self.parts is None:
+            return np.zeros(len(self.vertices), bool)
+        return np.isin(self.parts, [number for number, name in enumerate(self.part_names) if name == GROUND])
 
     @classmethod
     def from_triangles(cls, vertices: Floats, faces: Ints, **rest) -> Self:

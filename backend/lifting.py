@@ -100,19 +100,22 @@ def look(
     found = rasterize(torch.from_numpy(clip)[None], torch.from_numpy(np.ascontiguousarray(faces)), height, width)
     triangle = found.triangle[0].numpy()
     there = triangle >= 0
-    if there.sum() < FEWEST:
+    corners, shares = faces[triangle[there]], found.barycentrics[0].numpy()[there]
+    loose = shapes.any(axis=(0, 2))[corners].any(axis=1)  # what the picture does to what is held, tells of no mode
+    if loose.sum() < FEWEST:
         raise Unseen(
-            f"Only {there.sum()} pixels of the picture show the mesh, and {FEWEST} are wanted: look at it from nearer, "
-            "or make the picture larger."
+            f"Only {loose.sum()} pixels of the picture show where the mesh can move, and {FEWEST} are wanted: look at "
+            "it from nearer or from another side, or make the picture larger."
         )
     _refuse_elsewhere(volume, there)
-    corners, shares = faces[triangle[there]], found.barycentrics[0].numpy()[there]
     places = np.einsum("pc,pci->pi", shares, np.asarray(points, np.float64)[corners])
     slopes = _slopes(matrix, places, height, width)
     weights = np.where(_amid(there, places, slopes), 1.0, EDGE)
-    step = -(-len(places) // MOST)
-    weights = weights[::step] / max(1.0, blur.grain / step)
-    motion = volume.coefficients[:, there][:, ::step].astype(np.complex128)
+    chosen = np.flatnonzero(loose)
+    step = -(-len(chosen) // MOST)
+    chosen = chosen[::step]
+    weights = weights[chosen] / max(1.0, blur.grain / step)
+    motion = volume.coefficients[:, there][:, chosen].astype(np.complex128)
     motion[0] = motion[0].real
     basis = np.empty((len(weights), 2, len(shapes)))
     for mode, shape in enumerate(shapes):
@@ -121,7 +124,7 @@ def look(
         shown[there] = np.einsum("pij,pj->pi", slopes, moved)
         if blur.soft > 0:
             shown = gaussian_filter(shown, (blur.soft, blur.soft, 0), mode="nearest")
-        basis[:, :, mode] = shown[there][::step]
+        basis[:, :, mode] = shown[there][chosen]
     return Seen(basis, motion, weights)
 
 

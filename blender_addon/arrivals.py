@@ -76,6 +76,7 @@ class Arrivals:
         self.partial: set[str] = set()  # jobs of whose result only the beginning could be used
         self.landed: dict[str, list[str]] = {}  # by order: names of objects that are finished, without an undo step
         self._marks: dict[str, str] = {}  # of all that began to arrive in this file: by mark, the job
+        self.loose = False  # what has arrived, or was taken away again, may be in no undo step
         self._undone = False  # there was an undo or a redo, and nobody has looked at what it led to
         self._session = session
         self._targets: dict[str, Target | None] = {}
@@ -121,6 +122,7 @@ class Arrivals:
         arrival = self.open.pop(job, None)
         if arrival is not None and arrival.writing is not None:
             arrival.writing.withdraw()
+            self.loose = True
         for remembered in (self.notes, self.objects, self.reached, self._targets, self._photos):
             remembered.pop(job, None)
         self.partial.discard(job)
@@ -145,7 +147,7 @@ class Arrivals:
         self.open.clear()
         self.landed.clear()
         self._marks.clear()
-        self._undone = False
+        self._undone = self.loose = False
 
     @staticmethod
     def look_after_load() -> None:
@@ -155,17 +157,21 @@ class Arrivals:
             marks.remove(obj)
 
     def push_undo(self) -> bool:
-        """One undo step for each order that has landed. Blender copies the whole file's changes for it: with a large
-        clip that takes longer than a tick may, so it has a tick to itself. False where there is none."""
+        """One undo step for each order that has landed, in the tick in which it did: an undo before it would take the
+        result away. With a large clip that tick takes longer than it may, for Blender copies all that changed. False
+        where there is none."""
         steps = {order: self.landed.pop(order) for order in self.settled}
         for names in steps.values():
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             bpy.ops.ed.undo_push(message=f"Import {names[0]}{more}")
+            self.loose = False
         return bool(steps)
 
-    def expect_another_moment(self) -> None:
-        """There was an undo or a redo. Its handler is no place to change data in: the next tick looks at it."""
+    def expect_another_moment(self, whole: bool = False) -> None:
+        """There was an undo or a redo, which read `whole` the file or not. Its handler is no place to change data in:
+        the next tick looks at it."""
         self._undone = True
+        self.loose &= not whole
 
     def look_after_undo(self) -> bool:
         """It may have led to a moment at which something had half arrived. What is still arriving goes on there. What
@@ -181,6 +187,9 @@ class Arrivals:
                 marks.remove(obj)
             elif not any(writing.take_back(obj) for writing in arriving):
                 self._hide(obj, job)
+        for writing in arriving:
+            if isinstance(writing, Import):
+                writing.start_again()
         return True
 
     def _hide(self, obj, job: str) -> None:
@@ -204,6 +213,7 @@ class Arrivals:
             except Exception as error:  # noqa: BLE001  the border of the job: the others go on
                 traceback.print_exc()
                 self._break_off(arrival, f"The result could not be imported ({error}). The system console says where")
+            self.loose |= arrival.writing is not None
             if time.perf_counter() >= ends:
                 break
         return wrote

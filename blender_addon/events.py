@@ -10,7 +10,7 @@ import traceback
 import bpy
 from bpy.app.handlers import persistent
 
-from . import job_list, preferences
+from . import job_list, preferences, undoing
 from .pump import Pump
 
 FAULT_INTERVAL = 1.0  # seconds after a fault of ours
@@ -35,6 +35,8 @@ def start() -> None:
     bpy.app.timers.register(_on_timer, first_interval=0.1, persistent=True)
     bpy.app.handlers.load_pre.append(_before_load)
     bpy.app.handlers.load_post.append(_after_load)
+    bpy.app.handlers.undo_pre.append(_before_undo)
+    bpy.app.handlers.redo_pre.append(_before_undo)
     bpy.app.handlers.undo_post.append(_after_undo)
     bpy.app.handlers.redo_post.append(_after_undo)
     atexit.register(_pump.close)
@@ -44,6 +46,8 @@ def stop() -> None:
     global _pump
     bpy.app.handlers.redo_post.remove(_after_undo)
     bpy.app.handlers.undo_post.remove(_after_undo)
+    bpy.app.handlers.redo_pre.remove(_before_undo)
+    bpy.app.handlers.undo_pre.remove(_before_undo)
     bpy.app.handlers.load_post.remove(_after_load)
     bpy.app.handlers.load_pre.remove(_before_load)
     if bpy.app.timers.is_registered(_on_timer):
@@ -128,6 +132,11 @@ def _after_load(*_) -> None:
 
 
 @persistent
+def _before_undo(*_) -> None:
+    undoing.begin(_pump.arrivals.loose)
+
+
+@persistent
 def _after_undo(*_) -> None:
-    _pump.arrivals.expect_another_moment()
+    _pump.arrivals.expect_another_moment(undoing.end())
     hurry()

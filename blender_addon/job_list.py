@@ -57,7 +57,7 @@ def shown(job: Job, pump: Pump) -> dict:
         "details": job.failure is not None and bool(job.failure.detail),
         "imported": job.id in pump.arrivals.objects,
         "importable": job.final and not arriving and _has_result(job),
-        "begun": is_begun(job),
+        "begun": is_begun(job, pump),
     }
 
 
@@ -68,10 +68,13 @@ def _has_result(job: Job) -> bool:
     return job.records > 2
 
 
-def is_begun(job: Job) -> bool:
-    """Whether a mesh from words was not optimised to the end, and can be gone on with."""
+def is_begun(job: Job, pump: Pump) -> bool:
+    """Whether a mesh from words was not optimised to the end, and can be gone on with: the same may have been asked for
+    again, and be done."""
     ended = job.final and job.state != "done" and job.records > 0  # they are views of it
-    return ended and isinstance(job.request, protocol.TextToMesh)
+    if not ended or not isinstance(job.request, protocol.TextToMesh):
+        return False
+    return not any(each.state == "done" and each.request == job.request for each in pump.session.jobs.values())
 
 
 def _text(job: Job, pump: Pump, arriving: bool) -> str:
@@ -81,7 +84,7 @@ def _text(job: Job, pump: Pump, arriving: bool) -> str:
         return pump.arrivals.waits
     if arriving and job.final and job.taken:
         return f"Importing {job.taken} of {job.records}"
-    if not arriving and is_begun(job) and job.id not in pump.arrivals.objects:
+    if not arriving and is_begun(job, pump) and job.id not in pump.arrivals.objects:
         step = pump.arrivals.reached.get(job.id)
         return f"Cancelled. Make Mesh again goes on {f'from step {step}' if step else 'where it stopped'}"
     if not arriving and pump.arrivals.notes.get(job.id):

@@ -18,7 +18,7 @@ from bpy.props import BoolProperty, FloatProperty, PointerProperty, StringProper
 from . import backend_operators, events, export_operator, life_operators, properties, stage_operators
 from .operation import Operation
 from .orders import Wish
-from .scene import album, looking, provenance, sheet
+from .scene import album, clips, looking, sheet
 from .scene.reading import Part
 from .seam import protocol
 from .specimens import AnthesisSpecimen
@@ -245,7 +245,7 @@ class ANTHESIS_OT_make_views(AsksForViews, bpy.types.Operator):
 class ANTHESIS_OT_use_views(Operation, bpy.types.Operator):
     bl_idname = "anthesis.use_views"
     bl_label = "Use These Views"
-    bl_description = "Take the prompt, the seed and the model from the views that are shown"
+    bl_description = "Take the prompt, what it should not be like, the seed and the model from the views that are shown"
     bl_options = {"REGISTER", "UNDO"}
 
     def carry_out(self, context) -> None:
@@ -404,19 +404,19 @@ class ANTHESIS_OT_clear_jobs(bpy.types.Operator):
 class ANTHESIS_OT_play(bpy.types.Operator):
     bl_idname = "anthesis.play"
     bl_label = "Play"
-    bl_description = "Play the life of the active object from its first frame"
+    bl_description = "Play what lives or sways, from its first frame"
     bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context):
-        if context.active_object is None or provenance.read(context.active_object) is None:
-            cls.poll_message_set("Select an object that Anthesis made")
+        if context.active_object is None or not clips.plays(context.active_object):
+            cls.poll_message_set("Select an object that Anthesis animated")
             return False
         return True
 
     def execute(self, context):
         if not context.screen.is_animation_playing:
-            context.scene.frame_set(provenance.read(context.active_object)["first_frame"])
+            context.scene.frame_set(clips.frame_range(context.active_object)[0])
         bpy.ops.screen.animation_play()
         return {"FINISHED"}
 

@@ -58,7 +58,8 @@ class Packages:
             raise ValueError("The backend is on another computer: install the learned engine there")
         if self.settings.python:
             command = f'"{self.settings.python}" -m pip install -r "{LEARNED_REQUIREMENTS}"'
-            raise ValueError(f"The backend has a Python of your own: run {command}, and restart the backend")
+            restart = "Restart the backend if that has the learned engine"
+            raise ValueError(f"The backend has a Python of your own. {restart}; otherwise run {command} first")
         return builds()
 
     def _install(self, goal: Path, beside: tuple[Path, ...], build: Build | None = None) -> None:

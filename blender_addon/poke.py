@@ -12,11 +12,11 @@ import bpy
 from bpy.props import EnumProperty
 from bpy_extras import view3d_utils
 
-from .scene import poking
+from .scene import clips, poking
 
 RATE = 1 / 60  # seconds between two updates
 LONGEST = 0.1  # seconds of one update: after a stall it goes on from where it was
-SAYS = "Drag on the mesh: poke   |   Enter: keep the last ring-down as keyframes   |   Esc, right click: leave"
+SAYS = "Drag on the mesh: poke   |   Enter: keep the last poke as keyframes   |   Esc, right click: leave"
 # What moves the view goes through, and nothing else: an undo would take the keys away.
 OF_VIEW = ("MIDDLEMOUSE", "WHEEL", "NUMPAD", "TRACKPAD", "MOUSEROTATE", "MOUSESMARTZOOM", "NDOF")
 ENDS = {"ESC": False, "RIGHTMOUSE": False, "RET": True}  # and whether what it did is kept
@@ -27,7 +27,7 @@ class ANTHESIS_OT_poke(bpy.types.Operator):
     bl_label = "Poke"
     bl_description = (
         "Press and drag on the mesh in the viewport, let go, and it rings out by its own vibration modes. "
-        "Enter keeps the last ring-down as keyframes from the frame on where it was let go, Esc leaves all as it was"
+        "Enter keeps the last poke as keyframes, from the frame on where it was pressed. Esc leaves all as it was"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -58,8 +58,10 @@ class ANTHESIS_OT_poke(bpy.types.Operator):
             self.finish(context, keep=False)
             return {"CANCELLED"}
         if event.type in ENDS and event.value == "PRESS":
-            keep = ENDS[event.type] and self.poke.released is not None
+            keep = ENDS[event.type] and self.poke.last is not None
             self.finish(context, keep)
+            if keep:
+                warn_of_scene_end(self, obj)
             return {"FINISHED"} if keep else {"CANCELLED"}
         if event.type == "TIMER":
             now = time.monotonic()
@@ -110,6 +112,14 @@ class ANTHESIS_OT_poke(bpy.types.Operator):
         self.poke.end(keep)
 
 
+def warn_of_scene_end(operator, obj) -> None:
+    """Where what was kept is not all played."""
+    (_, last), ends = poking.frame_range(obj), bpy.context.scene.frame_end
+    if last > ends:
+        remedy = f"set End to {clips.scene_end(obj)} to play all of it"
+        operator.report({"WARNING"}, f"It rings until frame {last}, and the scene ends at frame {ends}: {remedy}")
+
+
 class ANTHESIS_OT_poke_by_empty(bpy.types.Operator):
     bl_idname = "anthesis.poke_by_empty"
     bl_label = "Poke With Empty"
@@ -144,6 +154,7 @@ class ANTHESIS_OT_poke_by_empty(bpy.types.Operator):
         if behind > poking.BEHIND:
             share = f"{behind * poking.REACH:.0%} of the mesh's size"
             self.report({"WARNING"}, f"It stays behind the empty by up to {share}: its modes give no further that way")
+        warn_of_scene_end(self, obj)
         return {"FINISHED"}
 
 

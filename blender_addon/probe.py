@@ -27,7 +27,7 @@ class Probe:
         if session.state == "refused":
             return session.text
         if session.state == "off":
-            return "No backend runs on this computer: press Start Backend"
+            return "No backend runs on this computer: press Start Backend in the 3D viewport's tab Anthesis"
         if time.monotonic() - self._began > PROBE_SECONDS:
             return f"No answer from {where}: is the backend running there, and are the keys the same?"
         return None

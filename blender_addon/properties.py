@@ -17,6 +17,7 @@ from bpy.props import (
 
 from . import specimens, stages, subjects
 from .from_request import RELATIVE, made_from, values
+from .scene import sheet
 from .seam import protocol
 
 OF_ONE = {"specimen", "count", "age"}  # fields of Generate that an order fills in for each individual
@@ -58,6 +59,11 @@ def _typed(_settings, _context) -> None:
     from . import events  # which draws what is made from here
 
     events.hurry()
+
+
+def _views_chosen(settings, _context) -> None:
+    if settings.image is not None and (made_by := sheet.made(settings.image)):
+        settings.seed = int(made_by["seed"])
 
 
 class AnthesisGenerateSettings(bpy.types.PropertyGroup):
@@ -115,7 +121,7 @@ class AnthesisAnimateSettings(bpy.types.PropertyGroup):
 
 
 class AnthesisSwaySettings(bpy.types.PropertyGroup):
-    """How the selected mesh shall sway. What of it sways is said where processes are, under Part of the Mesh."""
+    """How the selected mesh shall sway. What of it sways is what takes part in processes too."""
 
     __annotations__ = made_from(protocol.Sway)
 
@@ -164,7 +170,13 @@ class AnthesisTextToMeshSettings(bpy.types.PropertyGroup):
     """What to make a mesh of, from words. What it lives through is what they say, or what is under Animate Selected."""
 
     __annotations__ = made_from(protocol.TextToMesh, OF_LIFE, stages.keep_apart("first", "last", stages.GAP)) | {
-        "image": PointerProperty(type=bpy.types.Image, name="Views", description="The views that were made last"),
+        "image": PointerProperty(
+            type=bpy.types.Image,
+            name="Views",
+            description="The views that were made last. Others can be chosen: their seed is then that of the mesh",
+            poll=lambda _settings, image: bool(sheet.made(image)),
+            update=_views_chosen,
+        ),
         "subject": EnumProperty(
             name="Subject",
             description="What a model has learnt of yours: it makes the views and meshes, and is set as the model",

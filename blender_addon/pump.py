@@ -152,8 +152,8 @@ class Pump:
         return self._submit(request, f"{protocol.in_words(request.stages).capitalize()} {obj.name}", subject, target)
 
     def sway(self, request: protocol.Sway, obj: bpy.types.Object, part: reading.Part = reading.WHOLE) -> str:
-        """Ask how a mesh sways in the wind; otherwise as animate()."""
-        subject, target = reading.read_subject(obj, part)
+        """Ask how a mesh sways in the wind, as its life shows it at this frame; otherwise as animate()."""
+        subject, target = reading.read_subject(obj, part, as_shown=True)
         self._require_backend()
         return self._submit(request, f"Sway {obj.name}", subject, target)
 
@@ -162,7 +162,7 @@ class Pump:
     ) -> str:
         """Ask how a mesh sways as a picture of it is expected to, which was taken through the request's camera;
         otherwise as animate()."""
-        subject, target = reading.read_subject(obj, part, look.picture)
+        subject, target = reading.read_subject(obj, part, look.picture, as_shown=True)
         self._require_backend()
         return self._submit(request, f"Sway {obj.name} as Seen", subject, target)
 
@@ -254,8 +254,6 @@ class Pump:
     def tick(self, budget: float = BUDGET) -> bool:
         """Talk and write for about `budget` seconds. True where something visible changed."""
         changed = self.arrivals.look_after_undo()
-        if self.arrivals.push_undo():
-            return True
         ends = time.perf_counter() + budget
         changed |= self.packages.tick() | self._look_after_probe()
         if self.renewal.tick() and self.packages.installed:
@@ -266,13 +264,14 @@ class Pump:
             changed |= self.orders.tick()
             wrote = self.arrivals.advance(ends)
             self._busy |= wrote
+        changed |= self.arrivals.push_undo()
         return changed | self._busy
 
     @property
     def interval(self) -> float:
         """Seconds until tick() should be called again."""
         jobs = self.session.jobs.values()
-        if self._busy or self.arrivals.settled:
+        if self._busy:
             return 0.0
         if not self.arrivals.waits and any(_on_its_way(job) for job in jobs):
             return 0.01

@@ -19,7 +19,8 @@ class AnthesisSway(bpy.types.PropertyGroup):
         name="Speed",
         description=(
             "How many times as fast it sways as it was made. It takes the nearest speed whose loop is a whole number "
-            "of frames; for a speed that changes over time edit the curve of Sway"
+            "of frames; the scene comes round where it plays whole loops. For a speed that changes over time edit the "
+            "curve of Sway"
         ),
         min=SPEEDS[0],
         max=SPEEDS[1],
@@ -67,7 +68,7 @@ class ANTHESIS_OT_bake_sway(OfSway, bpy.types.Operator):
     bl_label = "Bake Sway"
     bl_description = (
         "Turn the sway into plain keyframes as it is now: one loop that repeats, or the scene's frames where a slider "
-        "is animated. Amplitude and Calm to Storm go"
+        "is animated. Amplitude and Calm to Storm go, until Make Sway Live brings all settings back"
     )
 
     @classmethod
@@ -85,7 +86,9 @@ class ANTHESIS_OT_bake_sway(OfSway, bpy.types.Operator):
 class ANTHESIS_OT_make_sway_live(OfSway, bpy.types.Operator):
     bl_idname = "anthesis.make_sway_live"
     bl_label = "Make Sway Live"
-    bl_description = "Let the shape keys of the sway follow sliders of this object again. Their keyframes go"
+    bl_description = (
+        "Let the shape keys of the sway follow sliders of this object again, as these were. Their keyframes go"
+    )
 
     @classmethod
     def fits(cls, obj) -> bool:

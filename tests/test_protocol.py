@@ -111,7 +111,7 @@ def mesh_arrays(count: int = 5) -> dict[str, np.ndarray]:
 
 SUBJECT = protocol.Subject(name="Rose", part_names=("petal", "leaf"), frames=3, understood=("red",), loop=True)
 FRAME = protocol.FrameRecord(index=2, tau=0.5)
-SEEN = protocol.SeenRecord(base=0.2, explained=0.75, pixels=300, said=("It is grey",))
+SEEN = protocol.SeenRecord(base=0.2, explained=0.75, pixels=300, advised=0.4, said=("It is grey",))
 VIEWS = protocol.ViewsRecord(preview=True, step=3, steps=50, azimuths=(0.0, 1.5, 3.0), passed_over=("ü",))
 PICTURES = protocol.PicturesRecord(names=("a.png", "b.jpg", "ü.png"))
 CERTIFICATE = protocol.Certificate(measured=(("motion", 0.5, "m"), ("flipped", 0.0, "")))

@@ -158,14 +158,15 @@ def test_what_is_not_brought_is_asked_for():
         assert pipelines.failure(refused.value).code == "bad_subject"
 
 
-SEEN = protocol.SeenRecord(base=0.2, explained=0.75, pixels=300, said=("a", "b"))
+SEEN = protocol.SeenRecord(base=0.2, explained=0.75, pixels=300, advised=0.4, said=("a", "b"))
 
 
 def test_what_is_seen_comes_back_as_it_was():
     rng = np.random.default_rng(1)
     amplitudes = (rng.normal(size=(3, 4)) + 1j * rng.normal(size=(3, 4))).astype(np.complex64)
     record, arrays = protocol.unpack(wire.pack_seen(SEEN, amplitudes))
-    assert (record.base, record.explained, record.pixels, record.said) == (0.2, 0.75, 300, ("a", "b"))
+    assert (record.base, record.explained, record.pixels) == (0.2, 0.75, 300)
+    assert (record.advised, record.said) == (0.4, ("a", "b"))
     np.testing.assert_array_equal(arrays["amplitudes"][..., 0] + 1j * arrays["amplitudes"][..., 1], amplitudes)
 
 
@@ -183,7 +184,8 @@ def test_what_is_seen_holds_numbers_only(explained, bad):
 
 
 def test_a_record_of_what_is_seen_has_its_limits():
-    for wrong in ({"base": 0.0}, {"explained": 1.5}, {"pixels": -1}, {"said": ("x" * 201,)}):
+    wrongs = ({"base": 0.0}, {"explained": 1.5}, {"pixels": -1}, {"advised": 0.0}, {"advised": 1.1})
+    for wrong in (*wrongs, {"said": ("x" * 201,)}):
         packed = wire.pack_seen(msgspec.structs.replace(SEEN, **wrong), np.ones((2, 3), complex))
         with pytest.raises(protocol.BadMessage):
             protocol.unpack(packed)

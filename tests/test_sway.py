@@ -21,6 +21,10 @@ from backend.report import silent
 from tests.played import synthesise
 
 QUICK = {"modes": 6, "frequencies": 8}
+CAMERA = protocol.Camera(
+    view=(1, 0, 0, 0, 0, 0, 1, 0, 0, -1, 0, -5, 0, 0, 0, 1),
+    projection=(1, 0, 0, 0, 0, 1, 0, 0, 0, 0, -1, -0.2, 0, 0, -1, 0),
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,19 @@ def test_what_is_pinned_stays(post):
     swings = swing(sway(hanging, protocol.Sway(**QUICK), silent))
     assert swings[pin == 1].max() < 1e-6
     assert swings[post.vertices[:, 2] == 0].min() > 1e-3
+
+
+def test_what_a_specimen_grows_in_stays_beside_what_is_pinned(post):
+    height = post.vertices[:, 2]
+    parts = (height < 0.5).astype(np.int32)
+    planted = replace(post, parts=parts, part_names=("stem", "soil"))
+    pinned = replace(planted, pin=(height > 1.4).astype(np.float32))
+    for mesh, still in ((planted, height < 0.5), (pinned, (height < 0.5) | (height > 1.4))):
+        for request in (protocol.Sway(**QUICK), protocol.SwayAsSeen(camera=CAMERA, modes=6)):
+            shapes = sway(mesh, request, silent).modes.shapes
+            assert not shapes[:, still].any() and shapes[:, ~still].any(axis=(0, 2)).all()
+    unknown = replace(planted, part_names=("stem", "pot"))
+    assert sway(unknown, protocol.Sway(**QUICK), silent).modes.shapes[:, (height > 0.2) & (height < 0.5)].any()
 
 
 def test_only_what_takes_part_sways(post):

@@ -117,13 +117,25 @@ def sways(model: "Dynamics", colours: Pixels, seed: int, how: "Sampling", report
 
 def too_far(volume: spectral.SpectralVolume, amplitude: float) -> tuple[str, ...]:
     """What is said where what is expected, so many times as large, goes farther than a picture holds together."""
-    share = amplitude * spectral.farthest(volume) / min(volume.coefficients.shape[1:3])
-    if share <= FAR:
+    advised, share = amplitude * held_together(volume, amplitude), _reach(volume, amplitude)
+    if advised >= amplitude:
         return ()
     return (
         f"Something in it moves by up to {share:.0%} of a side, farther than is often seen: if it is torn, take "
-        f"another seed, or an amplitude of {amplitude * FAR / share:.1g}",
+        f"another seed, or an amplitude of {advised:.1g}",
     )
+
+
+def held_together(volume: spectral.SpectralVolume, amplitude: float) -> float:
+    """By what to multiply an amplitude, at most 1, so that nothing goes farther than a picture holds together: such
+    that the product has one digit."""
+    share = _reach(volume, amplitude)
+    return 1.0 if share <= FAR else min(1.0, float(f"{amplitude * FAR / share:.1g}") / amplitude)
+
+
+def _reach(volume: spectral.SpectralVolume, amplitude: float) -> float:
+    """How far anything goes, in sides of the picture."""
+    return amplitude * spectral.farthest(volume) / min(volume.coefficients.shape[1:3])
 
 
 @contextmanager

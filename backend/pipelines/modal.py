@@ -69,7 +69,9 @@ def swaying_plane(request: protocol.Plane, picture: bytes | None, report: Report
     yield _opening(found.mesh, request)
     damping = [request.damping] * len(found.shapes)
     yield from _modes(found.frequencies, damping, found.shapes)
-    record = protocol.SeenRecord(base=found.base, explained=None, pixels=found.pixels, said=found.said)
+    record = protocol.SeenRecord(
+        base=found.base, explained=None, pixels=found.pixels, advised=found.advised, said=found.said
+    )
     yield wire.pack_seen(record, found.amplitudes)
     yield _ending(found.mesh, found.volume, LOOKS, began, report)
 

@@ -22,7 +22,7 @@ from scipy.ndimage import map_coordinates
 
 from backend import protocol, spectral
 from backend.clip import Mesh
-from backend.pipelines.expected import model_of, sways, to_keys, too_far
+from backend.pipelines.expected import held_together, model_of, sways, to_keys, too_far
 from backend.pipelines.still import Pixels, opaque
 from backend.pipelines.trained import NoModel
 from backend.report import Report, part
@@ -48,6 +48,7 @@ class Plane:
     base: float  # Hz
     pixels: int  # that the networks saw
     said: tuple[str, ...]  # of the picture: what was done to it, and how far it goes
+    advised: float  # share of this motion at which the picture holds together
     model: "Dynamics"
 
     @property
@@ -87,7 +88,8 @@ def plane(pixels: Pixels, request: protocol.Plane, report: Report) -> Plane:
     amplitudes[np.arange(1, bins), np.arange(1, modes, 2)] = 1j
     frequencies = np.repeat(volume.frequencies[1:], 2)
     seen = int(np.prod(volume.coefficients.shape[1:3]))
-    return Plane(upright(share, metres), frequencies, shapes, amplitudes, volume.base, seen, said, model)
+    advised = held_together(volume, request.amplitude)
+    return Plane(upright(share, metres), frequencies, shapes, amplitudes, volume.base, seen, said, advised, model)
 
 
 def shares(width: int, height: int, detail: int) -> Reals:

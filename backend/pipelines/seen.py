@@ -16,9 +16,9 @@ from backend.clip import Mesh
 from backend.lifting import SHARP, Blur, Lift, Seen, Unseen, explained, lift, look, strengths
 from backend.pipelines.expected import sways, to_keys
 from backend.pipelines.still import Pixels, opaque
-from backend.pipelines.sway import Swaying, sway
+from backend.pipelines.sway import MATTER, Swaying, sway
 from backend.render.cameras import Cameras
-from backend.report import Report, part
+from backend.report import Report, part, silent
 
 if TYPE_CHECKING:
     from backend.priors.dynamics import Dynamics
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 DRAWS = 8  # of gusts, each from two sides: what wind usually does
 SHARED = 0.8  # of the covariance between modes is kept, for 16 draws show some where there is none
 LEAST = 0.05  # share of what is seen that the modes must explain
+WELL = 0.3  # where it is less, they may be those of another matter
+THICK = replace(MATTER, thickness=0.01)  # of sheets: stiff beside what carries them, which then bends
 # Of what the seedling expects. How soft it is, is measured (build.py bench lifting). Its errors go together over 52
 # pixels there, but from about 12 on the wind is believed in the picture's place, and most of the motion is lost.
 LEARNED = Blur(soft=1.5, grain=4.0)
-SWAYING, PREDICTED = 0.3, 0.9  # of the work, when the modes are there and when the motion is
+STURDY = "The picture moves what carries its leaves more than them, and they are taken to be stiff"
+SWAYING, PREDICTED, LIFTED = 0.3, 0.9, 0.93  # of the work, when the modes, the motion and the fit are there
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,14 @@ def sway_as_expected(
         torch.tensor(matrix, dtype=torch.float64).reshape(1, 4, 4)
         for matrix in (request.camera.view, request.camera.projection)
     )
-    found = sway_as_seen(swaying, Cameras(view, projection), volume, part(report, PREDICTED, 1.0), LEARNED)
+    camera = Cameras(view, projection)
+    found = _as_seen(swaying, camera, volume, part(report, PREDICTED, LIFTED), LEARNED)
+    if swaying.leafy and found.lift.explained < WELL:
+        sturdy = sway(mesh, request, part(report, LIFTED, 1.0), THICK)
+        other = _as_seen(sturdy, camera, volume, silent, LEARNED)
+        if other.lift.explained > found.lift.explained:
+            found, said = other, (*said, STURDY)
+    _refuse_unlike(found.lift)
     return Expected(found.from_here(), said)
 
 
@@ -91,6 +101,14 @@ def sway_as_seen(
     How much the modes move follows from the picture, bin by bin; how they share it, where the picture leaves that open,
     from wind of any direction. Raises lifting.Unseen.
     """
+    found = _as_seen(swaying, camera, volume, report, blur)
+    _refuse_unlike(found.lift)
+    return found
+
+
+def _as_seen(
+    swaying: Swaying, camera: Cameras, volume: spectral.SpectralVolume, report: Report, blur: Blur
+) -> SwayingAsSeen:
     mesh, modes = swaying.mesh, swaying.modes
     report(0.0, "Looking where the picture moves")
     seen = look(camera, mesh.vertices, mesh.faces, modes.shapes, volume, blur)
@@ -98,12 +116,15 @@ def sway_as_seen(
     prior = usual(swaying.limber, swaying.answer.wind, loop)
     report(0.5, "Moving the mesh as the picture does")
     found = lift(seen, strengths(seen, prior)[:, None, None] * prior)
+    return SwayingAsSeen(swaying, seen, found, volume.base)
+
+
+def _refuse_unlike(found: Lift) -> None:
     if found.explained < LEAST:
         raise Unseen(
             f"The mesh cannot move as the picture does: its modes explain {max(found.explained, 0.0):.0%} of what is "
-            "seen. Try another seed or another view, or ask for more modes."
+            "seen. Try another seed or another view, or press Sway Selected, which needs no picture."
         )
-    return SwayingAsSeen(swaying, seen, found, volume.base)
 
 
 def usual(limber: wind.Limber, blowing: wind.Wind, loop: spectral.Loop) -> NDArray[np.complex128]:

@@ -44,6 +44,7 @@ class Swaying:
     answer: wind.Sway
     limber: wind.Limber  # what answered: its body, welded, in metres
     strongest: float  # m/s, mean speed of the storm that `bend` is said of
+    leafy: bool  # sheets on solids: how thick the sheets are decides which of the two bends
     said: tuple[str, ...] = ()  # for its owner: that it hardly sways, and why; which of its loose parts do
 
     @property
@@ -51,8 +52,11 @@ class Swaying:
         return self.answer.volume(self.modes.shapes, self.request.direction)
 
 
-def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Report) -> Swaying:
-    """Raises UnusableSubject, and Rigid where a mesh cannot vibrate."""
+def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Report, matter: Matter = MATTER) -> Swaying:
+    """What a specimen grows in stands still, as what is pinned. Raises UnusableSubject, and Rigid where a mesh cannot
+    vibrate."""
+    if mesh.ground.any():
+        mesh = replace(mesh, pin=np.maximum(mesh.ground, 0 if mesh.pin is None else mesh.pin).astype(np.float32))
     refuse_unusable(mesh)
     welded = weld(mesh, report)
     body = welded.body
@@ -60,7 +64,7 @@ def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Repor
     report(0.1, "Finding its vibration modes")
     loads = _gusts(wind.Surface.of(body.vertices, body.faces, anatomy.is_sheet), request.modes // 3)
     # the body is one unit large: of its own size it has the same modes, slower ones, and as pitch says in the end
-    modes = modes_of(anatomy, MATTER, request.modes - len(loads), loads=loads).enlarged(welded.metres)
+    modes = modes_of(anatomy, matter, request.modes - len(loads), loads=loads).enlarged(welded.metres)
     modes = modes.pitched(request.pitch or usual_pitch(welded.metres))
     report(0.8, "Letting the wind blow")
     limber = wind.Limber(modes, _surface(welded, anatomy), request.damping, request.bend)
@@ -77,7 +81,8 @@ def sway(mesh: Mesh, request: protocol.Sway | protocol.SwayAsSeen, report: Repor
     if isinstance(request, protocol.Sway):  # what a picture shows moves as that says, wherever wind comes from
         _refuse_edgewise(answer, own, request.direction, welded.metres)
     said = _told_of_stillness(answer, own, request, welded.metres) + _told_of_parts(anatomy, modes.shapes, answer)
-    return Swaying(mesh, request, own, damping, answer, limber, strongest.speed, said)
+    leafy = bool(anatomy.is_sheet.any() and not anatomy.is_sheet.all())
+    return Swaying(mesh, request, own, damping, answer, limber, strongest.speed, leafy, said)
 
 
 def _told_of_stillness(

@@ -131,13 +131,15 @@ class SeenRecord(Record, tag="seen"):
     amplitudes (K, M, 2), real and imaginary part, in the unit that makes metres of the shapes.
 
     x(t) = x0 + Re sum_k S_k exp(2 pi i k base t). `explained` is the share of the motion in the picture that the modes
-    take up; None of a plane, which moves with all of it. A mode of a plane is the real or the imaginary part of how it
+    take up; None of a plane, which moves with all of it. `advised` is the share of the motion that is shown at first:
+    beyond it a picture is torn. A mode of a plane is the real or the imaginary part of how it
     swings at one frequency, in metres; who plays with it takes its mass to be 1.
     """
 
     base: Positive  # Hz
     explained: Annotated[float, Meta(le=1)] | None
     pixels: Annotated[int, Meta(ge=0)]  # whose motion was used
+    advised: Annotated[float, Meta(gt=0, le=1)] = 1.0
     said: tuple[Line, ...] = ()  # of the picture and the mesh: sentences for the artist
     layout = {"amplitudes": ("<f4", ("K", "M", 2))}
     required = frozenset({"amplitudes"})

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-PROTOCOL = 9
+PROTOCOL = 10
 
 HEADER_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024  # within 10 % of the best size on ipc and TCP; whole frames are 3.7 times slower under CURVE

@@ -84,6 +84,16 @@ def draw_hint(layout, process: type) -> None:
         column.label(text=line)
 
 
+def draw_part(layout, context) -> None:
+    """What of the active mesh takes part: the same in processes and in a sway."""
+    settings = context.scene.anthesis.animate
+    layout.prop_search(settings, "pin_group", context.active_object, "vertex_groups")
+    row = layout.row()
+    row.enabled = not settings.only_selected
+    row.prop_search(settings, "weight_group", context.active_object, "vertex_groups")
+    layout.prop(settings, "only_selected")
+
+
 class ANTHESIS_PT_animate_groups(Tab, bpy.types.Panel):
     bl_label = "Part of the Mesh"
     bl_parent_id = "ANTHESIS_PT_animate"
@@ -94,13 +104,8 @@ class ANTHESIS_PT_animate_groups(Tab, bpy.types.Panel):
         return context.active_object is not None and context.active_object.type == "MESH"
 
     def draw(self, context):
-        layout, settings = self.layout, context.scene.anthesis.animate
-        layout.use_property_split, layout.use_property_decorate = True, False
-        layout.prop_search(settings, "pin_group", context.active_object, "vertex_groups")
-        row = layout.row()
-        row.enabled = not settings.only_selected
-        row.prop_search(settings, "weight_group", context.active_object, "vertex_groups")
-        layout.prop(settings, "only_selected")
+        self.layout.use_property_split, self.layout.use_property_decorate = True, False
+        draw_part(self.layout, context)
 
 
 class ANTHESIS_PT_animate_settings(Tab, bpy.types.Panel):

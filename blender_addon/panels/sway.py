@@ -5,7 +5,9 @@
 import bpy
 
 from .. import events
-from ..scene import poking, sway
+from ..scene import clips, poking, sway
+from .animate import draw_part
+from .state import draw_lacking
 from .tab import Tab, draw_text
 
 
@@ -20,7 +22,7 @@ class ANTHESIS_PT_sway(Tab, bpy.types.Panel):
         layout, obj = self.layout, context.active_object
         layout.use_property_split = True
         if sway.on(obj) is None:
-            self.draw_wanted(layout, context.scene.anthesis.sway)
+            self.draw_wanted(layout, context)
             return
         if sway.of(obj) is None:
             draw_text(layout, context, "Baked: it plays by plain keyframes", "KEYTYPE_KEYFRAME_VEC")
@@ -40,11 +42,12 @@ class ANTHESIS_PT_sway(Tab, bpy.types.Panel):
             layout.operator("anthesis.forget_pokes", icon="X")
 
     @staticmethod
-    def draw_wanted(layout, settings):
+    def draw_wanted(layout, context):
         layout.use_property_decorate = False
         column = layout.column(align=True)
-        column.prop(settings, "storm")
-        column.prop(settings, "direction")
+        for name in ("storm", "direction"):
+            column.prop(context.scene.anthesis.sway, name)
+        draw_part(layout.column(), context)
         column = layout.column(align=True)
         column.scale_y = 1.5
         column.operator("anthesis.sway_selected", icon="FORCE_WIND")
@@ -64,6 +67,8 @@ class ANTHESIS_PT_sway(Tab, bpy.types.Panel):
             draw_text(column, context, "Its timing is the curve of Sway", "INFO")
         else:
             column.prop(obj.anthesis_sway, "speed")
+            if (end := clips.end_that_comes_round(obj)) is not None:
+                draw_text(column, context, f"It jumps where the scene starts again: set End to {end}", "INFO")
         layout.operator("anthesis.bake_sway", icon="KEYTYPE_KEYFRAME_VEC")
 
 
@@ -84,6 +89,7 @@ class ANTHESIS_PT_sway_settings(Tab, bpy.types.Panel):
             column.prop(settings, name)
         layout.prop(settings, "seed")
         if again:
+            draw_part(layout.column(), context)
             layout.operator("anthesis.sway_selected", text="Sway Anew", icon="FORCE_WIND")
 
 
@@ -101,8 +107,8 @@ class ANTHESIS_PT_sway_seen(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(settings, "steps")
         column.prop(settings, "model")
-        if lacking := events.running().lacking_for(settings.model):
-            draw_text(layout, context, lacking, "INFO")  # the panel Picture has what helps
+        pump = events.running()
+        draw_lacking(layout, context, pump, pump.lacking_for(settings.model))
         if sway.on(context.active_object) is not None:
             layout.operator("anthesis.sway_as_seen", text="Sway Anew as Seen", icon="HIDE_OFF")
 

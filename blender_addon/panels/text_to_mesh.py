@@ -50,7 +50,9 @@ def draw_views(layout, context, settings) -> None:
     row.template_ID(settings, "image")
     made_by = sheet.made(image)
     if made_by and not settings.is_of(made_by):
-        box.operator("anthesis.use_views", text=f"Use Seed {made_by['seed']}", icon="EYEDROPPER")
+        others = str(settings.seed) == made_by["seed"]  # the prompt or the model are not those of the views
+        text = "Use Their Prompt and Model" if others else f"Use Seed {made_by['seed']}"
+        box.operator("anthesis.use_views", text=text, icon="EYEDROPPER")
     elif made_by and settings.begins_otherwise(made_by):
         draw_text(box, context, OTHERWISE, "INFO")
 

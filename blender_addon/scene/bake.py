@@ -35,11 +35,10 @@ def frame_range(obj) -> tuple[int, int]:
     return scene.frame_start, scene.frame_end
 
 
-def watch(obj) -> Seen:
+def watch(obj, first: int, last: int) -> Seen:
     """Play an object's life through once and write down what drives it. The scene is afterwards where it was."""
     names = live.of(obj)
     weighed = names.weights if names else ()
-    first, last = frame_range(obj)
     frames = list(range(first, last + 1))
     blocks = obj.data.shape_keys.key_blocks
     ours = {*keys.ours(obj), *(live.driven(obj, names) if names else ())}  # also those that the artist renamed

@@ -1,5 +1,6 @@
 """A finished clip: what the panel and the exporters ask about it, and its ways between live and plain."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,15 +8,46 @@ import bpy
 
 from ..seam import protocol
 from . import bake as baking
-from . import colour, curves, finishing, keys, live, provenance, sway, sway_bake
+from . import colour, curves, finishing, keys, live, poking, provenance, sway, sway_bake
 
 MODIFIERS = (colour.MODIFIER,)
 
 
 def frame_range(obj) -> tuple[int, int]:
-    """First and last scene frame of the clip, or of a loop of what sways alone; the scene's own where the object has
-    neither."""
-    return (not frames(obj) and sway_bake.frame_range(obj)) or baking.frame_range(obj)
+    """First and last scene frame of all that plays on an object: its clip, or the scene's own frames where it has none,
+    and the kept pokes. Of what sways alone it is whole loops, the last frame showing what the first does."""
+    loop = _loop(obj)
+    first, last = poking.with_kept(obj, *(loop or baking.frame_range(obj)))
+    return first, _come_round(first, last, loop) if loop else last
+
+
+def scene_end(obj) -> int:
+    """The End of the scene with which all of it is played, and comes round where it sways alone."""
+    loop = _loop(obj)
+    _, last = poking.with_kept(obj, *(loop or baking.frame_range(obj)))
+    return _come_round(bpy.context.scene.frame_start, last, loop) - 1 if loop else last
+
+
+def end_that_comes_round(obj) -> int | None:
+    """The End of the scene with which what sways alone comes round; None where it does already, or has no loop."""
+    loop, scene = _loop(obj), bpy.context.scene
+    if loop is None:
+        return None
+    length, shown = loop[1] - loop[0], scene.frame_end - scene.frame_start + 1
+    if shown % length == 0:
+        return None
+    return scene_end(obj) if poking.kept(obj) else scene.frame_start + length * max(1, round(shown / length)) - 1
+
+
+def _loop(obj) -> tuple[int, int] | None:
+    """Of what sways alone."""
+    return None if frames(obj) else sway_bake.frame_range(obj)
+
+
+def _come_round(first: int, last: int, loop: tuple[int, int]) -> int:
+    """The frame, from `last` on, that shows what `first` does."""
+    length = loop[1] - loop[0]
+    return first + length * math.ceil((last - first) / length)
 
 
 def lives(obj) -> set[str]:
@@ -42,7 +74,7 @@ def plain(obj, step: int) -> Iterator:
     if live.of(obj) is None and step == 1 and sway.on(obj) is None:
         yield obj
         return
-    seen = baking.watch(obj) if frames(obj) else None
+    seen = baking.watch(obj, first, last) if frames(obj) else None
     swung = sway_bake.watch(obj, first, last) if sway.on(obj) else None
     name, own = obj.name, {curves.action_of(obj), curves.action_of(obj.data.shape_keys)}
     copy = obj.copy()
@@ -72,6 +104,11 @@ def frames(obj) -> int:
     return facts.get("frames", 0) if facts and obj.type == "MESH" and obj.data.shape_keys else 0
 
 
+def plays(obj) -> bool:
+    """Whether an object lives, sways, or rings from a kept poke."""
+    return frames(obj) > 0 or sway.on(obj) is not None or bool(poking.kept(obj))
+
+
 def is_live(obj) -> bool:
     return live.of(obj) is not None
 
@@ -99,7 +136,7 @@ def certificate(obj) -> str:
 
 def bake(obj) -> None:
     """Make a live clip plain, as it is seen now."""
-    baking.bake(obj, baking.watch(obj))
+    baking.bake(obj, baking.watch(obj, *baking.frame_range(obj)))
 
 
 def enliven(obj) -> None:

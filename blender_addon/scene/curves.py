@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 
 LINEAR = 1  # of a keyframe's interpolation, as foreach_set takes it
+KINDS = {"BOOLEAN", "INT", "FLOAT", "ENUM", "STRING"}  # of what described() tells
 
 
 def of(block, name: str):
@@ -57,6 +58,40 @@ def write(block, path: str, points: list[tuple[float, float]], action_name: str)
     curve.keyframe_points.foreach_set("co", np.array(points, np.float32).ravel())
     curve.keyframe_points.foreach_set("interpolation", [LINEAR] * len(points))
     curve.update()
+
+
+def described(curve) -> dict:
+    """All of an F-curve that restore() needs, as JSON can hold it: its keyframes and its modifiers."""
+    return {
+        "extrapolation": curve.extrapolation,
+        "keyframes": [_settings(point) for point in curve.keyframe_points],
+        "modifiers": [[each.type, _settings(each)] for each in curve.modifiers],
+    }
+
+
+def restore(block, path: str, told: dict, action_name: str) -> None:
+    """The F-curve that was described, in place of the one that the property had."""
+    write(block, path, [point["co"] for point in told["keyframes"]], action_name)
+    curve = find(block, path)
+    curve.extrapolation = told["extrapolation"]
+    for point, settings in zip(curve.keyframe_points, told["keyframes"], strict=True):
+        _set(point, settings)
+    for kind, settings in told["modifiers"]:
+        _set(curve.modifiers.new(kind), settings)
+    curve.update()
+
+
+def _settings(struct) -> dict:
+    """What can be set of a keyframe or a modifier."""
+    wanted = [each for each in struct.bl_rna.properties if each.type in KINDS and not each.is_readonly]
+    found = {each.identifier: getattr(struct, each.identifier) for each in wanted}
+    plain = bool | int | float | str
+    return {name: value if isinstance(value, plain) else list(value) for name, value in found.items()}
+
+
+def _set(struct, settings: dict) -> None:
+    for name, value in settings.items():
+        setattr(struct, name, value)
 
 
 def remove(block, paths: set[str]) -> None:

@@ -1,8 +1,8 @@
 """A picture of an object, and the camera that it was taken through, in the axes in which its mesh is sent.
 
-Either what a 3D view shows of it from where one looks: the mesh at rest and alone, as it is sent, before a mid grey and
-filling the picture as far as a model was trained for. Or an image of the file, taken through the scene's camera.
-Nothing of the artist's is touched but the settings of the view, and those only while it is drawn.
+Either what a 3D view shows of it from where one looks: the mesh alone, as its life has it at this frame, before a mid
+grey and filling the picture as far as a model was trained for. Or an image of the file, taken through the scene's
+camera. Nothing of the artist's is touched but the settings of the view, and those only while it is drawn.
 """
 
 from collections.abc import Iterator
@@ -118,7 +118,7 @@ def view_of(context) -> View | None:
 
 def from_view(view: View, obj) -> Look:
     """What a view shows of an object. Raises Unusable, NothingToSee."""
-    vertices, matrix = reading.sent_shape(obj)
+    vertices, matrix = reading.sent_shape(obj, as_shown=True)
     eye = view.view @ _place(obj)
     frame = framed(view, eye, vertices)
     if min(frame.width, frame.height) < protocol.PICTURE_SHORTEST:

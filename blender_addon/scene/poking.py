@@ -1,9 +1,10 @@
 """Poke on an object: one shape key a mode, whose value alone is set, so that Blender sums the shapes.
 
-While a hand plays with it the keys are temporary. What is kept is keyframes of the ring-down; one more is added to
-those that are there, for the shapes are the same and all is linear.
+While a hand plays with it the keys are temporary. What is kept is keyframes of the pull and of the ring-down; one more
+poke is added to those that are there, for the shapes are the same and all is linear.
 """
 
+import math
 import re
 
 import bpy
@@ -12,7 +13,7 @@ from mathutils import Vector
 
 from . import curves, keys, place, ringing, sway
 from .reading import rest
-from .ringing import Hand, Modes, recorded
+from .ringing import Hand, Modes, Pull, recorded, replayed
 
 PASSING = "Poke Now"  # of names while a hand plays
 KEPT = "Poke"
@@ -62,7 +63,8 @@ class Poke:
         self._shown = np.zeros(len(self._units))
         obj.show_only_shape_key = False
         self.hand = Hand(modes, REACH * size(obj))
-        self.released: tuple[float, np.ndarray, np.ndarray] | None = None  # frame, q, v of the last time it let go
+        self._taken_at = bpy.context.scene.frame_current
+        self.last: tuple[int, Pull] | None = None  # of the pokes that were let go: the frame where it was taken, and it
 
     def object(self):
         """The object as it is now, or None where it cannot be poked any more."""
@@ -72,6 +74,7 @@ class Poke:
 
     def take(self, obj, location) -> None:
         """The vertex nearest to a place in object space, of those that can be seen there now."""
+        self._taken_at = bpy.context.scene.frame_current
         self.hand.take(nearest(obj, location))
 
     def move(self, obj, away) -> None:
@@ -80,8 +83,7 @@ class Poke:
 
     def let_go(self) -> None:
         self.hand.let_go()
-        state = self.hand.state
-        self.released = bpy.context.scene.frame_current, state.q.copy(), state.v.copy()
+        self.last = self._taken_at, self.hand.pull
 
     def tick(self, obj, seconds: float) -> None:
         """Show the modes so much later; what has rung out costs nothing more."""
@@ -93,21 +95,15 @@ class Poke:
             blocks[name].value = value
 
     def end(self, keep: bool) -> None:
-        """All as it was before; with `keep` the last ring-down is there as keyframes, from where it was let go."""
+        """All as it was before; with `keep` the last poke is there as keyframes, from the frame where it was taken."""
         obj = self.object()
         if obj is None:
             return
         keys.remove(obj, _names(self._units, PASSING))
         obj.show_only_shape_key, obj.active_shape_key_index = self._pinned, self._active
-        if keep and self.released is not None:
-            frame, q, v = self.released
-            keep_frames(obj, self.hand.modes, frame, ring_down(self.hand.modes, q, v))
-
-
-def ring_down(modes: Modes, q: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(T, M): what modes that are let go at q with the speed v do, frame by frame of the scene."""
-    fps = frame_rate()
-    return recorded(modes, np.stack([q - v / fps, q]), fps, holds=True)[1:]
+        if keep and self.last is not None:
+            frame, pull = self.last
+            keep_frames(obj, self.hand.modes, frame, replayed(self.hand.modes, pull, frame_rate()))
 
 
 def by_empty(obj, empty, holds: bool) -> float:
@@ -176,6 +172,23 @@ def kept(obj) -> list[str]:
     if obj is None or obj.type != "MESH" or obj.data.shape_keys is None:
         return []
     return [key.name for key in _blocks(obj) if OURS.fullmatch(key.name)]
+
+
+def frame_range(obj) -> tuple[int, int] | None:
+    """First and last frame at which what was kept moves an object; None where nothing was."""
+    found = [curves.find(obj.data.shape_keys, keys.path_of(name)) for name in kept(obj)]
+    played = [curve for curve in found if curve is not None and len(curve.keyframe_points)]
+    if not played:
+        return None
+    first = math.floor(min(curve.range()[0] for curve in played))
+    still = all(curve.evaluate(first) == 0.0 for curve in played)  # as keep_frames() begins
+    return first + still, math.ceil(max(curve.range()[1] for curve in played))
+
+
+def with_kept(obj, first: int, last: int) -> tuple[int, int]:
+    """These frames, and those of what was kept."""
+    found = frame_range(obj) or (first, last)
+    return min(first, found[0]), max(last, found[1])
 
 
 def forget(obj) -> None:

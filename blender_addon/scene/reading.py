@@ -11,10 +11,11 @@ import bpy
 import numpy as np
 
 from ..seam import protocol
-from . import colour, keys, surface
+from . import colour, keys, parts, surface
 
 FAR = 1e15  # metres: Blender writes 3.4e38 where a script says infinity
 NAME = 200  # characters of a name that a record may hold; since 5.0 Blender allows more
+FIELDS = {"pin": "Pin", "weight": "Effect"}  # where the artist chooses the groups
 FLAT = 1e-6  # smallest to largest scale of an object, below which its shape cannot be brought back from world space
 
 
@@ -54,13 +55,15 @@ class Part:
 WHOLE = Part()
 
 
-def read_subject(obj, part: Part = WHOLE, picture: np.ndarray | None = None) -> tuple[bytearray, Target]:
+def read_subject(
+    obj, part: Part = WHOLE, picture: np.ndarray | None = None, as_shown: bool = False
+) -> tuple[bytearray, Target]:
     """The packed Subject record of a mesh object's rest shape and material, and the Target of its result. `picture` is
-    brought along.
+    brought along. `as_shown`: as its life shows it at this frame, instead of at rest.
 
     With shape keys the rest shape is the Basis; modifiers are left out. Raises Unusable.
     """
-    vertices, matrix = sent_shape(obj)
+    vertices, matrix = sent_shape(obj, as_shown)
     mesh = obj.data
     arrays = _polygons(mesh, mirrored=np.linalg.det(matrix) < 0)
     arrays["vertices"] = vertices
@@ -70,7 +73,8 @@ def read_subject(obj, part: Part = WHOLE, picture: np.ndarray | None = None) -> 
         arrays["weight"] = _selected(obj)
     if picture is not None:
         arrays["picture"] = picture
-    record = protocol.Subject(name=obj.name[:NAME])
+    part_names, numbers = parts.read(mesh)
+    record = protocol.Subject(name=obj.name[:NAME], part_names=part_names)
     target = Target(
         object_name=obj.name,
         vertices=len(vertices),
@@ -81,17 +85,17 @@ def read_subject(obj, part: Part = WHOLE, picture: np.ndarray | None = None) -> 
         groups=part.roles(),
         notes=tuple(_notes(obj)),
     )
-    return protocol.pack(record, arrays), target
+    return protocol.pack(record, arrays | numbers), target
 
 
-def sent_shape(obj) -> tuple[np.ndarray, np.ndarray]:
-    """(V, 3) float32, the rest shape in world orientation and scale, and the (3, 3) matrix that brought it there from
-    object space. Raises Unusable."""
+def sent_shape(obj, as_shown: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """(V, 3) float32, the rest shape, or the one that is shown, in world orientation and scale, and the (3, 3) matrix
+    that brought it there from object space. Raises Unusable."""
     mesh = _usable_mesh(obj)
     bpy.context.view_layer.update()  # a script may have moved the object a line ago
     matrix = np.array(obj.matrix_world)[:3, :3]
     _require_volume(obj, matrix)
-    shape = rest(mesh)
+    shape = lived(mesh) if as_shown else rest(mesh)
     if not (np.abs(shape) < FAR).all():  # NaN is not smaller than anything
         bad = len(shape) - int(np.count_nonzero((np.abs(shape) < FAR).all(axis=1)))
         raise Unusable(
@@ -108,6 +112,17 @@ def rest(mesh) -> np.ndarray:
     else:
         mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
     return positions
+
+
+def lived(mesh) -> np.ndarray:
+    """(V, 3) as rest(), and what the mesh's life has made of it by this frame; a sway and a poke are left out."""
+    shape, pair = rest(mesh), np.empty((2, len(mesh.vertices), 3), np.float32)
+    for key in mesh.shape_keys.key_blocks[1:] if mesh.shape_keys else ():
+        if key.value and not key.mute and keys.OURS.fullmatch(key.name):
+            for block, co in zip((key, key.relative_key), pair, strict=True):
+                block.points.foreach_get("co", co.ravel())
+            shape += np.float32(key.value) * (pair[0] - pair[1])
+    return shape
 
 
 def fingerprint(mesh) -> str:
@@ -187,8 +202,12 @@ def _groups(obj, **names: str) -> dict[str, np.ndarray]:
     wanted = {}
     for role, name in names.items():
         if name and name not in obj.vertex_groups:
-            known = ", ".join(f'"{group.name}"' for group in obj.vertex_groups) or "none"
-            raise Unusable(f'"{obj.name}" has no vertex group "{name}": choose one of its groups ({known})')
+            known = ", ".join(f'"{group.name}"' for group in obj.vertex_groups)
+            another = f", or choose one of its groups ({known})" if known else ""
+            raise Unusable(
+                f'"{obj.name}" has no vertex group "{name}": clear {FIELDS[role]} in the panel Sway, or in Animate '
+                f"Selected, Part of the Mesh{another}"
+            )
         if name:
             wanted[role] = obj.vertex_groups[name].index
     if not wanted:

@@ -19,6 +19,7 @@ SOFT = 0.02  # of the largest compliance: a stalk that is pulled along itself do
 STILL = 0.005  # of its first amplitude, below which a body is at rest
 LONGEST = 60.0  # seconds of ringing
 FLICK = 0.04  # seconds over which the speed of a hand is taken
+EASED = 5  # frames over which a body is brought to where a hand has it, at least: in fewer it is seen to jump
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,15 @@ class State:
 
     q: np.ndarray  # (M,)
     v: np.ndarray  # (M,) per second
+
+
+@dataclass
+class Pull:
+    """A poke as it was seen, from the moment on at which a hand took the vertex."""
+
+    seconds: list[float]  # since then
+    q: list[np.ndarray]  # (M,), at each of them
+    let_go: State | None = None  # at the last of them
 
 
 def at_rest(modes: Modes) -> State:
@@ -110,10 +120,34 @@ def recorded(modes: Modes, pulls: np.ndarray, fps: float, holds: bool) -> np.nda
     for before, now in zip(np.vstack([pulls[:1], pulls[:-1]]), pulls, strict=True):
         state = State(now, (now - before) * fps) if holds else advance(modes, state, 1 / fps, (before + now) / 2)
         found.append(state.q)
+    return np.array(found + rung_out(modes, state, fps))
+
+
+def replayed(modes: Modes, pull: Pull, fps: float) -> np.ndarray:
+    """(T, M): the modes at each frame of a poke, from when it was taken until they have rung out.
+
+    They are where they were seen, and in no frame jump: a pull of less than EASED frames takes as many, and what still
+    rang of an earlier poke when the vertex was taken is come to in as many frames that are put before.
+    """
+    seconds, q = np.array(pull.seconds), np.array(pull.q)
+    shortest = EASED / fps
+    if seconds[-1] < shortest:
+        seconds = seconds * (shortest / seconds[-1]) if seconds[-1] else np.linspace(0.0, shortest, len(seconds))
+    held = np.arange(np.ceil(seconds[-1] * fps)) / fps
+    found = list(np.stack([np.interp(held, seconds, mode) for mode in q.T], axis=1))
+    if np.abs(q[0]).max() > STILL * np.abs(q).max():
+        found = [share * q[0] for share in np.arange(EASED) / EASED] + found
+    free = advance(modes, pull.let_go, len(held) / fps - seconds[-1])
+    return np.array([*found, free.q, *rung_out(modes, free, fps)])
+
+
+def rung_out(modes: Modes, state: State, fps: float) -> list[np.ndarray]:
+    """(M,) for each frame after a state, until it has died down."""
+    found = []
     for _ in range(round(rings_for(modes) * fps)):
         state = advance(modes, state, 1 / fps)
         found.append(state.q)
-    return np.array(found)
+    return found
 
 
 def rings_for(modes: Modes) -> float:
@@ -134,6 +168,7 @@ class Hand:
         """`limit`: metres that it may bring a vertex away."""
         self.modes, self.limit = modes, limit
         self.state = at_rest(modes)
+        self.pull: Pull | None = None  # the one under way, or the last
         self._grip: np.ndarray | None = None  # (M, 3)
         self._from = np.zeros(3)  # where the vertex was when it was taken
         self._held = self._before = at_rest(modes)  # what the hand does to the modes, now and a tick ago
@@ -144,6 +179,7 @@ class Hand:
 
     def take(self, vertex: int) -> None:
         """The vertex stays where it is; what else is ringing goes on."""
+        self.pull = Pull([0.0], [self.state.q])
         self._grip = grip(self.modes, vertex)
         self._from = self.modes.shapes[:, vertex].T.astype(float) @ self.state.q
         held = self._grip @ self._from
@@ -160,6 +196,10 @@ class Hand:
         flick = omega * within(self.modes, self._held.v / omega, self.limit)
         self.state = State(self.state.q + self._held.q, self.state.v + flick)
         self._grip = None
+        if len(self.pull.q) == 1:  # no time has passed
+            self.pull.seconds.append(0.0)
+            self.pull.q.append(self.state.q)
+        self.pull.q[-1], self.pull.let_go = self.state.q, self.state
 
     def tick(self, seconds: float) -> np.ndarray:
         """(M,): the modes so much later."""
@@ -169,4 +209,6 @@ class Hand:
         share = -np.expm1(-seconds / FLICK)
         self._held.v += share * ((self._held.q - self._before) / seconds - self._held.v)
         self._before = self._held.q
-        return self.state.q + self._held.q
+        self.pull.seconds.append(self.pull.seconds[-1] + seconds)
+        self.pull.q.append(self.state.q + self._held.q)
+        return self.pull.q[-1]

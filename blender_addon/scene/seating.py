@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from ..seam import protocol
-from . import bouquet, build, live, marks, place, provenance, regrown
+from . import bouquet, build, live, marks, parts, place, provenance, regrown
 from .bouquet import Site
 from .carried import Carrying, Former
 from .material import MATERIAL_IS_OURS
@@ -34,11 +34,14 @@ class Seating:
         if obj is None:
             if self.site.bed is not None:
                 self.site.bed.fit(record, arrays["vertices"])
-            return self.make(name, arrays, self.site)
+            obj = self.make(name, arrays, self.site)
+            parts.write(obj.data, record, arrays)
+            return obj
         try:
             former = regrown.sit(obj, arrays)
         except ValueError as error:
             raise BadResult(str(error)) from None
+        parts.write(obj.data, record, arrays)
         self._planted, self.regrows, self._former = [], True, former
         return obj
 

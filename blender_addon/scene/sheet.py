@@ -65,7 +65,9 @@ class Sheet:
         if ours:
             return min(ours, key=lambda image: image.session_uid != self._uid)
         words = " ".join(self._made_by["prompt"].split())[:NAME]
-        return bpy.data.images.new(f"{words}, Seed {self._made_by['seed']}", 1, 1)
+        made = bpy.data.images.new(f"{words}, Seed {self._made_by['seed']}", 1, 1)
+        made.use_fake_user = True  # it is saved, though another seed is shown: the choice between them is kept
+        return made
 
     def _is_of_this(self, image) -> bool:
         made_by = made(image)

@@ -37,9 +37,9 @@ from .ringing import Modes
 FACTS = "anthesis_sway"  # custom property of the mesh, JSON
 WINDS = "anthesis_sway_winds"  # another: the amplitudes of W winds, (2, W, K, M), real parts first
 PHASE = "Where the sway is in its loop, from 0 to 1. Edit its curve in the Graph Editor to change the timing"
-AMPLITUDE = "How far it sways and leans"
-STORM = "Mean wind, from calm, 0, to storm, 1, along the Beaufort scale: stronger wind leans more and swings faster"
 MOST = 3.0  # of the amplitude
+AMPLITUDE = f"How far it sways and leans: the slider ends at 1, and up to {MOST:g} may be typed"
+STORM = "Mean wind, from calm, 0, to storm, 1, along the Beaufort scale: stronger wind leans more and swings faster"
 VALUE = 10.0  # what Blender lets a shape key's value be at most
 LEAN = "Sway Lean"
 
@@ -123,16 +123,37 @@ def put(obj, sway: Sway, first_frame: int | None = None, made_by: dict[str, str]
 
 def enliven(obj, first_frame: float) -> None:
     """Let the keys follow this object's own sliders: when they are made, after a bake, and in a copy that follows
-    another object. Raises ValueError where keys of the sway are gone."""
+    another object. The sliders are as they were there. Raises ValueError where keys of the sway are gone."""
     names, gusts = require_keys(obj), _gusts(obj)
+    settings = _settings(obj, names) or _facts(obj).get("settings", {})
     silence(obj, names)
     live.slider(obj, names.phase, 0.0, 1.0, PHASE)
     live.slider(obj, names.amplitude, 1.0, MOST, AMPLITUDE)
     if gusts is not None:
         live.slider(obj, names.storm, gusts.storm, 1.0, STORM)
     _run(obj, names, first_frame, _whole(1 / _facts(obj)["base"]))
+    for name, (value, curve) in settings.items():
+        obj[name] = value
+        if curve is not None:
+            curves.restore(obj, live.path_of(name), curve, f"{obj.name} Sway")
+    obj.data[FACTS] = json.dumps({name: fact for name, fact in _facts(obj).items() if name != "settings"})
     for number in range(len(names.keys)):
         _drive(obj, names, number)
+
+
+def keep_settings(obj) -> None:
+    """Write down the sliders and their curves, which are about to go, for enliven()."""
+    obj.data[FACTS] = json.dumps(_facts(obj) | {"settings": _settings(obj, require_keys(obj))})
+
+
+def _settings(obj, names: Names) -> dict[str, tuple[float, dict | None]]:
+    """The value and the curve of each slider; nothing where there are none."""
+    found = {}
+    for name in (names.phase, names.amplitude, names.storm):
+        if name in obj:
+            curve = curves.find(obj, live.path_of(name))
+            found[name] = obj[name], curve and curves.described(curve)
+    return found
 
 
 def of(obj) -> Names | None:

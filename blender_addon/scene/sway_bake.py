@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 
-from . import curves, keys, live, sway
+from . import curves, keys, live, poking, sway
 from .sway import Names
 
 OFFSET = "Sway Offset"
@@ -13,11 +13,24 @@ def frame_range(obj) -> tuple[int, int] | None:
     """First and last frame of one loop, the last showing what the first does; None where the artist made a timing of
     his own or animates a slider."""
     found, names = sway.loop(obj), sway.of(obj)
+    if names is None:
+        return _baked_range(obj)
     sliders = {live.path_of(name) for name in (names.amplitude, names.storm)} if names else set()
     if found is None or any(curve.data_path in sliders for curve in curves.there(obj)):
         return None
     first = bpy.context.scene.frame_start
     return first, first + found[1]
+
+
+def _baked_range(obj) -> tuple[int, int] | None:
+    """As frame_range(), of a sway that is plain."""
+    names = sway.on(obj)
+    found = [curves.find(obj.data.shape_keys, keys.path_of(key)) for key in names.keys] if names else []
+    loops = {curve.range()[:] for curve in found if curve and [each.type for each in curve.modifiers] == ["CYCLES"]}
+    if len(loops) != 1:
+        return None
+    ((first, last),) = loops
+    return round(first), round(last)
 
 
 def watch(obj, first: int, last: int) -> np.ndarray:
@@ -33,9 +46,11 @@ def watch(obj, first: int, last: int) -> np.ndarray:
 
 
 def bake(obj) -> None:
-    """Keyframes as it is seen now: one loop that repeats for ever, or the scene's frames where a loop would not do."""
-    names, found = sway.of(obj), frame_range(obj)
-    first, last = found or (bpy.context.scene.frame_start, bpy.context.scene.frame_end)
+    """Keyframes as it is seen now: one loop that repeats for ever, or where a loop would not do, the scene's frames and
+    those of kept pokes. Its settings are kept for when it is live again."""
+    names, found, scene = sway.of(obj), frame_range(obj), bpy.context.scene
+    first, last = found or poking.with_kept(obj, scene.frame_start, scene.frame_end)
+    sway.keep_settings(obj)
     write(obj, names, first, watch(obj, first, last))
     for key in names.keys if found else ():
         curve = curves.find(obj.data.shape_keys, keys.path_of(key))

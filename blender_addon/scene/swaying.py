@@ -82,8 +82,9 @@ class Arriving:
                 self.notes.append(f'"{obj.name}" shared its mesh with other objects and now has its own')
             self.object_name = obj.name
             sway.put(obj, self._sway(back), made_by=self._made_by)
+            self._hold_together(obj)
             self._fit_scene(obj)
-            yield
+        yield from ()  # no pause at the end: nothing may come between it and its undo step
 
     def abandon(self) -> None:
         """The job ended early: where its last records did not come there is nothing to keep."""
@@ -136,6 +137,13 @@ class Arriving:
         if reason:
             self.notes.append(f'{reason}: the result is a new object, "{made.name}"')
         return made, None
+
+    def _hold_together(self, obj) -> None:
+        """The motion is all there, and the slider where a picture is not torn."""
+        record, _ = self._answer
+        if isinstance(record, protocol.SeenRecord) and record.advised < 1:
+            obj[sway.of(obj).amplitude] = record.advised
+            self.notes.append(f"Amplitude is set to {record.advised:.2g} for that: raise it to see all of the motion")
 
     def _fit_scene(self, obj) -> None:
         """Play shows one loop, over and over, where nobody has set anything up."""

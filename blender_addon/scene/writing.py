@@ -95,7 +95,8 @@ class Import:
             return True
         if self._texture is not None and self._texture.step():
             return True
-        if self._owned and self._row.written < len(self._taken.frames):  # an undo took frames away
+        begins = self._owned or len(self._taken.frames) >= 2
+        if begins and self._row.written < len(self._taken.frames):  # an undo took frames away
             self._write(at_most=1)
             return True
         if self._between is None:
@@ -186,6 +187,16 @@ class Import:
             self._attributes = {}
         self._row.take_stock(obj)
         return True
+
+    def start_again(self) -> None:
+        """An undo or a redo may have taken all that was written off the artist's mesh: it is written once more, unless
+        there is an edited mesh or an earlier clip now."""
+        obj = place.by_uid(self._uid, self.object_name)
+        if self._owned or not self._begun or self._signed or obj is None:
+            return
+        if not place.changed(self._target, obj) and not keys.ours(obj):
+            self._moment += 1
+            self._begun, self._row = False, Row(self._taken, self._made_by)
 
     # --- Taking records in
 
@@ -355,7 +366,8 @@ class Import:
             if obj is None:
                 return not self._moves
             step(obj)
-            yield
+            if not self._signed:  # once it is, nothing may come between it and its undo step
+                yield
         return True
 
     @property

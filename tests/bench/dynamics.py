@@ -338,9 +338,9 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"of the ablations: {', '.join(ablations.VARIANTS)}")  # fmt: skip
     parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="times the miniature's steps")
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="draw held-out pictures and X-t slices there")
-    parser.add_argument("--pictures", type=int, default=24, metavar="N", help="held out, of each split, at most")
-    parser.add_argument("--draws", type=int, default=8, metavar="N", help="of each picture")
-    parser.add_argument("--steps", type=int, default=25, metavar="N", help="of DDIM")
+    parser.add_argument("--pictures", type=int, default=64, metavar="N", help="held out, of each split, at most")
+    parser.add_argument("--draws", type=int, default=2, metavar="N", help="of each picture")
+    parser.add_argument("--steps", type=int, default=20, metavar="N", help="of DDIM")
     parser.add_argument("--guidance", type=float, metavar="W", help="by the picture (default: each model's own)")
     parser.add_argument("--seconds", type=float, metavar="N",
                         help="of CPU for the direct predictor (default: as long as the model learned)")  # fmt: skip

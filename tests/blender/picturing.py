@@ -10,7 +10,7 @@ UNTRAINED = "No trained model comes with this version: train one"
 SENTENCE = "Nothing learned is installed here: install the learned engine"
 
 
-def records_of(record, arrays, count=3, said=(), explained=0.75, seed=2):
+def records_of(record, arrays, count=3, said=(), explained=0.75, advised=1.0, seed=2):
     """What the backend sends, and the (K, V, 3) spectral volume in its axes."""
     random = np.random.default_rng(seed)
     shapes = random.normal(0, 0.3, (count, len(arrays["vertices"]), 3)).astype(np.float32)
@@ -19,7 +19,7 @@ def records_of(record, arrays, count=3, said=(), explained=0.75, seed=2):
     records = [(record, arrays)]
     for number, shape in enumerate(shapes):
         records.append((protocol.ModeRecord(index=number, frequency=0.6 + number, damping=0.05), {"shape": shape}))
-    seen = protocol.SeenRecord(base=BASE, explained=explained, pixels=900, said=said)
+    seen = protocol.SeenRecord(base=BASE, explained=explained, pixels=900, advised=advised, said=said)
     records += [(seen, {"amplitudes": pairs}), (protocol.Certificate(), {})]
     coefficients = np.einsum("km,mvc->kvc", pairs[..., 0] + 1j * pairs[..., 1], shapes)
     return [protocol.pack(*each) for each in records], coefficients

@@ -32,6 +32,12 @@ def windy(obj, count=3, bins=BINS, seed=1, **about):
     return Sway(None, BASE, Mix(modes, amplitudes), **{"direction": 0.0, **about})
 
 
+def some_modes(count=4, vertices=36, damping=0.05, seed=0):
+    random = np.random.default_rng(seed)
+    shapes = random.normal(0, 0.3, (count, vertices, 3)).astype(np.float32)
+    return Modes(shapes, np.linspace(0.7, 3.0, count), np.full(count, damping))
+
+
 def coefficients_of(given):
     """(K, V, 3) in the direction that it was made in."""
     if given.mix is None:

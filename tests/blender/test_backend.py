@@ -124,7 +124,7 @@ def test_the_connection_is_tested_in_words(addon):
         ("ready", None, 0, "The backend on there answers: its worker is still starting"),
         ("ready", protocol.Engines(device="a GPU"), 60, "The backend on there answers: a GPU"),
         ("refused", None, 60, "The key is wrong"),
-        ("off", None, 60, "No backend runs on this computer"),
+        ("off", None, 60, "No backend runs on this computer: press Start Backend in the 3D viewport's tab Anthesis"),
     ],
 )
 def test_what_a_probe_answers(monkeypatch, state, engines, seconds, answer):

@@ -294,7 +294,7 @@ def test_installing_the_backend_again_keeps_the_learned_engine_that_is_there(onl
 def test_the_learned_engine_is_not_put_where_it_does_not_belong(addon):
     entry = preferences()
     with pytest.raises(
-        RuntimeError, match=r"a Python of your own: run .* -m pip install -r .*requirements-learned.txt"
+        RuntimeError, match=r"a Python of your own. Restart .* run .* -m pip install -r .*requirements-learned.txt"
     ):
         bpy.ops.anthesis.install_learned()
     entry.place, entry.endpoint = "REMOTE", "127.0.0.1:1"

@@ -12,7 +12,7 @@ from backend import protocol  # noqa: E402
 from blender_addon.scene import photos, sway  # noqa: E402
 from tests.blender.drawing import drawn  # noqa: E402
 from tests.blender.picturing import SENTENCE, UNTRAINED, an_image, records_of  # noqa: E402
-from tests.blender.swaying import LOOP, assert_shows, at, bends  # noqa: E402
+from tests.blender.swaying import LOOP, assert_shows, at, bends, edit  # noqa: E402
 from tests.blender.test_panel import assert_made_from  # noqa: E402
 
 # --- What it becomes
@@ -81,6 +81,20 @@ def test_a_picture_is_a_plane_at_the_cursor_that_shows_it_unshaded_and_sways(scr
         "The scene now plays one loop, frames 1 to 60",
     ]
     assert sway.has_modes(obj) and not sway.in_wind(obj)
+
+
+def test_a_picture_that_would_be_torn_comes_with_its_amplitude_where_it_is_not(script):
+    job, _, coefficients = a_plane_of(script, an_image(), advised=0.4)
+    script.give(job)
+    obj = bpy.context.object
+    assert obj["Amplitude"] == pytest.approx(0.4)
+    words = "Amplitude is set to 0.4 for that: raise it to see all of the motion"
+    assert words in script.pump.arrivals.notes[job.id]
+    vertices = a_plane()[1]["vertices"]
+    at(9)
+    assert_shows(obj, bends(0.4 * coefficients, vertices, 8 / LOOP))
+    edit(obj, Amplitude=1.0)
+    assert_shows(obj, bends(coefficients, vertices, 8 / LOOP))  # and nothing of it is lost
 
 
 def test_a_view_transform_that_leaves_colours_as_they_are_needs_no_words(script):

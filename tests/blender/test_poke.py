@@ -1,24 +1,18 @@
-"""Poke: the modes follow a hand, ring out by themselves, and Blender shows the sum; kept or left as all was."""
+"""Poke on an object: Blender shows what the modes do under a hand and after it; kept or left as all was."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
-from backend import oscillators  # noqa: E402
 from blender_addon.scene import curves, poking, ringing, sway  # noqa: E402
 from blender_addon.scene.poking import CannotPoke  # noqa: E402
-from blender_addon.scene.ringing import Hand, Modes, State  # noqa: E402
+from blender_addon.scene.ringing import Modes, State  # noqa: E402
 from blender_addon.scene.sway import Mix, Sway  # noqa: E402
 from tests.blender import samples  # noqa: E402
-
-FPS = 24
-
-
-def some_modes(count=4, vertices=36, damping=0.05, seed=0):
-    random = np.random.default_rng(seed)
-    shapes = random.normal(0, 0.3, (count, vertices, 3)).astype(np.float32)
-    return Modes(shapes, np.linspace(0.7, 3.0, count), np.full(count, damping))
+from tests.blender.swaying import FPS, some_modes  # noqa: E402
 
 
 def swaying(modes=None):
@@ -30,152 +24,6 @@ def swaying(modes=None):
     sway.put(obj, Sway(None, 0.4, Mix(modes, amplitudes)))
     bpy.context.view_layer.objects.active = obj
     return obj, modes
-
-
-# --- How a body rings
-
-
-@pytest.mark.parametrize("damping", [0.0, 0.02, 0.7, 1.0, 1.0 + 1e-9, 1.001, 5.0])
-@pytest.mark.parametrize("seconds", [1e-3, 0.04, 2.0])
-def test_a_step_is_that_of_the_equation(damping, seconds):
-    modes, random = some_modes(damping=damping), np.random.default_rng(1)
-    start = State(*random.normal(0, 1, (2, 4)))
-    found = ringing.advance(modes, start, seconds)
-    for m, frequency in enumerate(modes.frequencies):
-        w = 2 * np.pi * frequency
-        matrix = np.array([[0.0, 1.0], [-(w**2), -2 * damping * w]])
-        expected = exponential(matrix * seconds) @ [start.q[m], start.v[m]]
-        np.testing.assert_allclose([found.q[m], found.v[m]], expected, rtol=1e-9, atol=1e-9)
-
-
-def exponential(matrix):
-    """By its series, of the 1024th part, ten times squared."""
-    small, term, total = matrix / 1024, np.eye(2), np.eye(2)
-    for n in range(1, 20):
-        term = term @ small / n
-        total = total + term
-    for _ in range(10):
-        total = total @ total
-    return total
-
-
-def test_many_small_steps_are_one_large_one():
-    modes, random = some_modes(), np.random.default_rng(2)
-    start, goal = State(*random.normal(0, 1, (2, 4))), random.normal(0, 1, 4)
-    small = start
-    for _ in range(50):
-        small = ringing.advance(modes, small, 0.03, goal)
-    large = ringing.advance(modes, start, 1.5, goal)
-    np.testing.assert_allclose([small.q, small.v], [large.q, large.v], rtol=1e-9)
-
-
-def test_it_rings_as_the_backend_has_it():
-    modes, random = some_modes(), np.random.default_rng(3)
-    q, v = random.normal(0, 1, (2, 4))
-    times = np.arange(1, 30) / FPS
-    theirs = oscillators.ring_down(
-        oscillators.Oscillators(modes.frequencies, modes.damping), oscillators.State(q, v), times
-    )
-    ours = [ringing.advance(modes, State(q, v), time).q for time in times]
-    np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-9)
-
-
-def test_a_steady_force_ends_where_it_would_hold_the_modes():
-    modes, goal = some_modes(damping=0.2), np.array([1.0, -2.0, 0.5, 0.1])
-    found = ringing.advance(modes, ringing.at_rest(modes), 60.0, goal)
-    np.testing.assert_allclose(found.q, goal, rtol=1e-6)
-    np.testing.assert_allclose(found.v, 0, atol=1e-6)
-
-
-def test_a_grip_brings_the_vertex_along_at_the_least_energy(monkeypatch):
-    monkeypatch.setattr(ringing, "SOFT", 1e-9)
-    modes = some_modes(count=6)
-    d = np.array([0.1, -0.2, 0.05])
-    q = ringing.grip(modes, 7) @ d
-    np.testing.assert_allclose(ringing.displacement(modes, q)[7], d, atol=1e-5)
-    energy = ((2 * np.pi * modes.frequencies * q) ** 2).sum()
-    idle = np.linalg.svd(modes.shapes[:, 7].T.astype(float))[2][3:]  # what does not move the vertex
-    for way in idle:
-        for sign in (-0.01, 0.01):
-            assert ((2 * np.pi * modes.frequencies * (q + sign * way)) ** 2).sum() > energy
-
-
-def test_a_stalk_pulled_along_itself_does_not_fly_to_pieces():
-    modes = some_modes()
-    modes.shapes[:, :, 2] *= 1e-4  # it hardly gives upwards
-    q = ringing.grip(modes, 3) @ np.array([0.0, 0.0, 1.0])
-    assert np.abs(ringing.displacement(modes, q)).max() < 0.05
-    along = ringing.grip(modes, 3) @ np.array([1.0, 0.0, 0.0])
-    assert ringing.displacement(modes, along)[3][0] > 0.8
-
-
-def test_what_is_held_cannot_be_pulled():
-    modes = some_modes()
-    modes.shapes[:, 5] = 0
-    assert not ringing.grip(modes, 5).any()
-
-
-def test_however_far_the_hand_goes_the_body_stays_within_its_limit():
-    modes = some_modes()
-    grip = ringing.grip(modes, 7)
-    for metres in (0.01, 1.0, 100.0):
-        moved = ringing.displacement(modes, ringing.within(modes, grip @ [metres, 0, 0], 0.5))
-        farthest = np.linalg.norm(moved, axis=1).max()
-        assert farthest < 0.5
-    assert farthest == pytest.approx(0.5, rel=1e-3)
-
-
-# --- The hand
-
-
-def test_the_vertex_follows_the_hand_and_rings_out_when_it_lets_go():
-    modes = some_modes()
-    hand = Hand(modes, limit=10.0)
-    hand.take(9)
-    hand.move(np.array([0.0, 0.1, 0.0]))
-    for _ in range(200):
-        held = hand.tick(0.01)
-    np.testing.assert_allclose(held, ringing.grip(modes, 9) @ [0, 0.1, 0], rtol=2e-3)
-    hand.let_go()
-    after = hand.tick(1e-9)
-    np.testing.assert_allclose(after, held, rtol=1e-6)  # nothing jumps
-    found = hand.tick(0.5)
-    expected = ringing.advance(modes, State(held, np.zeros(4)), 0.5).q
-    np.testing.assert_allclose(found, expected, atol=2e-4)
-    assert np.abs(hand.tick(120.0)).max() < 1e-6
-
-
-def test_a_flick_goes_on_with_the_speed_of_the_hand():
-    modes = some_modes()
-    hand = Hand(modes, limit=100.0)
-    hand.take(9)
-    for n in range(1, 101):
-        hand.move(np.array([0.0, 0.002 * n, 0.0]))
-        hand.tick(0.01)
-    hand.let_go()
-    np.testing.assert_allclose(hand.state.v, ringing.grip(modes, 9) @ [0, 0.2, 0], rtol=1e-2)
-
-
-def test_however_fast_the_flick_the_body_stays_near_its_limit():
-    modes = some_modes(damping=0.01)
-    hand = Hand(modes, limit=0.5)
-    hand.take(9)
-    hand.move(np.array([0.0, 50.0, 0.0]))
-    hand.tick(0.001)
-    hand.let_go()
-    swings = [ringing.displacement(modes, hand.tick(0.03)) for _ in range(100)]
-    assert 0.5 < np.linalg.norm(swings, axis=2).max() < 2.5 * 0.5
-
-
-def test_what_rings_is_taken_without_a_jump():
-    modes = some_modes()
-    hand = Hand(modes, limit=10.0)
-    hand.state = State(np.array([0.1, -0.05, 0.2, 0.0]), np.array([0.0, 0.3, 0.0, 0.1]))
-    before = hand.state.q.copy()
-    hand.take(4)
-    np.testing.assert_allclose(hand.tick(1e-9), before, atol=1e-7)
-    hand.let_go()
-    np.testing.assert_allclose(hand.tick(1e-9), before, atol=1e-7)
 
 
 # --- On an object
@@ -248,27 +96,77 @@ def test_what_is_left_is_as_it_was():
     assert everything(obj) == before
 
 
-def test_a_kept_ring_down_plays_from_the_frame_where_it_was_let_go():
-    obj, modes = swaying()
+def pulled(obj, poke, shapes, ticks=20, half=1 / (2 * FPS)):
+    """Drag further at each tick, two ticks a frame, and let go. `shapes` gets what is seen at each frame meanwhile."""
+    for n in range(1, ticks + 1):
+        poke.move(obj, np.array([0.0, 0.004 * n, 0.1]))
+        poke.tick(obj, half)
+        bpy.context.view_layer.update()
+        shapes += [samples.shown(obj)] * (n % 2 == 0)
+    poke.let_go()
+
+
+def test_a_kept_poke_plays_as_it_was_seen_from_the_frame_where_it_was_pressed():
+    obj, _ = swaying()
     at_rest = samples.shown(obj)
     bpy.context.scene.frame_set(11)
     poke = poking.Poke(obj)
     poke.take(obj, at_rest[20])
-    for n in range(30):
-        poke.move(obj, np.array([0.0, 0.003 * n, 0.1]))
-        poke.tick(obj, 0.01)
-    poke.let_go()
-    start = State(poke.hand.state.q.copy(), poke.hand.state.v.copy())
-    poke.tick(obj, 1.7)
+    seen = [at_rest]
+    pulled(obj, poke, seen)
+    for _ in range(40):
+        poke.tick(obj, 1 / FPS)
+        bpy.context.view_layer.update()
+        seen.append(samples.shown(obj))
     poke.end(keep=True)
-    assert len(poking.kept(obj)) == 4
-    for frame in (11, 12, 30, 60):
-        bpy.context.scene.frame_set(frame)
-        q = ringing.advance(modes, start, (frame - 11) / FPS).q
-        np.testing.assert_allclose(samples.shown(obj), at_rest + ringing.displacement(modes, q), atol=5e-5)
-    for frame in (5, 2000):
+    assert len(poking.kept(obj)) == 4 and poking.frame_range(obj)[0] == 11
+    for number, shape in enumerate(seen):
+        bpy.context.scene.frame_set(11 + number)
+        np.testing.assert_allclose(samples.shown(obj), shape, atol=5e-5)
+    for frame in (5, 10, 2000):
         bpy.context.scene.frame_set(frame)
         np.testing.assert_allclose(samples.shown(obj), at_rest, atol=1e-6)
+
+
+@pytest.mark.parametrize("ticks", [0, 1])
+def test_a_pull_that_takes_no_time_is_kept_as_one_of_a_few_frames(ticks):
+    obj, modes = swaying()
+    at_rest = samples.shown(obj)
+    poke = poking.Poke(obj)
+    poke.take(obj, at_rest[20])
+    poke.move(obj, np.array([0.0, 0.0, 0.1]))
+    for _ in range(ticks):
+        poke.tick(obj, 0.001)
+    poke.let_go()
+    far = ringing.displacement(modes, poke.hand.state.q)
+    poke.end(keep=True)
+    for number in range(ringing.EASED + 1):
+        bpy.context.scene.frame_set(1 + number)
+        np.testing.assert_allclose(samples.shown(obj), at_rest + number / ringing.EASED * far, atol=5e-5)
+    assert ringing.EASED > 3  # or it is seen to jump
+
+
+def test_what_still_rings_when_it_is_pressed_again_is_come_to_without_a_jump():
+    obj, _ = swaying()
+    at_rest = samples.shown(obj)
+    poke = poking.Poke(obj)
+    poke.take(obj, at_rest[7])
+    pulled(obj, poke, [])
+    poke.tick(obj, 0.3)
+    bpy.context.view_layer.update()
+    ringing_on = samples.shown(obj)
+    assert np.abs(ringing_on - at_rest).max() > 0.02
+    poke.take(obj, at_rest[20])
+    seen = [ringing_on]
+    pulled(obj, poke, seen)
+    poke.end(keep=True)
+    for number in range(ringing.EASED):
+        bpy.context.scene.frame_set(1 + number)
+        share = number / ringing.EASED
+        np.testing.assert_allclose(samples.shown(obj), at_rest + share * (ringing_on - at_rest), atol=5e-5)
+    for number, shape in enumerate(seen):
+        bpy.context.scene.frame_set(1 + ringing.EASED + number)
+        np.testing.assert_allclose(samples.shown(obj), shape, atol=5e-5)
 
 
 def test_a_second_poke_is_added_to_the_first():
@@ -276,8 +174,8 @@ def test_a_second_poke_is_added_to_the_first():
     at_rest = samples.shown(obj)
     one, two = np.random.default_rng(5).normal(0, 0.05, (2, 4))
     still = np.zeros(4)
-    poking.keep_frames(obj, modes, 1, poking.ring_down(modes, one, still))
-    poking.keep_frames(obj, modes, 21, poking.ring_down(modes, two, still))
+    for first, start in ((1, one), (21, two)):
+        poking.keep_frames(obj, modes, first, ringing.recorded(modes, np.stack([start, start]), FPS, holds=True)[1:])
     for frame, present in ((9, [(one, 1)]), (21, [(one, 1), (two, 21)]), (44, [(one, 1), (two, 21)])):
         bpy.context.scene.frame_set(frame)
         q = sum(ringing.advance(modes, State(start, still), (frame - at) / FPS).q for start, at in present)
@@ -416,7 +314,10 @@ def test_the_operators_ask_for_modes_and_tell_what_went_wrong(capfd):
         empty = moving_empty([(1, (0, 0, 0)), (9, (0, 0, 0.2))])
         obj.select_set(True)
         empty.select_set(True)
+        bpy.context.scene.frame_end = 60
+        capfd.readouterr()
         assert bpy.ops.anthesis.poke_by_empty(way="PUSH") == {"FINISHED"}
+        assert "and the scene ends at frame 60: set End to " in capfd.readouterr().out
         assert len(poking.kept(obj)) == 4
         assert bpy.ops.anthesis.poke_by_empty(way="HOLD") == {"FINISHED"}
         empty.location.x = 50.0
@@ -432,3 +333,16 @@ def test_the_operators_ask_for_modes_and_tell_what_went_wrong(capfd):
     finally:
         for cls in reversed(poke.CLASSES):
             bpy.utils.unregister_class(cls)
+
+
+@pytest.mark.parametrize("ends", [300, 40])
+def test_a_poke_that_rings_past_the_scene_says_where_that_has_to_end(ends):
+    from blender_addon import poke
+
+    obj, modes = swaying()
+    bpy.context.scene.frame_end = ends
+    poking.keep_frames(obj, modes, 12, np.full((42, 4), 0.1))
+    told = []
+    poke.warn_of_scene_end(SimpleNamespace(report=lambda kind, text: told.append((kind, text))), obj)
+    said = "It rings until frame 54, and the scene ends at frame 40: set End to 60 to play all of it"
+    assert told == ([({"WARNING"}, said)] if ends == 40 else []) and bpy.context.scene.frame_end == ends

@@ -5,10 +5,12 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
-from blender_addon.scene import reading  # noqa: E402
+import msgspec  # noqa: E402
+
+from blender_addon.scene import reading, sway  # noqa: E402
 from blender_addon.scene.reading import Unusable  # noqa: E402
 from blender_addon.seam import protocol  # noqa: E402
-from tests.blender import samples  # noqa: E402
+from tests.blender import lives, samples, swaying  # noqa: E402
 
 
 def volume(arrays):
@@ -80,6 +82,39 @@ def test_with_shape_keys_the_subject_is_the_basis():
     _, arrays, target = samples.subject_of(obj)
     np.testing.assert_array_equal(arrays["vertices"], rest)
     assert target.notes == ()
+
+
+def test_what_shall_sway_goes_as_its_life_shows_it_and_without_its_sway():
+    obj, _, start = lives.living(processes=3)
+    sway.put(obj, swaying.windy(obj))
+    lives.at(4.5)
+    with_sway = samples.shown(obj)
+    sway.remove(obj)
+    bpy.context.view_layer.update()
+    shown = samples.shown(obj)
+    sway.put(obj, swaying.windy(obj))
+    lives.at(4.5)
+    sent, _ = reading.sent_shape(obj, as_shown=True)
+    np.testing.assert_allclose(sent, shown, atol=1e-5)
+    assert np.abs(with_sway - shown).max() > 0.01 and np.abs(sent - start).max() > 0.01
+    packed, _ = reading.read_subject(obj, as_shown=True)
+    np.testing.assert_array_equal(protocol.unpack(packed)[1]["vertices"], sent)
+    np.testing.assert_allclose(reading.sent_shape(obj)[0], start, atol=1e-5)  # where another life shall begin
+
+
+def test_the_parts_of_a_specimen_are_kept_and_sent():
+    record, arrays, _ = samples.subject_of(samples.prism())
+    assert "parts" not in arrays and record.part_names == ()
+    numbers = (np.arange(len(arrays["vertices"])) % 2).astype(np.int32)
+    known = msgspec.structs.replace(record, part_names=("soil", "stem")), arrays | {"parts": numbers}
+    samples.imported(samples.clip(*known))
+    obj = bpy.context.object
+    again, sent, _ = samples.subject_of(obj)
+    assert again.part_names == ("soil", "stem")
+    np.testing.assert_array_equal(sent["parts"], numbers)
+    samples.place(obj, scale=(1, 1, 1))
+    del obj.data["anthesis_parts"]
+    assert "parts" not in samples.subject_of(obj)[1]
 
 
 def test_modifiers_are_left_out_and_named():
@@ -276,9 +311,12 @@ def test_what_was_selected_in_edit_mode_counts_after_it():
 def test_missing_group():
     obj = samples.grid()
     obj.vertex_groups.new(name="Root")
-    assert refusal(obj, pin_group="Rot") == '"Grid" has no vertex group "Rot": choose one of its groups ("Root")'
+    assert refusal(obj, pin_group="Rot") == (
+        '"Grid" has no vertex group "Rot": clear Pin in the panel Sway, or in Animate Selected, Part of the Mesh, '
+        'or choose one of its groups ("Root")'
+    )
     assert refusal(samples.prism(), weight_group="Soft") == (
-        '"Prism" has no vertex group "Soft": choose one of its groups (none)'
+        '"Prism" has no vertex group "Soft": clear Effect in the panel Sway, or in Animate Selected, Part of the Mesh'
     )
 
 

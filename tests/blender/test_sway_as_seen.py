@@ -181,7 +181,8 @@ def test_the_panels_show_what_there_is_and_what_is_lacking(script, said):
     said(lacking=f"{SENTENCE}.")
     assert drawn(panels.ANTHESIS_PT_sway).named("operator") == ["anthesis.sway_selected", "anthesis.sway_as_seen"]
     as_seen = drawn(panels.ANTHESIS_PT_sway_seen)
-    assert SENTENCE in as_seen.text and as_seen.named("prop") == ["steps", "model"]  # and no wind
+    assert as_seen.named("prop") == ["steps", "model"]  # and no wind
+    assert "a Python of your own. Restart" in as_seen.text and "Press Install" not in as_seen.text
     seen(script, obj)
     assert drawn(panels.ANTHESIS_PT_sway).named("prop") == ['["Sway"]', '["Amplitude"]', "speed"]
     assert "anthesis.sway_as_seen" in drawn(panels.ANTHESIS_PT_sway_seen).named("operator")

@@ -8,7 +8,7 @@ import pytest
 bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
 from blender_addon.export import export  # noqa: E402
-from blender_addon.scene import sway  # noqa: E402
+from blender_addon.scene import clips, poking, ringing, sway, sway_bake  # noqa: E402
 from blender_addon.scene import swaying as arriving_sway  # noqa: E402
 from blender_addon.scene.sway import Sway  # noqa: E402
 from blender_addon.scene.taken import BadResult  # noqa: E402
@@ -191,3 +191,93 @@ def test_a_life_that_sways_is_exported_with_both(tmp_path):
     both = [bends(coefficients_of(given), at_rest, n / LOOP) + 1.5 * moved for n, moved in enumerate(lives)]
     _, frames, _ = Glb(exported(tmp_path, obj, "glb")).frames()
     assert_same_surface(frames, both, atol=1e-4)
+
+
+# --- With kept pokes
+
+
+def poked(obj, first, pull=(0.3, -0.2, 0.1), seconds=4.0):
+    """Keep a poke that is let go at this frame and rings for so long. The frame of its last keyframe."""
+    modes = sway.modes_on(obj)
+    rung = ringing.recorded(modes, np.array([pull, pull]), FPS, holds=True)[1 : round(seconds * FPS)]
+    poking.keep_frames(obj, modes, first, rung)
+    return first + len(rung)
+
+
+def seen_in_world(obj, first, last):
+    return np.array([shown for frame in range(first, last + 1) for shown in [at(frame) or samples.shown_in_world(obj)]])
+
+
+@pytest.mark.parametrize("ending", ["glb", "fbx", "abc", "usdc"])
+@pytest.mark.parametrize("baked", [False, True])
+def test_whole_loops_are_written_as_far_as_kept_pokes_ring(tmp_path, ending, baked):
+    obj, _ = placed()
+    assert poked(obj, 30) == 30 + 95 and poked(obj, 41) == 136
+    if baked:
+        sway_bake.bake(obj)
+    bpy.context.scene.frame_end = LOOP
+    assert clips.frame_range(obj) == (1, 3 * LOOP + 1) and clips.scene_end(obj) == 3 * LOOP
+    world = seen_in_world(obj, 1, 3 * LOOP + 1)
+    np.testing.assert_allclose(world[-1], world[0], atol=1e-5)
+    path = exported(tmp_path, obj, ending)
+    assert bpy.context.scene.frame_end == LOOP
+    if ending == "glb":
+        times, frames, _ = Glb(path).frames()
+        np.testing.assert_allclose(times, np.arange(3 * LOOP + 1) / FPS, atol=1e-5)
+        assert_same_surface(frames, world, atol=1e-4)
+    elif ending == "usdc":
+        assert_same_surface(read_usd(path)["points"], world, atol=1e-4)
+    else:
+        found = read_by_blender(path)
+        first = first_key_frame(found) if ending == "fbx" else 1
+        assert_plays_in_world(found, world, first, atol=2e-4)
+
+
+def test_a_life_is_written_as_far_as_kept_pokes_ring(tmp_path):
+    obj = samples.grid()
+    record, arrays, target = samples.subject_of(obj)
+    samples.imported(samples.clip(record, arrays), target)
+    sway.put(obj, windy(obj))
+    last = poked(obj, 20)
+    assert clips.frame_range(obj) == (1, last) and clips.end_that_comes_round(obj) is None
+    world = seen_in_world(obj, 1, last)
+    assert_same_surface(Glb(exported(tmp_path, obj, "glb")).frames()[1], world, atol=1e-4)
+    assert clips.frame_range(obj) == (1, last)
+
+
+def test_a_poke_before_the_scenes_first_frame_is_written_too():
+    obj, _ = placed()
+    assert poking.with_kept(obj, 1, 9) == (1, 9)
+    poked(obj, -7, seconds=2.0)
+    assert poking.frame_range(obj) == (-7, -7 + 47) and clips.frame_range(obj) == (-7, -7 + 2 * LOOP)
+    assert clips.scene_end(obj) == LOOP
+
+
+def test_pokes_that_ring_on_are_baked_as_they_are_seen_where_a_slider_is_animated():
+    obj, _ = placed()
+    bpy.context.scene.frame_end = 50
+    obj.keyframe_insert('["Amplitude"]', frame=1)
+    last = poked(obj, 20)
+    assert clips.frame_range(obj) == (1, last)
+    world = seen_in_world(obj, 1, last)
+    sway_bake.bake(obj)
+    np.testing.assert_allclose(seen_in_world(obj, 1, last), world, atol=1e-5)
+
+
+def test_the_end_with_which_a_loop_comes_round_is_told():
+    obj, _ = placed()
+    scene = bpy.context.scene
+    for speed, end, expected in ((1.0, LOOP, None), (1.0, 100, 120), (1.5, 60, 80), (1.5, 45, 40), (1.5, 10, 40)):
+        sway.set_speed(obj, speed)
+        scene.frame_end = end
+        assert clips.end_that_comes_round(obj) == expected
+        if expected:
+            scene.frame_end = expected
+            assert clips.end_that_comes_round(obj) is None
+            last = seen_in_world(obj, expected + 1, expected + 1)
+            np.testing.assert_allclose(last, seen_in_world(obj, 1, 1), atol=1e-5)
+    scene.frame_end = 45
+    poked(obj, 30)
+    assert clips.end_that_comes_round(obj) == clips.scene_end(obj) == 160
+    obj.keyframe_insert('["Amplitude"]', frame=1)
+    assert clips.end_that_comes_round(obj) is None

@@ -220,6 +220,10 @@ def test_one_that_was_cancelled_can_be_gone_on_with_or_taken_as_it_is(script, mo
     monkeypatch.setattr(script.session, "submit", lambda *asked, **_: found.append(asked[:2]) or "f" * 32)
     assert bpy.ops.anthesis.take_as_it_is(job=job.id) == {"FINISHED"}
     assert found == [(msgspec.structs.replace(MESH, as_it_is=True), "a red mushroom (as It Is)")]
+    again = made(script, a_mesh())  # Make Mesh, to the end
+    assert again.state == "done" and again.request == job.request
+    row = job_list.shown(job, script.pump)
+    assert not row["begun"] and row["text"] == "Cancelled"
 
 
 def test_what_was_never_begun_or_is_done_or_is_something_else_cannot_be_taken_as_it_is(script):

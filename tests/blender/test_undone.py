@@ -9,7 +9,7 @@ bpy = pytest.importorskip("bpy", reason="needs the bpy module")
 
 from blender_addon.scene import keys, live, marks, provenance  # noqa: E402
 from tests.blender import samples  # noqa: E402
-from tests.blender.addon import key_positions  # noqa: E402
+from tests.blender.addon import MELT, key_positions, packed_clip  # noqa: E402
 from tests.blender.ordering import adopt, bouquet, grown, know, wish  # noqa: E402
 
 
@@ -19,8 +19,7 @@ def begun(script, orders, count, **like):
     order = orders.place(wish(), (0, 0, 0))
     job = adopt(script, order.jobs[0], grown(**like))
     script.give(job, count)
-    (obj,) = bpy.data.objects
-    return job, obj
+    return job, bpy.data.objects["Rose"]
 
 
 def step(name):
@@ -201,3 +200,124 @@ def test_a_whole_bouquet_is_not_touched_by_an_undo_of_something_else(script, ord
     bpy.ops.ed.undo()
     script.pump.tick(budget=1.0)
     assert samples.blocks() == names
+
+
+# --- Undo steps that know nothing of what arrives, and have the scene alike
+
+
+def of_something_else(name):
+    """An undo step in which nothing changes but an object that has nothing to do with it."""
+    there = bpy.data.objects.get("Something Else")
+    if there is None:
+        there = bpy.data.objects.new("Something Else", None)
+        bpy.context.scene.collection.objects.link(there)
+        bpy.ops.ed.undo_push(message="First")  # after which Blender still changes the scene
+    there.location.x += 1
+    bpy.ops.ed.undo_push(message=name)
+
+
+def assert_sound():
+    """Whoever is pointed to is in the file. Blender would crash here, or on the way to here."""
+    samples.blocks()
+    for obj in bpy.context.scene.collection.all_objects:
+        assert obj == bpy.data.objects[obj.name]
+        if obj.type == "MESH" and obj.data.shape_keys:
+            assert obj.data.shape_keys == bpy.data.shape_keys[obj.data.shape_keys.name]
+    for block in (*bpy.data.objects, *bpy.data.shape_keys):
+        if block.animation_data and block.animation_data.action:
+            assert block.animation_data.action == bpy.data.actions[block.animation_data.action.name]
+    bpy.ops.ed.undo_push(message="Sound")
+
+
+def preferences_now():
+    preferences = bpy.context.preferences
+    return preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy, preferences.is_dirty
+
+
+@pytest.mark.parametrize("given", [1, 2, 4, 6])
+def test_an_undo_that_has_the_scene_alike_leaves_no_pointer_to_what_it_took_away(script, orders, given):
+    of_something_else("One")
+    of_something_else("Two")
+    job, _ = begun(script, orders, given, colour=True)
+    bpy.ops.ed.undo()
+    assert [obj.name for obj in bpy.context.scene.collection.all_objects] == ["Something Else"]
+    assert bpy.data.objects["Something Else"].location.x == 1
+    assert_sound()
+    script.give(job)
+    assert_whole(bpy.data.objects["Rose"])
+    assert_sound()
+
+
+def test_a_redo_that_has_the_scene_alike_leaves_no_pointer_to_what_it_took_away(script, orders):
+    of_something_else("One")
+    of_something_else("Two")
+    bpy.ops.ed.undo()
+    job, _ = begun(script, orders, 4)
+    bpy.ops.ed.redo()
+    assert bpy.data.objects["Something Else"].location.x == 2
+    assert_sound()
+    script.give(job)
+    assert_whole(bpy.data.objects["Rose"])
+
+
+@pytest.mark.parametrize("given", [0, 1, 3])
+def test_the_mesh_of_an_artist_keeps_no_keys_that_an_undo_took_away_and_gets_them_again(script, given):
+    obj = samples.prism("Mine")
+    records, target = packed_clip(obj)
+    of_something_else("One")
+    of_something_else("Two")
+    job = script.job(MELT, records, target)
+    script.give(job, 4)
+    assert obj.data.shape_keys is not None
+    bpy.ops.ed.undo()
+    assert bpy.data.objects["Mine"].data.shape_keys is None and not bpy.data.shape_keys
+    assert_sound()
+    script.give(job, given)
+    script.give(job)
+    assert_sound()
+    assert_whole(bpy.data.objects["Mine"])
+    assert len([obj for obj in bpy.data.objects if obj.type == "MESH"]) == 1
+    assert not any("changed or deleted" in note for note in script.pump.arrivals.notes[job.id])
+
+
+def test_undoing_reads_all_of_a_step_only_while_something_arrives(script, orders):
+    of_something_else("One")
+    of_something_else("Two")
+    before, scene = preferences_now(), bpy.context.scene.as_pointer()
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.as_pointer() == scene
+    job, _ = begun(script, orders, 3)
+    bpy.ops.ed.redo()
+    assert bpy.context.scene.as_pointer() != scene and preferences_now() == before
+    script.give(job)
+    scene = bpy.context.scene.as_pointer()
+    of_something_else("Three")
+    of_something_else("Four")
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.as_pointer() == scene
+    assert preferences_now() == before
+
+
+def test_an_undo_with_nothing_to_undo_leaves_the_preferences_alone(script, orders):
+    of_something_else("Only One")
+    before = preferences_now()
+    begun(script, orders, 3)
+    while bpy.ops.ed.undo.poll() and "FINISHED" in bpy.ops.ed.undo():
+        assert preferences_now() == before
+    assert preferences_now() == before
+
+
+def test_what_has_landed_has_its_undo_step_in_the_same_tick(script, orders, monkeypatch):
+    of_something_else("One")
+    of_something_else("Two")
+    know(script)
+    job = adopt(script, orders.place(wish(), (0, 0, 0)).jobs[0], grown())
+    one_step_a_tick(monkeypatch)
+    script.allowed[job.id], job.state = len(script.records[job.id]), "done"
+    until(script, lambda: job.id not in script.pump.arrivals.open)
+    assert not script.pump.arrivals.landed
+    bpy.ops.ed.undo()
+    assert [obj.name for obj in bpy.data.objects] == ["Something Else"]
+    assert bpy.data.objects["Something Else"].location.x == 2
+    bpy.ops.ed.redo()
+    assert_whole(bpy.data.objects["Rose"])

@@ -278,8 +278,40 @@ def test_views_of_something_else_can_be_taken_up(script):
     assert bpy.ops.anthesis.use_views() == {"FINISHED"}
     assert (settings.prompt, settings.seed, settings.model) == (VIEWS.prompt, 3, "")
     assert "anthesis.use_views" not in drawn(panels.ANTHESIS_PT_text_to_mesh).named("operator")
-    settings.image = bpy.data.images.new("Mine", 4, 4)
-    drawn(panels.ANTHESIS_PT_text_to_mesh)
+    settings.prompt = "a red cup"
+    shown = drawn(panels.ANTHESIS_PT_text_to_mesh).drawn
+    buttons = {words[0]: more.get("text") for name, words, more in shown if name == "operator"}
+    assert buttons["anthesis.use_views"] == "Use Their Prompt and Model"
+    settings.image = None
     with pytest.raises(RuntimeError, match="press Make Views first"):
         bpy.ops.anthesis.use_views()
     assert MESH.seed == settings.seed
+
+
+def test_a_mesh_of_views_that_are_chosen_has_their_seed(script):
+    from blender_addon.panels import text_to_mesh as panels
+
+    settings = bpy.context.scene.anthesis.text_to_mesh
+    settings.prompt = "a red mushroom"
+    viewed(script, 8)
+    first = settings.image
+    settings.seed = 4
+    viewed(script, 8, request=msgspec.structs.replace(VIEWS, seed=4))
+    assert settings.image != first and settings.seed == 4
+    settings.image = first
+    assert settings.seed == 3 and settings.prompt == "a red mushroom"
+    settings.seed = 7
+    viewed(script, 8, request=msgspec.structs.replace(VIEWS, seed=5))  # asked for before
+    assert settings.seed == 7
+    settings.image = bpy.data.images.new("Mine", 4, 4)  # a script may: the menu does not offer it
+    drawn(panels.ANTHESIS_PT_text_to_mesh)
+    assert settings.seed == 7
+
+
+def test_views_that_are_not_shown_are_saved_too(script, tmp_path):
+    for seed in (3, 4):
+        viewed(script, 8, request=msgspec.structs.replace(VIEWS, seed=seed))
+    for _ in range(2):
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    assert [image.name for image in bpy.data.images] == ["a red mushroom, Seed 3", "a red mushroom, Seed 4"]

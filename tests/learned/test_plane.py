@@ -80,6 +80,23 @@ def test_the_records_are_a_plane_its_modes_and_how_they_move(model, monkeypatch)
     assert (tuple(picture.shape), seed, how) == ((3, HIGH, WIDE), 7, replace(Sampling(), steps=20))
 
 
+def test_how_much_of_it_holds_together_is_told_and_the_motion_is_left_as_it_is(model, monkeypatch):
+    near, far = motion(0.25), motion(1.0)
+    for volume, amplitude, share in ((near, 1.0, 1.0), (far, 1.0, None), (near, 4.0, None)):
+        expecting(monkeypatch, volume)
+        found = records(protocol.Plane(model=model, detail=25, amplitude=amplitude), blocks())
+        seen = found[9][0]
+        _, moving = put_together(found)
+        whole = plane(blocks(), protocol.Plane(model=model, detail=25, amplitude=amplitude), silent)
+        np.testing.assert_allclose(moving.coefficients, whole.volume.coefficients, atol=1e-5)
+        if share is not None:
+            assert seen.advised == share and not seen.said
+            continue
+        reach = amplitude * spectral.farthest(volume) / HIGH
+        assert seen.advised * reach == pytest.approx(0.15, rel=0.35) and seen.advised < 1
+        assert seen.said[-1].endswith(f"an amplitude of {seen.advised * amplitude:.1g}")
+
+
 def test_its_modes_and_how_they_move_are_of_one_attempt(model):
     """A GPU gives others each time, and a second attempt must not go on with them."""
     made = pipelines.carry_out(

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import trimesh
 from scipy.ndimage import gaussian_filter
 
 from backend import pipelines, protocol, spectral, wind, wire
+from backend.clip import Mesh
 from backend.learned import NotInstalled
 from backend.lifting import SHARP, Unseen, explained, look
 from backend.pipelines import seen as seen_so
@@ -120,6 +122,46 @@ def test_the_motion_of_a_model_is_taken_to_be_as_soft_as_it_is(leaf, through, tr
     monkeypatch.setattr(seen_so, "LEARNED", SHARP)
     sharp = put_together(records(of(through, model), leaf, blocks()))
     assert filmed.apart(soft, motion) < 0.5 * filmed.apart(sharp, motion)
+
+
+@pytest.fixture(scope="module")
+def plant() -> Mesh:
+    """A thick stem, and leaves of one layer that touch it: loose parts."""
+    stem = trimesh.creation.cylinder(0.04, 1.6, sections=8)
+    for _ in range(2):
+        stem = stem.subdivide()
+    parts = [stem.apply_translation([0, 0, 0.8])]
+    across, along = np.meshgrid(np.linspace(-0.12, 0.12, 5), np.linspace(0.0, 0.5, 9))
+    grid = np.arange(45).reshape(9, 5)
+    corners = np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], axis=-1).reshape(-1, 4)
+    for number in range(5):
+        turn = 2.4 * number
+        flat = np.stack([along.ravel(), across.ravel() * np.sin(np.pi * np.clip(along.ravel() / 0.5, 0.1, 0.95))])
+        x, y = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ flat
+        points = np.stack([x, y, 0.5 + 0.2 * number + 0.4 * along.ravel()], axis=1)
+        parts.append(trimesh.Trimesh(points, np.concatenate([corners[:, :3], corners[:, [0, 2, 3]]]), process=False))
+    whole = trimesh.util.concatenate(parts)
+    return Mesh.from_triangles(whole.vertices, whole.faces)
+
+
+def test_leaves_are_stiff_where_the_picture_moves_what_carries_them(plant, model, monkeypatch):
+    """How thick they are is not known, and of thin ones the stem has no mode that could move so."""
+    through = filmed.portrait(plant.vertices, np.array([0.7, 1.0, -0.2]), SIZE)
+    height = plant.vertices[:, 2] / 1.6
+    bent = np.zeros((5, len(height), 3), np.complex64)
+    bent[2, :, 0] = 0.1 * height**2
+    bent[0] = -bent[2].real
+    _, picture = filmed.filmed(through, plant.vertices, plant.faces, spectral.SpectralVolume(bent), SIZE)
+    expecting(monkeypatch, picture)
+    told = []
+    found = records(of(through, model), plant, blocks(), lambda done, _: told.append(done))
+    seen = found[-2][0]
+    assert seen.explained > 0.5 and seen_so.STURDY in seen.said and told == sorted(told)
+    top = np.isclose(height, 1.0)
+    assert np.abs(put_together(found).coefficients[2][top]).max() > 0.3 * np.abs(bent[2][top]).max()
+    monkeypatch.setattr(seen_so, "THICK", seen_so.MATTER)
+    with pytest.raises(Unseen, match=r"cannot move as the picture does.* press Sway Selected, which needs no picture"):
+        records(of(through, model), plant, blocks())
 
 
 def test_no_other_record_may_differ_in_a_second_attempt(leaf, through, truth, model, monkeypatch):

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend import specimens, wind
-from backend.clip import Mesh
 from backend.geometry.anatomy import Anatomy
 from backend.geometry.body import Body
 from backend.geometry.fields import sound_faces
@@ -32,7 +31,6 @@ VISIBLE = 0.5  # opacity below which a vertex is taken to be gone
 AGES = 0.05, 0.95
 BESIDE = 0.3, 0.8  # of an object's size: how far from it another one stands
 SCRAP = 0.02  # of the surface
-GROUND = "soil"  # the part of a specimen that no wind moves
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +73,7 @@ class Object:
         if not SPECIES[kind].life.sways:
             return still
         try:
-            return still.in_winds(metres, winds, breeze, rng, _ground(specimen.mesh)[kept])
+            return still.in_winds(metres, winds, breeze, rng, specimen.mesh.ground[kept])
         except Rigid:
             return still
 
@@ -129,11 +127,6 @@ class Object:
         """(T, V, 3) metres, of modal coordinates (T, M)."""
         flat = self.shapes.reshape(len(self.shapes), 3 * len(self.points))
         return (swing.astype(np.float32) @ flat).reshape(-1, *self.points.shape) + self.points.astype(np.float32)
-
-
-def _ground(mesh: Mesh) -> NDArray[np.bool_]:
-    """(V,) what a plant grows in."""
-    return np.isin(mesh.parts, [number for number, name in enumerate(mesh.part_names) if name == GROUND])
 
 
 @dataclass(frozen=True, eq=False)
