@@ -108,7 +108,7 @@ def test_the_connection_is_tested_in_words(addon):
     pump = addon.running()
     bpy.ops.anthesis.test_connection()
     until(lambda: pump.probe is None, pump.tick)
-    assert pump.probed == "No backend runs on this computer: press Start Backend"
+    assert pump.probed == "No backend runs on this computer: press Start Backend in the 3D viewport's tab Anthesis"
     bpy.ops.anthesis.start_backend()
     until(lambda: pump.session.engines is not None, pump.tick)
     bpy.ops.anthesis.test_connection()
