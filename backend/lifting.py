@@ -101,7 +101,7 @@ def look(
     triangle = found.triangle[0].numpy()
     there = triangle >= 0
     corners, shares = faces[triangle[there]], found.barycentrics[0].numpy()[there]
-    loose = shapes.any(axis=(0, 2))[corners].any(axis=1)  # what the picture does to what is held, tells of no mode
+    loose = shapes.any(axis=(0, 2))[corners].any(axis=1)
     if loose.sum() < FEWEST:
         raise Unseen(
             f"Only {loose.sum()} pixels of the picture show where the mesh can move, and {FEWEST} are wanted: look at "
@@ -111,11 +111,9 @@ def look(
     places = np.einsum("pc,pci->pi", shares, np.asarray(points, np.float64)[corners])
     slopes = _slopes(matrix, places, height, width)
     weights = np.where(_amid(there, places, slopes), 1.0, EDGE)
-    chosen = np.flatnonzero(loose)
-    step = -(-len(chosen) // MOST)
-    chosen = chosen[::step]
-    weights = weights[chosen] / max(1.0, blur.grain / step)
-    motion = volume.coefficients[:, there][:, chosen].astype(np.complex128)
+    step = -(-len(places) // MOST)
+    weights = weights[::step] / max(1.0, blur.grain / step)
+    motion = volume.coefficients[:, there][:, ::step].astype(np.complex128)
     motion[0] = motion[0].real
     basis = np.empty((len(weights), 2, len(shapes)))
     for mode, shape in enumerate(shapes):
@@ -124,7 +122,7 @@ def look(
         shown[there] = np.einsum("pij,pj->pi", slopes, moved)
         if blur.soft > 0:
             shown = gaussian_filter(shown, (blur.soft, blur.soft, 0), mode="nearest")
-        basis[:, :, mode] = shown[there][chosen]
+        basis[:, :, mode] = shown[there][::step]
     return Seen(basis, motion, weights)
 
 
