@@ -5,6 +5,7 @@ A surface is what an artist drew: polygons with any number of corners, UVs on th
 not split a vertex), and beside them the triangles that cover it, for everything that computes.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -61,10 +62,14 @@ class Mesh:
 
     @property
     def ground(self) -> NDArray[np.bool_]:
-        """(V,) what a specimen grows in, where its parts are known."""
+        """(V,) what a specimen grows in."""
+        return self.of_parts((GROUND,))
+
+    def of_parts(self, names: Collection[str]) -> NDArray[np.bool_]:
+        """(V,) what is of parts of these names; nothing where parts are not known."""
         if self.parts is None:
             return np.zeros(len(self.vertices), bool)
-        return np.isin(self.parts, [number for number, name in enumerate(self.part_names) if name == GROUND])
+        return np.isin(self.parts, [number for number, name in enumerate(self.part_names) if name in names])
 
     @classmethod
     def from_triangles(cls, vertices: Floats, faces: Ints, **rest) -> Self:

@@ -110,8 +110,10 @@ def test_the_parts_of_a_specimen_are_kept_and_sent():
     samples.imported(samples.clip(*known))
     obj = bpy.context.object
     again, sent, _ = samples.subject_of(obj)
-    assert again.part_names == ("soil", "stem")
+    assert again.part_names == ("soil", "stem", "other")
     np.testing.assert_array_equal(sent["parts"], numbers)
+    obj.data.attributes[".anthesis_part"].data[3].value = 0  # as of what another object that was joined to it brings
+    assert samples.subject_of(obj)[1]["parts"].tolist() == [*numbers[:3], 2, *numbers[4:]]
     samples.place(obj, scale=(1, 1, 1))
     del obj.data["anthesis_parts"]
     assert "parts" not in samples.subject_of(obj)[1]

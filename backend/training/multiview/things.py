@@ -131,7 +131,7 @@ class Individual:
         points = frame.positions.astype(np.float64)
         if self.said.kind in HEADS:
             parts, below = HEADS[self.said.kind]
-            head = points[np.unique(faces[_of_parts(self.specimen, parts)[faces].all(axis=1)])]
+            head = points[np.unique(faces[self.specimen.mesh.of_parts(parts)[faces].all(axis=1)])]
             if len(head):
                 size = np.ptp(head, axis=0).max()
                 low = np.quantile(head[:, 2], 0.05) - below * size
@@ -161,11 +161,11 @@ def front(kind: str, specimen: Specimen) -> Reals:
         return _turning(way, np.array([1.0, 0.0]))
     root = points[points[:, 2] < points[:, 2].min() + 0.05 * np.ptp(points[:, 2])][:, :2].mean(axis=0)
     if kind in FACES:
-        own = _of_parts(specimen, FACES[kind])[faces].all(axis=1)
+        own = specimen.mesh.of_parts(FACES[kind])[faces].all(axis=1)
         head = np.average(middles[own, :2], axis=0, weights=areas[own])
         return _turning(head - root, np.array([0.0, -1.0]))
     if kind in ("apple", "rose"):
-        own = _of_parts(specimen, ("leaf", "leaves"))[faces].all(axis=1)
+        own = specimen.mesh.of_parts(("leaf", "leaves"))[faces].all(axis=1)
         way = np.average(middles[own, :2], axis=0, weights=areas[own]) - root
     else:
         way = np.average(middles[:, :2], axis=0, weights=areas) - root
@@ -230,12 +230,6 @@ def _turning(way: Reals, to: Reals) -> Reals:
     """The turn that brings one direction in the plane to another one."""
     angle = np.arctan2(to[1], to[0]) - np.arctan2(way[1], way[0])
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-
-
-def _of_parts(specimen: Specimen, names: tuple[str, ...]) -> NDArray[np.bool_]:
-    """(V,)."""
-    mesh = specimen.mesh
-    return np.isin(mesh.parts, [number for number, name in enumerate(mesh.part_names) if name in names])
 
 
 def _within(span: tuple[float, float], rng: np.random.Generator) -> float:
